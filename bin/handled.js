@@ -1,0 +1,16 @@
+#!/usr/bin/env node
+// Plain JavaScript that an old Node can read, so that it can say what is wrong.
+import { existsSync } from "node:fs";
+
+const major = Number(process.versions.node.split(".")[0]);
+if (major < 24) {
+  process.stderr.write(
+    `handled: start: Node ${process.versions.node} is too old, 24 or newer is needed\n` +
+      "hint: install Node 24, or in a checkout use `npm run handled -- …`, which brings its own\n",
+  );
+  process.exit(2);
+}
+const source = new URL("../src/cli/main.ts", import.meta.url);
+const built = new URL("../dist/cli/main.js", import.meta.url);
+// A checkout runs its sources; the published package has only what was built from them.
+await import((existsSync(source) ? source : built).href);

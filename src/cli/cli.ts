@@ -1,0 +1,19 @@
+import type { Runtime } from "../lib/runtime.ts";
+import type { Output } from "./output.ts";
+
+/** What `main.ts` builds once and every command gets. */
+export interface Cli {
+  readonly runtime: Runtime;
+  readonly output: Output;
+  readonly signal: AbortSignal;
+  readonly cwd: string;
+  /** The Node that runs us and the script it was given, both absolute: what a crontab has to name. */
+  readonly node: string;
+  readonly script: string;
+  /** Where a person types answers; undefined where nobody can. */
+  readonly input: NodeJS.ReadStream | undefined;
+  /** The strategy named by `--config`. */
+  readonly config: string | undefined;
+  /** Sets the exit code of a command that ran to its end and has bad news. */
+  exitWith(code: number): void;
+}

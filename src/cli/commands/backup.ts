@@ -1,0 +1,114 @@
+import type { Command } from "commander";
+import { Option } from "commander";
+import { resolve } from "node:path";
+import type { Keep } from "../../config/keep.ts";
+import type { StrategyBackup } from "../../config/strategy.ts";
+import { AppError, inOperation, isAppError } from "../../errors.ts";
+import { nearest } from "../../lib/text.ts";
+import { backupDatabase, type BackupReport, type BackupRequest } from "../../operations/backup.ts";
+import type { Cli } from "../cli.ts";
+import { durationArgument, keepOption, many, placeOptions } from "../options.ts";
+import { backupJson, renderBackup } from "../render/backup.ts";
+import { reportFailure } from "../failure.ts";
+import {
+  DEFAULT_LOCK_TIMEOUT_MS,
+  type PlaceOptions,
+  resolveTargets,
+  retentionOf,
+  type Target,
+} from "../targets.ts";
+
+interface Options extends PlaceOptions {
+  readonly backup?: string;
+  readonly kind?: "archive";
+  readonly format?: "plain" | "custom";
+  readonly compression?: "gzip" | "zstd";
+  readonly schema?: string[];
+  readonly file?: string;
+  readonly overwrite?: true;
+  readonly lockTimeout?: number;
+  readonly keep?: Keep;
+}
+
+export function addBackup(program: Command, cli: () => Cli): void {
+  placeOptions(program.command("backup"))
+    .summary("take backups")
+    .description(
+      "Takes a backup of each named database, or of all in the strategy. Each is read back and compared with the database before it counts.",
+    )
+    .argument("[database...]", "names from the strategy; all when none is given")
+    .option("--backup <name>", "which of the database's backups in the strategy (default: the first)")
+    .addOption(new Option("--kind <kind>", "kind of backup").choices(["archive"]))
+    .addOption(new Option("--format <format>", "format of an archive").choices(["plain", "custom"]))
+    .addOption(new Option("--compression <name>", "compression").choices(["gzip", "zstd"]))
+    .option("--schema <schema>", "only this schema (may be repeated)", many)
+    .option("--file <path>", "also copy the archive to this path")
+    .option("--overwrite", "let --file replace a file that is there")
+    .option("--lock-timeout <duration>", "how long to wait for a locked table", durationArgument)
+    .addOption(keepOption())
+    .action(async (names: string[], options: Options) => {
+      await runBackup(cli(), names, options);
+    });
+}
+
+async function runBackup(cli: Cli, names: readonly string[], options: Options): Promise<void> {
+  const targets = await resolveTargets(cli, names, options);
+  if (options.file !== undefined && targets.length > 1) {
+    throw new AppError("usage", "`--file` takes one database, and more than one would be backed up", {
+      hint: `name one: ${targets.map((target) => target.name).join(", ")}`,
+    });
+  }
+  // One database that fails must not keep the others from being backed up.
+  const failures: unknown[] = [];
+  for (const target of targets) {
+    try {
+      const report = await backupTarget(cli, target, options);
+      cli.output.result(backupJson(report), () => renderBackup(cli.output, target.name, report));
+    } catch (error) {
+      if (targets.length === 1 || isAppError(error, "interrupted") || cli.signal.aborted) throw inBackup(target, error);
+      failures.push(error);
+      reportFailure(cli.output, inBackup(target, error));
+    }
+  }
+  if (failures.length === targets.length) cli.exitWith(failures[0] instanceof AppError ? failures[0].exitCode : 1);
+  else if (failures.length > 0) cli.exitWith(3);
+}
+
+function inBackup(target: Target, error: unknown): unknown {
+  return error instanceof AppError && error.code !== "unexpected" ? inOperation(`back up ${target.name}`, error) : error;
+}
+
+async function backupTarget(cli: Cli, target: Target, options: Options): Promise<BackupReport> {
+  const entry = chooseBackup(target, options.backup);
+  const request: BackupRequest = {
+    database: target.name,
+    connection: await target.connection(),
+    storage: target.storage(),
+    schemas: options.schema ?? target.entry?.schemas ?? null,
+    // A run with other schemas than the strategy's is not the run that the strategy asked for.
+    schedule: options.schema === undefined ? (entry?.name ?? null) : null,
+    format: options.format ?? entry?.format ?? "plain",
+    compression: options.compression ?? entry?.compression ?? "gzip",
+    prefix: target.prefix,
+    timeZone: target.timeZone,
+    lockTimeoutMs: options.lockTimeout ?? target.entry?.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS,
+    file:
+      options.file === undefined
+        ? null
+        : { path: resolve(cli.cwd, options.file), overwrite: options.overwrite === true },
+    retention: retentionOf(target, options.keep),
+  };
+  return await backupDatabase(cli.runtime, request, cli.signal);
+}
+
+function chooseBackup(target: Target, name: string | undefined): StrategyBackup | undefined {
+  const backups = target.entry?.backups ?? [];
+  if (name === undefined) return backups[0];
+  const found = backups.find((backup) => backup.name === name);
+  if (found !== undefined) return found;
+  const names = backups.map((backup) => backup.name);
+  const guess = nearest(name, names);
+  throw new AppError("usage", `back up ${target.name}: the strategy has no backup ${name} for it`, {
+    hint: guess === undefined ? `it has: ${names.join(", ") || "none"}` : `did you mean ${guess}?`,
+  });
+}

@@ -1,0 +1,50 @@
+import type { Command } from "commander";
+import { repositoryLocation } from "../../config/strategy.ts";
+import { findDatabase } from "../../config/strategy.ts";
+import { systemTimeZone } from "../../config/time-zone.ts";
+import { type DatabaseListing, listRepository } from "../../operations/list.ts";
+import { openStorage } from "../../storage/open.ts";
+import type { Cli } from "../cli.ts";
+import { listJson, renderListings } from "../render/list.ts";
+import { placeOptions } from "../options.ts";
+import { loadCliStrategy, type PlaceOptions, resolveTarget } from "../targets.ts";
+
+export function addList(program: Command, cli: () => Cli): void {
+  placeOptions(program.command("list"))
+    .summary("show the backups that a repository holds")
+    .description(
+      "Shows every backup of one database or of all, newest first. Needs only the repository. Archives that other tools put there are shown as foreign.",
+    )
+    .argument("[database]", "one database; all when left out")
+    .action(async (name: string | undefined, options: PlaceOptions) => {
+      await runList(cli(), name, options);
+    });
+}
+
+async function runList(cli: Cli, name: string | undefined, options: PlaceOptions): Promise<void> {
+  const { listings, timeZone } = await collect(cli, name, options);
+  cli.output.result(listJson(listings), () =>
+    renderListings(cli.output, listings, cli.runtime.clock.now(), timeZone),
+  );
+}
+
+async function collect(
+  cli: Cli,
+  name: string | undefined,
+  options: PlaceOptions,
+): Promise<{ listings: DatabaseListing[]; timeZone: string }> {
+  const strategy = options.repository === undefined ? await loadCliStrategy(cli, options) : null;
+  if (strategy === null) {
+    // The repository tells its databases itself.
+    const target = await resolveTarget(cli, name ?? "", { repository: options.repository });
+    const listings = await listRepository(cli.runtime, target.storage(), name, cli.signal);
+    return { listings, timeZone: systemTimeZone() };
+  }
+  const databases = name === undefined ? strategy.databases : [findDatabase(strategy, name)];
+  const listings: DatabaseListing[] = [];
+  for (const database of databases) {
+    const storage = openStorage(cli.runtime, repositoryLocation(cli.runtime, strategy, database.repository));
+    listings.push(...(await listRepository(cli.runtime, storage, database.name, cli.signal)));
+  }
+  return { listings, timeZone: strategy.timeZone };
+}

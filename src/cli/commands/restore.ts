@@ -1,0 +1,113 @@
+import { type Command, Option } from "commander";
+import { AppError, inOperation } from "../../errors.ts";
+import { restoreDatabase, type RestoreReport, type RestoreTarget } from "../../operations/restore/restore.ts";
+import { undoSwap } from "../../operations/restore/undo.ts";
+import { resolveConnection } from "../../postgres/connection.ts";
+import type { Cli } from "../cli.ts";
+import { confirmByName } from "../confirm.ts";
+import { durationArgument, many, placeOptions } from "../options.ts";
+import { previewText, renderRestore, renderUndo, restoreJson, undoJson, undoText } from "../render/restore.ts";
+import {
+  DEFAULT_KEEP_REPLACED_MS,
+  DEFAULT_LOCK_TIMEOUT_MS,
+  type PlaceOptions,
+  resolveTarget,
+  type Target,
+} from "../targets.ts";
+
+interface Options extends PlaceOptions {
+  readonly newDatabase?: string;
+  readonly to?: string;
+  readonly swap?: true;
+  readonly undo?: true;
+  readonly schema?: string[];
+  readonly table?: string[];
+  readonly lockTimeout?: number;
+  readonly yes?: true;
+  readonly dryRun?: true;
+}
+
+export function addRestore(program: Command, cli: () => Cli): void {
+  placeOptions(program.command("restore"))
+    .summary("bring a backup back")
+    .description(
+      "Restores a backup: into a new database unless told otherwise. The backup is checked whole before anything is created, and every table's rows are compared before the result gets its name. Nothing is ever replaced before its replacement was checked.",
+    )
+    .argument("<database>", "name from the strategy or the repository")
+    .argument("[backup]", "latest, an id, the name of an archive, or a path", "latest")
+    .addOption(new Option("--new-database <name>", "restore into a new database of this name").conflicts(["to", "swap", "undo"]))
+    .addOption(new Option("--to <url>", "restore into the (new or empty) database that this URL names").conflicts(["swap", "undo"]))
+    .addOption(new Option("--swap", "put the backup in place of the live database, which is kept for --undo").conflicts("undo"))
+    .addOption(new Option("--undo", "put the database that the last --swap replaced back").conflicts(["schema", "table"]))
+    .option("--schema <schema>", "only this schema (may be repeated)", many)
+    .option("--table <table>", "only this table, written schema.table (may be repeated)", many)
+    .option("--lock-timeout <duration>", "how long a swap waits for a locked table", durationArgument)
+    .option("--yes", "do not ask")
+    .option("--dry-run", "check the backup and say what would be done")
+    .action(async (database: string, backup: string, options: Options) => {
+      const target = await resolveTarget(cli(), database, options);
+      if (options.undo === true) await runUndo(cli(), target, options);
+      else await runRestore(cli(), target, backup, options);
+    });
+}
+
+async function runRestore(cli: Cli, target: Target, which: string, options: Options): Promise<void> {
+  const report = await restore(cli, target, which, options).catch((error: unknown) => {
+    throw error instanceof AppError && error.code !== "interrupted" && error.code !== "not_confirmed"
+      ? inOperation(`restore ${target.name}`, error)
+      : error;
+  });
+  cli.output.result(restoreJson(target.name, report), () => renderRestore(cli.output, target, report));
+}
+
+async function restore(cli: Cli, target: Target, which: string, options: Options): Promise<RestoreReport> {
+  const connection =
+    options.to === undefined ? await target.connection() : await resolveConnection(cli.runtime, options.to, cli.signal);
+  return await restoreDatabase(
+    cli.runtime,
+    {
+      database: target.name,
+      which,
+      storage: target.storageIfKnown(),
+      connection,
+      target: chooseTarget(target, options),
+      selection: { schemas: options.schema ?? [], tables: options.table ?? [] },
+      timeZone: target.timeZone,
+      keepReplacedMs: target.strategy?.keepReplacedMs ?? DEFAULT_KEEP_REPLACED_MS,
+      lockTimeoutMs: options.lockTimeout ?? target.entry?.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS,
+      dryRun: options.dryRun === true,
+      confirm: async (preview) => {
+        for (const line of previewText(preview, target.timeZone)) cli.output.note(line);
+        if (preview.replaces) {
+          await confirmByName(cli, `replace ${connection.database}`, target.name, options.yes === true);
+        }
+      },
+    },
+    cli.signal,
+  );
+}
+
+function chooseTarget(target: Target, options: Options): RestoreTarget {
+  if (options.to !== undefined) return { kind: "to" };
+  if (options.swap === true) return { kind: "swap", application: target.entry?.application ?? null };
+  return { kind: "new", name: options.newDatabase ?? null };
+}
+
+async function runUndo(cli: Cli, target: Target, options: Options): Promise<void> {
+  const report = await undoSwap(
+    cli.runtime,
+    {
+      connection: await target.connection(),
+      application: target.entry?.application ?? null,
+      timeZone: target.timeZone,
+      keepReplacedMs: target.strategy?.keepReplacedMs ?? DEFAULT_KEEP_REPLACED_MS,
+      dryRun: options.dryRun === true,
+      confirm: async (preview) => {
+        for (const line of undoText(preview, target.timeZone)) cli.output.note(line);
+        await confirmByName(cli, `put ${preview.before} back`, target.name, options.yes === true);
+      },
+    },
+    cli.signal,
+  );
+  cli.output.result(undoJson(report), () => renderUndo(cli.output, report, target.timeZone));
+}

@@ -1,0 +1,29 @@
+import { AppError } from "../errors.ts";
+import { runCommandLine } from "./run.ts";
+
+const stop = new AbortController();
+// The first signal stops what is going on and tidies up; a second one ends the process at once.
+for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.on(name, () => {
+    if (stop.signal.aborted) process.exit(130);
+    stop.abort(new AppError("interrupted", `stopped by ${name}`));
+  });
+}
+// Whoever reads our output may leave (`handled list | head -1`); that is no failure of ours.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0);
+  throw error;
+});
+
+process.exitCode = await runCommandLine(process.argv.slice(2), {
+  env: process.env,
+  cwd: process.cwd(),
+  stdout: process.stdout,
+  stderr: process.stderr,
+  stdin: process.stdin.isTTY ? process.stdin : undefined,
+  node: process.execPath,
+  script: process.argv[1] ?? "",
+  signal: stop.signal,
+});
+// What is still open now (a socket that does not close, a timer) must not keep a finished command alive.
+process.exit();

@@ -1,0 +1,39 @@
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { Keep } from "../config/keep.ts";
+import { parseDuration } from "../lib/duration.ts";
+
+/** The two options that let every command work without a strategy. */
+export function placeOptions(command: Command): Command {
+  return command
+    .addOption(new Option("--url <url>", "connection string of the live database, instead of a strategy"))
+    .addOption(new Option("--repository <place>", "folder or URL where backups are kept"));
+}
+
+/** Collects an option that may be given more than once. */
+export function many(value: string, previous: string[] | undefined): string[] {
+  return [...(previous ?? []), value];
+}
+
+/** `--keep days=14 --keep last=3` → a retention rule. */
+export function keepOption(): Option {
+  return new Option(
+    "--keep <rule=count>",
+    "retention instead of the strategy's: days, last, hourly, daily, weekly, monthly, yearly or min (may be repeated)",
+  ).argParser((value: string, previous: Keep | undefined): Keep => {
+    const [, rule, count] = /^([a-z]+)=(\d+)$/.exec(value) ?? [];
+    const parsed = Keep.safeParse({ ...previous, [rule ?? value]: Number(count) });
+    if (parsed.success) return parsed.data;
+    throw new InvalidArgumentError("Write a rule and a whole number from 1 on, such as days=14.");
+  });
+}
+
+export function durationArgument(value: string): number {
+  const ms = parseDuration(value);
+  if (ms === undefined) throw new InvalidArgumentError("Write a duration such as 90s, 30m, 24h or 7d.");
+  return ms;
+}
+
+export function positiveInteger(value: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(value)) throw new InvalidArgumentError("Write a whole number from 1 on.");
+  return Number(value);
+}

@@ -1,0 +1,141 @@
+import type { Progress, Reporter } from "../lib/runtime.ts";
+import type { Secrets } from "../lib/secrets.ts";
+import { formatBytes, formatDuration } from "../lib/text.ts";
+
+/** Where a process writes; `process.stdout` and `process.stderr` fit. */
+export interface Terminal {
+  write(text: string): unknown;
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+}
+
+export interface OutputOptions {
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+  readonly color: boolean;
+}
+
+const CLEAR_LINE = "\r\u001b[2K";
+// Often enough to look alive, seldom enough not to cost time.
+const REDRAW_MS = 100;
+// Without a terminal a line now and then is enough to see that it goes on.
+const PLAIN_LINE_MS = 10_000;
+// The first second's rate says little about the rest.
+const ESTIMATE_AFTER_MS = 1000;
+
+/** Data goes to standard output, words and progress to standard error. Everything passes the redaction of secrets. */
+export class Output implements Reporter {
+  readonly options: OutputOptions;
+  readonly #stdout: Terminal;
+  readonly #stderr: Terminal;
+  readonly #secrets: Secrets;
+  readonly #monotonic: () => number;
+  #phase = "";
+  #phaseStarted = 0;
+  #lastDrawn = 0;
+  #lineShown = false;
+
+  constructor(
+    streams: { stdout: Terminal; stderr: Terminal },
+    options: OutputOptions,
+    secrets: Secrets,
+    monotonic: () => number,
+  ) {
+    this.#stdout = streams.stdout;
+    this.#stderr = streams.stderr;
+    this.options = options;
+    this.#secrets = secrets;
+    this.#monotonic = monotonic;
+  }
+
+  /** A command's result for people. */
+  text(text: string): void {
+    this.#clear();
+    this.#stdout.write(`${this.#secrets.redact(text)}\n`);
+  }
+
+  /** A command's result for machines: one line of JSON. */
+  json(value: unknown): void {
+    this.#clear();
+    this.#stdout.write(`${this.#secrets.redact(JSON.stringify(value))}\n`);
+  }
+
+  /** Writes the value as JSON with `--json`, else the text. */
+  result(value: unknown, text: () => string): void {
+    if (this.options.json) this.json(value);
+    else this.text(text());
+  }
+
+  note(text: string): void {
+    if (!this.options.quiet) this.#line(text);
+  }
+
+  warn(text: string): void {
+    this.#line(`${this.paint("yellow", "warning:")} ${text}`);
+  }
+
+  /** An error with its hint, as every command ends on failure. */
+  error(message: string, hint: string | undefined): void {
+    this.#line(`${this.paint("red", "handled:")} ${message}`);
+    if (hint !== undefined) this.#line(`${this.paint("cyan", "hint:")} ${hint}`);
+  }
+
+  paint(color: "red" | "green" | "yellow" | "cyan" | "bold" | "dim", text: string): string {
+    if (!this.options.color) return text;
+    const codes = { red: 31, green: 32, yellow: 33, cyan: 36, bold: 1, dim: 2 };
+    return `\u001b[${codes[color]}m${text}\u001b[0m`;
+  }
+
+  progress(progress: Progress): void {
+    if (this.options.quiet) return;
+    const now = this.#monotonic();
+    if (progress.phase !== this.#phase) {
+      this.#phase = progress.phase;
+      this.#phaseStarted = now;
+      this.#lastDrawn = this.#stderr.isTTY === true ? 0 : now;
+    }
+    const interval = this.#stderr.isTTY === true ? REDRAW_MS : PLAIN_LINE_MS;
+    if (now - this.#lastDrawn < interval) return;
+    this.#lastDrawn = now;
+    const text = this.#secrets.redact(describeProgress(progress, now - this.#phaseStarted));
+    if (this.#stderr.isTTY !== true) {
+      this.#stderr.write(`${text}\n`);
+      return;
+    }
+    const width = Math.max(20, (this.#stderr.columns ?? 80) - 1);
+    this.#stderr.write(CLEAR_LINE + (text.length > width ? `${text.slice(0, width - 1)}…` : text));
+    this.#lineShown = true;
+  }
+
+  /** Takes the progress line away, for whoever else writes to the terminal. */
+  clear(): void {
+    this.#clear();
+  }
+
+  #line(text: string): void {
+    this.#clear();
+    this.#stderr.write(`${this.#secrets.redact(text)}\n`);
+  }
+
+  #clear(): void {
+    if (this.#lineShown) this.#stderr.write(CLEAR_LINE);
+    this.#lineShown = false;
+  }
+}
+
+/** `dump: 45.1 MiB of about 120 MiB · table 3 of 12 · 22 MiB/s · 3.4 s left · reference.products`. */
+export function describeProgress(progress: Progress, elapsedMs: number): string {
+  const { bytes, totalBytes, tables, totalTables, table } = progress;
+  const parts: string[] = [];
+  const known = totalBytes !== undefined && totalBytes > bytes;
+  if (bytes > 0) parts.push(known ? `${formatBytes(bytes)} of about ${formatBytes(totalBytes)}` : formatBytes(bytes));
+  if (tables !== undefined) parts.push(totalTables === undefined ? `table ${tables}` : `table ${tables} of ${totalTables}`);
+  if (bytes > 0 && elapsedMs >= ESTIMATE_AFTER_MS) {
+    const rate = bytes / (elapsedMs / 1000);
+    parts.push(`${formatBytes(rate)}/s`);
+    if (known) parts.push(`${formatDuration(((totalBytes - bytes) / rate) * 1000)} left`);
+  }
+  if (table !== undefined) parts.push(table);
+  return `${progress.phase}: ${parts.join(" · ")}`;
+}

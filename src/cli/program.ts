@@ -1,0 +1,29 @@
+import { Command } from "commander";
+import { VERSION } from "../lib/program.ts";
+import type { Cli } from "./cli.ts";
+import { addBackup } from "./commands/backup.ts";
+import { addList } from "./commands/list.ts";
+
+
+const EXIT_CODES = `
+Exit codes: 0 done · 1 failed · 2 wrong usage or strategy · 3 done in part · 4 unhealthy or not proven · 10 no repository
+  11 someone else holds the lease · 12 wrong key · 13 backup damaged · 20 cannot reach the database
+  21 no suitable PostgreSQL client · 22 not enough privilege · 23 not enough space · 130 interrupted`;
+
+/** The whole command line. `cli` is called when a command runs, after its options were read. */
+export function buildProgram(cli: () => Cli): Command {
+  const program = new Command("handled")
+    .description("Runs a team's PostgreSQL backup strategy, and proves that the data can be brought back.")
+    .version(VERSION, "--version", "print the version")
+    .option("--config <file>", "the strategy (default: ./handled.yaml, ~/.config/handled/handled.yaml, /etc/handled/handled.yaml)")
+    .option("--json", "print results as JSON on standard output")
+    .option("--quiet", "print results and problems only")
+    .option("--verbose", "print more about errors")
+    .option("--no-color", "print without colours")
+    .helpOption("-h, --help", "print help")
+    .helpCommand("help [command]", "print help for a command")
+    .showHelpAfterError("(add --help for usage)")
+    .addHelpText("after", EXIT_CODES);
+  for (const add of [addBackup, addList]) add(program, cli);
+  return program;
+}

@@ -1,0 +1,61 @@
+import type { BackupReport } from "../../operations/backup.ts";
+import { counted, formatBytes, formatCount, formatDuration } from "../../lib/text.ts";
+import type { BackupIndex } from "../../repository/manifest.ts";
+import type { Output } from "../output.ts";
+
+/** One backup as `--json` gives it everywhere: fields are added, never renamed. */
+export function indexJson(index: BackupIndex): Record<string, unknown> {
+  return {
+    id: index.id,
+    database: index.database,
+    kind: index.kind,
+    format: index.archive.format,
+    compression: index.archive.compression,
+    schedule: index.schedule,
+    snapshotAt: index.snapshotAt,
+    finishedAt: index.finishedAt,
+    durationMs: index.durationMs,
+    schemas: index.schemas,
+    tables: index.totals.tables,
+    rows: index.totals.rows,
+    bytes: index.totals.bytes,
+    storedBytes: index.totals.storedBytes,
+    serverVersion: index.server.version,
+    archive: index.archive.key,
+    sha256: index.archive.sha256,
+  };
+}
+
+export function backupJson(report: BackupReport): Record<string, unknown> {
+  return {
+    ...indexJson(report.index),
+    location: report.location,
+    latest: report.latest,
+    file: report.file,
+    totalBackups: report.totalBackups,
+    totalBytes: report.totalBytes,
+    deleted: report.deleted.map((backup) => backup.id),
+  };
+}
+
+/** The summary at the end of a backup. */
+export function renderBackup(output: Output, name: string, report: BackupReport): string {
+  const { index } = report;
+  const { rows, tables, bytes, storedBytes } = index.totals;
+  const lines: [string, string][] = [
+    ["Backup", `${index.id} (${index.archive.format}, ${index.archive.compression})`],
+    ["Location", report.location],
+    ...(report.latest === null ? [] : [["Latest", report.latest] as [string, string]]),
+    ...(report.file === null ? [] : [["Copy", report.file] as [string, string]]),
+    ["Content", `${counted(rows, "row")} in ${counted(tables, "table")}, each counted in the dump as read back`],
+    ["Size", `${formatBytes(storedBytes)} (${formatBytes(bytes)} before compression) in ${formatDuration(index.durationMs)}`],
+    ["Total backups", formatCount(report.totalBackups)],
+    ["Total size", formatBytes(report.totalBytes)],
+    ["Old ones deleted", formatCount(report.deleted.length)],
+  ];
+  const width = Math.max(...lines.map(([label]) => label.length));
+  return [
+    `${output.paint("green", "✓")} ${output.paint("bold", name)} is backed up`,
+    ...lines.map(([label, value]) => `  ${output.paint("dim", label.padEnd(width))}  ${value}`),
+  ].join("\n");
+}

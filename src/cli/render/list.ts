@@ -1,0 +1,70 @@
+import { basename } from "node:path";
+import { formatBytes, formatCount } from "../../lib/text.ts";
+import type { DatabaseListing } from "../../operations/list.ts";
+import type { Output } from "../output.ts";
+import { indexJson } from "./backup.ts";
+import { renderTable } from "./table.ts";
+import { formatAge, formatTime } from "./time.ts";
+
+export function listJson(listings: readonly DatabaseListing[]): unknown {
+  return {
+    databases: listings.map(({ database, backups, damaged, foreign }) => ({
+      database,
+      backups: backups.map(indexJson),
+      damaged: damaged.map(({ id, reason }) => ({ id, reason })),
+      foreign: foreign.map(({ key, size, modified }) => ({ name: basename(key), key, size, modified })),
+    })),
+  };
+}
+
+export function renderListings(
+  output: Output,
+  listings: readonly DatabaseListing[],
+  now: Date,
+  timeZone: string,
+): string {
+  if (listings.length === 0) return "The repository holds no backups yet.";
+  return listings.map((listing) => renderListing(output, listing, now, timeZone)).join("\n\n");
+}
+
+function renderListing(output: Output, listing: DatabaseListing, now: Date, timeZone: string): string {
+  const { database, backups, damaged, foreign } = listing;
+  const rows = [
+    ...backups.map((backup) => [
+      backup.id,
+      formatTime(new Date(backup.snapshotAt), timeZone),
+      formatAge(new Date(backup.snapshotAt), now),
+      `${backup.kind} ${backup.archive.format}`,
+      formatCount(backup.totals.rows),
+      formatBytes(backup.totals.storedBytes),
+      basename(backup.archive.key),
+    ]),
+    ...foreign.map(({ key, size, modified }) => [
+      "foreign",
+      formatTime(modified, timeZone),
+      formatAge(modified, now),
+      "archive",
+      "?",
+      formatBytes(size),
+      basename(key),
+    ]),
+  ];
+  const title = output.paint("bold", database);
+  const body =
+    rows.length === 0
+      ? "no backups"
+      : renderTable(
+          [
+            { title: "ID" },
+            { title: "TAKEN" },
+            { title: "AGE", right: true },
+            { title: "KIND" },
+            { title: "ROWS", right: true },
+            { title: "SIZE", right: true },
+            { title: "FILE" },
+          ],
+          rows,
+        );
+  const broken = damaged.map(({ id, reason }) => `${output.paint("red", "damaged")} ${id}: ${reason}`);
+  return [title, body, ...broken].join("\n");
+}

@@ -1,0 +1,12 @@
+import { formatDuration } from "../../lib/text.ts";
+
+/** `2024-12-11 14:30:22` in a time zone. */
+export function formatTime(at: Date, timeZone: string): string {
+  return new Intl.DateTimeFormat("sv-SE", { timeZone, dateStyle: "short", timeStyle: "medium" }).format(at);
+}
+
+/** `4 min 10 s ago`, or `in 3 h`. */
+export function formatAge(at: Date, now: Date): string {
+  const ms = now.getTime() - at.getTime();
+  return ms < 0 ? `in ${formatDuration(-ms)}` : `${formatDuration(ms)} ago`;
+}

@@ -1,0 +1,110 @@
+import { CommanderError } from "commander";
+import { AppError } from "../errors.ts";
+import { systemClock } from "../lib/clock.ts";
+import type { Observer, Runtime } from "../lib/runtime.ts";
+import { Secrets } from "../lib/secrets.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Cli } from "./cli.ts";
+import { reportFailure } from "./failure.ts";
+import { Output, type Terminal } from "./output.ts";
+import { buildProgram } from "./program.ts";
+
+/** All of the outside that a command line sees. */
+export interface World {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  readonly stdout: Terminal;
+  readonly stderr: Terminal;
+  /** Where a person can type; undefined where nobody can. */
+  readonly stdin: NodeJS.ReadStream | undefined;
+  readonly node: string;
+  readonly script: string;
+  readonly signal: AbortSignal;
+  /** Replaced by tests. */
+  readonly clock?: Clock;
+  readonly observer?: Observer;
+}
+
+interface GlobalOptions {
+  readonly config?: string;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly verbose?: boolean;
+  readonly color: boolean;
+}
+
+const USAGE_EXIT = 2;
+
+/** Runs one command line and returns its exit code (see docs/reference/errors.md). Never throws. */
+export async function runCommandLine(args: readonly string[], world: World): Promise<number> {
+  const clock = world.clock ?? systemClock;
+  const secrets = new Secrets();
+  let exitCode = 0;
+  let output = makeOutput(world, { color: true }, secrets, clock);
+  let cli: Cli | undefined;
+  const program = buildProgram(() => {
+    if (cli === undefined) throw new AppError("unexpected", "a command ran before its options were read");
+    return cli;
+  });
+  program
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => world.stdout.write(text),
+      writeErr: (text) => world.stderr.write(text),
+      outputError: (text, write) => write(text.replace(/^error: /, "handled: ")),
+    })
+    .hook("preAction", (_, action) => {
+      const options = action.optsWithGlobals<GlobalOptions>();
+      output = makeOutput(world, options, secrets, clock);
+      const runtime: Runtime = {
+        clock,
+        env: world.env,
+        reporter: output,
+        observer: world.observer ?? (() => {}),
+        secrets,
+      };
+      cli = {
+        runtime,
+        output,
+        signal: world.signal,
+        cwd: world.cwd,
+        node: world.node,
+        script: world.script,
+        input: world.stdin,
+        config: options.config,
+        exitWith: (code) => {
+          exitCode = code;
+        },
+      };
+    });
+  // Subcommands were made before the two settings above; they have to be told as well.
+  for (const command of program.commands.flatMap((top) => [top, ...top.commands])) {
+    command.copyInheritedSettings(program);
+  }
+  try {
+    await program.parseAsync([...args], { from: "user" });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE_EXIT;
+    const reason = world.signal.aborted ? world.signal.reason : error;
+    reportFailure(output, reason);
+    return reason instanceof AppError ? reason.exitCode : 1;
+  } finally {
+    output.clear();
+  }
+}
+
+function makeOutput(world: World, options: GlobalOptions, secrets: Secrets, clock: Clock): Output {
+  const wantsColor = options.color && world.env["NO_COLOR"] === undefined && world.stderr.isTTY === true;
+  return new Output(
+    { stdout: world.stdout, stderr: world.stderr },
+    {
+      json: options.json === true,
+      quiet: options.quiet === true,
+      verbose: options.verbose === true,
+      color: wantsColor && world.stdout.isTTY === true,
+    },
+    secrets,
+    () => clock.monotonic(),
+  );
+}

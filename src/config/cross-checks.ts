@@ -1,0 +1,60 @@
+import { nearest } from "../lib/text.ts";
+import type { Finding } from "./describe-issue.ts";
+import { formatPath, type Path } from "./problems.ts";
+
+/**
+ * What no single field shows: names that are used twice, and names of repositories that do not exist. Works on the
+ * values as they were written, whatever is wrong with them, so that one run shows all problems of a file.
+ */
+export function crossCheck(root: unknown): Finding[] {
+  const repositories = Object.keys(asBlock(asBlock(root)["repositories"]));
+  return Object.entries(asBlock(asBlock(root)["databases"])).flatMap(([name, database]) => {
+    const path = ["databases", name];
+    const { schemas, backups } = asBlock(database);
+    const names = asList(backups).map((backup) => asBlock(backup)["name"]);
+    return [
+      ...checkRepository(database, path, repositories),
+      ...checkUnique(asList(schemas), (index) => [...path, "schemas", index]),
+      ...checkUnique(names, (index) => [...path, "backups", index, "name"]),
+    ];
+  });
+}
+
+function checkRepository(database: unknown, path: Path, repositories: readonly string[]): Finding[] {
+  // Without any repository that alone is the problem, and the schema reports it.
+  if (repositories.length === 0 || !isBlock(database)) return [];
+  const { repository } = database;
+  const inside = [...path, "repository"];
+  if (repository === undefined && repositories.length > 1) {
+    const message = `missing key \`repository\` in ${formatPath(path)}: there are several (${repositories.join(", ")})`;
+    return [{ path: inside, part: "key", message }];
+  }
+  if (typeof repository !== "string" || repositories.includes(repository)) return [];
+  const similar = nearest(repository, repositories);
+  const suggestion =
+    similar === undefined ? `; there is ${repositories.join(", ")}` : `; did you mean \`${similar}\`?`;
+  const message = `${formatPath(inside)} names \`${repository}\`, which is not under repositories${suggestion}`;
+  return [{ path: inside, part: "value", message }];
+}
+
+function checkUnique(values: readonly unknown[], pathOf: (index: number) => Path): Finding[] {
+  return values.flatMap((value, index): Finding[] => {
+    if (typeof value !== "string" || values.indexOf(value) === index) return [];
+    const path = pathOf(index);
+    return [{ path, part: "value", message: `${formatPath(path)} is \`${value}\`, like one before it` }];
+  });
+}
+
+type Block = Readonly<Record<string, unknown>>;
+
+function isBlock(value: unknown): value is Block {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function asBlock(value: unknown): Block {
+  return isBlock(value) ? value : {};
+}
+
+function asList(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}

@@ -1,0 +1,12 @@
+import { literalPart } from "./interpolate.ts";
+
+/**
+ * Whether a connection string (URI or keywords) or the URL of a repository has a password written in it, rather than
+ * one that comes from the environment.
+ */
+export function hasLiteralPassword(text: string): boolean {
+  const literal = literalPart(text);
+  if (/^\s*[a-z][a-z0-9+.-]*:\/\//i.test(literal))
+    return /^\s*[^:]+:\/\/[^/@:]*:[^/@]+@/.test(literal) || /[?&](?:ssl)?password=[^&]/i.test(literal);
+  return /(?:^|\s)(?:ssl)?password\s*=\s*(?:'[^']|[^'\s])/i.test(literal);
+}

@@ -1,0 +1,181 @@
+import { z } from "zod";
+import { duration, LONGEST_TIMEOUT } from "./durations.ts";
+import { Keep } from "./keep.ts";
+import { normalizeSchedule, scheduleProblem } from "./schedule.ts";
+import { timeZoneProblem } from "./time-zone.ts";
+
+// PostgreSQL cuts longer names off; two databases would then share one name.
+const NAME_BYTES = 63;
+
+/** A refinement from a function that says what is wrong. */
+function checked(problemOf: (text: string) => string | undefined) {
+  return z.string().superRefine((text, context) => {
+    const message = problemOf(text);
+    if (message !== undefined) context.addIssue({ code: "custom", message });
+  });
+}
+
+function postgresNameProblem(name: string): string | undefined {
+  if (name === "") return "must not be empty";
+  if (Buffer.byteLength(name, "utf8") > NAME_BYTES) return `must not be longer than ${NAME_BYTES} bytes`;
+  if (/\p{Cc}/u.test(name) || !name.isWellFormed()) return "must not have control characters";
+  return undefined;
+}
+
+const postgresName = () => checked(postgresNameProblem);
+
+// Labels appear in commands, crontabs and file names, where spaces, quotes and `%` hurt.
+const label = () =>
+  checked((text) =>
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(text)
+      ? undefined
+      : "must be a short name of letters, digits, `.`, `_` and `-`",
+  );
+
+const text = () => z.string().min(1);
+
+function healthProblem(address: string): string | undefined {
+  const isHttp = URL.canParse(address) && /^https?:$/.test(new URL(address).protocol);
+  return isHttp ? undefined : "must be an address that begins with `http://` or `https://`";
+}
+
+const Application = z.strictObject({
+  stop: text().describe(
+    "Shell command that stops the application before a swap; the shell itself expands variables in it",
+  ),
+  start: text().describe(
+    "Shell command that starts the application after a swap; the shell itself expands variables in it",
+  ),
+  health: checked(healthProblem)
+    .optional()
+    .describe("Address that answers with a 2xx status once the application works again"),
+  healthTimeout: duration(LONGEST_TIMEOUT)
+    .prefault("60s")
+    .describe("How long the application may take to become healthy after its start"),
+});
+
+const Backup = z.strictObject({
+  name: label().describe("Name of the entry, unique within the database"),
+  kind: z.enum(["archive"]).default("archive").describe("`archive`: one file, made by `pg_dump`"),
+  format: z
+    .enum(["plain", "custom"])
+    .default("plain")
+    .describe("`plain`: SQL text for `psql`; `custom`: `pg_dump`'s own format for `pg_restore`"),
+  compression: z
+    .enum(["gzip", "zstd"])
+    .default("gzip")
+    .describe("`custom` with `zstd` needs PostgreSQL clients of version 16 or later"),
+  schedule: checked(scheduleProblem)
+    .transform(normalizeSchedule)
+    .meta({ title: "cron expression" })
+    .optional()
+    .describe(
+      "When to take it: the five fields of cron, in the strategy's time zone; without it only by hand",
+    ),
+  keep: Keep.optional().describe(
+    "Which backups stay; one stays when any rule wants it. Without it every backup stays",
+  ),
+});
+
+const Objectives = z.strictObject({
+  rpo: duration()
+    .prefault("24h")
+    .describe("Recovery point objective: the most data, as time, that may be lost"),
+  rto: duration().prefault("4h").describe("Recovery time objective: the longest outage that is acceptable"),
+});
+
+const Database = z.strictObject({
+  url: text().describe(
+    "Connection string as `psql` takes it: URI, keywords or `service=…`. Its variables are looked up when it is needed",
+  ),
+  schemas: z
+    .array(postgresName())
+    .min(1)
+    .optional()
+    .describe("Schemas to protect; without it the whole database"),
+  criticality: z
+    .enum(["critical", "high", "medium", "low"])
+    .default("medium")
+    .describe("How badly its loss would hurt"),
+  objectives: Objectives.prefault({}).describe("What `handled status` measures the database against"),
+  repository: z
+    .string()
+    .optional()
+    .describe("Name of the repository for its backups; may be left out when there is exactly one"),
+  backups: z.array(Backup).prefault([]).describe("The backups to take"),
+  application: Application.optional().describe(
+    "The application that uses this database, in place of the common one",
+  ),
+  lockTimeout: duration(LONGEST_TIMEOUT)
+    .prefault("30s")
+    .describe("How long a backup waits for a table that another session has locked"),
+});
+
+const Repository = z.strictObject({
+  url: text().describe(
+    "A folder or `file://` URL. A relative folder starts at the strategy file's, `~/` at the home folder. " +
+      "Variables are looked up when it is needed",
+  ),
+});
+
+const Recovery = z.strictObject({
+  keepReplaced: duration()
+    .prefault("7d")
+    .describe("How long a database that a swap replaced stays on the server as `NAME_before_<time>`"),
+});
+
+const Contact = z.strictObject({
+  name: text().describe("Who"),
+  role: text().describe("For what: `on call`, `owner of the data`, `hosting provider`"),
+  email: z.email({ error: "must be an e-mail address" }).optional().describe("E-mail address"),
+  phone: text().optional().describe("Phone number, in quotes"),
+  note: text().optional().describe("Anything else: hours, contract number, where the keys are"),
+});
+
+function notEmpty(entries: object): boolean {
+  return Object.keys(entries).length > 0;
+}
+
+/** `handled.yaml` as it is written, checked field by field. What concerns several fields is in `cross-checks.ts`. */
+export const StrategyFile = z.strictObject({
+  version: z.literal(1).describe("Version of this file's format"),
+  timezone: checked(timeZoneProblem)
+    .meta({ title: "time zone" })
+    .optional()
+    .describe(
+      "IANA name; used in file names, schedules and to tell days apart in `keep`. Default: the machine's",
+    ),
+  archivePrefix: checked((prefix) =>
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/.test(prefix)
+      ? undefined
+      : "must be at most 32 letters, digits, `.`, `_` and `-`",
+  )
+    .default("handled")
+    .describe("How the names of archive files begin"),
+  repositories: z
+    .record(label(), Repository)
+    .refine(notEmpty, "needs at least one repository")
+    .describe("Where backups are kept, by name"),
+  databases: z
+    .record(postgresName(), Database)
+    .refine(notEmpty, "needs at least one database")
+    .describe("The databases to protect, by the name that commands and backups use"),
+  application: Application.optional().describe(
+    "The application that uses the databases; a swap stops it first and starts it afterwards",
+  ),
+  recovery: Recovery.prefault({}).describe("How databases are brought back"),
+  contacts: z.array(Contact).prefault([]).describe("Whom to call"),
+});
+export type StrategyFile = z.output<typeof StrategyFile>;
+
+/** Whether the strategy's format has one block at this path that is a shell command, which we must not touch. */
+export function isCommandPath(path: readonly PropertyKey[]): boolean {
+  const [section, key] = path.slice(-2);
+  return section === "application" && (key === "stop" || key === "start");
+}
+
+/** Whether the value at this path is looked up in the environment only when it is needed. */
+export function isLatePath(path: readonly PropertyKey[]): boolean {
+  const [section, , key] = path;
+  return path.length === 3 && (section === "databases" || section === "repositories") && key === "url";
+}

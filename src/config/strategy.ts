@@ -1,0 +1,153 @@
+import { dirname, join, resolve } from "node:path";
+import { AppError } from "../errors.ts";
+import { nearest } from "../lib/text.ts";
+import type { Runtime } from "../lib/runtime.ts";
+import { resolveTemplate, type Template } from "./interpolate.ts";
+import type { Keep } from "./keep.ts";
+import type { Path } from "./problems.ts";
+import type { StrategyFile } from "./schema.ts";
+import { systemTimeZone } from "./time-zone.ts";
+
+/** A strategy as the program uses it: checked, with defaults filled in, only its URLs still to be looked up. */
+export interface Strategy {
+  /** Absolute path of the file; relative repositories start at its folder. */
+  readonly path: string;
+  readonly timeZone: string;
+  readonly archivePrefix: string;
+  readonly repositories: readonly StrategyRepository[];
+  /** In the order of the file, except that whole numbers come first. */
+  readonly databases: readonly StrategyDatabase[];
+  readonly keepReplacedMs: number;
+  readonly contacts: readonly Contact[];
+}
+
+export interface StrategyRepository {
+  readonly name: string;
+  /** `repositoryLocation` makes the folder or URL of it. */
+  readonly url: Template;
+}
+
+export interface StrategyDatabase {
+  /** The name in the strategy, in commands and in the repository; the server may call it otherwise. */
+  readonly name: string;
+  /** `databaseUrl` makes the connection string of it. */
+  readonly url: Template;
+  /** Undefined is the whole database. */
+  readonly schemas: readonly string[] | undefined;
+  readonly criticality: "critical" | "high" | "medium" | "low";
+  readonly objectives: { readonly rpoMs: number; readonly rtoMs: number };
+  /** Name of one of the strategy's repositories. */
+  readonly repository: string;
+  readonly backups: readonly StrategyBackup[];
+  /** Its own, or the one that all databases share. */
+  readonly application: Application | undefined;
+  readonly lockTimeoutMs: number;
+}
+
+export interface StrategyBackup {
+  readonly name: string;
+  readonly kind: "archive";
+  readonly format: "plain" | "custom";
+  readonly compression: "gzip" | "zstd";
+  /** Five fields of cron; undefined is only by hand. */
+  readonly schedule: string | undefined;
+  /** Undefined keeps every backup. */
+  readonly keep: Keep | undefined;
+}
+
+export interface Application {
+  /** Shell commands, as written: their variables are the shell's. */
+  readonly stop: string;
+  readonly start: string;
+  readonly health: string | undefined;
+  readonly healthTimeoutMs: number;
+}
+
+export type Contact = StrategyFile["contacts"][number];
+
+/** The strategy of a checked file. `whereIs` tells file, line and column of a path, for messages. */
+export function buildStrategy(file: StrategyFile, path: string, whereIs: (path: Path) => string): Strategy {
+  const template = (at: Path, text: string): Template => ({ text, where: whereIs(at) });
+  const names = Object.keys(file.repositories);
+  return {
+    path,
+    timeZone: file.timezone ?? systemTimeZone(),
+    archivePrefix: file.archivePrefix,
+    repositories: Object.entries(file.repositories).map(([name, { url }]) => ({
+      name,
+      url: template(["repositories", name, "url"], url),
+    })),
+    databases: Object.entries(file.databases).map(([name, database]) => ({
+      name,
+      url: template(["databases", name, "url"], database.url),
+      schemas: database.schemas,
+      criticality: database.criticality,
+      objectives: { rpoMs: database.objectives.rpo, rtoMs: database.objectives.rto },
+      // The cross-checks let it be left out only where there is exactly one.
+      repository: database.repository ?? names.join(),
+      backups: database.backups.map((backup) => ({
+        ...backup,
+        schedule: backup.schedule,
+        keep: backup.keep,
+      })),
+      application: buildApplication(database.application ?? file.application),
+      lockTimeoutMs: database.lockTimeout,
+    })),
+    keepReplacedMs: file.recovery.keepReplaced,
+    contacts: file.contacts,
+  };
+}
+
+function buildApplication(application: StrategyFile["application"]): Application | undefined {
+  if (application === undefined) return undefined;
+  const { stop, start, health, healthTimeout } = application;
+  return { stop, start, health, healthTimeoutMs: healthTimeout };
+}
+
+/** The database of this name. Fails with `usage`, naming the nearest one. */
+export function findDatabase(strategy: Strategy, name: string): StrategyDatabase {
+  const found = strategy.databases.find((database) => database.name === name);
+  if (found !== undefined) return found;
+  const names = strategy.databases.map((database) => database.name);
+  const similar = nearest(name, names);
+  throw new AppError("usage", `find database ${name}: it is not in the strategy ${strategy.path}`, {
+    hint: similar === undefined ? `it has ${names.join(", ")}` : `did you mean \`${similar}\`?`,
+  });
+}
+
+/** The connection string of a database, with values from the environment. Fails with `strategy_invalid`. */
+export function databaseUrl(runtime: Runtime, database: StrategyDatabase): string {
+  return resolveNotEmpty(runtime, database.url);
+}
+
+/** The absolute folder or the URL of a repository, with values from the environment. Fails with `strategy_invalid`. */
+export function repositoryLocation(runtime: Runtime, strategy: Strategy, name: string): string {
+  const repository = strategy.repositories.find((candidate) => candidate.name === name);
+  if (repository === undefined)
+    throw new AppError("usage", `find repository ${name}: it is not in the strategy ${strategy.path}`, {
+      hint: `it has ${strategy.repositories.map((candidate) => candidate.name).join(", ")}`,
+    });
+  const location = resolveNotEmpty(runtime, repository.url);
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(location)) return location;
+  if (location !== "~" && !location.startsWith("~/")) return resolve(dirname(strategy.path), location);
+  const home = runtime.env["HOME"];
+  if (home === undefined || home === "")
+    throw new AppError(
+      "strategy_invalid",
+      `strategy ${repository.url.where}: \`~\` needs HOME, which is not set`,
+    );
+  return join(home, location.slice(1));
+}
+
+/** An empty connection string means libpq's defaults, and an empty folder the current one: both the wrong place. */
+function resolveNotEmpty(runtime: Runtime, template: Template): string {
+  const text = resolveTemplate(runtime, template).trim();
+  if (text !== "") return text;
+  throw new AppError(
+    "strategy_invalid",
+    `strategy ${template.where}: \`${template.text}\` gives an empty text`,
+    {
+      hint: "set the variable to a value; cron and systemd do not read the profile of your shell",
+    },
+  );
+}

@@ -1,0 +1,207 @@
+import { AppError } from "../errors.ts";
+import { escapeReferences, hasReferences, parseReferences } from "./interpolate.ts";
+import { hasLiteralPassword } from "./literal-password.ts";
+import type { Contact, StrategyDatabase } from "./strategy.ts";
+import { yamlList, yamlScalar } from "./yaml-text.ts";
+
+/** What `handled init` asks for. Texts are meant literally, except that URLs and folders may have `${NAME}` in them. */
+export interface StrategyAnswers {
+  readonly databases: readonly DatabaseAnswers[];
+  /** Folder or URL of the one repository. */
+  readonly repository: string;
+  readonly timezone?: string | undefined;
+  readonly archivePrefix?: string | undefined;
+  readonly application?: ApplicationAnswers | undefined;
+  readonly contacts?: readonly Contact[] | undefined;
+}
+
+export interface DatabaseAnswers {
+  readonly name: string;
+  /** A connection string, with or without `${NAME}`; a password in it goes to the environment. */
+  readonly url: string;
+  readonly schemas?: readonly string[] | undefined;
+  readonly criticality?: StrategyDatabase["criticality"] | undefined;
+  /** Durations as the strategy writes them: `24h`. */
+  readonly rpo?: string | undefined;
+  readonly rto?: string | undefined;
+  readonly format?: "plain" | "custom" | undefined;
+  readonly compression?: "gzip" | "zstd" | undefined;
+  readonly schedule?: string | undefined;
+  readonly keepDays?: number | undefined;
+}
+
+export interface ApplicationAnswers {
+  readonly stop: string;
+  readonly start: string;
+  readonly health?: string | undefined;
+}
+
+export interface StrategyText {
+  readonly yaml: string;
+  /** Variables that the strategy refers to and the user must set: connection strings that hold a password. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/**
+ * A commented strategy for these answers. Answers are not checked here: give the text to `parseStrategy` before
+ * writing it. Fails with `usage` for a URL with both a literal password and references.
+ */
+export function strategyTemplate(answers: StrategyAnswers): StrategyText {
+  const environment: Record<string, string> = {};
+  const databases = answers.databases.map((database, index) => {
+    const url = urlExpression(database, environment);
+    // One explanation is enough: the comments stand at the first database only.
+    return databaseLines(database, url).filter((line) => index === 0 || !line.trimStart().startsWith("#"));
+  });
+  const lines = [
+    ...HEADER,
+    ...generalLines(answers),
+    "databases:",
+    ...databases.flat(),
+    ...applicationLines(answers.application),
+    ...RECOVERY,
+    ...contactLines(answers.contacts ?? []),
+  ];
+  return { yaml: `${lines.join("\n")}\n`, environment };
+}
+
+// In comments, `# ` begins an explanation, and `#` with anything else a line to be used without it.
+const HEADER = [
+  "# yaml-language-server: $schema=./handled.schema.json",
+  "# The backup strategy. `handled config check` checks it; `handled config schema > handled.schema.json` makes the",
+  "# file named above, with which editors complete and explain every key.",
+  "# ${NAME} is replaced by an environment variable, ${NAME:-default} has a fallback, and $${ is a literal ${.",
+  "",
+  "version: 1",
+  "",
+];
+
+function generalLines({ timezone, archivePrefix, repository }: StrategyAnswers): string[] {
+  return [
+    "# For file names, schedules and retention. Without it the machine's own.",
+    timezone === undefined ? "#timezone: Europe/Berlin" : `timezone: ${yamlScalar(timezone)}`,
+    "",
+    ...(archivePrefix === undefined ? [] : [`archivePrefix: ${yamlScalar(archivePrefix)}`, ""]),
+    "# Where backups are kept: best not on the disk that holds the database.",
+    "repositories:",
+    "  local:",
+    `    url: ${yamlScalar(expression(repository))}`,
+    "",
+  ];
+}
+
+function databaseLines(database: DatabaseAnswers, url: string): string[] {
+  const { name, schemas, criticality = "medium", rpo = "24h", rto = "4h" } = database;
+  return [
+    `  ${yamlScalar(name)}:`,
+    "    # A connection string as psql takes it. Keep passwords out of this file: use ${NAME}, or ~/.pgpass.",
+    `    url: ${yamlScalar(url)}`,
+    "    # Only these schemas; without the line the whole database.",
+    schemas === undefined
+      ? "    #schemas: [public]"
+      : `    schemas: ${yamlList(schemas.map(escapeReferences))}`,
+    "    # critical, high, medium or low.",
+    `    criticality: ${criticality}`,
+    "    # The most data, as time, that may be lost (rpo), and the longest outage (rto).",
+    `    objectives: { rpo: ${yamlScalar(rpo)}, rto: ${yamlScalar(rto)} }`,
+    "    repository: local",
+    ...backupLines(database),
+    "",
+  ];
+}
+
+function backupLines(database: DatabaseAnswers): string[] {
+  const { format = "plain", compression = "gzip", schedule = "0 2 * * *", keepDays = 14 } = database;
+  return [
+    "    backups:",
+    "      - name: nightly",
+    "        kind: archive",
+    "        # plain is SQL text for psql; custom is for pg_restore.",
+    `        format: ${format}`,
+    `        compression: ${compression}`,
+    "        # Minute, hour, day of month, month, day of week.",
+    `        schedule: ${yamlScalar(schedule)}`,
+    "        # Those younger than so many days stay, and never fewer than `min`, whatever their age.",
+    `        keep: { days: ${keepDays}, min: 3 }`,
+  ];
+}
+
+function applicationLines(application: ApplicationAnswers | undefined): string[] {
+  const about = [
+    "# Stopped before a restored database is swapped in, and started afterwards. Shell commands, run as they are.",
+  ];
+  if (application === undefined)
+    return [
+      ...about,
+      "#application:",
+      "#  stop: pm2 stop handled-api",
+      "#  start: pm2 restart handled-api",
+      "#  health: http://127.0.0.1:3000/health",
+      "",
+    ];
+  const { stop, start, health } = application;
+  return [
+    ...about,
+    "application:",
+    `  stop: ${yamlScalar(stop)}`,
+    `  start: ${yamlScalar(start)}`,
+    ...(health === undefined ? [] : [`  health: ${yamlScalar(escapeReferences(health))}`]),
+    "",
+  ];
+}
+
+const RECOVERY = [
+  "# How long a database that was replaced stays on the server.",
+  "recovery: { keepReplaced: 7d }",
+  "",
+];
+
+function contactLines(contacts: readonly Contact[]): string[] {
+  const about = "# Whom to call when it happens.";
+  const example = [
+    "#contacts:",
+    "#  - name: Ada Lovelace",
+    "#    role: on call",
+    '#    phone: "+44 20 7946 0000"',
+  ];
+  if (contacts.length === 0) return [about, ...example];
+  const entries = contacts.map(({ name, role, email, phone, note }) =>
+    Object.entries({ name, role, email, phone, note })
+      .filter((entry): entry is [string, string] => entry[1] !== undefined)
+      .map(
+        ([key, value], index) =>
+          `  ${index === 0 ? "-" : " "} ${key}: ${yamlScalar(escapeReferences(value))}`,
+      ),
+  );
+  return [about, "contacts:", ...entries.flat()];
+}
+
+/** What stands in the file for a connection string; one with a password goes to `environment` under a new name. */
+function urlExpression({ name, url }: DatabaseAnswers, environment: Record<string, string>): string {
+  if (!hasLiteralPassword(url)) return expression(url);
+  if (hasReferences(url))
+    throw new AppError("usage", `write strategy: the URL of ${name} has both a password and \`\${…}\``, {
+      hint: "give it with its real values, or use `${…}` for the password too",
+    });
+  const variable = freeName(name, environment);
+  environment[variable] = url;
+  return `\${${variable}}`;
+}
+
+/** A text with references stays; any other is meant literally. */
+function expression(text: string): string {
+  return "pieces" in parseReferences(text) ? text : escapeReferences(text);
+}
+
+/** `my-db` → `MY_DB_DATABASE_URL`, or with a number when another database has that one. */
+function freeName(database: string, taken: Readonly<Record<string, string>>): string {
+  const words = database
+    .toUpperCase()
+    .replaceAll(/[^A-Z0-9]+/g, "_")
+    .replaceAll(/^_|_$/g, "")
+    .replace(/^(?=\d)/, "_");
+  // Not plain DATABASE_URL for a name without letters: applications have one of that name, for another database.
+  const base = `${words === "" ? "HANDLED" : words}_DATABASE_URL`;
+  const names = [base, ...Object.keys(taken).map((_, index) => `${base}_${index + 2}`)];
+  return names.find((name) => !Object.hasOwn(taken, name)) ?? base;
+}

@@ -1,0 +1,93 @@
+import { randomUUID } from "node:crypto";
+import { constants, createWriteStream } from "node:fs";
+import { access, link, open, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { AppError, errorCode } from "../errors.ts";
+
+/** Makes what was created, renamed or removed in a folder survive a power cut. */
+export async function syncFolder(folder: string): Promise<void> {
+  await using handle = await open(folder, "r");
+  await handle.sync();
+}
+
+/** A name in the same folder that no reader takes for the real file; short, because `path` may have 255 bytes. */
+export function temporaryName(path: string): string {
+  return join(dirname(path), `.handled-${randomUUID()}.tmp`);
+}
+
+export function isTemporaryName(name: string): boolean {
+  return /^\.handled-[0-9a-f-]{36}\.tmp$/.test(name);
+}
+
+/** Writes a file so that it is there whole and durably, or not at all; an existing one is replaced in one step. */
+export async function writeDurable(path: string, data: Uint8Array | string, mode = 0o600): Promise<void> {
+  const temporary = temporaryName(path);
+  try {
+    {
+      await using file = await open(temporary, "wx", mode);
+      await file.writeFile(data);
+      await file.sync();
+    }
+    await rename(temporary, path);
+    await syncFolder(dirname(path));
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+/**
+ * Writes a stream to a file so that it is there whole and durably, or not at all. Without `overwrite` a file of that
+ * name is left alone and the call fails with `target_exists`.
+ */
+export async function copyDurable(
+  source: Readable,
+  path: string,
+  overwrite: boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  const temporary = temporaryName(path);
+  try {
+    await pipeline(source, createWriteStream(temporary, { flags: "wx", mode: 0o600, flush: true }), { signal });
+    if (overwrite) await rename(temporary, path);
+    else await link(temporary, path);
+    await syncFolder(dirname(path));
+  } catch (error) {
+    source.destroy();
+    if (errorCode(error) === "EEXIST") throw fileExists(path, error);
+    if (errorCode(error) === "ENOSPC") {
+      throw new AppError("space_missing", `write ${path}: no space left`, { cause: error });
+    }
+    throw error;
+  } finally {
+    await rm(temporary, { force: true });
+  }
+}
+
+/** Fails early, before long work, when `copyDurable` to this path could not succeed. */
+export async function requireWritable(path: string, overwrite: boolean): Promise<void> {
+  const folder = dirname(path);
+  try {
+    await access(folder, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw new AppError("usage", `write ${path}: the folder ${folder} is missing or not writable`, {
+      cause: error,
+      hint: `\`mkdir -p ${folder}\`, or choose another path`,
+    });
+  }
+  const present = await stat(path).catch((error: unknown) => {
+    if (errorCode(error) === "ENOENT") return undefined;
+    throw error;
+  });
+  if (present?.isDirectory() === true) throw new AppError("usage", `write ${path}: it is a folder`);
+  if (present !== undefined && !overwrite) throw fileExists(path, undefined);
+}
+
+function fileExists(path: string, cause: unknown): AppError {
+  return new AppError("target_exists", `write ${path}: the file is there already`, {
+    cause,
+    hint: "choose another path, or add `--overwrite`",
+  });
+}

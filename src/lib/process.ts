@@ -1,0 +1,169 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { basename } from "node:path";
+import type { Readable } from "node:stream";
+import { createInterface } from "node:readline";
+import { pipeline } from "node:stream/promises";
+import { AppError, errorCode, messageOf } from "../errors.ts";
+import type { Runtime } from "./runtime.ts";
+
+// A tool that fails says why in its last lines; a tool that goes wild must not fill our memory.
+const STDERR_KEPT = 8192;
+// How long a tool may take to end after SIGTERM before it gets SIGKILL.
+const GRACE_MS = 5000;
+
+export interface ToolCall<T> {
+  /** Absolute path or name of the program. */
+  readonly program: string;
+  /** Arguments. Never a secret: every user of the machine can read them. */
+  readonly args: readonly string[];
+  /** The whole environment of the child; secrets belong here. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd?: string;
+  /** Fed to standard input; without it the child reads end-of-file. */
+  readonly input?: Readable;
+  /** Consumes standard output while the child runs; its result is the call's result. */
+  readonly output: (stdout: Readable) => Promise<T>;
+  /** Each line of standard error as it comes. Lines for which this returns `true` are not kept for messages. */
+  readonly onLine?: (line: string) => boolean;
+  /** POSIX ids to run the child as (a PostgreSQL server refuses root). */
+  readonly user?: { readonly uid: number; readonly gid: number };
+}
+
+/**
+ * Runs a program to its end. Returns only if it exited 0 **and** its output was consumed **and** its input was fed
+ * whole. Anything else throws: `client_missing` when it cannot be started, `tool_failed` with exit code or signal and
+ * the end of its standard error, the consumer's own error when that came first, or the signal's reason when aborted.
+ */
+export async function runTool<T>(runtime: Runtime, call: ToolCall<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  const name = basename(call.program);
+  runtime.observer("before", `child ${name}`);
+  const child = spawn(call.program, call.args, {
+    env: call.env as NodeJS.ProcessEnv,
+    cwd: call.cwd,
+    stdio: ["pipe", "pipe", "pipe"],
+    ...call.user,
+  });
+  const stop = stopper(child);
+  const onAbort = (): void => stop();
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    const closed = closing(child);
+    const stderr = keepStderr(child.stderr, call.onLine);
+    const settle = <R>(work: Promise<R>): Promise<{ value: R } | { error: unknown }> =>
+      work.then(
+        (value) => ({ value }),
+        (error: unknown) => {
+          stop();
+          return { error };
+        },
+      );
+    const [end, output, input] = await Promise.all([
+      closed,
+      settle(call.output(child.stdout)),
+      settle(feed(child, call.input)),
+    ]);
+    signal.throwIfAborted();
+    if ("startError" in end) throw cannotStart(name, end.startError);
+    // A child that ended early breaks the pipes on both sides; its own exit tells why, so it comes first. When our
+    // consumer or our input failed first, we stopped the child, and then the exit only tells that.
+    const stoppedByUs = end.signal === "SIGTERM" || end.signal === "SIGKILL";
+    const ourError = [output, input].find((part) => "error" in part && !isBrokenPipe(part.error));
+    if (ourError !== undefined && "error" in ourError && (stoppedByUs || end.code === 0)) throw ourError.error;
+    if (end.code !== 0) throw toolFailed(runtime, name, end, stderr());
+    if ("error" in output) throw output.error;
+    if ("error" in input) throw input.error;
+    runtime.observer("after", `child ${name}`);
+    return output.value;
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+/** Runs a program for its standard output, as text; at most 16 MiB of it. */
+export async function runForText(
+  runtime: Runtime,
+  call: Omit<ToolCall<string>, "output">,
+  signal: AbortSignal,
+): Promise<string> {
+  return await runTool(runtime, { ...call, output: (stdout) => collect(stdout, 16 * 1024 * 1024) }, signal);
+}
+
+/** The whole of a stream as text; fails rather than hold more than `limit` bytes. */
+export async function collect(stream: Readable, limit: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > limit) throw new AppError("unexpected", `read output: more than ${limit} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+type End = { code: number | null; signal: NodeJS.Signals | null } | { startError: Error; code: null; signal: null };
+
+function closing(child: ChildProcess): Promise<End> {
+  return new Promise((resolve) => {
+    child.once("error", (startError) => {
+      if (child.pid === undefined) resolve({ startError, code: null, signal: null });
+    });
+    // `close`, not `exit`: only then are the pipes drained.
+    child.once("close", (code, signal) => resolve({ code, signal }));
+  });
+}
+
+function stopper(child: ChildProcess): () => void {
+  let stopped = false;
+  return () => {
+    if (stopped || child.exitCode !== null || child.signalCode !== null) return;
+    stopped = true;
+    child.kill("SIGTERM");
+    const timer = setTimeout(() => child.kill("SIGKILL"), GRACE_MS);
+    timer.unref();
+    child.once("close", () => clearTimeout(timer));
+  };
+}
+
+async function feed(child: ChildProcess, input: Readable | undefined): Promise<void> {
+  if (child.stdin === null) return;
+  if (input === undefined) {
+    // A child that could not be started errors here too; `closing` reports that.
+    child.stdin.on("error", () => undefined);
+    child.stdin.end();
+    return;
+  }
+  await pipeline(input, child.stdin);
+}
+
+function keepStderr(stream: Readable | null, onLine: ((line: string) => boolean) | undefined): () => string {
+  if (stream === null) return () => "";
+  let kept = "";
+  const lines = createInterface({ input: stream, crlfDelay: Infinity });
+  lines.on("line", (line) => {
+    if (onLine?.(line) === true) return;
+    kept = `${kept}${line}\n`.slice(-STDERR_KEPT);
+  });
+  return () => kept.trim();
+}
+
+function isBrokenPipe(error: unknown): boolean {
+  const code = errorCode(error);
+  return code === "EPIPE" || code === "ECONNRESET" || code === "ERR_STREAM_PREMATURE_CLOSE";
+}
+
+function cannotStart(name: string, cause: Error): AppError {
+  return new AppError("client_missing", `start ${name}: ${messageOf(cause)}`, {
+    cause,
+    hint: `install the package that brings \`${name}\`, or put it on the PATH`,
+  });
+}
+
+function toolFailed(runtime: Runtime, name: string, end: End, stderr: string): AppError {
+  const how = end.signal === null ? `exit code ${end.code}` : `ended by ${end.signal}`;
+  const text = runtime.secrets.redact(stderr);
+  const reason = text === "" ? "" : `: ${text.split("\n").slice(-6).join("; ")}`;
+  return new AppError("tool_failed", `run ${name}: ${how}${reason}`, {
+    details: { tool: name, exitCode: end.code, signal: end.signal, stderr: text },
+  });
+}

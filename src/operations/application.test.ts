@@ -1,0 +1,203 @@
+import { createServer, type RequestListener } from "node:http";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { AppError } from "../errors.ts";
+import { makeRuntime, silentReporter } from "../lib/runtime.ts";
+import {
+  type ApplicationCommands,
+  startApplication,
+  stopApplication,
+  waitUntilHealthy,
+} from "./application.ts";
+
+const { signal } = new AbortController();
+const PATH = "/usr/bin:/bin";
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "handled-application-"));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+const app = (parts: Partial<ApplicationCommands>): ApplicationCommands => ({
+  healthTimeoutMs: 5000,
+  ...parts,
+});
+
+describe("commands", () => {
+  test("run in a shell with the inherited environment", async () => {
+    const file = join(folder, "said");
+    const runtime = makeRuntime({ env: { PATH, GREETING: "hello", TARGET: file } });
+    const report = await stopApplication(
+      runtime,
+      app({ stop: 'echo "$GREETING" | cat > "$TARGET"' }),
+      signal,
+    );
+    expect(report?.durationMs).toBeGreaterThan(0);
+    expect(await readFile(file, "utf8")).toBe("hello\n");
+  });
+
+  test("see neither our own variables nor their own text among the arguments of the shell", async () => {
+    const file = join(folder, "leak");
+    const runtime = makeRuntime({ env: { PATH, TARGET: file } });
+    const start = "env > $TARGET; tr '\\0' ' ' < /proc/$$/cmdline >> $TARGET; : sesame-in-command";
+    await startApplication(runtime, app({ start }), signal);
+    const seen = await readFile(file, "utf8");
+    expect(seen).toContain("/bin/sh");
+    expect(seen).not.toContain("sesame-in-command");
+    expect(seen).not.toContain("HANDLED_COMMAND=");
+  });
+
+  test("nothing happens without a command", async () => {
+    expect(await stopApplication(makeRuntime(), app({}), signal)).toBeUndefined();
+    expect(await startApplication(makeRuntime(), app({}), signal)).toBeUndefined();
+    expect(await waitUntilHealthy(makeRuntime(), app({}), signal)).toBeUndefined();
+  });
+
+  test("a failing one is an error with its exit code and its last lines, secrets taken out", async () => {
+    const runtime = makeRuntime({ env: { PATH } });
+    runtime.secrets.add("hunter2!");
+    const stop = "seq 1 20000; echo 'no process hunter2! found' >&2; exit 3";
+    const error = await stopApplication(runtime, app({ stop }), signal).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: "application_failed" });
+    expect((error as AppError).message).toContain("stop the application");
+    expect((error as AppError).message).toContain("exit code 3");
+    expect((error as AppError).message).toContain("no process *** found");
+    expect((error as AppError).hint).toContain("by hand");
+    expect(JSON.stringify([error, (error as AppError).message])).not.toContain("hunter2!");
+    expect(String((error as AppError).details["output"]).length).toBeLessThanOrEqual(8192);
+  });
+
+  test("a missing program and broken shell text are errors too", async () => {
+    const runtime = makeRuntime({ env: { PATH } });
+    for (const start of ["no-such-program-anywhere", "if then", "false; exit 7"]) {
+      await expect(startApplication(runtime, app({ start }), signal)).rejects.toMatchObject({
+        code: "application_failed",
+      });
+    }
+  });
+
+  test("one that leaves a server running in the background returns at once", async () => {
+    const file = join(folder, "server.pid");
+    const runtime = makeRuntime({ env: { PATH, TARGET: file } });
+    await startApplication(runtime, app({ start: "sleep 60 & echo $! > $TARGET" }), signal);
+    const pid = Number(await readFile(file, "utf8"));
+    expect(process.kill(pid, 0)).toBe(true);
+    process.kill(pid);
+  });
+
+  test("one that does not end is stopped after its time", async () => {
+    const runtime = makeRuntime({ env: { PATH } });
+    await expect(
+      stopApplication(runtime, app({ stop: "exec sleep 60", commandTimeoutMs: 50 }), signal),
+    ).rejects.toThrow("no end after 50 ms");
+  });
+
+  test("an aborted signal ends one with the signal's own reason", async () => {
+    const controller = new AbortController();
+    const reason = new AppError("interrupted", "stopped by the user");
+    const running = stopApplication(
+      makeRuntime({ env: { PATH } }),
+      app({ stop: "exec sleep 60" }),
+      controller.signal,
+    );
+    controller.abort(reason);
+    await expect(running).rejects.toBe(reason);
+  });
+});
+
+describe("health", () => {
+  test("is asked until the answer is 2xx", async () => {
+    let asked = 0;
+    await using server = await serve((_, response) => {
+      asked += 1;
+      response.writeHead(asked < 3 ? 503 : 204).end();
+    });
+    const notes: string[] = [];
+    const runtime = makeRuntime({ reporter: { ...silentReporter, note: (text) => notes.push(text) } });
+    const report = await waitUntilHealthy(runtime, app({ health: server.url }), signal);
+    expect(report).toMatchObject({ status: 204, attempts: 3 });
+    expect(notes).toEqual([expect.stringContaining("healthy")]);
+  });
+
+  test("a server that never becomes healthy is an error with its last answer", async () => {
+    await using server = await serve((_, response) => void response.writeHead(503).end("starting"));
+    await expect(
+      waitUntilHealthy(makeRuntime(), app({ health: server.url, healthTimeoutMs: 600 }), signal),
+    ).rejects.toMatchObject({
+      code: "application_failed",
+      message: expect.stringContaining("HTTP 503") as string,
+    });
+  });
+
+  test("a redirect is not healthy, wherever it leads", async () => {
+    await using server = await serve((request, response) => {
+      if (request.url === "/login") response.writeHead(200).end();
+      else response.writeHead(302, { location: "/login" }).end();
+    });
+    await expect(
+      waitUntilHealthy(makeRuntime(), app({ health: server.url, healthTimeoutMs: 10 }), signal),
+    ).rejects.toThrow("HTTP 302 to /login");
+  });
+
+  test("a closed port and a silent server are told apart", async () => {
+    const closed = await serve(() => undefined);
+    await closed[Symbol.asyncDispose]();
+    await expect(
+      waitUntilHealthy(makeRuntime(), app({ health: closed.url, healthTimeoutMs: 10 }), signal),
+    ).rejects.toThrow("connection refused");
+
+    await using silent = await serve(() => undefined);
+    await expect(
+      waitUntilHealthy(makeRuntime(), app({ health: silent.url, healthTimeoutMs: 60 }), signal),
+    ).rejects.toThrow("no answer within");
+  });
+
+  test("user and password of the address are sent, and shown nowhere", async () => {
+    const seen: (string | undefined)[] = [];
+    await using server = await serve((request, response) => {
+      seen.push(request.headers.authorization);
+      response.writeHead(401).end();
+    });
+    const health = server.url.replace("http://", "http://ops:p%40ss%2Fword@");
+    const error = await waitUntilHealthy(makeRuntime(), app({ health, healthTimeoutMs: 10 }), signal).catch(
+      (thrown: unknown) => thrown,
+    );
+    expect(seen[0]).toBe(`Basic ${Buffer.from("ops:p@ss/word").toString("base64")}`);
+    expect((error as AppError).message).toContain("HTTP 401");
+    expect((error as AppError).message).not.toMatch(/p%40ss|p@ss/);
+  });
+
+  test("waiting can be cancelled", async () => {
+    const controller = new AbortController();
+    const reason = new AppError("interrupted", "stopped by the user");
+    await using server = await serve((_, response) => {
+      response.writeHead(503).end();
+      controller.abort(reason);
+    });
+    await expect(
+      waitUntilHealthy(
+        makeRuntime(),
+        app({ health: server.url, healthTimeoutMs: 60_000 }),
+        controller.signal,
+      ),
+    ).rejects.toBe(reason);
+  });
+});
+
+async function serve(listener: RequestListener): Promise<{ url: string } & AsyncDisposable> {
+  const server = createServer(listener);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}/health`,
+    [Symbol.asyncDispose]: () =>
+      new Promise((resolve, reject) => {
+        server.close((error) => (error === undefined ? resolve() : reject(error)));
+        server.closeAllConnections();
+      }),
+  };
+}

@@ -1,0 +1,263 @@
+import { dumpArchive } from "../engines/archive/dump.ts";
+import { archiveFileName } from "../engines/archive/names.ts";
+import { readBack } from "../engines/archive/read-back.ts";
+import { AppError } from "../errors.ts";
+import { copyDurable, requireWritable } from "../lib/durable.ts";
+import { PROGRAM } from "../lib/program.ts";
+import type { Runtime } from "../lib/runtime.ts";
+import { formatBytes } from "../lib/text.ts";
+import { countRows, listRelations, listUnreadable, type Relation, requireSchemas } from "../postgres/catalog.ts";
+import { chooseClient, findClients, type PostgresClient } from "../postgres/clients.ts";
+import type { ConnectionSettings } from "../postgres/connection.ts";
+import { listExtensions } from "../postgres/extensions.ts";
+import { readServerFacts } from "../postgres/server.ts";
+import { connect, type Session } from "../postgres/session.ts";
+import { holdSnapshot } from "../postgres/snapshot.ts";
+import { listBackups, newBackupId, publishBackup, recoverUnfinished } from "../repository/backups.ts";
+import { databaseFolder } from "../repository/layout.ts";
+import { acquireLease, type Lease } from "../repository/lease.ts";
+import type { ArchiveFile, BackupIndex } from "../repository/manifest.ts";
+import { openOrCreateRepository, type Repository } from "../repository/repository.ts";
+import type { StagedObject, Storage } from "../storage/storage.ts";
+import { readContent, tableLines } from "./backup-content.ts";
+import { updateLatest } from "./latest.ts";
+import { keptBackups, pruneUnderLease, type RetentionRules } from "./prune.ts";
+
+export interface BackupRequest {
+  /** The database's name in the repository. */
+  readonly database: string;
+  readonly connection: ConnectionSettings;
+  readonly storage: Storage;
+  /** Null: the whole database. */
+  readonly schemas: readonly string[] | null;
+  /** The strategy's entry this run belongs to; null for one by hand. */
+  readonly schedule: string | null;
+  readonly format: ArchiveFile["format"];
+  readonly compression: ArchiveFile["compression"];
+  /** First word of the archive's file name. */
+  readonly prefix: string;
+  /** IANA zone of the time in the file name. */
+  readonly timeZone: string;
+  readonly lockTimeoutMs: number;
+  /** An extra copy of the archive outside the repository. */
+  readonly file: { readonly path: string; readonly overwrite: boolean } | null;
+  readonly retention: RetentionRules;
+}
+
+export interface BackupReport {
+  readonly index: BackupIndex;
+  /** Where the archive lies, and the link to the newest (null where the place has no links). */
+  readonly location: string;
+  readonly latest: string | null;
+  /** The extra copy, if one was asked for. */
+  readonly file: string | null;
+  /** All backups of this database that are there now, this one included. */
+  readonly totalBackups: number;
+  readonly totalBytes: number;
+  readonly deleted: readonly BackupIndex[];
+}
+
+/**
+ * Takes an archive backup. The archive becomes a backup only after its bytes were read back from the storage and the
+ * rows in it equal the rows of the database's snapshot, table by table; its index is written last. On any failure
+ * nothing is left under a final name. Errors: those of connection, privileges, locks, clients, space, lease.
+ */
+export async function backupDatabase(
+  runtime: Runtime,
+  request: BackupRequest,
+  signal: AbortSignal,
+): Promise<BackupReport> {
+  if (request.file !== null) await requireWritable(request.file.path, request.file.overwrite);
+  await using session = await connect(runtime, request.connection, signal);
+  const client = chooseClient(await findClients(runtime, signal), session.serverVersion);
+  await requireReadable(session, request.schemas);
+  const repository = await openOrCreateRepository(runtime, request.storage, signal);
+  await using lease = await acquireLease(runtime, repository, request.database, "backup", signal);
+  const whileHeld = AbortSignal.any([signal, lease.lost]);
+  await recoverUnfinished(runtime, repository, request.database, lease, whileHeld);
+  await requireSpace(repository, request, whileHeld);
+  const index = await takeArchive({ runtime, request, repository, session, client, lease }, whileHeld);
+  const decisions = await pruneUnderLease(
+    runtime,
+    { repository, database: request.database, rules: request.retention, timeZone: request.timeZone },
+    lease,
+    whileHeld,
+  );
+  const kept = keptBackups(decisions);
+  const latest = await updateLatest(repository, request.database, request.prefix, kept, whileHeld);
+  if (request.file !== null) {
+    const source = await repository.storage.open(index.archive.key, whileHeld);
+    await copyDurable(source, request.file.path, request.file.overwrite, whileHeld);
+  }
+  return {
+    index,
+    location: `${repository.place}/${index.archive.key}`,
+    latest,
+    file: request.file?.path ?? null,
+    totalBackups: kept.length,
+    totalBytes: kept.reduce((sum, backup) => sum + backup.totals.storedBytes, 0),
+    deleted: decisions.filter((decision) => !decision.keep).map((decision) => decision.backup),
+  };
+}
+
+/** Fails unless the schemas exist and the role may read everything in them: a skipped table would be a lie. */
+async function requireReadable(session: Session, schemas: readonly string[] | null): Promise<void> {
+  if (schemas !== null) await requireSchemas(session, schemas);
+  const unreadable = await listUnreadable(session, await listRelations(session, schemas), schemas);
+  if (unreadable.length === 0) return;
+  throw new AppError(
+    "privilege_missing",
+    `read ${session.settings.database}: role ${session.settings.user} may not read ${unreadable.slice(0, 5).join(", ")}${unreadable.length > 5 ? ` and ${unreadable.length - 5} more` : ""}`,
+    {
+      hint: `grant it: \`grant usage on schema … to ${session.settings.user}; grant select on … to ${session.settings.user}\``,
+      details: { unreadable },
+    },
+  );
+}
+
+/** Fails early when the last backup of this entry would not fit into what is free now. */
+async function requireSpace(repository: Repository, request: BackupRequest, signal: AbortSignal): Promise<void> {
+  const free = await repository.storage.freeBytes(signal);
+  if (free === undefined) return;
+  const { backups } = await listBackups(repository, request.database, signal);
+  const last = backups.find((backup) => backup.schedule === request.schedule);
+  if (last === undefined || last.archive.size <= free) return;
+  throw new AppError(
+    "space_missing",
+    `back up ${request.database} to ${repository.place}: ${formatBytes(free)} free, the last backup took ${formatBytes(last.archive.size)}`,
+    { hint: "free some space, or keep fewer backups (`handled prune --dry-run`)" },
+  );
+}
+
+interface Run {
+  readonly runtime: Runtime;
+  readonly request: BackupRequest;
+  readonly repository: Repository;
+  readonly session: Session;
+  readonly client: PostgresClient;
+  readonly lease: Lease;
+}
+
+async function takeArchive(run: Run, signal: AbortSignal): Promise<BackupIndex> {
+  const { runtime, request, repository, session, client, lease } = run;
+  const startedAt = runtime.clock.now();
+  const started = runtime.clock.monotonic();
+  const server = await readServerFacts(session);
+  const key = await freeArchiveKey(run, startedAt, signal);
+  await using staged = await repository.storage.stage(key, signal);
+  const dump = await dumpInSnapshot(run, staged, signal);
+  await staged.finish();
+  const { format, compression } = request;
+  const facts = await readBack(
+    runtime,
+    {
+      open: (openSignal) => staged.read(openSignal),
+      format,
+      compression,
+      client,
+      expected: { size: dump.size, sha256: dump.sha256 },
+    },
+    signal,
+  );
+  const tables = tableLines(facts, dump.relations, dump.counts);
+  const head = {
+    id: newBackupId(runtime.clock),
+    database: request.database,
+    kind: "archive" as const,
+    schedule: request.schedule,
+    startedAt: startedAt.toISOString(),
+    snapshotAt: dump.takenAt.toISOString(),
+    finishedAt: runtime.clock.now().toISOString(),
+    durationMs: Math.round(runtime.clock.monotonic() - started),
+    writtenBy: PROGRAM,
+    client: client.label,
+    server,
+    schemas: request.schemas === null ? null : [...request.schemas],
+    totals: {
+      tables: tables.length,
+      rows: tables.reduce((sum, table) => sum + (table.rows ?? 0), 0),
+      bytes: facts.bytes,
+      storedBytes: dump.size,
+      serverBytes: dump.relations.reduce((sum, relation) => sum + relation.serverBytes, 0),
+    },
+    archive: { key, format, compression, size: dump.size, sha256: dump.sha256 },
+  };
+  const content = { ...dump.content, roles: [...facts.roles] };
+  return await publishBackup(repository, staged, { head, tables, content }, lease, signal);
+}
+
+async function freeArchiveKey(run: Run, at: Date, signal: AbortSignal): Promise<string> {
+  const { request, repository } = run;
+  const folder = databaseFolder(request.database);
+  const taken = new Set<string>();
+  for await (const object of repository.storage.list(folder, "here", signal)) {
+    taken.add(object.key.slice(folder.length));
+  }
+  const { prefix, database, timeZone, format, compression } = request;
+  return (
+    folder +
+    archiveFileName({ prefix, database, at, timeZone, format, compression, taken: (name) => taken.has(name) })
+  );
+}
+
+interface Dump {
+  readonly size: number;
+  readonly sha256: string;
+  readonly takenAt: Date;
+  readonly relations: readonly Relation[];
+  readonly counts: ReadonlyMap<string, number>;
+  readonly content: Awaited<ReturnType<typeof readContent>>;
+}
+
+/** Runs `pg_dump` and counts every table's rows at the same time, both in one exported snapshot. */
+async function dumpInSnapshot(run: Run, staged: StagedObject, signal: AbortSignal): Promise<Dump> {
+  const { runtime, request, session, client } = run;
+  await using second = await connect(runtime, session.settings, signal);
+  const snapshot = await holdSnapshot(session, second, request.schemas, request.lockTimeoutMs);
+  const tables = snapshot.relations.filter((relation) => relation.kind === "table");
+  const dumpedExtensions = request.schemas === null ? [] : await extensionsIn(session, request.schemas);
+  // When either side fails the other has nothing left to do.
+  const failed = new AbortController();
+  const both = AbortSignal.any([signal, failed.signal]);
+  const stopBoth = (error: unknown): never => {
+    failed.abort(error);
+    throw error;
+  };
+  const counting = async () => {
+    const counts = await countRows(session, tables, () => both.throwIfAborted());
+    return { counts, content: await readContent(runtime, session, client, request.schemas, both) };
+  };
+  const [dumped, counted] = await Promise.all([
+    dumpArchive(
+      runtime,
+      {
+        client,
+        settings: session.settings,
+        snapshot: snapshot.name,
+        schemas: request.schemas,
+        extensions: dumpedExtensions,
+        format: request.format,
+        compression: request.compression,
+        staged,
+        lockTimeoutMs: request.lockTimeoutMs,
+        totalTables: tables.length,
+        totalBytes: tables.reduce((sum, table) => sum + table.serverBytes, 0),
+      },
+      both,
+    ).catch(stopBoth),
+    counting().catch(stopBoth),
+  ]);
+  await session.query("commit");
+  return { ...dumped, ...counted, takenAt: snapshot.takenAt, relations: snapshot.relations };
+}
+
+/**
+ * Extensions that a dump of chosen schemas takes along (`pg_dump -e`): those that live in these schemas or in
+ * `public`. The ones in other schemas are created by the restore, for the dump could not create their schema.
+ */
+async function extensionsIn(session: Session, schemas: readonly string[]): Promise<string[]> {
+  const extensions = await listExtensions(session);
+  return extensions
+    .filter((extension) => schemas.includes(extension.schema) || extension.schema === "public")
+    .map((extension) => extension.name);
+}

@@ -1,0 +1,34 @@
+import type { Runtime } from "../lib/runtime.ts";
+import { listForeign } from "../repository/backups.ts";
+import type { BackupIndex } from "../repository/manifest.ts";
+import { listDatabases, openRepository } from "../repository/repository.ts";
+import type { Storage, StoredObject } from "../storage/storage.ts";
+import { type DamagedBackup, listPresentBackups } from "./presence.ts";
+
+export interface DatabaseListing {
+  readonly database: string;
+  /** Newest first. */
+  readonly backups: readonly BackupIndex[];
+  readonly damaged: readonly DamagedBackup[];
+  /** Archives that something else put there: restorable, never pruned, never counted. */
+  readonly foreign: readonly StoredObject[];
+}
+
+/** What the repository holds of one database, or of all of them. Needs nothing but the repository. */
+export async function listRepository(
+  runtime: Runtime,
+  storage: Storage,
+  database: string | undefined,
+  signal: AbortSignal,
+): Promise<DatabaseListing[]> {
+  const repository = await openRepository(runtime, storage, signal);
+  const names = database === undefined ? await listDatabases(repository, signal) : [database];
+  const listings: DatabaseListing[] = [];
+  for (const name of names) {
+    const { backups, damaged } = await listPresentBackups(repository, name, signal);
+    const known = [...backups, ...damaged.flatMap(({ index }) => index ?? [])];
+    const foreign = await listForeign(repository, name, known, signal);
+    listings.push({ database: name, backups, damaged, foreign });
+  }
+  return listings;
+}

@@ -1,0 +1,108 @@
+import type { Keep } from "../config/keep.ts";
+import type { Runtime } from "../lib/runtime.ts";
+import { deleteBackup, recoverUnfinished } from "../repository/backups.ts";
+import { acquireLease, type Lease } from "../repository/lease.ts";
+import type { BackupIndex } from "../repository/manifest.ts";
+import { openRepository, type Repository } from "../repository/repository.ts";
+import { planRetention } from "../repository/retention.ts";
+import type { Storage } from "../storage/storage.ts";
+import { updateLatest } from "./latest.ts";
+import { listPresentBackups } from "./presence.ts";
+
+/**
+ * Which rule applies to which backups: each entry of the strategy has its own, and backups of no known entry (taken by
+ * hand, or of an entry that was removed) follow `otherwise`. Undefined keeps everything.
+ */
+export interface RetentionRules {
+  readonly entries: Readonly<Record<string, Keep | undefined>>;
+  readonly otherwise: Keep | undefined;
+}
+
+export interface PruneDecision {
+  readonly backup: BackupIndex;
+  readonly keep: boolean;
+  /** It could not be restored; it stays for somebody to look at. */
+  readonly damaged: boolean;
+  /** Why it stays or goes, one short phrase each. */
+  readonly reasons: readonly string[];
+}
+
+interface PruneScope {
+  readonly repository: Repository;
+  readonly database: string;
+  readonly rules: RetentionRules;
+  readonly timeZone: string;
+}
+
+/**
+ * What retention says of every backup of the database: the good ones newest first, then the damaged ones. A damaged one
+ * takes no good one's place in the rules: the newest good backup stays. Changes nothing.
+ */
+export async function planPrune(runtime: Runtime, scope: PruneScope, signal: AbortSignal): Promise<PruneDecision[]> {
+  const { backups, damaged } = await listPresentBackups(scope.repository, scope.database, signal);
+  const groups = Map.groupBy(backups, (backup) =>
+    backup.schedule !== null && Object.hasOwn(scope.rules.entries, backup.schedule) ? backup.schedule : null,
+  );
+  const now = runtime.clock.now();
+  const plans = [...groups].flatMap(([entry, members]) => {
+    const keep = entry === null ? scope.rules.otherwise : scope.rules.entries[entry];
+    const times = members.map((backup) => ({ id: backup.id, at: new Date(backup.snapshotAt) }));
+    return planRetention(times, keep, now, scope.timeZone);
+  });
+  const byId = new Map(plans.map((plan) => [plan.id, plan]));
+  return [
+    ...backups.map((backup) => {
+      const plan = byId.get(backup.id);
+      const reasons = plan?.reasons ?? ["not covered by a rule"];
+      return { backup, keep: plan?.keep ?? true, damaged: false, reasons };
+    }),
+    ...damaged.flatMap(({ index, reason }) =>
+      index === null ? [] : [{ backup: index, keep: true, damaged: true, reasons: [`damaged: ${reason}`] }],
+    ),
+  ];
+}
+
+/** What is left and good after the decisions were carried out, newest first. */
+export function keptBackups(decisions: readonly PruneDecision[]): BackupIndex[] {
+  return decisions.filter(({ keep, damaged }) => keep && !damaged).map(({ backup }) => backup);
+}
+
+/** Deletes what retention lets go and returns every decision. The caller holds the lease. */
+export async function pruneUnderLease(
+  runtime: Runtime,
+  scope: PruneScope,
+  lease: Lease,
+  signal: AbortSignal,
+): Promise<PruneDecision[]> {
+  const decisions = await planPrune(runtime, scope, signal);
+  for (const { backup, keep } of decisions) {
+    if (!keep) await deleteBackup(scope.repository, backup, lease, signal);
+  }
+  return decisions;
+}
+
+export interface PruneRequest {
+  readonly storage: Storage;
+  readonly database: string;
+  readonly rules: RetentionRules;
+  readonly timeZone: string;
+  readonly prefix: string;
+  readonly dryRun: boolean;
+}
+
+/** Applies retention to one database's backups; with `dryRun` only says what would go. */
+export async function pruneDatabase(
+  runtime: Runtime,
+  request: PruneRequest,
+  signal: AbortSignal,
+): Promise<PruneDecision[]> {
+  const repository = await openRepository(runtime, request.storage, signal);
+  const scope = { repository, database: request.database, rules: request.rules, timeZone: request.timeZone };
+  if (request.dryRun) return await planPrune(runtime, scope, signal);
+  await using lease = await acquireLease(runtime, repository, request.database, "prune", signal);
+  const whileHeld = AbortSignal.any([signal, lease.lost]);
+  await recoverUnfinished(runtime, repository, request.database, lease, whileHeld);
+  const decisions = await pruneUnderLease(runtime, scope, lease, whileHeld);
+  await updateLatest(repository, request.database, request.prefix, keptBackups(decisions), whileHeld);
+  return decisions;
+}

@@ -1,0 +1,145 @@
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import { basename, isAbsolute } from "node:path";
+import type { Readable } from "node:stream";
+import { sniffArchive } from "../../engines/archive/names.ts";
+import { AppError, errorCode } from "../../errors.ts";
+import type { Runtime } from "../../lib/runtime.ts";
+import { nearest } from "../../lib/text.ts";
+import { readContent, readTables } from "../../repository/backups.ts";
+import { databaseFolder } from "../../repository/layout.ts";
+import {
+  type ArchiveFile,
+  BACKUP_ID,
+  type BackupContent,
+  type BackupIndex,
+  type TableLine,
+} from "../../repository/manifest.ts";
+import { openRepository, type Repository } from "../../repository/repository.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { listPresentBackups } from "../presence.ts";
+
+/** An archive to restore from: one of ours with its manifest, or any dump without one. */
+export interface ArchiveSource {
+  /** As a person would name it: an id, or a path. */
+  readonly label: string;
+  readonly format: ArchiveFile["format"];
+  readonly compression: ArchiveFile["compression"] | "none";
+  /** Opens the stored bytes from the beginning. */
+  readonly open: (signal: AbortSignal) => Promise<Readable>;
+  readonly size: number;
+  /** What the repository knows of it; null for a foreign archive. */
+  readonly manifest: {
+    readonly index: BackupIndex;
+    readonly tables: readonly TableLine[];
+    readonly content: BackupContent;
+  } | null;
+}
+
+/**
+ * Finds what `latest`, a backup's id, a bare archive name or a file's path stands for. A path wins where it exists; then
+ * the repository is asked. Errors: `backup_missing` (with the nearest id), `repository_missing`, `backup_damaged`.
+ */
+export async function findSource(
+  runtime: Runtime,
+  storage: Storage | null,
+  database: string,
+  which: string,
+  signal: AbortSignal,
+): Promise<ArchiveSource> {
+  const path = await asFile(which);
+  if (path !== undefined) return await fileSource(path, signal);
+  if (storage === null) {
+    throw new AppError("backup_missing", `restore ${database} from ${which}: there is no such file`, {
+      hint: "to restore from a repository, name it with `--repository` or in the strategy",
+    });
+  }
+  const repository = await openRepository(runtime, storage, signal);
+  const { backups, damaged } = await listPresentBackups(repository, database, signal);
+  if (which === "latest") {
+    const [newest] = backups;
+    if (newest !== undefined) return await backupSource(repository, newest, signal);
+    throw noBackups(database, repository, damaged.length);
+  }
+  const found = [...backups, ...damaged.flatMap(({ index }) => index ?? [])].find(
+    (backup) => backup.id === which || basename(backup.archive.key) === which,
+  );
+  if (found !== undefined) return await backupSource(repository, found, signal);
+  const broken = damaged.find(({ id }) => id === which);
+  if (broken !== undefined) {
+    throw new AppError("backup_damaged", `restore ${database} from ${which}: ${broken.reason}`, {
+      hint: `\`handled list ${database}\` shows the others`,
+    });
+  }
+  const foreign = await foreignSource(repository, database, which, signal);
+  if (foreign !== undefined) return foreign;
+  const ids = backups.flatMap((backup) => [backup.id, basename(backup.archive.key)]);
+  const guess = nearest(which, ids);
+  throw new AppError("backup_missing", `restore ${database} from ${which}: no such backup in ${repository.place}`, {
+    hint: guess === undefined ? `\`handled list ${database}\` shows what is there` : `did you mean ${guess}?`,
+  });
+}
+
+function noBackups(database: string, repository: Repository, damaged: number): AppError {
+  const but = damaged === 0 ? "" : ` that could be restored (${damaged} damaged)`;
+  return new AppError("backup_missing", `restore ${database}: no backup of it in ${repository.place}${but}`, {
+    hint: "`handled list` shows what is there; a file made by other tools is restored by its name",
+  });
+}
+
+/** The path when `which` names a file on this machine and is neither `latest` nor an id. */
+async function asFile(which: string): Promise<string | undefined> {
+  if (which === "latest" || BACKUP_ID.test(which)) return undefined;
+  try {
+    const facts = await stat(which);
+    if (facts.isFile()) return which;
+    throw new AppError("usage", `restore from ${which}: it is not a file`);
+  } catch (error) {
+    if (errorCode(error) !== "ENOENT" && errorCode(error) !== "ENOTDIR") throw error;
+    if (isAbsolute(which) || which.startsWith("./") || which.startsWith("../")) {
+      throw new AppError("backup_missing", `restore from ${which}: no such file`, { cause: error });
+    }
+    return undefined;
+  }
+}
+
+async function fileSource(path: string, signal: AbortSignal): Promise<ArchiveSource> {
+  const open = (openSignal: AbortSignal): Promise<Readable> =>
+    Promise.resolve(createReadStream(path, { signal: openSignal }));
+  const { size } = await stat(path);
+  return { label: path, open, size, manifest: null, ...(await sniffArchive(await open(signal), path)) };
+}
+
+async function foreignSource(
+  repository: Repository,
+  database: string,
+  name: string,
+  signal: AbortSignal,
+): Promise<ArchiveSource | undefined> {
+  if (name.includes("/")) return undefined;
+  const key = databaseFolder(database) + name;
+  const object = await repository.storage.stat(key, signal);
+  if (object === undefined) return undefined;
+  const open = (openSignal: AbortSignal): Promise<Readable> => repository.storage.open(key, openSignal);
+  const label = `${repository.place}/${key}`;
+  return { label, open, size: object.size, manifest: null, ...(await sniffArchive(await open(signal), label)) };
+}
+
+async function backupSource(
+  repository: Repository,
+  index: BackupIndex,
+  signal: AbortSignal,
+): Promise<ArchiveSource> {
+  return {
+    label: index.id,
+    format: index.archive.format,
+    compression: index.archive.compression,
+    open: (openSignal) => repository.storage.open(index.archive.key, openSignal),
+    size: index.archive.size,
+    manifest: {
+      index,
+      tables: await readTables(repository, index, signal),
+      content: await readContent(repository, index, signal),
+    },
+  };
+}

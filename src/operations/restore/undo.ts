@@ -1,0 +1,139 @@
+import { AppError } from "../../errors.ts";
+import { formatLocalTime } from "../../lib/local-time.ts";
+import type { Runtime } from "../../lib/runtime.ts";
+import { connectBeside, databaseExists } from "../../postgres/admin.ts";
+import type { ConnectionSettings } from "../../postgres/connection.ts";
+import { listMarked, type Marker } from "../../postgres/marker.ts";
+import { connect, quoteName, type Session } from "../../postgres/session.ts";
+import { listRelations } from "../../postgres/catalog.ts";
+import type { ApplicationCommands } from "../application.ts";
+import { exchangeDatabases } from "./exchange.ts";
+import { suffixedName } from "./names.ts";
+import { whileStopped } from "./while-stopped.ts";
+
+export interface UndoRequest {
+  /** The database that was replaced. */
+  readonly connection: ConnectionSettings;
+  readonly application: ApplicationCommands | null;
+  readonly timeZone: string;
+  readonly keepReplacedMs: number;
+  readonly dryRun: boolean;
+  readonly confirm: (preview: UndoPreview) => Promise<void>;
+}
+
+export interface LaterWrites {
+  readonly schema: string;
+  readonly name: string;
+  /** Rows inserted or updated since the swap that are still there. Deleted rows leave no trace to count. */
+  readonly rows: number;
+}
+
+export interface UndoPreview {
+  readonly database: string;
+  /** The replaced database that comes back. */
+  readonly before: string;
+  readonly swappedAt: Date;
+  /** What replaced it. */
+  readonly by: string;
+  /** What was written to the present database since the swap, and would be set aside with it. */
+  readonly laterWrites: readonly LaterWrites[];
+}
+
+export interface UndoReport {
+  readonly preview: UndoPreview;
+  /** The name under which the database that was in place stays; null after a dry run. */
+  readonly undone: string | null;
+}
+
+/** Puts the database that the last swap replaced back in its place. The one that was there is kept under another name. */
+export async function undoSwap(runtime: Runtime, request: UndoRequest, signal: AbortSignal): Promise<UndoReport> {
+  const live = request.connection.database;
+  await using admin = await connectBeside(runtime, request.connection, [live], signal);
+  const { database: before, marker } = await findReplaced(admin, live);
+  const preview: UndoPreview = {
+    database: live,
+    before,
+    swappedAt: new Date(marker.at),
+    by: marker.by,
+    laterWrites: (await databaseExists(admin, live)) ? await laterWrites(runtime, request, marker.xid, signal) : [],
+  };
+  if (request.dryRun) return { preview, undone: null };
+  await request.confirm(preview);
+  const exchange = (): Promise<string> => putBack(runtime, request, admin, before, marker, signal);
+  const undone =
+    request.application === null
+      ? await exchange()
+      : await whileStopped(runtime, request.application, exchange, signal);
+  return { preview, undone };
+}
+
+type Replaced = Extract<Marker, { purpose: "replaced" }>;
+
+async function findReplaced(admin: Session, live: string): Promise<{ database: string; marker: Replaced }> {
+  const replaced = (await listMarked(admin)).flatMap(({ database, marker }) =>
+    marker.purpose === "replaced" && marker.name === live && !marker.undone ? [{ database, marker }] : [],
+  );
+  const newest = replaced.toSorted((a, b) => (a.marker.at < b.marker.at ? 1 : -1))[0];
+  if (newest !== undefined) return newest;
+  throw new AppError("backup_missing", `undo the swap of ${live}: the server keeps no database that a swap replaced`, {
+    hint: "replaced databases are named NAME_before_<time> and are dropped when their lifetime is over",
+  });
+}
+
+async function laterWrites(
+  runtime: Runtime,
+  request: UndoRequest,
+  swapXid: string,
+  signal: AbortSignal,
+): Promise<LaterWrites[]> {
+  await using session = await connect(runtime, request.connection, signal);
+  const found: LaterWrites[] = [];
+  for (const { schema, name, kind } of await listRelations(session, null)) {
+    if (kind !== "table") continue;
+    // Rows younger than the swap's transaction. Ages compare 32-bit ids the right way round; frozen rows are old.
+    const [row] = await session.query<{ rows: string }>(
+      `select count(*) as rows from only ${quoteName(schema, name)} t
+        where pg_catalog.age(t.xmin) between 0 and pg_catalog.age((($1::numeric % 4294967296)::text)::xid)`,
+      [swapXid],
+    );
+    if (Number(row?.rows) > 0) found.push({ schema, name, rows: Number(row?.rows) });
+  }
+  return found;
+}
+
+async function putBack(
+  runtime: Runtime,
+  request: UndoRequest,
+  admin: Session,
+  before: string,
+  marker: Replaced,
+  signal: AbortSignal,
+): Promise<string> {
+  const live = request.connection.database;
+  const at = runtime.clock.now();
+  const aside = suffixedName(live, `_undone_${formatLocalTime(at, request.timeZone)}`);
+  await exchangeDatabases(
+    runtime,
+    {
+      server: admin.settings,
+      live,
+      replacement: before,
+      comment: marker.comment,
+      aside,
+      marker: (xid) => ({
+        program: "handled",
+        purpose: "replaced",
+        name: live,
+        at: at.toISOString(),
+        dropAfter: new Date(at.getTime() + request.keepReplacedMs).toISOString(),
+        by: `undo of ${marker.by}`,
+        xid,
+        comment: marker.comment,
+        undone: true,
+      }),
+      watcher: null,
+    },
+    signal,
+  );
+  return aside;
+}

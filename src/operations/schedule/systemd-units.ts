@@ -1,0 +1,86 @@
+import { createHash } from "node:crypto";
+import { parseCron, toCalendarEvents } from "./cron-expression.ts";
+import type { ScheduledLine, ScheduledStrategy } from "./plan.ts";
+import { quoteForSystemd, systemdValue } from "./quoting.ts";
+
+// Names may have 255 bytes, and `systemctl` shows them in a table.
+const LONGEST_ESCAPED_NAME = 150;
+
+export interface UnitFile {
+  /** `handled-data-nightly.timer`. */
+  readonly name: string;
+  readonly text: string;
+}
+
+/** The timer and the service of a scheduled backup. `forUser`: units of a user's own systemd, not of the machine's. */
+export function renderUnits(
+  strategy: ScheduledStrategy,
+  line: ScheduledLine,
+  logFile: string,
+  forUser: boolean,
+): { timer: UnitFile; service: UnitFile } {
+  const name = unitName(line.database, line.backup);
+  const description = systemdValue(`Handled: backup ${line.backup} of ${line.database}`);
+  const events = toCalendarEvents(parseCron(line.schedule), strategy.timeZone);
+  const log = systemdValue(logFile);
+  return {
+    timer: {
+      name: `${name}.timer`,
+      text: unitText(strategy, [
+        "[Unit]",
+        `Description=${description}`,
+        "",
+        "[Timer]",
+        ...events.map((event) => `OnCalendar=${event}`),
+        "# A run missed while the machine was off is made up once.",
+        "Persistent=true",
+        "AccuracySec=1s",
+        "",
+        "[Install]",
+        "WantedBy=timers.target",
+      ]),
+    },
+    service: {
+      name: `${name}.service`,
+      text: unitText(strategy, [
+        "[Unit]",
+        `Description=${description}`,
+        // A user's systemd does not know about the machine's network.
+        ...(forUser ? [] : ["Wants=network-online.target", "After=network-online.target"]),
+        "",
+        "[Service]",
+        "Type=oneshot",
+        `ExecStart=${line.command.map(quoteForSystemd).join(" ")}`,
+        `StandardOutput=append:${log}`,
+        `StandardError=append:${log}`,
+      ]),
+    },
+  };
+}
+
+/** The first line of every unit file of a strategy; by it they are found again. */
+export function ownershipMark(strategyPath: string): string {
+  return `# Written by handled for ${strategyPath}; changes here are lost`;
+}
+
+function unitText(strategy: ScheduledStrategy, lines: readonly string[]): string {
+  return `${[ownershipMark(strategy.path), ...lines].join("\n")}\n`;
+}
+
+/**
+ * `handled-<database>-<backup>`, the database escaped as systemd does it (`my-data` → `my\x2ddata`), so that no two
+ * pairs share a name.
+ */
+export function unitName(database: string, backup: string): string {
+  const escaped = [...Buffer.from(database, "utf8")]
+    .map((byte) => {
+      const character = String.fromCharCode(byte);
+      return /[A-Za-z0-9:_.]/.test(character) ? character : `\\x${byte.toString(16).padStart(2, "0")}`;
+    })
+    .join("");
+  const short =
+    escaped.length <= LONGEST_ESCAPED_NAME
+      ? escaped
+      : createHash("sha256").update(database).digest("hex").slice(0, 32);
+  return `handled-${short}-${backup}`;
+}

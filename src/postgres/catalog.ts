@@ -1,0 +1,164 @@
+import { AppError } from "../errors.ts";
+import { counted, nearest } from "../lib/text.ts";
+import { quoteName, type Session } from "./session.ts";
+
+/** A relation that holds data: a table, a partition, a partitioned table, a materialized view or a foreign table. */
+export interface Relation {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  readonly kind: "table" | "partitioned" | "materialized view" | "foreign table";
+  /** Bytes on the server's disk with toast and indexes. */
+  readonly serverBytes: number;
+  readonly readable: boolean;
+}
+
+// Schemas of the system, and temporary ones of other sessions.
+const USER_SCHEMAS = `n.nspname <> 'information_schema' and n.nspname !~ '^pg_'`;
+// Tables that belong to an extension come back with `CREATE EXTENSION`; pg_dump takes only their configured rows.
+const notOfExtension = (classId: string, oid: string): string =>
+  `not exists (select from pg_catalog.pg_depend e where e.classid = '${classId}'::regclass and e.objid = ${oid} and e.deptype = 'e')`;
+
+/** The names of all user schemas. */
+export async function listSchemas(session: Session): Promise<string[]> {
+  const rows = await session.query<{ nspname: string }>(
+    `select n.nspname from pg_catalog.pg_namespace n where ${USER_SCHEMAS} order by 1`,
+  );
+  return rows.map((row) => row.nspname);
+}
+
+/** Fails with `schema_missing` unless every named schema exists; the message has the nearest name that does. */
+export async function requireSchemas(session: Session, schemas: readonly string[]): Promise<void> {
+  const present = await listSchemas(session);
+  const missing = schemas.filter((schema) => !present.includes(schema));
+  const first = missing[0];
+  if (first === undefined) return;
+  const guess = nearest(first, present);
+  throw new AppError(
+    "schema_missing",
+    `read ${counted(missing.length, "schema")}: not in the database: ${missing.join(", ")}`,
+    {
+      hint:
+        guess === undefined
+          ? `the database has: ${present.join(", ")}`
+          : `did you mean ${guess}? the database has: ${present.join(", ")}`,
+    },
+  );
+}
+
+/** Relations of the chosen schemas (null: all user schemas), ordered by schema and name. */
+export async function listRelations(
+  session: Session,
+  schemas: readonly string[] | null,
+): Promise<Relation[]> {
+  const rows = await session.query<{
+    oid: number;
+    schema: string;
+    name: string;
+    relkind: string;
+    bytes: string;
+    readable: boolean;
+  }>(
+    `select c.oid::int8::float8 as oid, n.nspname as schema, c.relname as name, c.relkind,
+            case when c.relkind in ('r', 'm') then coalesce(pg_catalog.pg_total_relation_size(c.oid), 0) else 0 end as bytes,
+            pg_catalog.has_schema_privilege(n.oid, 'USAGE') and pg_catalog.has_table_privilege(c.oid, 'SELECT') as readable
+       from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where c.relkind in ('r', 'p', 'm', 'f') and c.relpersistence <> 't' and ${USER_SCHEMAS}
+        and ($1::text[] is null or n.nspname = any ($1))
+        and ${notOfExtension("pg_catalog.pg_class", "c.oid")}
+      order by n.nspname, c.relname`,
+    [schemas],
+  );
+  return rows.map((row) => ({
+    oid: row.oid,
+    schema: row.schema,
+    name: row.name,
+    kind: relationKind(row.relkind),
+    serverBytes: Number(row.bytes),
+    readable: row.readable,
+  }));
+}
+
+function relationKind(relkind: string): Relation["kind"] {
+  switch (relkind) {
+    case "r":
+      return "table";
+    case "p":
+      return "partitioned";
+    case "m":
+      return "materialized view";
+    case "f":
+      return "foreign table";
+    default:
+      throw new AppError("unexpected", `read the catalogue: unknown relation kind ${relkind}`);
+  }
+}
+
+/** Sequences the role may not read: pg_dump needs SELECT on them too. */
+async function listUnreadableSequences(
+  session: Session,
+  schemas: readonly string[] | null,
+): Promise<string[]> {
+  const rows = await session.query<{ schema: string; name: string }>(
+    `select n.nspname as schema, c.relname as name
+       from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where c.relkind = 'S' and c.relpersistence <> 't' and ${USER_SCHEMAS} and ($1::text[] is null or n.nspname = any ($1))
+        and not (pg_catalog.has_schema_privilege(n.oid, 'USAGE') and pg_catalog.has_sequence_privilege(c.oid, 'SELECT'))
+      order by 1, 2`,
+    [schemas],
+  );
+  return rows.map((row) => quoteName(row.schema, row.name));
+}
+
+/** Everything in the chosen schemas that the role may not read, as quoted names. Empty means a backup can read it all. */
+export async function listUnreadable(
+  session: Session,
+  relations: readonly Relation[],
+  schemas: readonly string[] | null,
+): Promise<string[]> {
+  const tables = relations.filter((relation) => relation.kind !== "foreign table" && !relation.readable);
+  return [
+    ...tables.map((table) => quoteName(table.schema, table.name)),
+    ...(await listUnreadableSequences(session, schemas)),
+  ];
+}
+
+/** The exact number of rows of each given table, as this session's snapshot sees them. */
+export async function countRows(
+  session: Session,
+  tables: readonly Relation[],
+  onTable: (table: Relation) => void,
+): Promise<Map<string, number>> {
+  const counts = new Map<string, number>();
+  for (const table of tables) {
+    onTable(table);
+    const [row] = await session.query<{ count: string }>(
+      `select count(*) as count from only ${quoteName(table.schema, table.name)}`,
+    );
+    counts.set(quoteName(table.schema, table.name), Number(row?.count));
+  }
+  return counts;
+}
+
+export interface SequenceValue {
+  readonly schema: string;
+  readonly name: string;
+  readonly value: string;
+  readonly called: boolean;
+}
+
+/** The present value of every sequence of the chosen schemas. Sequences obey no snapshot: this is the value now. */
+export async function readSequences(
+  session: Session,
+  schemas: readonly string[] | null,
+): Promise<SequenceValue[]> {
+  const rows = await session.query<{ schema: string; name: string; value: string; called: boolean }>(
+    `select s.schemaname as schema, s.sequencename as name, coalesce(s.last_value, s.start_value)::text as value,
+            s.last_value is not null as called
+       from pg_catalog.pg_sequences s join pg_catalog.pg_namespace n on n.nspname = s.schemaname
+      where ${USER_SCHEMAS} and ($1::text[] is null or s.schemaname = any ($1))
+      order by 1, 2`,
+    [schemas],
+  );
+  return rows;
+}

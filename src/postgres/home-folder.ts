@@ -1,0 +1,7 @@
+import { userInfo } from "node:os";
+import type { Runtime } from "../lib/runtime.ts";
+
+/** Where `~` is. Without HOME (a bare cron line) the user database knows, as it does for libpq. */
+export function homeFolder(runtime: Runtime): string {
+  return runtime.env["HOME"] || userInfo().homedir;
+}

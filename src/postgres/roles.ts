@@ -1,0 +1,34 @@
+import { AppError, isAppError } from "../errors.ts";
+import { quoteIdentifier, type Session } from "./session.ts";
+
+/**
+ * Makes sure that every named role exists, so that owners and grants of a dump can be given back. Missing ones are
+ * created without the right to log in, and returned. Fails with `privilege_missing` where the session's role may not.
+ */
+export async function ensureRoles(session: Session, names: readonly string[]): Promise<string[]> {
+  const present = new Set(
+    (await session.query<{ rolname: string }>("select rolname from pg_catalog.pg_roles")).map((row) => row.rolname),
+  );
+  const missing = names.filter((name) => !present.has(name));
+  for (const name of missing) {
+    try {
+      await session.query(`create role ${quoteIdentifier(name)} nologin`);
+    } catch (error) {
+      if (!isAppError(error, "privilege_missing")) throw error;
+      throw new AppError(
+        "privilege_missing",
+        `restore: the dump names roles that this server does not have: ${missing.join(", ")}`,
+        { cause: error, hint: missing.map((role) => `\`create role ${quoteIdentifier(role)} nologin\``).join("; ") },
+      );
+    }
+  }
+  return missing;
+}
+
+/** Whether the session's role may do everything on its server. */
+export async function isSuperuser(session: Session): Promise<boolean> {
+  const [row] = await session.query<{ super: boolean }>(
+    "select rolsuper as super from pg_catalog.pg_roles where rolname = current_user",
+  );
+  return row?.super === true;
+}

@@ -1,0 +1,42 @@
+import { errorCode } from "../errors.ts";
+import type { Session } from "./session.ts";
+
+export interface ServerFacts {
+  /** `15.18 (Debian 15.18-0+deb12u1)`. */
+  readonly version: string;
+  /** `server_version_num`: 150018. */
+  readonly versionNumber: number;
+  /** Null where the role may not ask. */
+  readonly systemIdentifier: string | null;
+  readonly timeline: number | null;
+  readonly database: string;
+}
+
+/** What identifies the server behind a session. Must not run inside a transaction: a refusal would end it. */
+export async function readServerFacts(session: Session): Promise<ServerFacts> {
+  const [row] = await session.query<{ version: string; database: string }>(
+    "select pg_catalog.current_setting('server_version') as version, pg_catalog.current_database() as database",
+  );
+  const control = await readControl(session);
+  return {
+    version: row?.version ?? "",
+    versionNumber: session.serverVersion,
+    systemIdentifier: control?.system ?? null,
+    timeline: control?.timeline ?? null,
+    database: row?.database ?? "",
+  };
+}
+
+async function readControl(session: Session): Promise<{ system: string; timeline: number } | undefined> {
+  try {
+    const [row] = await session.query<{ system: string; timeline: number }>(
+      `select s.system_identifier::text as system, c.timeline_id as timeline
+         from pg_catalog.pg_control_system() s, pg_catalog.pg_control_checkpoint() c`,
+    );
+    return row;
+  } catch (error) {
+    // Some services revoke these functions; the backup is as good without them.
+    if (errorCode(error) === "privilege_missing") return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,66 @@
+import type { BackupId } from "./manifest.ts";
+
+/** Where everything lies, relative to the repository's root. docs/design/repository-format.md explains it. */
+export const REPOSITORY_FILE = "repository.json";
+
+/**
+ * A name as one segment of a key: letters, digits, `_`, `-` and inner dots stay, every other byte of its UTF-8 form is
+ * percent-encoded, so that any name PostgreSQL allows fits any storage. A leading dot is encoded too.
+ */
+export function encodeName(name: string): string {
+  return [...Buffer.from(name, "utf8")]
+    .map((byte, index) => {
+      const char = String.fromCharCode(byte);
+      const plain = /[A-Za-z0-9_-]/.test(char) || (char === "." && index > 0);
+      return plain ? char : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
+    })
+    .join("");
+}
+
+/** Folders at the root that belong to the repository itself; a database of such a name gets its first letter encoded. */
+const RESERVED = ["system"];
+
+/** The name of a database's folder. */
+function encodeDatabase(database: string): string {
+  if (!RESERVED.includes(database)) return encodeName(database);
+  return `%${database.charCodeAt(0).toString(16).toUpperCase()}${database.slice(1)}`;
+}
+
+/** The database whose folder has this name; undefined for a folder that Handled would never make. */
+export function databaseOfFolder(folder: string): string | undefined {
+  let database: string;
+  try {
+    database = decodeURIComponent(folder);
+  } catch {
+    // A `%` that starts no valid encoding: somebody else's folder.
+    return undefined;
+  }
+  return encodeDatabase(database) === folder ? database : undefined;
+}
+
+export const databaseFolder = (database: string): string => `${encodeDatabase(database)}/`;
+export const backupsFolder = (database: string): string => `${databaseFolder(database)}backups/`;
+export const backupFolder = (database: string, id: BackupId): string => `${backupsFolder(database)}${id}/`;
+export const indexKey = (database: string, id: BackupId): string => `${backupFolder(database, id)}index`;
+export const tablesKey = (database: string, id: BackupId): string => `${backupFolder(database, id)}tables`;
+export const contentKey = (database: string, id: BackupId): string => `${backupFolder(database, id)}content`;
+export const unfinishedKey = (database: string, id: BackupId): string =>
+  `${backupFolder(database, id)}unfinished`;
+export const leaseKey = (database: string, n: number): string => `${databaseFolder(database)}lease.${n}.json`;
+
+/** The number in a lease's key; undefined for any other key. */
+export function leaseNumber(key: string): number | undefined {
+  const digits = /\/lease\.([1-9]\d{0,14})\.json$/.exec(key)?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}
+
+/** Whether a file name is that of a dump, ours or another tool's. */
+export function isArchiveName(name: string): boolean {
+  return /\.(sql|sql\.gz|sql\.zst|dump)$/i.test(name);
+}
+
+/** Whether a key lies directly in the folder of this database, as an archive does. */
+export function isInDatabaseFolder(database: string, key: string): boolean {
+  const folder = databaseFolder(database);
+  return key.startsWith(folder) && key.length > folder.length && !key.slice(folder.length).includes("/");
+}

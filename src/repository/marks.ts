@@ -1,0 +1,35 @@
+import { AppError, isAppError } from "../errors.ts";
+import type { Storage } from "../storage/storage.ts";
+import { isInDatabaseFolder, unfinishedKey } from "./layout.ts";
+import { type BackupId, type BackupIndex, FORMAT_VERSION, UnfinishedMark } from "./manifest.ts";
+import { encodeJson, parseVersioned } from "./parse.ts";
+
+/** Says, durably, that the objects of a backup are about to be written or deleted. */
+export async function writeMark(
+  storage: Storage,
+  { database, id, archive }: BackupIndex,
+  doing: UnfinishedMark["doing"],
+  signal: AbortSignal,
+): Promise<void> {
+  const { key, size, sha256 } = archive;
+  const mark: UnfinishedMark = { format: FORMAT_VERSION, doing, archive: { key, size, sha256 } };
+  await storage.put(unfinishedKey(database, id), encodeJson(mark), signal);
+}
+
+/** The mark of a backup, or undefined. Throws `backup_damaged` or `repository_version`. */
+export async function readMark(
+  storage: Storage,
+  database: string,
+  id: BackupId,
+  signal: AbortSignal,
+): Promise<UnfinishedMark | undefined> {
+  const key = unfinishedKey(database, id);
+  try {
+    const mark = parseVersioned(UnfinishedMark, await storage.get(key, signal), key);
+    if (isInDatabaseFolder(database, mark.archive.key)) return mark;
+    throw new AppError("backup_damaged", `read ${key}: its archive ${mark.archive.key} lies elsewhere`);
+  } catch (error) {
+    if (isAppError(error, "object_missing")) return undefined;
+    throw error;
+  }
+}

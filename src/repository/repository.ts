@@ -1,0 +1,109 @@
+import { randomUUID } from "node:crypto";
+import { AppError, isAppError } from "../errors.ts";
+import type { Runtime } from "../lib/runtime.ts";
+import type { Storage } from "../storage/storage.ts";
+import { databaseFolder, databaseOfFolder, isArchiveName, REPOSITORY_FILE } from "./layout.ts";
+import { FORMAT_VERSION, RepositoryFile } from "./manifest.ts";
+import { encodeJson, parseVersioned } from "./parse.ts";
+
+/** A place that holds backups, opened. */
+export interface Repository {
+  readonly storage: Storage;
+  readonly file: RepositoryFile;
+  /** As a person would name it; holds no secret. */
+  readonly place: string;
+}
+
+/** Opens an existing repository. Throws `repository_missing`, `repository_version`, `repository_unusable`. */
+export async function openRepository(
+  _runtime: Runtime,
+  storage: Storage,
+  signal: AbortSignal,
+): Promise<Repository> {
+  const file = await readRepositoryFile(storage, signal);
+  if (file === undefined) {
+    throw new AppError("repository_missing", `open repository ${storage.place}: there is none`, {
+      hint: "check the path and that its disk is mounted; the first `handled backup` makes a repository",
+    });
+  }
+  return { storage, file, place: storage.place };
+}
+
+/**
+ * Opens a repository, making it first where there is none: in a new folder, an empty one, or one that holds other
+ * things, which stay untouched. A new one is reported, because it may mean a mistyped path or a disk not mounted.
+ */
+export async function openOrCreateRepository(
+  runtime: Runtime,
+  storage: Storage,
+  signal: AbortSignal,
+): Promise<Repository> {
+  const existing = await readRepositoryFile(storage, signal);
+  if (existing !== undefined) return { storage, file: existing, place: storage.place };
+  const file: RepositoryFile = {
+    format: FORMAT_VERSION,
+    id: randomUUID(),
+    createdAt: runtime.clock.now().toISOString(),
+  };
+  // Two first backups may run at once; one of them makes the file, both use it.
+  const made = await createRepositoryFile(storage, file, signal);
+  if (!made) return await openRepository(runtime, storage, signal);
+  runtime.reporter.note(`made a new repository in ${storage.place}`);
+  return { storage, file, place: storage.place };
+}
+
+/** The databases that have backups, foreign archives or a writer here, sorted. */
+export async function listDatabases(repository: Repository, signal: AbortSignal): Promise<string[]> {
+  const databases: string[] = [];
+  for (const folder of await repository.storage.folders("", signal)) {
+    const database = databaseOfFolder(folder);
+    if (database !== undefined && (await holdsBackups(repository.storage, database, signal))) {
+      databases.push(database);
+    }
+  }
+  return databases.toSorted();
+}
+
+/** A repository may lie in a folder that has other folders: only those that look like ours are taken for databases. */
+async function holdsBackups(storage: Storage, database: string, signal: AbortSignal): Promise<boolean> {
+  const folder = databaseFolder(database);
+  if ((await storage.folders(folder, signal)).includes("backups")) return true;
+  for await (const { key } of storage.list(folder, "here", signal)) {
+    if (isArchiveName(key)) return true;
+  }
+  return false;
+}
+
+async function readRepositoryFile(
+  storage: Storage,
+  signal: AbortSignal,
+): Promise<RepositoryFile | undefined> {
+  const what = `${storage.place}/${REPOSITORY_FILE}`;
+  try {
+    return parseVersioned(RepositoryFile, await storage.get(REPOSITORY_FILE, signal), what);
+  } catch (error) {
+    if (isAppError(error, "object_missing")) return undefined;
+    if (!isAppError(error, "backup_damaged")) throw error;
+    throw new AppError("repository_unusable", error.message, {
+      cause: error,
+      hint: `move ${what} aside: the next \`handled backup\` writes a new one, and the backups stay readable`,
+    });
+  }
+}
+
+async function createRepositoryFile(
+  storage: Storage,
+  file: RepositoryFile,
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    return await storage.putIfAbsent(REPOSITORY_FILE, encodeJson(file), signal);
+  } catch (error) {
+    if (!isAppError(error)) throw error;
+    throw new AppError(error.code, `make a repository in ${storage.place}: ${error.message}`, {
+      cause: error,
+      hint: error.hint,
+      details: error.details,
+    });
+  }
+}

@@ -1,0 +1,269 @@
+import {
+  link as linkFile,
+  lstat,
+  open,
+  readdir,
+  readlink,
+  rename,
+  rm,
+  stat,
+  statfs,
+  symlink,
+  unlink,
+} from "node:fs/promises";
+import type { Dirent } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { AppError, errorCode } from "../errors.ts";
+import { isTemporaryName, syncFolder, temporaryName, writeDurable } from "../lib/durable.ts";
+import type { Runtime } from "../lib/runtime.ts";
+import { fileError, isAbsent, translated } from "./file-errors.ts";
+import { openFile } from "./file-stream.ts";
+import { inFolderOf, removeEmptyFolders } from "./folders.ts";
+import { checkKey, checkPrefix, checkSibling } from "./keys.ts";
+import { observed } from "./observed.ts";
+import { type HardLink, hasNoHardLinks, stageFile } from "./staged-file.ts";
+import type { StagedObject, Storage, StoredObject } from "./storage.ts";
+
+/**
+ * A folder of a local or mounted file system. Nothing is touched until the first call; writing creates the folder.
+ * Files are made for their owner alone (0600, folders 0700).
+ */
+export function openFilesystem(runtime: Runtime, folder: string, hardLink: HardLink = linkFile): Storage {
+  return observed(folderStorage(resolve(folder), hardLink), runtime.observer);
+}
+
+function folderStorage(root: string, hardLink: HardLink): Storage {
+  const pathOf = (key: string, signal: AbortSignal): string => {
+    checkKey(key);
+    signal.throwIfAborted();
+    return join(root, key);
+  };
+  const folderOf = (prefix: string, signal: AbortSignal): string => {
+    checkPrefix(prefix);
+    signal.throwIfAborted();
+    return join(root, prefix === "" ? "." : prefix.slice(0, -1));
+  };
+  return {
+    place: root,
+
+    stage: (key, signal): Promise<StagedObject> => stageFile(pathOf(key, signal), hardLink, signal),
+
+    async put(key, data, signal) {
+      const path = pathOf(key, signal);
+      await translated("write", path, () => inFolderOf(path, () => writeDurable(path, data)));
+    },
+
+    async putIfAbsent(key, data, signal) {
+      const path = pathOf(key, signal);
+      return await translated("write", path, () => inFolderOf(path, () => createFile(path, data, hardLink)));
+    },
+
+    async get(key, signal) {
+      const chunks: Buffer[] = [];
+      for await (const chunk of await openFile(pathOf(key, signal), signal)) chunks.push(chunk as Buffer);
+      return Buffer.concat(chunks);
+    },
+
+    open: async (key, signal) => await openFile(pathOf(key, signal), signal),
+
+    async stat(key, signal) {
+      const path = pathOf(key, signal);
+      try {
+        const found = await stat(path);
+        return found.isFile() ? { key, size: found.size, modified: found.mtime } : undefined;
+      } catch (error) {
+        if (isAbsent(error)) return undefined;
+        throw fileError("look at", path, error);
+      }
+    },
+
+    async *list(prefix, depth, signal) {
+      yield* walk(folderOf(prefix, signal), prefix, depth, signal);
+    },
+
+    async folders(prefix, signal) {
+      const parent = folderOf(prefix, signal);
+      const names: string[] = [];
+      for (const entry of await entriesOf(parent)) {
+        // A database's folder may be a link to another disk.
+        const isFolder = entry.isSymbolicLink()
+          ? await leadsToFolder(join(parent, entry.name))
+          : entry.isDirectory();
+        if (isFolder) names.push(entry.name);
+      }
+      return names.toSorted();
+    },
+
+    async delete(key, signal) {
+      const path = pathOf(key, signal);
+      await translated("delete", path, () => deleteFile(path, root));
+    },
+
+    async link(key, target, signal) {
+      if (target !== undefined) checkSibling(key, target);
+      const path = pathOf(key, signal);
+      return await translated("link", path, async () => {
+        await refuseToReplaceFile(path);
+        if (target === undefined) {
+          await deleteFile(path, root);
+          return true;
+        }
+        return await inFolderOf(path, () => pointLink(path, basename(target)));
+      });
+    },
+
+    async sweep(prefix, signal) {
+      const start = folderOf(prefix, signal);
+      return await translated("sweep", start, () => sweepFolder(start, root, signal));
+    },
+
+    async freeBytes(signal) {
+      signal.throwIfAborted();
+      return await translated("measure free space of", root, () => freeBytesAt(root));
+    },
+  };
+}
+
+/** Creates a file with its whole content in one step, or says that the name was taken. */
+async function createFile(path: string, data: Uint8Array, hardLink: HardLink): Promise<boolean> {
+  const temporary = temporaryName(path);
+  try {
+    {
+      await using file = await open(temporary, "wx", 0o600);
+      await file.writeFile(data);
+      await file.sync();
+    }
+    await hardLink(temporary, path);
+  } catch (error) {
+    if (errorCode(error) === "EEXIST") {
+      // NFS repeats a request whose answer was lost, and the second try finds the link that the first one made.
+      if ((await stat(temporary)).nlink !== 2) return false;
+    } else if (hasNoHardLinks(error)) {
+      throw new AppError("repository_unusable", `write ${path}: this file system has no hard links`, {
+        cause: error,
+        hint: "two writers could not be kept apart there: put the repository on ext4, xfs, btrfs, zfs, APFS or NFS",
+      });
+    } else {
+      throw error;
+    }
+  } finally {
+    await rm(temporary, { force: true });
+  }
+  await syncFolder(dirname(path));
+  return true;
+}
+
+/** The entries of a folder; none when it is not there, or no longer. */
+async function entriesOf(folder: string): Promise<Dirent[]> {
+  try {
+    return await readdir(folder, { withFileTypes: true });
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return [];
+    throw fileError("list", folder, error);
+  }
+}
+
+async function* walk(
+  folder: string,
+  prefix: string,
+  depth: "all" | "here",
+  signal: AbortSignal,
+): AsyncGenerator<StoredObject> {
+  for (const entry of await entriesOf(folder)) {
+    signal.throwIfAborted();
+    const path = join(folder, entry.name);
+    if (entry.isDirectory() && depth === "all") yield* walk(path, `${prefix}${entry.name}/`, depth, signal);
+    // Links are not followed: they would list an object twice, or leave the repository.
+    if (!entry.isFile() || isTemporaryName(entry.name)) continue;
+    try {
+      const { size, mtime } = await lstat(path);
+      yield { key: `${prefix}${entry.name}`, size, modified: mtime };
+    } catch (error) {
+      if (!isAbsent(error)) throw fileError("look at", path, error);
+    }
+  }
+}
+
+async function leadsToFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    if (isAbsent(error) || errorCode(error) === "ELOOP") return false;
+    throw fileError("look at", path, error);
+  }
+}
+
+async function deleteFile(path: string, root: string): Promise<void> {
+  const folder = dirname(path);
+  try {
+    await unlink(path);
+    await syncFolder(folder);
+  } catch (error) {
+    if (!isAbsent(error)) throw error;
+  }
+  await removeEmptyFolders(folder, root);
+}
+
+async function refuseToReplaceFile(path: string): Promise<void> {
+  try {
+    await readlink(path);
+  } catch (error) {
+    if (isAbsent(error)) return;
+    // EINVAL: it is there and no link.
+    if (errorCode(error) !== "EINVAL") throw error;
+    throw new AppError(
+      "object_exists",
+      `link ${path}: it is a file of its own and is not replaced by a link`,
+      {
+        hint: "move it away",
+      },
+    );
+  }
+}
+
+/** Makes `path` a relative link in one step: readers see the old target or the new one. */
+async function pointLink(path: string, target: string): Promise<boolean> {
+  const temporary = temporaryName(path);
+  try {
+    await symlink(target, temporary);
+  } catch (error) {
+    if (hasNoHardLinks(error)) return false;
+    throw error;
+  }
+  try {
+    await rename(temporary, path);
+    await syncFolder(dirname(path));
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  return true;
+}
+
+async function sweepFolder(folder: string, root: string, signal: AbortSignal): Promise<number> {
+  let swept = 0;
+  for (const entry of await entriesOf(folder)) {
+    signal.throwIfAborted();
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) {
+      swept += await sweepFolder(path, root, signal);
+    } else if (isTemporaryName(entry.name)) {
+      await rm(path, { force: true });
+      swept += 1;
+    }
+  }
+  // A crash between making a folder and its first file leaves it empty.
+  await removeEmptyFolders(folder, root);
+  return swept;
+}
+
+/** Free bytes for this user where `folder` is, or will be: of the nearest parent that exists. */
+async function freeBytesAt(folder: string): Promise<number> {
+  try {
+    const { bavail, bsize } = await statfs(folder);
+    return bavail * bsize;
+  } catch (error) {
+    if (!isAbsent(error) || dirname(folder) === folder) throw error;
+    return await freeBytesAt(dirname(folder));
+  }
+}

@@ -1,0 +1,60 @@
+import type { Readable } from "node:stream";
+
+export interface StoredObject {
+  readonly key: string;
+  /** Bytes. */
+  readonly size: number;
+  readonly modified: Date;
+}
+
+/**
+ * An object that is being written under a temporary name. Nothing of it is visible under its key until `publish`
+ * returned. Disposing one that was not published removes what was written.
+ */
+export interface StagedObject extends AsyncDisposable {
+  /** Appends a chunk; resolves when the storage can take the next one. */
+  write(chunk: Uint8Array): Promise<void>;
+  /** Makes what was written durable, still under the temporary name. Returns its size in bytes. */
+  finish(): Promise<number>;
+  /** Reads the finished bytes back from where they will stay, not from a buffer. */
+  read(signal: AbortSignal): Promise<Readable>;
+  /** Gives the object its key, durably. Fails with `object_exists` when the key is taken: nothing is overwritten. */
+  publish(): Promise<void>;
+}
+
+/**
+ * Moves bytes to and from one place (a folder, a bucket). It does not know what they mean. Keys are relative,
+ * `/`-separated, without empty, `.` or `..` segments. Errors are AppErrors: `object_missing`, `object_exists`,
+ * `space_missing`, `repository_unusable`. Every method observes its signal.
+ */
+export interface Storage {
+  /** The place as a person would name it: `/var/backups/handled`. Holds no secret. */
+  readonly place: string;
+  /** Starts writing an object of any size. */
+  stage(key: string, signal: AbortSignal): Promise<StagedObject>;
+  /** Writes a small object whole and durably; an existing one is replaced in one step. */
+  put(key: string, data: Uint8Array, signal: AbortSignal): Promise<void>;
+  /** Writes a small object whole and durably unless the key is taken; says whether it was this call that made it. */
+  putIfAbsent(key: string, data: Uint8Array, signal: AbortSignal): Promise<boolean>;
+  /** Reads a small object whole. */
+  get(key: string, signal: AbortSignal): Promise<Buffer>;
+  /** Opens an object of any size for reading. The caller consumes or destroys the stream. */
+  open(key: string, signal: AbortSignal): Promise<Readable>;
+  /** The object's size and time, or undefined when there is none. */
+  stat(key: string, signal: AbortSignal): Promise<StoredObject | undefined>;
+  /**
+   * Objects under `prefix` (a whole number of segments ending in `/`, or empty), in no certain order:
+   * `all` goes into subfolders, `here` gives only those whose key has no further segment.
+   */
+  list(prefix: string, depth: "all" | "here", signal: AbortSignal): AsyncIterable<StoredObject>;
+  /** The names of the folders directly under `prefix`, sorted. */
+  folders(prefix: string, signal: AbortSignal): Promise<string[]>;
+  /** Removes an object durably. One that is not there is no error: a delete that was cut off can be repeated. */
+  delete(key: string, signal: AbortSignal): Promise<void>;
+  /** Makes `key` a link to its sibling object `target`, or removes the link; false where the place has no links. */
+  link(key: string, target: string | undefined, signal: AbortSignal): Promise<boolean>;
+  /** Removes what crashed writers left under `prefix` under temporary names; returns how many. Only under the lease. */
+  sweep(prefix: string, signal: AbortSignal): Promise<number>;
+  /** Bytes that can still be written here, or undefined where nobody knows. */
+  freeBytes(signal: AbortSignal): Promise<number | undefined>;
+}

@@ -1,0 +1,135 @@
+import { Readable } from "node:stream";
+import { AppError, isAppError } from "../../src/errors.ts";
+import type { StagedObject, Storage, StoredObject } from "../../src/storage/storage.ts";
+
+/** One moment of a storage's life: just before or just after an operation took effect. */
+export interface StoragePoint {
+  /** Counts all moments, from 1. */
+  readonly number: number;
+  readonly phase: "before" | "after";
+  /** Name of the contract's method; those of a staged object are `write`, `finish`, `read`, `publish`, `dispose`. */
+  readonly operation: string;
+  readonly key: string;
+}
+
+export interface Faults {
+  /** The error to throw at this moment; undefined lets it pass. */
+  readonly at?: (point: StoragePoint) => Error | undefined;
+  /** `open` and staged `read` end, without an error, after this many bytes. */
+  readonly cutReadsAt?: number;
+}
+
+/** The same storage, failing where it is told to. */
+export function faulty(storage: Storage, faults: Faults): Storage {
+  let number = 0;
+  const pass = (phase: StoragePoint["phase"], operation: string, key: string): void => {
+    number += 1;
+    const error = faults.at?.({ number, phase, operation, key });
+    if (error !== undefined) throw error;
+  };
+  const around: Around = async (operation, key, work) => {
+    pass("before", operation, key);
+    const result = await work();
+    pass("after", operation, key);
+    return result;
+  };
+  const cut = (stream: Readable): Readable =>
+    faults.cutReadsAt === undefined ? stream : cutShort(stream, faults.cutReadsAt);
+  return {
+    place: storage.place,
+    stage: async (key, signal) => {
+      pass("before", "stage", key);
+      const staged = await storage.stage(key, signal);
+      try {
+        pass("after", "stage", key);
+      } catch (error) {
+        await abandon(staged);
+        throw error;
+      }
+      return faultyStage(staged, key, around, cut);
+    },
+    put: (key, data, signal) => around("put", key, () => storage.put(key, data, signal)),
+    putIfAbsent: (key, data, signal) =>
+      around("putIfAbsent", key, () => storage.putIfAbsent(key, data, signal)),
+    get: (key, signal) => around("get", key, () => storage.get(key, signal)),
+    open: (key, signal) => around("open", key, async () => cut(await storage.open(key, signal))),
+    stat: (key, signal) => around("stat", key, () => storage.stat(key, signal)),
+    async *list(prefix, depth, signal): AsyncGenerator<StoredObject> {
+      pass("before", "list", prefix);
+      yield* storage.list(prefix, depth, signal);
+      pass("after", "list", prefix);
+    },
+    folders: (prefix, signal) => around("folders", prefix, () => storage.folders(prefix, signal)),
+    delete: (key, signal) => around("delete", key, () => storage.delete(key, signal)),
+    link: (key, target, signal) => around("link", key, () => storage.link(key, target, signal)),
+    sweep: (prefix, signal) => around("sweep", prefix, () => storage.sweep(prefix, signal)),
+    freeBytes: (signal) => around("freeBytes", "", () => storage.freeBytes(signal)),
+  };
+}
+
+/** Fails every `n`th moment with the error. */
+export function failingEvery(n: number, error: () => Error): Faults {
+  return { at: ({ number }) => (number % n === 0 ? error() : undefined) };
+}
+
+/** What a killed process looks like from its storage: from that moment on nothing takes effect any more. */
+export function dyingAt(moment: number): Faults & { readonly died: () => boolean } {
+  let dead = false;
+  return {
+    died: () => dead,
+    at: ({ number }) => {
+      dead ||= number >= moment;
+      return dead ? new Error("killed") : undefined;
+    },
+  };
+}
+
+export function diskFull(): AppError {
+  return new AppError("space_missing", "write: no space left on the device");
+}
+
+type Around = <T>(operation: string, key: string, work: () => Promise<T>) => Promise<T>;
+
+function faultyStage(
+  staged: StagedObject,
+  key: string,
+  around: Around,
+  cut: (stream: Readable) => Readable,
+): StagedObject {
+  return {
+    write: (chunk) => around("write", key, () => staged.write(chunk)),
+    finish: () => around("finish", key, () => staged.finish()),
+    read: (signal) => around("read", key, async () => cut(await staged.read(signal))),
+    publish: () => around("publish", key, () => staged.publish()),
+    [Symbol.asyncDispose]: async () => {
+      try {
+        await around("dispose", key, async () => await staged[Symbol.asyncDispose]());
+      } catch (error) {
+        await abandon(staged);
+        throw error;
+      }
+    },
+  };
+}
+
+/** What the death of a process does to its open files: they are closed, and what was written stays. */
+async function abandon(staged: StagedObject): Promise<void> {
+  try {
+    await staged.finish();
+  } catch (error) {
+    // Finished before it was abandoned: closed already.
+    if (!isAppError(error, "unexpected")) throw error;
+  }
+}
+
+function cutShort(stream: Readable, limit: number): Readable {
+  async function* first(): AsyncGenerator<Buffer> {
+    let left = limit;
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      yield chunk.subarray(0, left);
+      left -= chunk.length;
+      if (left <= 0) return;
+    }
+  }
+  return Readable.from(first(), { objectMode: false });
+}
