@@ -3,6 +3,7 @@ import { VERSION } from "../lib/program.ts";
 import type { Cli } from "./cli.ts";
 import { addBackup } from "./commands/backup.ts";
 import { addList } from "./commands/list.ts";
+import { addRestore } from "./commands/restore.ts";
 
 
 const EXIT_CODES = `
@@ -24,6 +25,6 @@ export function buildProgram(cli: () => Cli): Command {
     .helpCommand("help [command]", "print help for a command")
     .showHelpAfterError("(add --help for usage)")
     .addHelpText("after", EXIT_CODES);
-  for (const add of [addBackup, addList]) add(program, cli);
+  for (const add of [addBackup, addList, addRestore]) add(program, cli);
   return program;
 }

@@ -174,7 +174,7 @@ async function takeArchive(run: Run, signal: AbortSignal): Promise<BackupIndex> 
     server,
     schemas: request.schemas === null ? null : [...request.schemas],
     totals: {
-      tables: tables.length,
+      tables: tables.filter((table) => table.rows !== null).length,
       rows: tables.reduce((sum, table) => sum + (table.rows ?? 0), 0),
       bytes: facts.bytes,
       storedBytes: dump.size,

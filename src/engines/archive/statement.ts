@@ -28,22 +28,24 @@ export function copyTarget(tokens: readonly Token[]): QualifiedName | undefined 
   return second === undefined ? { schema: undefined, name: first } : { schema: first, name: second };
 }
 
+type RoleReader = (tokens: readonly Token[]) => string[];
+
+const ROLE_READERS: Readonly<Record<string, RoleReader>> = {
+  alter: (tokens) => [...after(tokens, ["owner", "to"]), ...afterDefaultPrivileges(tokens)],
+  create: (tokens) => CREATE_READERS[tokens[1]?.value ?? ""]?.(tokens) ?? [],
+  grant: (tokens) => namesFrom(tokens, findLast(tokens, "to") + 1),
+  revoke: (tokens) => namesFrom(tokens, findLast(tokens, "from") + 1),
+  set: (tokens) => after(tokens, ["session", "authorization"]),
+};
+const CREATE_READERS: Readonly<Record<string, RoleReader>> = {
+  schema: (tokens) => after(tokens, ["authorization"]),
+  policy: (tokens) => after(tokens, ["to"]),
+  user: (tokens) => after(tokens, ["mapping", "for"]),
+};
+
 /** The roles that must exist for the statement to succeed: owners, and whoever is granted or denied something. */
 export function rolesIn(tokens: readonly Token[]): string[] {
-  switch (tokens[0]?.value) {
-    case "alter":
-      return [...after(tokens, ["owner", "to"]), ...afterDefaultPrivileges(tokens)];
-    case "create":
-      return afterCreate(tokens);
-    case "grant":
-      return namesFrom(tokens, findLast(tokens, "to") + 1);
-    case "revoke":
-      return namesFrom(tokens, findLast(tokens, "from") + 1);
-    case "set":
-      return after(tokens, ["session", "authorization"]);
-    default:
-      return [];
-  }
+  return ROLE_READERS[tokens[0]?.value ?? ""]?.(tokens) ?? [];
 }
 
 /** The name that `CREATE EXTENSION` or `CREATE SCHEMA` makes. */
@@ -74,19 +76,6 @@ function afterDefaultPrivileges(tokens: readonly Token[]): string[] {
   ];
 }
 
-function afterCreate(tokens: readonly Token[]): string[] {
-  switch (tokens[1]?.value) {
-    case "schema":
-      return after(tokens, ["authorization"]);
-    case "policy":
-      return after(tokens, ["to"]);
-    case "user":
-      return after(tokens, ["mapping", "for"]);
-    default:
-      return [];
-  }
-}
-
 /** The names that follow these words, where they first stand outside of parentheses. */
 function after(tokens: readonly Token[], words: readonly string[]): string[] {
   let depth = 0;
@@ -106,7 +95,8 @@ const NO_ROLES = new Set(["public", "current_user", "current_role", "session_use
 /** A list of names separated by commas. None when the list was not found: position 0 holds the first word. */
 function namesFrom(tokens: readonly Token[], from: number): string[] {
   const names: string[] = [];
-  for (let at = from; at > 0; at += 2) {
+  if (from === 0) return names;
+  for (let at = from; at < tokens.length; at += 2) {
     if (isWord(tokens[at], "group")) at += 1;
     const token = tokens[at];
     if (token === undefined || token.kind === "symbol") break;

@@ -1,6 +1,6 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { listContents, loadFile, type TocEntry } from "../../engines/archive/table-of-contents.ts";
+import { listContents, loadEntries, type TocEntry } from "../../engines/archive/table-of-contents.ts";
 import { runTool } from "../../lib/process.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { clientProgram, type PostgresClient } from "../../postgres/clients.ts";
@@ -39,17 +39,19 @@ export async function carryOver(runtime: Runtime, call: CarryOver, signal: Abort
     await dumpSection(runtime, call, "post-data", after, outside, signal);
     const entries = await listContents(runtime, { client, path: before }, signal);
     // An extension that lives in one of the schemas inside comes with them.
-    const insideExtensions = (await listExtensions(live)).filter(({ schema }) => inside.includes(schema));
+    const insideExtensions = await extensionOids(live, inside);
     const { schemas, alone, dependent } = arrange(
-      entries.filter((entry) => entry.type !== "EXTENSION" || !insideExtensions.some(({ name }) => name === entry.name)),
+      entries.filter((entry) => entry.type !== "EXTENSION" || !insideExtensions.has(entry.oid)),
       await listDependents(live, inside),
     );
-    const load = (path: string, chosen: readonly TocEntry[]): Promise<void> =>
-      loadFile(runtime, { client, path, entries: chosen, settings: copy }, signal);
+    const load = async (path: string, chosen: readonly TocEntry[]): Promise<void> => {
+      const leftOut = await loadEntries(runtime, { client, path, entries: chosen, settings: copy }, signal);
+      for (const omission of leftOut) runtime.reporter.note(`left out of the copy: ${omission}`);
+    };
     await load(before, schemas);
     await sameExtensions(runtime, call, signal);
     await load(before, alone);
-    const late = dependent.filter((entry) => entry.type === "TABLE").map((entry) => quoteName(entry.schema, entry.name));
+    const late = await tableNames(live, dependent);
     const dataArgs = ["--section=data", ...outside];
     await pipeDump(
       runtime,
@@ -66,6 +68,26 @@ export async function carryOver(runtime: Runtime, call: CarryOver, signal: Abort
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** The oids of extensions that live in any of the schemas. */
+async function extensionOids(live: Session, schemas: readonly string[]): Promise<Set<number>> {
+  const rows = await live.query<{ oid: number }>(
+    `select e.oid::int8::float8 as oid from pg_catalog.pg_extension e
+       join pg_catalog.pg_namespace n on n.oid = e.extnamespace where n.nspname = any ($1)`,
+    [schemas],
+  );
+  return new Set(rows.map((row) => row.oid));
+}
+
+/** The quoted names of the tables among the entries. */
+async function tableNames(live: Session, entries: readonly TocEntry[]): Promise<string[]> {
+  const rows = await live.query<{ schema: string; name: string }>(
+    `select n.nspname as schema, c.relname as name from pg_catalog.pg_class c
+       join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = any ($1::oid[])`,
+    [entries.filter((entry) => entry.type === "TABLE").map((entry) => entry.oid)],
+  );
+  return rows.map((row) => quoteName(row.schema, row.name));
 }
 
 async function dumpSection(

@@ -290,7 +290,7 @@ function previewOf({ request, checked }: Run, into: string): RestorePreview {
     source: label,
     snapshotAt: manifest === null ? null : new Date(manifest.index.snapshotAt),
     target: `${into} on ${describeServer(request.connection)}`,
-    tables: checked.expected.length,
+    tables: checked.expected.filter((table) => table.rows !== null).length,
     rows: checked.expected.reduce((sum, table) => sum + (table.rows ?? 0), 0),
     replaces: request.target.kind === "swap",
   };
