@@ -1,22 +1,24 @@
-import { DEMO_NOW, number, pick, scaled, uuid } from "./fill.ts";
+import { DEMO_NOW, number, pick, pickPart, scaled, uuid } from "./fill.ts";
 import { WORDS } from "./words.ts";
 
 // As many lines as a supplier's file has; row numbers become file and line.
 const LINES_A_FILE = 500;
 
-/** Statements that fill the data database: about 330,000 rows at scale 1, every time the same. */
+/** Statements that fill the data database: about 320,000 rows at scale 1, every time the same. */
 export function fillDataSql(scale: number): string[] {
   const imports = scaled(70_000, scale);
   const manufacturers = scaled(600, scale);
   const products = scaled(50_000, scale);
   const departments = WORDS.departments.length;
-  const groups = WORDS.productThings.length * departments;
+  const things = WORDS.productThings.length;
   const productName = [WORDS.productQualities, WORDS.productMaterials, WORDS.productThings]
     .map((words, index) => pick(words, "g", 41 + index))
     .join(" || ' ' || ");
+  // Categories are the departments, then the things of each department; the salt is the one of the thing in the name.
+  const category = `${departments} + 1 + ${number("g", 45, departments)} * ${things} + ${number("g", 43, things)}`;
   return [
     `INSERT INTO workspace.raw_imports (public_id, source, file_name, line, received_at, state, payload, checksum)
-     SELECT ${uuid("g", 1)}, ${pick(WORDS.sources, "file", 2)}, 'import-' || file || '.json', 1 + mod(g, ${LINES_A_FILE}),
+     SELECT ${uuid("g", 71)}, ${pick(WORDS.sources, "file", 2)}, 'import-' || file || '.json', 1 + mod(g, ${LINES_A_FILE}),
             ${DEMO_NOW} - interval '3 hours' * (${Math.ceil(imports / LINES_A_FILE)} - file), state, payload,
             sha256(convert_to(payload::text, 'UTF8'))
        FROM (SELECT g, g / ${LINES_A_FILE} AS file,
@@ -38,7 +40,7 @@ export function fillDataSql(scale: number): string[] {
        FROM workspace.raw_imports WHERE state = 'rejected' ORDER BY id`,
     `INSERT INTO reference.manufacturers (name, country, website)
      SELECT ${pick(WORDS.manufacturers, "g", 31)} || ' ' || ${pick(WORDS.manufacturerKinds, "g", 32)} || ' ' || g || ' ' ||
-              ${pick(WORDS.companyForms, "g", 33)}, ${pick(WORDS.countries, "g", 34)},
+              ${pickPart(WORDS.companyForms, "word", "g", 33)}, ${pickPart(WORDS.companyForms, "country", "g", 33)},
             CASE WHEN ${number("g", 35, 4)} > 0 THEN 'https://manufacturer-' || g || '.example' END
        FROM generate_series(1::bigint, ${manufacturers}) g ORDER BY g`,
     `INSERT INTO reference.categories (name)
@@ -48,7 +50,7 @@ export function fillDataSql(scale: number): string[] {
             unnest(ARRAY['${WORDS.productThings.join("','")}']) WITH ORDINALITY t (name, n) ORDER BY c.id, n`,
     `INSERT INTO reference.products
        (public_id, manufacturer_id, category_id, name, attributes, is_active, created_at, updated_at)
-     SELECT ${uuid("g", 41)}, 1 + ${number("g", 44, manufacturers)}, ${departments} + 1 + ${number("g", 45, groups)},
+     SELECT ${uuid("g", 41)}, 1 + ${number("g", 44, manufacturers)}, ${category},
             ${productName} || ', ' || size || ', ' || packaging,
             jsonb_build_object('size', size, 'packaging', packaging, 'weight_g', 5 + ${number("g", 46, 4000)}),
             ${number("g", 47, 12)} > 0, created, created + interval '1 hour' * ${number("g", 48, 400)}

@@ -1,4 +1,4 @@
-import { DEMO_NOW, number, pick, scaled, uuid } from "./fill.ts";
+import { DEMO_NOW, number, pick, pickPart, scaled, uuid } from "./fill.ts";
 import { WORDS } from "./words.ts";
 
 const ROLES = ["owner", "administrator", "buyer", "pharmacist", "auditor", "support", "integration", "guest"];
@@ -20,11 +20,11 @@ export function fillPrimarySql(scale: number): string[] {
             ${DEMO_NOW} - interval '1 day' * (30 + ${number("g", 8, 2000)})
        FROM generate_series(1::bigint, ${organizations}) g,
             LATERAL (SELECT ${pick(WORDS.places, "g", 2)} AS place, ${pick(WORDS.organizationKinds, "g", 3)} AS kind,
-                            ${pick(WORDS.cities, "g", 4)} AS city) AS words
+                            ${pickPart(WORDS.cities, "word", "g", 4)} AS city) AS words
       ORDER BY g`,
     `INSERT INTO customer.facilities (organization_id, name, city, country, address, beds, opened_on)
      SELECT 1 + ${number("g", 11, organizations)}, ${pick(WORDS.facilityKinds, "g", 12)} || ' ' || g,
-            ${pick(WORDS.cities, "g", 13)}, ${pick(WORDS.countries, "g", 14)},
+            ${pickPart(WORDS.cities, "word", "g", 13)}, ${pickPart(WORDS.cities, "country", "g", 13)},
             jsonb_build_object('street', ${pick(WORDS.streets, "g", 15)} || ' Street ' || 1 + ${number("g", 16, 180)},
                                'postcode', lpad((${number("g", 17, 99_999)})::text, 5, '0')),
             CASE WHEN ${number("g", 18, 3)} = 0 THEN 10 + ${number("g", 19, 400)} END,
@@ -53,7 +53,7 @@ export function fillPrimarySql(scale: number): string[] {
                             ${DEMO_NOW} - interval '1 hour' * (24 + ${number("g", 39, 30_000)}) AS created) AS made
       ORDER BY g`,
     `INSERT INTO config.user_roles (user_id, role_id, granted_by, granted_at)
-     SELECT u.id, 1 + ${number("u.id", 41 * 2, ROLES.length)}, CASE WHEN u.id > 1 THEN 1 END, u.created_at
+     SELECT u.id, 1 + ${number("u.id", 42, ROLES.length)}, CASE WHEN u.id > 1 THEN 1 END, u.created_at
        FROM config.users u ORDER BY u.id`,
     `INSERT INTO config.sessions (id, user_id, token_digest, address, browser, created_at, expires_at)
      SELECT ${uuid("g", 51)}, 1 + ${number("g", 52, users)}, sha256(('token' || g)::bytea),

@@ -14,6 +14,17 @@ export function pick(words: readonly string[], seed: string, salt: number): stri
   return `(ARRAY[${words.map(quoteLiteral).join(",")}])[1 + ${number(seed, salt, words.length)}::int]`;
 }
 
+/** The word or the country of one written as `Graz AT`: the same seed and salt give both of the same one. */
+export function pickPart(
+  words: readonly string[],
+  part: "word" | "country",
+  seed: string,
+  salt: number,
+): string {
+  const parts = words.map((text) => (part === "word" ? text.slice(0, -3) : text.slice(-2)));
+  return pick(parts, seed, salt);
+}
+
 /** A UUID made of `seed` and `salt`. */
 export function uuid(seed: string, salt: number): string {
   return `md5('${salt}.' || ${seed})::uuid`;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type FreshDatabase, freshDatabase } from "../../test/support/postgres.ts";
+import { type FreshDatabase, freshDatabase, uniqueName } from "../../test/support/postgres.ts";
 import { noAbort, testRuntime } from "../../test/support/runtime.ts";
 import { connect, type Session } from "../postgres/session.ts";
 import { createData, createPrimary, fillData, fillPrimary, tableFingerprints } from "./platform.ts";
@@ -9,6 +9,8 @@ const PLATFORM = [
   { name: "primary", create: createPrimary, fill: fillPrimary, schemas: ["config", "customer"] },
   { name: "data", create: createData, fill: fillData, schemas: ["workspace", "reference"] },
 ];
+
+const FOREIGN_SETTINGS = ["datestyle = 'German'", "timezone = 'Europe/Berlin'", "bytea_output = 'escape'"];
 
 async function session(database: FreshDatabase): Promise<Session> {
   return await connect(testRuntime(), database.settings, noAbort());
@@ -22,11 +24,8 @@ test.each(PLATFORM)(
       await using database = await freshDatabase();
       await using own = await session(database);
       await create(own);
-      // Values are written differently here; what they are stays the same.
-      if (run === 1)
-        await own.query(
-          "SET datestyle = 'German'; SET timezone = 'Asia/Kolkata'; SET bytea_output = 'escape'",
-        );
+      // Values are written differently in the second run; what they are stays the same.
+      for (const setting of run === 0 ? [] : FOREIGN_SETTINGS) await own.query(`SET ${setting}`);
       await fill(own, SCALE);
       runs.push(await tableFingerprints(own, schemas));
     }
@@ -60,15 +59,16 @@ test("a fingerprint depends on every row and on nothing else", async () => {
 test("a failed fingerprint leaves the session usable", async () => {
   await using database = await freshDatabase({ sql: "CREATE SCHEMA s; CREATE TABLE s.t (a int)" });
   await using own = await session(database);
-  await own.query("CREATE ROLE demo_stranger");
-  await own.query("GRANT USAGE ON SCHEMA s TO demo_stranger");
-  await own.query("SET ROLE demo_stranger");
+  const stranger = uniqueName();
+  await own.query(`CREATE ROLE ${stranger}`);
+  await own.query(`GRANT USAGE ON SCHEMA s TO ${stranger}`);
+  await own.query(`SET ROLE ${stranger}`);
   try {
     await expect(tableFingerprints(own, ["s"])).rejects.toMatchObject({ code: "privilege_missing" });
   } finally {
     await own.query("RESET ROLE");
-    await own.query("DROP OWNED BY demo_stranger");
-    await own.query("DROP ROLE demo_stranger");
+    await own.query(`DROP OWNED BY ${stranger}`);
+    await own.query(`DROP ROLE ${stranger}`);
   }
   expect(await tableFingerprints(own, ["s"])).toMatchObject([{ name: "t", rows: 0 }]);
 });

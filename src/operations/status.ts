@@ -1,7 +1,7 @@
+import { type AppError, isAppError } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { formatDuration } from "../lib/text.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
-import { isAppError } from "../errors.ts";
 import type { Storage } from "../storage/storage.ts";
 import { type DatabaseListing, listRepository } from "./list.ts";
 
@@ -16,14 +16,21 @@ export interface StatusRequest {
   readonly nextRun: Date | null;
 }
 
+export interface HealthProblem {
+  /** What is wrong: a sentence in lower case without a full stop. */
+  readonly message: string;
+  /** What to do about it. */
+  readonly hint: string | null;
+}
+
 export interface DatabaseStatus {
   readonly database: string;
   readonly criticality: string | null;
   readonly healthy: boolean;
-  /** What is wrong, one sentence each; empty when healthy. */
-  readonly problems: readonly string[];
+  /** Empty when healthy. */
+  readonly problems: readonly HealthProblem[];
   readonly newest: BackupIndex | null;
-  /** Milliseconds since the newest backup's snapshot: what would be lost now. */
+  /** Milliseconds since the newest backup's snapshot: what would be lost now. Null where that is not known. */
   readonly dataAtRiskMs: number | null;
   readonly rpoMs: number | null;
   readonly rtoMs: number | null;
@@ -32,41 +39,78 @@ export interface DatabaseStatus {
   readonly nextRun: Date | null;
 }
 
+// Two machines' clocks differ by a little; more than this is worth a word.
+const CLOCK_TOLERANCE_MS = 60_000;
+
 /** How one database stands against its objectives, from what the repository holds. */
 export async function databaseStatus(
   runtime: Runtime,
   request: StatusRequest,
   signal: AbortSignal,
 ): Promise<DatabaseStatus> {
-  const listing = await listOne(runtime, request, signal);
-  const newest = listing.backups[0] ?? null;
+  const { backups, damaged } = await listOne(runtime, request, signal);
+  const newest = backups[0] ?? null;
   const age = newest === null ? null : runtime.clock.now().getTime() - new Date(newest.snapshotAt).getTime();
-  const problems: string[] = [];
-  if (newest === null) problems.push("there is no backup");
-  if (age !== null && request.rpoMs !== null && age > request.rpoMs) {
-    problems.push(`the newest backup is ${formatDuration(age)} old, the RPO is ${formatDuration(request.rpoMs)}`);
-  }
-  if (age !== null && age < -CLOCK_TOLERANCE_MS) {
-    problems.push(`the newest backup lies ${formatDuration(-age)} in the future: a clock is wrong`);
-  }
-  for (const { id, reason } of listing.damaged) problems.push(`backup ${id} is damaged: ${reason}`);
+  const problems = [
+    ...ageProblems(request, age),
+    ...damaged.map(({ id, reason }) => ({
+      message: `backup ${id} is damaged: ${reason}`,
+      hint: "bring its archive back from a copy; if there is none, delete its folder under `backups`",
+    })),
+  ];
   return {
-    database: request.database,
-    criticality: request.criticality,
+    ...unknownStatus(request),
     healthy: problems.length === 0,
     problems,
     newest,
     dataAtRiskMs: age,
-    rpoMs: request.rpoMs,
-    rtoMs: request.rtoMs,
-    backups: listing.backups.length,
-    storedBytes: listing.backups.reduce((sum, backup) => sum + backup.totals.storedBytes, 0),
-    nextRun: request.nextRun,
+    backups: backups.length,
+    storedBytes: backups.reduce((sum, backup) => sum + backup.totals.storedBytes, 0),
   };
 }
 
-// Two machines' clocks differ by a little; more than this is worth a word.
-const CLOCK_TOLERANCE_MS = 60_000;
+/** The status of a database whose repository cannot be read: unhealthy, for nobody knows what there is. */
+export function unreadableStatus(request: Omit<StatusRequest, "storage">, error: AppError): DatabaseStatus {
+  const { message, hint = null } = error;
+  return { ...unknownStatus(request), problems: [{ message, hint }] };
+}
+
+function unknownStatus(request: Omit<StatusRequest, "storage">): DatabaseStatus {
+  const { database, criticality, rpoMs, rtoMs, nextRun } = request;
+  return {
+    database,
+    criticality,
+    healthy: false,
+    problems: [],
+    newest: null,
+    dataAtRiskMs: null,
+    rpoMs,
+    rtoMs,
+    backups: 0,
+    storedBytes: 0,
+    nextRun,
+  };
+}
+
+function ageProblems({ database, rpoMs }: StatusRequest, age: number | null): HealthProblem[] {
+  const takeOne = `\`handled backup ${database}\` takes one now`;
+  if (age === null) return [{ message: "there is no backup", hint: takeOne }];
+  if (age < -CLOCK_TOLERANCE_MS) {
+    return [
+      {
+        message: `the newest backup lies ${formatDuration(-age)} in the future: a clock is wrong`,
+        hint: "compare the clock of this machine with that of the machine that takes the backups",
+      },
+    ];
+  }
+  if (rpoMs === null || age <= rpoMs) return [];
+  return [
+    {
+      message: `the newest backup is ${formatDuration(age)} old, the RPO is ${formatDuration(rpoMs)}`,
+      hint: `${takeOne}; \`handled schedule show\` tells whether the schedule is installed`,
+    },
+  ];
+}
 
 async function listOne(runtime: Runtime, request: StatusRequest, signal: AbortSignal): Promise<DatabaseListing> {
   try {

@@ -62,9 +62,8 @@ async function pass<T>(passage: Passage<T>, transform: Transform, signal: AbortS
     consume(transform, passage.output),
   ]);
   signal.throwIfAborted();
-  // A consumer may have enough before the end (`pg_restore` of chosen entries); then the rest is cut off by us.
-  if (fed.status === "rejected" && (taken.status === "rejected" || !isBrokenPipe(fed.reason)))
-    throw fed.reason;
+  // A broken pipe is the echo of the consumer's end: it failed, or had enough (`pg_restore` of chosen entries).
+  if (fed.status === "rejected" && !isBrokenPipe(fed.reason)) throw fed.reason;
   if (taken.status === "rejected") throw taken.reason;
   return taken.value;
 }

@@ -63,7 +63,7 @@ export async function restoreText<T>(
     program: clientProgram(client, "pg_restore"),
     // The locale decides the language of complaints and nothing else here.
     env: { ...runtime.env, LC_ALL: "C", LANGUAGE: "C" },
-    args: ["--exit-on-error", ...args],
+    args: ["--exit-on-error", "--file=-", ...args],
     ...(input === undefined ? {} : { input }),
     output: async (stdout: Readable): Promise<void> => {
       taken = { value: await output(stdout) };

@@ -72,10 +72,12 @@ export class Meter extends Transform {
   }
 }
 
-/** True for the errors of a stream whose other end has gone away. */
+/** True for the errors of a stream whose other end has gone away (Node says "aborted" when it did so silently). */
 export function isBrokenPipe(error: unknown): boolean {
-  return ["EPIPE", "ECONNRESET", "ERR_STREAM_PREMATURE_CLOSE"].includes(errorCode(error) ?? "");
+  return BROKEN_PIPE.has(errorCode(error) ?? "");
 }
+
+const BROKEN_PIPE = new Set(["EPIPE", "ECONNRESET", "ERR_STREAM_PREMATURE_CLOSE", "ABORT_ERR"]);
 
 /** True for the errors by which node:zlib says that data is no valid gzip or zstd. */
 export function isDecoderError(error: unknown): boolean {

@@ -1,12 +1,12 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { listContents, loadEntries, type TocEntry } from "../../engines/archive/table-of-contents.ts";
-import { runTool } from "../../lib/process.ts";
+import { runForText } from "../../lib/process.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { clientProgram, type PostgresClient } from "../../postgres/clients.ts";
 import { type ConnectionSettings, toolEnvironment } from "../../postgres/connection.ts";
 import { createExtensions, listExtensions } from "../../postgres/extensions.ts";
-import { pipeDump } from "../../postgres/pipe.ts";
+import { pipeDump } from "../../engines/archive/pipe-dump.ts";
 import { connect, quoteName, type Session } from "../../postgres/session.ts";
 import { listDependents, outsideArgs } from "./outside.ts";
 
@@ -25,48 +25,98 @@ export interface CarryOver {
 /**
  * Builds a copy of a database in which chosen schemas come from elsewhere and everything else from the live database,
  * in the order in which things need each other: what stands outside by itself, with its rows (foreign keys of the inside
- * may point there); the inside; what outside needs the inside (views over its tables); then outside's indexes, foreign
- * keys and triggers.
+ * may point there); the inside; then what outside needs the inside (views over its tables, foreign keys to them).
  */
 export async function carryOver(runtime: Runtime, call: CarryOver, signal: AbortSignal): Promise<void> {
-  const { client, live, copy, inside } = call;
+  const { live, inside } = call;
   const outside = [`--snapshot=${call.snapshot}`, ...outsideArgs(inside)];
   const folder = await mkdtemp(join(runtime.env["TMPDIR"] ?? "/tmp", "handled-swap-"));
   try {
-    const before = join(folder, "pre-data");
-    const after = join(folder, "post-data");
-    await dumpSection(runtime, call, "pre-data", before, outside, signal);
-    await dumpSection(runtime, call, "post-data", after, outside, signal);
-    const entries = await listContents(runtime, { client, path: before }, signal);
+    const carrier = new Carrier(runtime, call, folder, signal);
+    const before = await carrier.dumpSection("pre-data", outside);
+    const after = await carrier.dumpSection("post-data", outside);
+    const dependents = await listDependents(live, inside);
     // An extension that lives in one of the schemas inside comes with them.
-    const insideExtensions = await extensionOids(live, inside);
-    const { schemas, alone, dependent } = arrange(
-      entries.filter((entry) => entry.type !== "EXTENSION" || !insideExtensions.has(entry.oid)),
-      await listDependents(live, inside),
+    const extensions = await extensionOids(live, inside);
+    const pre = arrange(
+      before.entries.filter(({ type, oid }) => type !== "EXTENSION" || !extensions.has(oid)),
+      dependents,
     );
-    const load = async (path: string, chosen: readonly TocEntry[]): Promise<void> => {
-      const leftOut = await loadEntries(runtime, { client, path, entries: chosen, settings: copy }, signal);
-      for (const omission of leftOut) runtime.reporter.note(`left out of the copy: ${omission}`);
-    };
-    await load(before, schemas);
-    await sameExtensions(runtime, call, signal);
-    await load(before, alone);
-    const late = await tableNames(live, dependent);
-    const dataArgs = ["--section=data", ...outside];
-    await pipeDump(
-      runtime,
-      { client, from: live.settings, to: copy, dumpArgs: [...dataArgs, ...late.map((table) => `--exclude-table=${table}`)] },
-      signal,
-    );
+    const post = arrange(after.entries, dependents);
+    const late = await tableNames(live, pre.dependent);
+
+    await carrier.load(before, pre.schemas);
+    await carrier.sameExtensions();
+    await carrier.load(before, pre.alone);
+    await carrier.copyRows([...outside, ...late.map((table) => `--exclude-table=${table}`)]);
+    await carrier.load(after, post.alone);
     await call.fillInside();
-    await load(before, dependent);
+    await carrier.load(before, pre.dependent);
     if (late.length > 0) {
-      const lateArgs = ["--section=data", `--snapshot=${call.snapshot}`, ...late.map((table) => `--table=${table}`)];
-      await pipeDump(runtime, { client, from: live.settings, to: copy, dumpArgs: lateArgs }, signal);
+      await carrier.copyRows([`--snapshot=${call.snapshot}`, ...late.map((table) => `--table=${table}`)]);
     }
-    await load(after, await listContents(runtime, { client, path: after }, signal));
+    await carrier.load(after, post.dependent);
   } finally {
     await rm(folder, { recursive: true, force: true });
+  }
+}
+
+interface Section {
+  readonly path: string;
+  readonly entries: readonly TocEntry[];
+}
+
+/** The steps of a carry-over, each from the live database into the copy. */
+class Carrier {
+  readonly #runtime: Runtime;
+  readonly #call: CarryOver;
+  readonly #folder: string;
+  readonly #signal: AbortSignal;
+
+  constructor(runtime: Runtime, call: CarryOver, folder: string, signal: AbortSignal) {
+    this.#runtime = runtime;
+    this.#call = call;
+    this.#folder = folder;
+    this.#signal = signal;
+  }
+
+  async dumpSection(section: "pre-data" | "post-data", args: readonly string[]): Promise<Section> {
+    const { client, live } = this.#call;
+    const path = join(this.#folder, section);
+    await runForText(
+      this.#runtime,
+      {
+        program: clientProgram(client, "pg_dump"),
+        args: ["--format=custom", `--section=${section}`, `--file=${path}`, "--no-password", ...args],
+        env: toolEnvironment(this.#runtime, live.settings),
+      },
+      this.#signal,
+    );
+    return { path, entries: await listContents(this.#runtime, { client, path }, this.#signal) };
+  }
+
+  async load({ path }: Section, entries: readonly TocEntry[]): Promise<void> {
+    const { client, copy } = this.#call;
+    this.#tell(await loadEntries(this.#runtime, { client, path, entries, settings: copy }, this.#signal));
+  }
+
+  async copyRows(args: readonly string[]): Promise<void> {
+    const { client, live, copy } = this.#call;
+    const dumpArgs = ["--section=data", ...args];
+    this.#tell(await pipeDump(this.#runtime, { client, from: live.settings, to: copy, dumpArgs }, this.#signal));
+  }
+
+  /** Extensions in the version that the live database has; a dump would create each in the newest one offered. */
+  async sameExtensions(): Promise<void> {
+    const { live, inside, copy } = this.#call;
+    const extensions = (await listExtensions(live)).filter(({ schema }) => !inside.includes(schema));
+    await using session = await connect(this.#runtime, copy, this.#signal);
+    for (const note of await createExtensions(session, extensions)) this.#runtime.reporter.warn(note);
+  }
+
+  /** The comparison at the end decides whether it matters. */
+  #tell(leftOut: readonly string[]): void {
+    for (const omission of leftOut) this.#runtime.reporter.note(`left out of the copy: ${omission}`);
   }
 }
 
@@ -90,43 +140,14 @@ async function tableNames(live: Session, entries: readonly TocEntry[]): Promise<
   return rows.map((row) => quoteName(row.schema, row.name));
 }
 
-async function dumpSection(
-  runtime: Runtime,
-  call: CarryOver,
-  section: "pre-data" | "post-data",
-  path: string,
-  args: readonly string[],
-  signal: AbortSignal,
-): Promise<void> {
-  await runTool(
-    runtime,
-    {
-      program: clientProgram(call.client, "pg_dump"),
-      args: ["--format=custom", `--section=${section}`, `--file=${path}`, "--no-password", ...args],
-      env: toolEnvironment(runtime, call.live.settings),
-      output: async (stdout) => {
-        for await (const _ of stdout) continue;
-      },
-    },
-    signal,
-  );
-}
-
-/** Extensions in the version that the live database has; a dump would create each in the newest one offered. */
-async function sameExtensions(runtime: Runtime, call: CarryOver, signal: AbortSignal): Promise<void> {
-  const extensions = (await listExtensions(call.live)).filter(({ schema }) => !call.inside.includes(schema));
-  await using session = await connect(runtime, call.copy, signal);
-  for (const note of await createExtensions(session, extensions)) runtime.reporter.warn(note);
-}
-
 interface Arrangement {
   readonly schemas: readonly TocEntry[];
   readonly alone: readonly TocEntry[];
   readonly dependent: readonly TocEntry[];
 }
 
-// These name their object only by text; once everything is there, they can all come.
-const ABOUT_OTHERS = new Set(["ACL", "COMMENT", "SECURITY LABEL", "DEFAULT ACL"]);
+// Four that name their object only by text, and event triggers, which would fire meanwhile: they come at the end.
+const LAST = new Set(["ACL", "COMMENT", "SECURITY LABEL", "DEFAULT ACL", "EVENT TRIGGER"]);
 
 function arrange(entries: readonly TocEntry[], dependents: ReadonlySet<string>): Arrangement {
   const schemas: TocEntry[] = [];
@@ -134,7 +155,7 @@ function arrange(entries: readonly TocEntry[], dependents: ReadonlySet<string>):
   const dependent: TocEntry[] = [];
   for (const entry of entries) {
     if (entry.type === "SCHEMA") schemas.push(entry);
-    else if (ABOUT_OTHERS.has(entry.type)) dependent.push(entry);
+    else if (LAST.has(entry.type)) dependent.push(entry);
     else if (dependents.has(`${entry.catalogOid} ${entry.oid}`)) dependent.push(entry);
     else alone.push(entry);
   }

@@ -86,9 +86,9 @@ export async function restoreDatabase(
   const source = await findSource(runtime, request.storage, request.database, request.which, signal);
   await using admin = await connectBeside(runtime, request.connection, [request.connection.database], signal);
   const client = chooseClient(await findClients(runtime, signal), admin.serverVersion);
+  const into = await finalName(runtime, request, admin, signal);
   const checked = await checkSource(runtime, source, client, signal);
   const run: Run = { runtime, request, admin, client, checked };
-  const into = await finalName(run);
   await requireServerSpace(run, signal);
   const preview = previewOf(run, into);
   if (request.dryRun) return { preview, done: null };
@@ -176,15 +176,6 @@ async function intoExisting(run: Run, signal: AbortSignal): Promise<RowCompariso
   const { runtime, request, client, checked } = run;
   const settings = request.connection;
   if (!isWhole(request.selection)) return await fill(run, { client, settings, beside: "live" }, signal);
-  {
-    await using session = await connect(runtime, settings, signal);
-    const objects = await countUserObjects(session);
-    if (objects > 0) {
-      throw new AppError("target_exists", `restore into ${settings.database}: it is not empty (${objects} objects)`, {
-        hint: "name a new database, or put the backup in its place with `--swap`",
-      });
-    }
-  }
   return await fillDatabase(runtime, checked, { client, settings, singleTransaction: true }, signal);
 }
 
@@ -240,15 +231,40 @@ async function fill(
   );
 }
 
-async function finalName({ admin, request, runtime }: Run): Promise<string> {
-  const { target, connection } = request;
-  if (target.kind !== "new") return connection.database;
-  const name = target.name ?? restoredName(request, runtime.clock.now());
-  if (Buffer.byteLength(name, "utf8") > 63) {
-    throw new AppError("usage", `restore into ${name}: a name has at most 63 bytes`);
+/** The name that the restored database will have. Fails early with `target_exists` when it would be in the way. */
+async function finalName(
+  runtime: Runtime,
+  request: RestoreRequest,
+  admin: Session,
+  signal: AbortSignal,
+): Promise<string> {
+  const { target, connection, selection } = request;
+  switch (target.kind) {
+    case "swap":
+      return connection.database;
+    case "to":
+      if (isWhole(selection) && (await databaseExists(admin, connection.database))) {
+        await requireEmpty(runtime, connection, signal);
+      }
+      return connection.database;
+    case "new": {
+      const name = target.name ?? restoredName(request, runtime.clock.now());
+      if (Buffer.byteLength(name, "utf8") > 63) {
+        throw new AppError("usage", `restore into ${name}: a name has at most 63 bytes`);
+      }
+      if (await databaseExists(admin, name)) throw targetExists(name);
+      return name;
+    }
   }
-  if (await databaseExists(admin, name)) throw targetExists(name);
-  return name;
+}
+
+async function requireEmpty(runtime: Runtime, settings: ConnectionSettings, signal: AbortSignal): Promise<void> {
+  await using session = await connect(runtime, settings, signal);
+  const objects = await countUserObjects(session);
+  if (objects === 0) return;
+  throw new AppError("target_exists", `restore into ${settings.database}: it is not empty (${objects} objects)`, {
+    hint: "name a new database, or put the backup in its place with `--swap`",
+  });
 }
 
 function restoredName({ connection, timeZone }: RestoreRequest, now: Date): string {

@@ -5,7 +5,7 @@ import { listRelations, type Relation, requireSchemas } from "../../postgres/cat
 import type { PostgresClient } from "../../postgres/clients.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import { createExtensions, listExtensions } from "../../postgres/extensions.ts";
-import { pipeDump } from "../../postgres/pipe.ts";
+import { pipeDump } from "../../engines/archive/pipe-dump.ts";
 import { connect, quoteIdentifier, quoteName, type Session } from "../../postgres/session.ts";
 import { compareRows, type ExpectedRows, type RowComparison } from "./compare-rows.ts";
 import type { Selection } from "./plan.ts";
@@ -47,7 +47,8 @@ export async function copySelection(
     for (const note of await createExtensions(target, outside)) runtime.reporter.note(note);
   }
   const dumpArgs = dumpArguments(chosen, call.beside, call.selection);
-  await pipeDump(runtime, { client: call.client, from: call.from, to: call.to, dumpArgs }, signal);
+  const leftOut = await pipeDump(runtime, { client: call.client, from: call.from, to: call.to, dumpArgs }, signal);
+  for (const omission of leftOut) runtime.reporter.warn(`left out: ${omission}`);
   const comparison = await compareRows(runtime, target, expected);
   for (const table of expected) await target.query(`analyze ${quoteName(table.schema, table.name)}`);
   return comparison;

@@ -1,0 +1,88 @@
+import type { Command } from "commander";
+import type { Keep } from "../../config/keep.ts";
+import { AppError, inOperation, isAppError } from "../../errors.ts";
+import { pruneDatabase } from "../../operations/prune.ts";
+import { listReplaced, type ReplacedDatabase } from "../../operations/replaced.ts";
+import type { Cli } from "../cli.ts";
+import { reportFailure } from "../failure.ts";
+import { keepOption, placeOptions } from "../options.ts";
+import { pruneJson, type PruneReport, renderPrune } from "../render/prune.ts";
+import { resolveAllTargets } from "../repositories.ts";
+import { type PlaceOptions, retentionOf, type Target } from "../targets.ts";
+
+interface Options extends PlaceOptions {
+  readonly dryRun?: true;
+  readonly keep?: Keep;
+}
+
+export function addPrune(program: Command, cli: () => Cli): void {
+  placeOptions(program.command("prune"))
+    .summary("delete what retention lets go")
+    .description(
+      "Applies the retention rules and says of every backup why it stays or goes. The newest good backup always stays. Also drops databases that a swap replaced, once their lifetime is over.",
+    )
+    .argument("[database...]", "names from the strategy; all when none is given")
+    .option("--dry-run", "only say what would be deleted")
+    .addOption(keepOption())
+    .action(async (names: string[], options: Options) => {
+      await runPrune(cli(), names, options);
+    });
+}
+
+async function runPrune(cli: Cli, names: readonly string[], options: Options): Promise<void> {
+  const targets = await resolveAllTargets(cli, names, options);
+  const dryRun = options.dryRun === true;
+  const reports: PruneReport[] = [];
+  // One database that fails must not keep the others from being pruned.
+  const failures: AppError[] = [];
+  for (const target of targets) {
+    try {
+      reports.push(await pruneTarget(cli, target, options));
+    } catch (error) {
+      if (!isAppError(error) || isAppError(error, "interrupted") || cli.signal.aborted) throw error;
+      const failure = inOperation(`prune ${target.name}`, error);
+      if (targets.length === 1) throw failure;
+      failures.push(failure);
+    }
+  }
+  if (reports.length > 0) {
+    cli.output.result(pruneJson(reports, dryRun), () =>
+      renderPrune(cli.output, reports, dryRun, cli.runtime.clock.now(), targets[0]?.timeZone ?? "UTC"),
+    );
+  }
+  for (const failure of failures) reportFailure(cli.output, failure);
+  const [first] = failures;
+  if (first !== undefined) cli.exitWith(reports.length === 0 ? first.exitCode : 3);
+}
+
+async function pruneTarget(cli: Cli, target: Target, options: Options): Promise<PruneReport> {
+  const rules = retentionOf(target, options.keep);
+  const keeps = [rules.otherwise, ...Object.values(rules.entries)];
+  if (keeps.every((keep) => keep === undefined)) {
+    cli.output.warn(`prune ${target.name}: there is no retention rule, so every backup stays; \`--keep days=14\` gives one`);
+  }
+  const dryRun = options.dryRun === true;
+  const request = {
+    storage: target.storage(),
+    database: target.name,
+    rules,
+    timeZone: target.timeZone,
+    prefix: target.prefix,
+    dryRun,
+  };
+  const decisions = await pruneDatabase(cli.runtime, request, cli.signal);
+  return { database: target.name, decisions, replaced: await pruneReplaced(cli, target, options) };
+}
+
+/** The server is only asked; one that does not answer does not make the backups' pruning a failure. */
+async function pruneReplaced(cli: Cli, target: Target, options: Options): Promise<ReplacedDatabase[] | null> {
+  if (target.strategy === null && options.url === undefined) return null;
+  try {
+    return await listReplaced(cli.runtime, await target.connection(), options.dryRun !== true, cli.signal);
+  } catch (error) {
+    if (!isAppError(error) || isAppError(error, "interrupted") || cli.signal.aborted) throw error;
+    const hint = error.hint === undefined ? "" : ` (${error.hint})`;
+    cli.output.warn(`databases that swaps of ${target.name} replaced were not looked for: ${error.message}${hint}`);
+    return null;
+  }
+}

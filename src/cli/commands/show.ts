@@ -1,0 +1,53 @@
+import type { Command } from "commander";
+import { AppError } from "../../errors.ts";
+import { planPrune } from "../../operations/prune.ts";
+import { type BackupDetails, showBackup } from "../../operations/show.ts";
+import type { Cli } from "../cli.ts";
+import { placeOptions } from "../options.ts";
+import { renderShow, showJson, type Verdict } from "../render/show.ts";
+import { type Places, resolvePlaces } from "../repositories.ts";
+import { type PlaceOptions, resolveTarget, retentionOf } from "../targets.ts";
+
+export function addShow(program: Command, cli: () => Cli): void {
+  placeOptions(program.command("show"))
+    .summary("show everything about one backup")
+    .description(
+      "Shows times, versions, sizes, tables and extensions of one backup, and what retention says of it. Needs only the repository.",
+    )
+    .usage("[options] [database] <backup>")
+    .argument("<backup...>", "an id, the name of an archive, or `latest`; the database may come before it")
+    .action(async (words: string[], options: PlaceOptions) => {
+      await runShow(cli(), words, options);
+    });
+}
+
+async function runShow(cli: Cli, words: readonly string[], options: PlaceOptions): Promise<void> {
+  if (words.length > 2) {
+    throw new AppError("usage", `show: more than a database and a backup is named: ${words.join(", ")}`, {
+      hint: "`handled show DATABASE BACKUP` shows one backup",
+    });
+  }
+  const places = await resolvePlaces(cli, options);
+  const database = words.length === 2 ? words[0] : undefined;
+  const backup = words.at(-1) ?? "latest";
+  const details = await showBackup(cli.runtime, { storages: places.storages, database, backup }, cli.signal);
+  const verdict = await judge(cli, places, details);
+  cli.output.result(showJson(details, verdict), () =>
+    renderShow(cli.output, details, verdict, cli.runtime.clock.now(), places.timeZone),
+  );
+}
+
+/** What the strategy's retention says of the backup, where it knows the database. */
+async function judge(cli: Cli, { strategy }: Places, { repository, index }: BackupDetails): Promise<Verdict> {
+  if (strategy?.databases.some(({ name }) => name === index.database) !== true) return null;
+  const target = await resolveTarget(cli, index.database, {});
+  const scope = {
+    repository,
+    database: index.database,
+    rules: retentionOf(target, undefined),
+    timeZone: target.timeZone,
+  };
+  const decisions = await planPrune(cli.runtime, scope, cli.signal);
+  const decision = decisions.find(({ backup }) => backup.id === index.id);
+  return decision === undefined ? null : { keep: decision.keep, reasons: [...decision.reasons] };
+}

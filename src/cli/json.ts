@@ -1,0 +1,304 @@
+import { z } from "zod";
+import { BACKUP_ID } from "../repository/manifest.ts";
+
+/**
+ * What each command prints with `--json`: fields are added, never renamed or given another meaning. The reference is
+ * made from these schemas, and a test holds the output of the real commands against them.
+ */
+const time = z.iso.datetime();
+const count = z.int().min(0);
+const bytes = z.int().min(0);
+const milliseconds = z.int().min(0);
+
+export const BackupJson = z
+  .strictObject({
+    id: z.string().regex(BACKUP_ID).describe("Identity of the backup"),
+    database: z.string().describe("Name of the database in the repository"),
+    kind: z.enum(["archive"]).describe("Kind of backup"),
+    format: z.enum(["plain", "custom"]).describe("Format of the archive"),
+    compression: z.enum(["gzip", "zstd"]).describe("Compression of the archive"),
+    schedule: z.string().nullable().describe("The strategy's entry that asked for it; null for one taken by hand"),
+    snapshotAt: time.describe("The moment that a restore brings back"),
+    finishedAt: time.describe("When the last byte was durable"),
+    durationMs: milliseconds.describe("How long it took, in milliseconds"),
+    schemas: z.array(z.string()).nullable().describe("The schemas in it; null for the whole database"),
+    tables: count.describe("Tables in it"),
+    rows: count.describe("Rows in it"),
+    bytes: bytes.describe("Size before compression"),
+    storedBytes: bytes.describe("Size in the repository"),
+    serverVersion: z.string().describe("Version of the PostgreSQL server"),
+    archive: z.string().describe("Where the archive lies, relative to the repository"),
+    sha256: z.string().describe("SHA-256 of the archive"),
+  })
+  .meta({ title: "backup" });
+
+export const BackupReportJson = BackupJson.extend({
+  location: z.string().describe("Where the archive lies"),
+  latest: z.string().nullable().describe("The link to the newest archive; null where the place has no links"),
+  file: z.string().nullable().describe("The extra copy that `--file` asked for"),
+  totalBackups: count.describe("Backups of this database that are there now"),
+  totalBytes: bytes.describe("Their size in the repository"),
+  deleted: z.array(z.string()).describe("Ids of the old backups that retention deleted"),
+}).meta({ title: "backup report" });
+
+export const ListJson = z.strictObject({
+  databases: z.array(
+    z.strictObject({
+      database: z.string().describe("Name of the database in the repository"),
+      backups: z.array(BackupJson).describe("Newest first"),
+      damaged: z
+        .array(
+          z.strictObject({
+            id: z.string().describe("Identity of the backup"),
+            reason: z.string().describe("What is wrong with it"),
+          }),
+        )
+        .describe("What has a manifest but could not be restored"),
+      foreign: z
+        .array(
+          z.strictObject({
+            name: z.string().describe("File name"),
+            key: z.string().describe("Where it lies, relative to the repository"),
+            size: bytes.describe("Size in bytes"),
+            modified: time.describe("When it was last written"),
+          }),
+        )
+        .describe("Archives that other tools put there"),
+    }),
+  ),
+});
+
+export const ShowJson = BackupJson.extend({
+  repository: z.string().describe("The repository that holds it"),
+  location: z.string().describe("Where the archive lies"),
+  startedAt: time.describe("When the run began"),
+  writtenBy: z.string().describe("Program that took it"),
+  client: z.string().describe("PostgreSQL program that made the archive"),
+  server: z
+    .strictObject({
+      version: z.string().describe("Version of the server"),
+      versionNumber: z.int().describe("The same as a number: 150018"),
+      systemIdentifier: z.string().nullable().describe("Identity of the cluster, where the server tells it"),
+      timeline: z.int().nullable().describe("Timeline of the cluster, where the server tells it"),
+      database: z.string().describe("Name of the database on the server"),
+    })
+    .describe("The server it was taken from"),
+  serverBytes: bytes.describe("Size on the server's disk, indexes included"),
+  extensions: z
+    .array(
+      z.strictObject({
+        name: z.string().describe("Name of the extension"),
+        schema: z.string().describe("Schema it is installed in"),
+        version: z.string().describe("Its version"),
+      }),
+    )
+    .describe("Extensions of the database"),
+  roles: z.array(z.string()).describe("Roles that own something in it or are granted something"),
+  retention: z
+    .strictObject({
+      keep: z.boolean().describe("Whether retention keeps it"),
+      reasons: z.array(z.string()).describe("Why it stays or goes"),
+    })
+    .nullable()
+    .describe("What the strategy's retention says of it; null without a strategy for this database"),
+  tableDetails: z
+    .array(
+      z.strictObject({
+        schema: z.string().describe("Schema of the table"),
+        name: z.string().describe("Name of the table"),
+        rows: count.nullable().describe("Rows; null where the dump carries none, as for a materialized view"),
+        bytes: bytes.describe("Size of the rows before compression"),
+      }),
+    )
+    .describe("Every table, largest first"),
+});
+export type ShowJson = z.infer<typeof ShowJson>;
+
+export const StatusJson = z.strictObject({
+  healthy: z.boolean().describe("Whether every database meets its objectives"),
+  databases: z.array(
+    z.strictObject({
+      database: z.string().describe("Name of the database"),
+      criticality: z.enum(["critical", "high", "medium", "low"]).nullable().describe("From the strategy"),
+      healthy: z.boolean().describe("Whether it meets its objectives"),
+      problems: z
+        .array(
+          z.strictObject({
+            message: z.string().describe("What is wrong"),
+            hint: z.string().nullable().describe("What to do about it"),
+          }),
+        )
+        .describe("Empty when healthy"),
+      newest: BackupJson.nullable().describe("The newest good backup"),
+      dataAtRiskMs: z
+        .int()
+        .nullable()
+        .describe("Milliseconds since the newest backup's snapshot: what would be lost now"),
+      rpoMs: milliseconds.nullable().describe("Recovery point objective in milliseconds"),
+      rtoMs: milliseconds.nullable().describe("Recovery time objective in milliseconds"),
+      backups: count.describe("Good backups"),
+      storedBytes: bytes.describe("Their size in the repository"),
+      nextRun: time.nullable().describe("When the strategy's next backup is due"),
+    }),
+  ),
+});
+export type StatusJson = z.infer<typeof StatusJson>;
+
+export const PruneJson = z.strictObject({
+  dryRun: z.boolean().describe("Whether nothing was changed"),
+  databases: z.array(
+    z.strictObject({
+      database: z.string().describe("Name of the database in the repository"),
+      backups: z
+        .array(
+          BackupJson.extend({
+            keep: z.boolean().describe("Whether it stays"),
+            damaged: z.boolean().describe("Whether it could not be restored; then it stays for somebody to look at"),
+            reasons: z.array(z.string()).describe("Why it stays or goes"),
+          }),
+        )
+        .describe("Every backup there was, the good ones newest first"),
+      deleted: count.describe("How many were deleted, or would be"),
+      freedBytes: bytes.describe("Their size in the repository"),
+      replaced: z
+        .array(
+          z.strictObject({
+            database: z.string().describe("Name on the server: `NAME_before_<time>`"),
+            of: z.string().describe("The name it had"),
+            replacedAt: time.describe("When a swap set it aside"),
+            dropAfter: time.describe("When its lifetime ends"),
+            bytes: bytes.nullable().describe("Size on the server's disk, where the role may ask"),
+            dropped: z.boolean().describe("Whether it was dropped now, or would be"),
+          }),
+        )
+        .nullable()
+        .describe("Databases that swaps set aside; null where the server was not asked"),
+    }),
+  ),
+});
+export type PruneJson = z.infer<typeof PruneJson>;
+
+const scheduleMethod = z.enum(["cron", "systemd"]).describe("What runs it");
+const scheduledLine = {
+  database: z.string().describe("Name of the database"),
+  backup: z.string().describe("The strategy's entry"),
+  schedule: z.string().describe("Cron expression"),
+  next: time.nullable().describe("When it is due next"),
+};
+
+export const ScheduleInstallJson = z.strictObject({
+  method: scheduleMethod,
+  place: z.string().describe("Where it is installed"),
+  changed: z.boolean().describe("Whether anything had to be changed"),
+  lines: z.array(
+    z.strictObject({ ...scheduledLine, line: z.string().describe("The line as a crontab has it") }),
+  ),
+  logFile: z.string().describe("Where the runs' output is appended"),
+  envFile: z.string().nullable().describe("Where the runs get their environment variables from"),
+  warnings: z.array(z.string()).describe("What to look at"),
+  commands: z.array(z.string()).describe("What is left to type"),
+});
+export type ScheduleInstallJson = z.infer<typeof ScheduleInstallJson>;
+
+export const ScheduleShowJson = z.strictObject({
+  schedules: z.array(
+    z.strictObject({
+      method: scheduleMethod,
+      place: z.string().describe("Where it is installed"),
+      installed: z.array(z.string()).describe("Crontab lines or names of unit files that are there"),
+      lines: z
+        .array(
+          z.strictObject({ ...scheduledLine, installed: z.boolean().describe("Whether it is installed so") }),
+        )
+        .describe("What the strategy wants"),
+      upToDate: z.boolean().describe("Whether exactly what the strategy wants is installed"),
+    }),
+  ),
+});
+export type ScheduleShowJson = z.infer<typeof ScheduleShowJson>;
+
+export const ScheduleRemoveJson = z.strictObject({
+  removed: z.array(
+    z.strictObject({
+      method: scheduleMethod,
+      place: z.string().describe("Where it was looked for"),
+      changed: z.boolean().describe("Whether anything was there"),
+      commands: z.array(z.string()).describe("What is left to type"),
+    }),
+  ),
+});
+export type ScheduleRemoveJson = z.infer<typeof ScheduleRemoveJson>;
+
+export const ConfigCheckJson = z.strictObject({
+  path: z.string().describe("The strategy file"),
+  timeZone: z.string().describe("The time zone of its schedules"),
+  databases: z.array(
+    z.strictObject({
+      database: z.string().describe("Name of the database"),
+      server: z.string().nullable().describe("Where it is; null while a variable is not set"),
+      schemas: z.array(z.string()).nullable().describe("The schemas to protect; null for the whole database"),
+      criticality: z.enum(["critical", "high", "medium", "low"]).describe("How badly its loss would hurt"),
+      rpoMs: milliseconds.describe("Recovery point objective in milliseconds"),
+      rtoMs: milliseconds.describe("Recovery time objective in milliseconds"),
+      repository: z.string().describe("Name of its repository"),
+      location: z.string().nullable().describe("Where that is; null while a variable is not set"),
+      backups: z.array(
+        z.strictObject({
+          name: z.string().describe("Name of the entry"),
+          kind: z.enum(["archive"]).describe("Kind of backup"),
+          format: z.enum(["plain", "custom"]).describe("Format of the archive"),
+          compression: z.enum(["gzip", "zstd"]).describe("Compression of the archive"),
+          schedule: z.string().nullable().describe("Cron expression; null for one taken by hand"),
+          keep: z.record(z.string(), z.int()).nullable().describe("Retention rules; null keeps every backup"),
+          nextRun: time.nullable().describe("When it is due next"),
+        }),
+      ),
+    }),
+  ),
+  warnings: z.array(z.string()).describe("What to look at"),
+});
+export type ConfigCheckJson = z.infer<typeof ConfigCheckJson>;
+
+export const InitJson = z.strictObject({
+  strategy: z.string().describe("The strategy file that was written"),
+  schema: z.string().describe("The JSON Schema beside it, for editors"),
+  environmentFile: z.string().nullable().describe("The file with the secrets, where there are any"),
+  variables: z.array(z.string()).describe("Environment variables that the strategy needs"),
+  databases: z.array(z.string()).describe("Names of the databases"),
+  next: z.array(z.string()).describe("Commands to type next"),
+});
+export type InitJson = z.infer<typeof InitJson>;
+
+export const ErrorJson = z.strictObject({
+  error: z.strictObject({
+    code: z.string().describe("One of the codes in [errors](errors.md)"),
+    message: z.string().describe("What failed, on what, and why"),
+    hint: z.string().optional().describe("What to do about it"),
+    details: z.record(z.string(), z.unknown()).describe("More for programs; depends on the code"),
+  }),
+});
+
+export interface OutputSchema {
+  /** `schedule install`. */
+  readonly command: string;
+  readonly about: string;
+  readonly schema: z.ZodType;
+}
+
+/** The output of every command that prints JSON. */
+export const OUTPUTS: readonly OutputSchema[] = [
+  {
+    command: "backup",
+    about: "One object, in one line, for each database; one that failed gives an [error](#errors) in its place.",
+    schema: BackupReportJson,
+  },
+  { command: "list", about: "One object.", schema: ListJson },
+  { command: "show", about: "One object.", schema: ShowJson },
+  { command: "status", about: "One object; the exit code is 4 unless every database is healthy.", schema: StatusJson },
+  { command: "prune", about: "One object.", schema: PruneJson },
+  { command: "schedule install", about: "One object.", schema: ScheduleInstallJson },
+  { command: "schedule show", about: "One object.", schema: ScheduleShowJson },
+  { command: "schedule remove", about: "One object.", schema: ScheduleRemoveJson },
+  { command: "config check", about: "One object; an invalid strategy gives an [error](#errors).", schema: ConfigCheckJson },
+  { command: "init", about: "One object.", schema: InitJson },
+];

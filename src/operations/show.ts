@@ -1,0 +1,125 @@
+import { basename } from "node:path";
+import { AppError, inOperation, isAppError } from "../errors.ts";
+import type { Runtime } from "../lib/runtime.ts";
+import { nearest } from "../lib/text.ts";
+import { listForeign, readContent, readTables } from "../repository/backups.ts";
+import type { BackupContent, BackupIndex, TableLine } from "../repository/manifest.ts";
+import { listDatabases, openRepository, type Repository } from "../repository/repository.ts";
+import type { Storage } from "../storage/storage.ts";
+import { type DamagedBackup, listPresentBackups } from "./presence.ts";
+
+export interface ShowRequest {
+  /** Searched in this order. Each is opened only when its turn comes, and one that cannot be opened is passed over. */
+  readonly storages: readonly (() => Storage)[];
+  /** Undefined: any database. */
+  readonly database: string | undefined;
+  /** An id, the bare name of an archive, or `latest`. */
+  readonly backup: string;
+}
+
+/** Everything that is known of one backup. */
+export interface BackupDetails {
+  readonly repository: Repository;
+  readonly index: BackupIndex;
+  /** Largest first. */
+  readonly tables: readonly TableLine[];
+  readonly content: BackupContent;
+}
+
+/** What one repository holds of one database. */
+interface Shelf {
+  readonly repository: Repository;
+  readonly database: string;
+  readonly backups: readonly BackupIndex[];
+  readonly damaged: readonly DamagedBackup[];
+}
+
+/**
+ * Finds one backup in the repositories and reads its whole manifest. Throws `backup_missing` with the nearest name,
+ * `backup_damaged` when it could not be restored, `usage` when several databases have what is asked for, and the error
+ * of a repository that cannot be read when the backup is not in the others.
+ */
+export async function showBackup(
+  runtime: Runtime,
+  request: ShowRequest,
+  signal: AbortSignal,
+): Promise<BackupDetails> {
+  const { shelves, failure } = await collectShelves(runtime, request, signal);
+  const found = shelves.flatMap((shelf) => {
+    const backups = request.backup === "latest" ? shelf.backups.slice(0, 1) : shelf.backups;
+    const index = backups.find((backup) => request.backup === "latest" || isCalled(backup, request.backup));
+    return index === undefined ? [] : [{ repository: shelf.repository, index }];
+  });
+  const [first] = found;
+  if (first === undefined) throw await explainMissing(request, shelves, failure, signal);
+  const databases = [...new Set(found.map(({ index }) => index.database))];
+  if (databases.length > 1) {
+    throw new AppError("usage", `show ${request.backup}: ${databases.join(", ")} each have one`, {
+      hint: `name the database before it: \`handled show ${databases[0]} ${request.backup}\``,
+    });
+  }
+  const tables = await readTables(first.repository, first.index, signal);
+  return {
+    ...first,
+    tables: tables.toSorted((a, b) => b.bytes - a.bytes || (b.rows ?? -1) - (a.rows ?? -1)),
+    content: await readContent(first.repository, first.index, signal),
+  };
+}
+
+function isCalled(backup: BackupIndex, name: string): boolean {
+  return backup.id === name || basename(backup.archive.key) === name;
+}
+
+async function collectShelves(
+  runtime: Runtime,
+  { storages, database }: ShowRequest,
+  signal: AbortSignal,
+): Promise<{ shelves: Shelf[]; failure: AppError | undefined }> {
+  const shelves: Shelf[] = [];
+  let failure: AppError | undefined;
+  for (const open of storages) {
+    try {
+      const repository = await openRepository(runtime, open(), signal);
+      const names = database === undefined ? await listDatabases(repository, signal) : [database];
+      for (const name of names) {
+        const { backups, damaged } = await listPresentBackups(repository, name, signal);
+        shelves.push({ repository, database: name, backups, damaged });
+      }
+    } catch (error) {
+      // The backup may well be in another one; if it is not, this is what the user has to know.
+      if (!isAppError(error) || isAppError(error, "interrupted")) throw error;
+      failure ??= error;
+    }
+  }
+  return { shelves, failure };
+}
+
+async function explainMissing(
+  { backup, database }: ShowRequest,
+  shelves: readonly Shelf[],
+  failure: AppError | undefined,
+  signal: AbortSignal,
+): Promise<AppError> {
+  const what = `show ${database === undefined ? "" : `${database} `}${backup}`;
+  for (const { repository, database: name, damaged, backups } of shelves) {
+    const broken = damaged.find(({ id, index }) => id === backup || (index !== null && isCalled(index, backup)));
+    if (broken !== undefined) {
+      return new AppError("backup_damaged", `${what}: ${broken.reason}`, {
+        hint: `\`handled list ${name}\` shows the others`,
+      });
+    }
+    const known = [...backups, ...damaged.flatMap(({ index }) => index ?? [])];
+    const foreign = await listForeign(repository, name, known, signal);
+    if (foreign.some(({ key }) => basename(key) === backup)) {
+      return new AppError("backup_missing", `${what}: it is foreign, nothing is recorded about it`, {
+        hint: `another tool put it there; \`handled restore ${name} ${backup}\` restores it`,
+      });
+    }
+  }
+  if (failure !== undefined) return inOperation(what, failure);
+  const names = shelves.flatMap(({ backups }) => backups.flatMap(({ id, archive }) => [id, basename(archive.key)]));
+  const guess = backup === "latest" ? undefined : nearest(backup, names);
+  return new AppError("backup_missing", `${what}: there is no such backup`, {
+    hint: guess === undefined ? "`handled list` shows those that there are" : `did you mean ${guess}?`,
+  });
+}
