@@ -17,7 +17,10 @@ export const BackupJson = z
     kind: z.enum(["archive"]).describe("Kind of backup"),
     format: z.enum(["plain", "custom"]).describe("Format of the archive"),
     compression: z.enum(["gzip", "zstd"]).describe("Compression of the archive"),
-    schedule: z.string().nullable().describe("The strategy's entry that asked for it; null for one taken by hand"),
+    schedule: z
+      .string()
+      .nullable()
+      .describe("The strategy's entry that asked for it; null for one taken by hand"),
     snapshotAt: time.describe("The moment that a restore brings back"),
     finishedAt: time.describe("When the last byte was durable"),
     durationMs: milliseconds.describe("How long it took, in milliseconds"),
@@ -31,6 +34,7 @@ export const BackupJson = z
     sha256: z.string().describe("SHA-256 of the archive"),
   })
   .meta({ title: "backup" });
+export type BackupJson = z.infer<typeof BackupJson>;
 
 export const BackupReportJson = BackupJson.extend({
   location: z.string().describe("Where the archive lies"),
@@ -40,6 +44,7 @@ export const BackupReportJson = BackupJson.extend({
   totalBytes: bytes.describe("Their size in the repository"),
   deleted: z.array(z.string()).describe("Ids of the old backups that retention deleted"),
 }).meta({ title: "backup report" });
+export type BackupReportJson = z.infer<typeof BackupReportJson>;
 
 export const ListJson = z.strictObject({
   databases: z.array(
@@ -67,6 +72,7 @@ export const ListJson = z.strictObject({
     }),
   ),
 });
+export type ListJson = z.infer<typeof ListJson>;
 
 export const ShowJson = BackupJson.extend({
   repository: z.string().describe("The repository that holds it"),
@@ -153,7 +159,9 @@ export const PruneJson = z.strictObject({
         .array(
           BackupJson.extend({
             keep: z.boolean().describe("Whether it stays"),
-            damaged: z.boolean().describe("Whether it could not be restored; then it stays for somebody to look at"),
+            damaged: z
+              .boolean()
+              .describe("Whether it could not be restored; then it stays for somebody to look at"),
             reasons: z.array(z.string()).describe("Why it stays or goes"),
           }),
         )
@@ -289,16 +297,25 @@ export interface OutputSchema {
 export const OUTPUTS: readonly OutputSchema[] = [
   {
     command: "backup",
-    about: "One object, in one line, for each database; one that failed gives an [error](#errors) in its place.",
+    about:
+      "One object, in one line, for each database; one that failed gives an [error](#errors) in its place.",
     schema: BackupReportJson,
   },
   { command: "list", about: "One object.", schema: ListJson },
   { command: "show", about: "One object.", schema: ShowJson },
-  { command: "status", about: "One object; the exit code is 4 unless every database is healthy.", schema: StatusJson },
+  {
+    command: "status",
+    about: "One object; the exit code is 4 unless every database is healthy.",
+    schema: StatusJson,
+  },
   { command: "prune", about: "One object.", schema: PruneJson },
   { command: "schedule install", about: "One object.", schema: ScheduleInstallJson },
   { command: "schedule show", about: "One object.", schema: ScheduleShowJson },
   { command: "schedule remove", about: "One object.", schema: ScheduleRemoveJson },
-  { command: "config check", about: "One object; an invalid strategy gives an [error](#errors).", schema: ConfigCheckJson },
+  {
+    command: "config check",
+    about: "One object; an invalid strategy gives an [error](#errors).",
+    schema: ConfigCheckJson,
+  },
   { command: "init", about: "One object.", schema: InitJson },
 ];

@@ -2,9 +2,12 @@ import { Command } from "commander";
 import { VERSION } from "../lib/program.ts";
 import type { Cli } from "./cli.ts";
 import { addBackup } from "./commands/backup.ts";
+import { addDemo } from "./commands/demo.ts";
 import { addList } from "./commands/list.ts";
+import { addPrune } from "./commands/prune.ts";
 import { addRestore } from "./commands/restore.ts";
-
+import { addShow } from "./commands/show.ts";
+import { addStatus } from "./commands/status.ts";
 
 const EXIT_CODES = `
 Exit codes: 0 done · 1 failed · 2 wrong usage or strategy · 3 done in part · 4 unhealthy or not proven · 10 no repository
@@ -25,6 +28,6 @@ export function buildProgram(cli: () => Cli): Command {
     .helpCommand("help [command]", "print help for a command")
     .showHelpAfterError("(add --help for usage)")
     .addHelpText("after", EXIT_CODES);
-  for (const add of [addBackup, addList, addRestore]) add(program, cli);
+  for (const add of [addBackup, addList, addShow, addStatus, addRestore, addPrune, addDemo]) add(program, cli);
   return program;
 }

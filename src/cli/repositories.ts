@@ -19,18 +19,28 @@ export interface Places {
 export async function resolvePlaces(cli: Cli, options: PlaceOptions): Promise<Places> {
   const { repository } = options;
   if (repository !== undefined) {
-    return { strategy: null, storages: [() => openStorage(cli.runtime, repository)], timeZone: systemTimeZone() };
+    return {
+      strategy: null,
+      storages: [() => openStorage(cli.runtime, repository)],
+      timeZone: systemTimeZone(),
+    };
   }
   const strategy = await loadCliStrategy(cli, options);
   if (strategy === null) {
     // Names what is missing: a strategy, or with `--url` only the repository.
     const targets = await resolveTargets(cli, [], options);
-    return { strategy, storages: targets.map((target) => () => target.storage()), timeZone: systemTimeZone() };
+    return {
+      strategy,
+      storages: targets.map((target) => () => target.storage()),
+      timeZone: systemTimeZone(),
+    };
   }
   return {
     strategy,
     storages: strategy.repositories.map(
-      ({ name }) => () => openStorage(cli.runtime, repositoryLocation(cli.runtime, strategy, name)),
+      ({ name }) =>
+        () =>
+          openStorage(cli.runtime, repositoryLocation(cli.runtime, strategy, name)),
     ),
     timeZone: strategy.timeZone,
   };
@@ -49,6 +59,7 @@ export async function resolveAllTargets(
   }
   const opened = await openRepository(cli.runtime, openStorage(cli.runtime, repository), cli.signal);
   const targets: Target[] = [];
-  for (const name of await listDatabases(opened, cli.signal)) targets.push(await resolveTarget(cli, name, options));
+  for (const name of await listDatabases(opened, cli.signal))
+    targets.push(await resolveTarget(cli, name, options));
   return targets;
 }

@@ -50,18 +50,23 @@ export async function runTool<T>(runtime: Runtime, call: ToolCall<T>, signal: Ab
   try {
     const closed = closing(child);
     const stderr = keepStderr(child.stderr, call.onLine);
-    const settle = <R>(work: Promise<R>): Promise<{ value: R } | { error: unknown }> =>
+    const settle = <R>(
+      work: Promise<R>,
+      endsChild: (error: unknown) => boolean,
+    ): Promise<{ value: R } | { error: unknown }> =>
       work.then(
         (value) => ({ value }),
         (error: unknown) => {
-          stop();
+          if (endsChild(error)) stop();
           return { error };
         },
       );
     const [end, output, input] = await Promise.all([
       closed,
-      settle(call.output(child.stdout)),
-      settle(feed(child, call.input)),
+      // Nobody would read the rest: the child would wait for ever.
+      settle(call.output(child.stdout), () => true),
+      // A child that closed its input has what it needs and may still work: its exit tells whether all is well.
+      settle(feed(child, call.input), (error) => !isBrokenPipe(error)),
     ]);
     signal.throwIfAborted();
     if ("startError" in end) throw cannotStart(name, end.startError);
@@ -147,7 +152,8 @@ function keepStderr(stream: Readable | null, onLine: ((line: string) => boolean)
   return () => kept.trim();
 }
 
-function isBrokenPipe(error: unknown): boolean {
+/** True for what it looks like on our side when the other end of a pipe is closed: a consequence, never the cause. */
+export function isBrokenPipe(error: unknown): boolean {
   const code = errorCode(error);
   return code === "EPIPE" || code === "ECONNRESET" || code === "ERR_STREAM_PREMATURE_CLOSE";
 }

@@ -1,11 +1,9 @@
-import { createServer, type RequestListener } from "node:http";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { AppError } from "../errors.ts";
-import { makeRuntime, silentReporter } from "../lib/runtime.ts";
+import { makeRuntime } from "../lib/runtime.ts";
 import {
   type ApplicationCommands,
   startApplication,
@@ -108,96 +106,3 @@ describe("commands", () => {
     await expect(running).rejects.toBe(reason);
   });
 });
-
-describe("health", () => {
-  test("is asked until the answer is 2xx", async () => {
-    let asked = 0;
-    await using server = await serve((_, response) => {
-      asked += 1;
-      response.writeHead(asked < 3 ? 503 : 204).end();
-    });
-    const notes: string[] = [];
-    const runtime = makeRuntime({ reporter: { ...silentReporter, note: (text) => notes.push(text) } });
-    const report = await waitUntilHealthy(runtime, app({ health: server.url }), signal);
-    expect(report).toMatchObject({ status: 204, attempts: 3 });
-    expect(notes).toEqual([expect.stringContaining("healthy")]);
-  });
-
-  test("a server that never becomes healthy is an error with its last answer", async () => {
-    await using server = await serve((_, response) => void response.writeHead(503).end("starting"));
-    await expect(
-      waitUntilHealthy(makeRuntime(), app({ health: server.url, healthTimeoutMs: 600 }), signal),
-    ).rejects.toMatchObject({
-      code: "application_failed",
-      message: expect.stringContaining("HTTP 503") as string,
-    });
-  });
-
-  test("a redirect is not healthy, wherever it leads", async () => {
-    await using server = await serve((request, response) => {
-      if (request.url === "/login") response.writeHead(200).end();
-      else response.writeHead(302, { location: "/login" }).end();
-    });
-    await expect(
-      waitUntilHealthy(makeRuntime(), app({ health: server.url, healthTimeoutMs: 10 }), signal),
-    ).rejects.toThrow("HTTP 302 to /login");
-  });
-
-  test("a closed port and a silent server are told apart", async () => {
-    const closed = await serve(() => undefined);
-    await closed[Symbol.asyncDispose]();
-    await expect(
-      waitUntilHealthy(makeRuntime(), app({ health: closed.url, healthTimeoutMs: 10 }), signal),
-    ).rejects.toThrow("connection refused");
-
-    await using silent = await serve(() => undefined);
-    await expect(
-      waitUntilHealthy(makeRuntime(), app({ health: silent.url, healthTimeoutMs: 60 }), signal),
-    ).rejects.toThrow("no answer within");
-  });
-
-  test("user and password of the address are sent, and shown nowhere", async () => {
-    const seen: (string | undefined)[] = [];
-    await using server = await serve((request, response) => {
-      seen.push(request.headers.authorization);
-      response.writeHead(401).end();
-    });
-    const health = server.url.replace("http://", "http://ops:p%40ss%2Fword@");
-    const error = await waitUntilHealthy(makeRuntime(), app({ health, healthTimeoutMs: 10 }), signal).catch(
-      (thrown: unknown) => thrown,
-    );
-    expect(seen[0]).toBe(`Basic ${Buffer.from("ops:p@ss/word").toString("base64")}`);
-    expect((error as AppError).message).toContain("HTTP 401");
-    expect((error as AppError).message).not.toMatch(/p%40ss|p@ss/);
-  });
-
-  test("waiting can be cancelled", async () => {
-    const controller = new AbortController();
-    const reason = new AppError("interrupted", "stopped by the user");
-    await using server = await serve((_, response) => {
-      response.writeHead(503).end();
-      controller.abort(reason);
-    });
-    await expect(
-      waitUntilHealthy(
-        makeRuntime(),
-        app({ health: server.url, healthTimeoutMs: 60_000 }),
-        controller.signal,
-      ),
-    ).rejects.toBe(reason);
-  });
-});
-
-async function serve(listener: RequestListener): Promise<{ url: string } & AsyncDisposable> {
-  const server = createServer(listener);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  return {
-    url: `http://127.0.0.1:${port}/health`,
-    [Symbol.asyncDispose]: () =>
-      new Promise((resolve, reject) => {
-        server.close((error) => (error === undefined ? resolve() : reject(error)));
-        server.closeAllConnections();
-      }),
-  };
-}

@@ -140,6 +140,7 @@ interface Run {
 
 async function takeArchive(run: Run, signal: AbortSignal): Promise<BackupIndex> {
   const { runtime, request, repository, session, client, lease } = run;
+  const id = newBackupId(runtime.clock);
   const startedAt = runtime.clock.now();
   const started = runtime.clock.monotonic();
   const server = await readServerFacts(session);
@@ -161,7 +162,7 @@ async function takeArchive(run: Run, signal: AbortSignal): Promise<BackupIndex> 
   );
   const tables = tableLines(facts, dump.relations, dump.counts);
   const head = {
-    id: newBackupId(runtime.clock),
+    id,
     database: request.database,
     kind: "archive" as const,
     schedule: request.schedule,

@@ -1,9 +1,8 @@
 import type { Runtime } from "../lib/runtime.ts";
-import { listForeign } from "../repository/backups.ts";
+import { type DamagedBackup, listBackups, listForeign } from "../repository/backups.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
 import { listDatabases, openRepository } from "../repository/repository.ts";
 import type { Storage, StoredObject } from "../storage/storage.ts";
-import { type DamagedBackup, listPresentBackups } from "./presence.ts";
 
 export interface DatabaseListing {
   readonly database: string;
@@ -25,7 +24,7 @@ export async function listRepository(
   const names = database === undefined ? await listDatabases(repository, signal) : [database];
   const listings: DatabaseListing[] = [];
   for (const name of names) {
-    const { backups, damaged } = await listPresentBackups(repository, name, signal);
+    const { backups, damaged } = await listBackups(repository, name, signal);
     const known = [...backups, ...damaged.flatMap(({ index }) => index ?? [])];
     const foreign = await listForeign(repository, name, known, signal);
     listings.push({ database: name, backups, damaged, foreign });

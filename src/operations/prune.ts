@@ -1,13 +1,12 @@
 import type { Keep } from "../config/keep.ts";
 import type { Runtime } from "../lib/runtime.ts";
-import { deleteBackup, recoverUnfinished } from "../repository/backups.ts";
+import { deleteBackup, listBackups, recoverUnfinished } from "../repository/backups.ts";
 import { acquireLease, type Lease } from "../repository/lease.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
 import { openRepository, type Repository } from "../repository/repository.ts";
 import { planRetention } from "../repository/retention.ts";
 import type { Storage } from "../storage/storage.ts";
 import { updateLatest } from "./latest.ts";
-import { listPresentBackups } from "./presence.ts";
 
 /**
  * Which rule applies to which backups: each entry of the strategy has its own, and backups of no known entry (taken by
@@ -39,7 +38,7 @@ interface PruneScope {
  * takes no good one's place in the rules: the newest good backup stays. Changes nothing.
  */
 export async function planPrune(runtime: Runtime, scope: PruneScope, signal: AbortSignal): Promise<PruneDecision[]> {
-  const { backups, damaged } = await listPresentBackups(scope.repository, scope.database, signal);
+  const { backups, damaged } = await listBackups(scope.repository, scope.database, signal);
   const groups = Map.groupBy(backups, (backup) =>
     backup.schedule !== null && Object.hasOwn(scope.rules.entries, backup.schedule) ? backup.schedule : null,
   );
@@ -57,7 +56,7 @@ export async function planPrune(runtime: Runtime, scope: PruneScope, signal: Abo
       return { backup, keep: plan?.keep ?? true, damaged: false, reasons };
     }),
     ...damaged.flatMap(({ index, reason }) =>
-      index === null ? [] : [{ backup: index, keep: true, damaged: true, reasons: [`damaged: ${reason}`] }],
+      index === undefined ? [] : [{ backup: index, keep: true, damaged: true, reasons: [`damaged: ${reason}`] }],
     ),
   ];
 }

@@ -1,12 +1,17 @@
 import { basename } from "node:path";
-import { AppError, inOperation, isAppError } from "../errors.ts";
+import { AppError, inOperation } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { nearest } from "../lib/text.ts";
-import { listForeign, readContent, readTables } from "../repository/backups.ts";
+import {
+  type DamagedBackup,
+  listBackups,
+  listForeign,
+  readContent,
+  readTables,
+} from "../repository/backups.ts";
 import type { BackupContent, BackupIndex, TableLine } from "../repository/manifest.ts";
 import { listDatabases, openRepository, type Repository } from "../repository/repository.ts";
 import type { Storage } from "../storage/storage.ts";
-import { type DamagedBackup, listPresentBackups } from "./presence.ts";
 
 export interface ShowRequest {
   /** Searched in this order. Each is opened only when its turn comes, and one that cannot be opened is passed over. */
@@ -82,12 +87,12 @@ async function collectShelves(
       const repository = await openRepository(runtime, open(), signal);
       const names = database === undefined ? await listDatabases(repository, signal) : [database];
       for (const name of names) {
-        const { backups, damaged } = await listPresentBackups(repository, name, signal);
+        const { backups, damaged } = await listBackups(repository, name, signal);
         shelves.push({ repository, database: name, backups, damaged });
       }
     } catch (error) {
       // The backup may well be in another one; if it is not, this is what the user has to know.
-      if (!isAppError(error) || isAppError(error, "interrupted")) throw error;
+      if (!(error instanceof AppError) || error.code === "interrupted") throw error;
       failure ??= error;
     }
   }
@@ -102,7 +107,9 @@ async function explainMissing(
 ): Promise<AppError> {
   const what = `show ${database === undefined ? "" : `${database} `}${backup}`;
   for (const { repository, database: name, damaged, backups } of shelves) {
-    const broken = damaged.find(({ id, index }) => id === backup || (index !== null && isCalled(index, backup)));
+    const broken = damaged.find(
+      ({ id, index }) => id === backup || (index !== undefined && isCalled(index, backup)),
+    );
     if (broken !== undefined) {
       return new AppError("backup_damaged", `${what}: ${broken.reason}`, {
         hint: `\`handled list ${name}\` shows the others`,
@@ -117,7 +124,9 @@ async function explainMissing(
     }
   }
   if (failure !== undefined) return inOperation(what, failure);
-  const names = shelves.flatMap(({ backups }) => backups.flatMap(({ id, archive }) => [id, basename(archive.key)]));
+  const names = shelves.flatMap(({ backups }) =>
+    backups.flatMap(({ id, archive }) => [id, basename(archive.key)]),
+  );
   const guess = backup === "latest" ? undefined : nearest(backup, names);
   return new AppError("backup_missing", `${what}: there is no such backup`, {
     hint: guess === undefined ? "`handled list` shows those that there are" : `did you mean ${guess}?`,

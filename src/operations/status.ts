@@ -1,3 +1,4 @@
+import type { StrategyDatabase } from "../config/strategy.ts";
 import { type AppError, isAppError } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { formatDuration } from "../lib/text.ts";
@@ -8,7 +9,7 @@ import { type DatabaseListing, listRepository } from "./list.ts";
 export interface StatusRequest {
   readonly database: string;
   readonly storage: Storage;
-  readonly criticality: string | null;
+  readonly criticality: StrategyDatabase["criticality"] | null;
   /** Milliseconds; null where the strategy sets none. */
   readonly rpoMs: number | null;
   readonly rtoMs: number | null;
@@ -25,7 +26,7 @@ export interface HealthProblem {
 
 export interface DatabaseStatus {
   readonly database: string;
-  readonly criticality: string | null;
+  readonly criticality: StrategyDatabase["criticality"] | null;
   readonly healthy: boolean;
   /** Empty when healthy. */
   readonly problems: readonly HealthProblem[];
@@ -112,7 +113,11 @@ function ageProblems({ database, rpoMs }: StatusRequest, age: number | null): He
   ];
 }
 
-async function listOne(runtime: Runtime, request: StatusRequest, signal: AbortSignal): Promise<DatabaseListing> {
+async function listOne(
+  runtime: Runtime,
+  request: StatusRequest,
+  signal: AbortSignal,
+): Promise<DatabaseListing> {
   try {
     const [listing] = await listRepository(runtime, request.storage, request.database, signal);
     if (listing !== undefined) return listing;

@@ -8,8 +8,9 @@ import { writeMark } from "./marks.ts";
 import type { Repository } from "./repository.ts";
 import { discardUnfinished, removeManifest } from "./unfinished.ts";
 
-export { listBackups, listForeign } from "./listing.ts";
-export { newBackupId, readContent, readIndex, readTables } from "./manifests.ts";
+// What operations need of backups, in one place.
+export { type BackupListing, type DamagedBackup, listBackups, listForeign } from "./listing.ts";
+export { newBackupId, readContent, readTables } from "./manifests.ts";
 export { recoverUnfinished } from "./unfinished.ts";
 
 /** Everything a run knows of the backup it took. */

@@ -40,7 +40,7 @@ export function databaseOfFolder(folder: string): string | undefined {
 
 export const databaseFolder = (database: string): string => `${encodeDatabase(database)}/`;
 export const backupsFolder = (database: string): string => `${databaseFolder(database)}backups/`;
-export const backupFolder = (database: string, id: BackupId): string => `${backupsFolder(database)}${id}/`;
+const backupFolder = (database: string, id: BackupId): string => `${backupsFolder(database)}${id}/`;
 export const indexKey = (database: string, id: BackupId): string => `${backupFolder(database, id)}index`;
 export const tablesKey = (database: string, id: BackupId): string => `${backupFolder(database, id)}tables`;
 export const contentKey = (database: string, id: BackupId): string => `${backupFolder(database, id)}content`;

@@ -15,7 +15,7 @@ interface World {
   readonly runtime: TestRuntime;
   readonly storage: Storage;
   readonly repository: Repository;
-  acquire(operation?: string): Promise<Lease>;
+  readonly acquire: (operation?: string) => Promise<Lease>;
 }
 
 async function world(faults: Faults = {}): Promise<World> {

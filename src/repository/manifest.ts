@@ -113,7 +113,7 @@ const DatabaseGrant = z.strictObject({
 });
 
 /** What belongs to the database itself and `pg_dump -n` does not carry. */
-export const DatabaseProperties = z.strictObject({
+const DatabaseProperties = z.strictObject({
   owner: z.string(),
   encoding: z.string(),
   collate: z.string(),
@@ -131,7 +131,7 @@ export const DatabaseProperties = z.strictObject({
 });
 export type DatabaseProperties = z.infer<typeof DatabaseProperties>;
 
-export const ExtensionFact = z.strictObject({ name: z.string(), schema: z.string(), version: z.string() });
+const ExtensionFact = z.strictObject({ name: z.string(), schema: z.string(), version: z.string() });
 export type ExtensionFact = z.infer<typeof ExtensionFact>;
 
 /** `backups/<id>/content`: what restoring and proving need beyond the archive. */

@@ -8,7 +8,7 @@ import { syncFolder } from "../lib/durable.ts";
 const ATTEMPTS = 5;
 
 /** Creates a folder and its missing parents, each made durable in its own parent. */
-export async function makeFolder(folder: string): Promise<void> {
+async function makeFolder(folder: string): Promise<void> {
   try {
     await mkdir(folder, { mode: 0o700 });
   } catch (error) {

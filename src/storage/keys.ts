@@ -21,7 +21,7 @@ export function checkPrefix(prefix: string): void {
 }
 
 /** The folder part of a key, with its final `/`; empty for a key at the top. */
-export function folderOf(key: string): string {
+function folderOf(key: string): string {
   return key.slice(0, key.lastIndexOf("/") + 1);
 }
 

@@ -47,13 +47,19 @@ export interface Storage {
    * `all` goes into subfolders, `here` gives only those whose key has no further segment.
    */
   list(prefix: string, depth: "all" | "here", signal: AbortSignal): AsyncIterable<StoredObject>;
-  /** The names of the folders directly under `prefix`, sorted. */
+  /** The names of the folders directly under `prefix`, sorted. Links to folders count, for they can be listed into. */
   folders(prefix: string, signal: AbortSignal): Promise<string[]>;
   /** Removes an object durably. One that is not there is no error: a delete that was cut off can be repeated. */
   delete(key: string, signal: AbortSignal): Promise<void>;
-  /** Makes `key` a link to its sibling object `target`, or removes the link; false where the place has no links. */
+  /**
+   * Makes `key` a link to the object with the key `target` in the same folder, or removes the link. False where the
+   * place has no links; `object_exists` when `key` is an object of its own. `list` leaves links out.
+   */
   link(key: string, target: string | undefined, signal: AbortSignal): Promise<boolean>;
-  /** Removes what crashed writers left under `prefix` under temporary names; returns how many. Only under the lease. */
+  /**
+   * Removes what crashed writers left under `prefix` under temporary names, and folders left empty; returns how many
+   * files. Only under the lease.
+   */
   sweep(prefix: string, signal: AbortSignal): Promise<number>;
   /** Bytes that can still be written here, or undefined where nobody knows. */
   freeBytes(signal: AbortSignal): Promise<number | undefined>;

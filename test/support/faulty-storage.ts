@@ -3,7 +3,7 @@ import { AppError, isAppError } from "../../src/errors.ts";
 import type { StagedObject, Storage, StoredObject } from "../../src/storage/storage.ts";
 
 /** One moment of a storage's life: just before or just after an operation took effect. */
-export interface StoragePoint {
+interface StoragePoint {
   /** Counts all moments, from 1. */
   readonly number: number;
   readonly phase: "before" | "after";
@@ -65,11 +65,6 @@ export function faulty(storage: Storage, faults: Faults): Storage {
     sweep: (prefix, signal) => around("sweep", prefix, () => storage.sweep(prefix, signal)),
     freeBytes: (signal) => around("freeBytes", "", () => storage.freeBytes(signal)),
   };
-}
-
-/** Fails every `n`th moment with the error. */
-export function failingEvery(n: number, error: () => Error): Faults {
-  return { at: ({ number }) => (number % n === 0 ? error() : undefined) };
 }
 
 /** What a killed process looks like from its storage: from that moment on nothing takes effect any more. */

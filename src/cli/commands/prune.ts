@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { Keep } from "../../config/keep.ts";
-import { AppError, inOperation, isAppError } from "../../errors.ts";
+import { AppError, inOperation } from "../../errors.ts";
 import { pruneDatabase } from "../../operations/prune.ts";
 import { listReplaced, type ReplacedDatabase } from "../../operations/replaced.ts";
 import type { Cli } from "../cli.ts";
@@ -39,7 +39,7 @@ async function runPrune(cli: Cli, names: readonly string[], options: Options): P
     try {
       reports.push(await pruneTarget(cli, target, options));
     } catch (error) {
-      if (!isAppError(error) || isAppError(error, "interrupted") || cli.signal.aborted) throw error;
+      if (!(error instanceof AppError) || error.code === "interrupted" || cli.signal.aborted) throw error;
       const failure = inOperation(`prune ${target.name}`, error);
       if (targets.length === 1) throw failure;
       failures.push(failure);
@@ -59,7 +59,9 @@ async function pruneTarget(cli: Cli, target: Target, options: Options): Promise<
   const rules = retentionOf(target, options.keep);
   const keeps = [rules.otherwise, ...Object.values(rules.entries)];
   if (keeps.every((keep) => keep === undefined)) {
-    cli.output.warn(`prune ${target.name}: there is no retention rule, so every backup stays; \`--keep days=14\` gives one`);
+    cli.output.warn(
+      `prune ${target.name}: there is no retention rule, so every backup stays; \`--keep days=14\` gives one`,
+    );
   }
   const dryRun = options.dryRun === true;
   const request = {
@@ -80,9 +82,11 @@ async function pruneReplaced(cli: Cli, target: Target, options: Options): Promis
   try {
     return await listReplaced(cli.runtime, await target.connection(), options.dryRun !== true, cli.signal);
   } catch (error) {
-    if (!isAppError(error) || isAppError(error, "interrupted") || cli.signal.aborted) throw error;
+    if (!(error instanceof AppError) || error.code === "interrupted" || cli.signal.aborted) throw error;
     const hint = error.hint === undefined ? "" : ` (${error.hint})`;
-    cli.output.warn(`databases that swaps of ${target.name} replaced were not looked for: ${error.message}${hint}`);
+    cli.output.warn(
+      `databases that swaps of ${target.name} replaced were not looked for: ${error.message}${hint}`,
+    );
     return null;
   }
 }

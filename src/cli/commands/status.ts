@@ -1,6 +1,6 @@
 import type { Command } from "commander";
-import { nextRun } from "../../config/schedule.ts";
-import { ERRORS, isAppError } from "../../errors.ts";
+import { earliestRun } from "../../config/review.ts";
+import { AppError, ERRORS } from "../../errors.ts";
 import { databaseStatus, type DatabaseStatus, unreadableStatus } from "../../operations/status.ts";
 import type { Cli } from "../cli.ts";
 import { placeOptions } from "../options.ts";
@@ -34,26 +34,18 @@ async function runStatus(cli: Cli, names: readonly string[], options: PlaceOptio
 /** One repository that cannot be read is a problem of its databases and must not hide the others. */
 async function statusOf(cli: Cli, target: Target): Promise<DatabaseStatus> {
   const { entry } = target;
+  const schedules = (entry?.backups ?? []).flatMap(({ schedule }) => schedule ?? []);
   const request = {
     database: target.name,
     criticality: entry?.criticality ?? null,
     rpoMs: entry?.objectives.rpoMs ?? null,
     rtoMs: entry?.objectives.rtoMs ?? null,
-    nextRun: nextRunOf(cli, target),
+    nextRun: earliestRun(schedules, target.timeZone, cli.runtime.clock.now()) ?? null,
   };
   try {
     return await databaseStatus(cli.runtime, { ...request, storage: target.storage() }, cli.signal);
   } catch (error) {
-    if (!isAppError(error) || isAppError(error, "interrupted") || cli.signal.aborted) throw error;
+    if (!(error instanceof AppError) || error.code === "interrupted" || cli.signal.aborted) throw error;
     return unreadableStatus(request, error);
   }
-}
-
-/** The first of all the next runs of the database's backups. */
-function nextRunOf(cli: Cli, { entry, timeZone }: Target): Date | null {
-  const now = cli.runtime.clock.now();
-  const runs = (entry?.backups ?? []).flatMap(({ schedule }) =>
-    schedule === undefined ? [] : (nextRun(schedule, timeZone, now) ?? []),
-  );
-  return runs.toSorted((a, b) => a.getTime() - b.getTime())[0] ?? null;
 }

@@ -1,10 +1,11 @@
 import type { BackupReport } from "../../operations/backup.ts";
 import { counted, formatBytes, formatCount, formatDuration } from "../../lib/text.ts";
 import type { BackupIndex } from "../../repository/manifest.ts";
+import type { BackupJson, BackupReportJson } from "../json.ts";
 import type { Output } from "../output.ts";
 
 /** One backup as `--json` gives it everywhere: fields are added, never renamed. */
-export function indexJson(index: BackupIndex): Record<string, unknown> {
+export function indexJson(index: BackupIndex): BackupJson {
   return {
     id: index.id,
     database: index.database,
@@ -26,7 +27,7 @@ export function indexJson(index: BackupIndex): Record<string, unknown> {
   };
 }
 
-export function backupJson(report: BackupReport): Record<string, unknown> {
+export function backupJson(report: BackupReport): BackupReportJson {
   return {
     ...indexJson(report.index),
     location: report.location,

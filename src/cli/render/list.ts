@@ -1,18 +1,24 @@
 import { basename } from "node:path";
 import { formatBytes, formatCount } from "../../lib/text.ts";
 import type { DatabaseListing } from "../../operations/list.ts";
+import type { ListJson } from "../json.ts";
 import type { Output } from "../output.ts";
 import { indexJson } from "./backup.ts";
 import { renderTable } from "./table.ts";
 import { formatAge, formatTime } from "./time.ts";
 
-export function listJson(listings: readonly DatabaseListing[]): unknown {
+export function listJson(listings: readonly DatabaseListing[]): ListJson {
   return {
     databases: listings.map(({ database, backups, damaged, foreign }) => ({
       database,
       backups: backups.map(indexJson),
       damaged: damaged.map(({ id, reason }) => ({ id, reason })),
-      foreign: foreign.map(({ key, size, modified }) => ({ name: basename(key), key, size, modified })),
+      foreign: foreign.map(({ key, size, modified }) => ({
+        name: basename(key),
+        key,
+        size,
+        modified: modified.toISOString(),
+      })),
     })),
   };
 }

@@ -59,7 +59,14 @@ function renderReport(
   timeZone: string,
 ): string {
   const table = renderTable(
-    [{ title: "ID" }, { title: "TAKEN" }, { title: "AGE", right: true }, { title: "SIZE", right: true }, { title: "" }, { title: "WHY" }],
+    [
+      { title: "ID" },
+      { title: "TAKEN" },
+      { title: "AGE", right: true },
+      { title: "SIZE", right: true },
+      { title: "" },
+      { title: "WHY" },
+    ],
     decisions.map(({ backup, keep, reasons }) => {
       const taken = new Date(backup.snapshotAt);
       return [

@@ -24,7 +24,11 @@ export function showJson(details: BackupDetails, retention: Verdict): ShowJson {
     client: index.client,
     server: { version, versionNumber, systemIdentifier, timeline, database },
     serverBytes: index.totals.serverBytes,
-    extensions: content.extensions.map(({ name, schema, version: installed }) => ({ name, schema, version: installed })),
+    extensions: content.extensions.map(({ name, schema, version: installed }) => ({
+      name,
+      schema,
+      version: installed,
+    })),
     roles: content.roles,
     retention,
     tableDetails: tables.map(({ schema, name, rows, bytes }) => ({ schema, name, rows, bytes })),
@@ -45,7 +49,10 @@ export function renderShow(
   const extensions = content.extensions.map(({ name, version }) => `${name} ${version}`);
   const lines: [string, string][] = [
     ["Database", index.database],
-    ["Taken", `${formatTime(taken, timeZone)} (${formatAge(taken, now)}), in ${formatDuration(index.durationMs)}`],
+    [
+      "Taken",
+      `${formatTime(taken, timeZone)} (${formatAge(taken, now)}), in ${formatDuration(index.durationMs)}`,
+    ],
     ["By", index.schedule === null ? "hand" : `the strategy's ${index.schedule}`],
     ["Server", `PostgreSQL ${server.version}${named}`],
     ["Client", index.client],
@@ -66,7 +73,9 @@ export function renderShow(
     output.paint("bold", `${index.id} (${index.kind}, ${archive.format}, ${archive.compression})`),
     ...lines.map(([label, value]) => `  ${output.paint("dim", label.padEnd(width))}  ${value}`),
     ...(tables.length === 0 ? [] : ["", renderTables(tables)]),
-    ...(tables.length > MOST_TABLES ? [`and ${counted(tables.length - MOST_TABLES, "smaller table")}; \`--json\` has all`] : []),
+    ...(tables.length > MOST_TABLES
+      ? [`and ${counted(tables.length - MOST_TABLES, "smaller table")}; \`--json\` has all`]
+      : []),
   ].join("\n");
 }
 

@@ -30,6 +30,7 @@ export interface SqlListener {
 type Mode =
   | "sql"
   | "word"
+  | "number"
   | "text"
   | "text end"
   | "name"
@@ -118,7 +119,7 @@ export class SqlScanner {
   end(): void {
     if (this.#mode === "line comment" || this.#mode === "meta command") this.#endLine();
     if (this.#mode === "text end" || this.#mode === "name end") this.#mode = "sql";
-    if (this.#mode === "word") this.#endWord();
+    if (this.#mode === "word" || this.#mode === "number") this.#endWord();
   }
 
   #step(chunk: Buffer, at: number): number {
@@ -127,6 +128,8 @@ export class SqlScanner {
         return this.#sql(chunk, at);
       case "word":
         return this.#word(chunk, at);
+      case "number":
+        return this.#number(chunk, at);
       case "text":
         return this.#escapes ? this.#escapedText(chunk, at) : this.#until(chunk, at, QUOTE, "text end");
       case "text end":
@@ -177,7 +180,7 @@ export class SqlScanner {
       }
       if (byte === DOUBLE_QUOTE) return this.#begin("name", at + 1);
       if (byte === DOLLAR) return this.#begin("dollar tag", at + 1);
-      if (isWordByte(byte)) return this.#begin("word", at);
+      if (isWordByte(byte)) return this.#begin(isDigit(byte) ? "number" : "word", at);
       this.#symbol(byte, at + 1);
       if (this.#stopped) return at + 1;
     }
@@ -195,16 +198,28 @@ export class SqlScanner {
     while (at < chunk.length && isWordByte(chunk[at] as number)) at += 1;
     this.#append(chunk, from, at);
     if (at === chunk.length) return at;
-    if (chunk[at] === QUOTE && this.#value.toLowerCase() === "e") {
-      this.#escapes = true;
+    // `E'…'` has escapes; `N`, `B` and `X` before a quote are no words either.
+    if (chunk[at] === QUOTE && /^[enbx]$/i.test(this.#value)) {
+      this.#escapes =
+        this.#value.toLowerCase() === "e" || (!this.standardStrings && this.#value.toLowerCase() === "n");
       return this.#begin("text", at + 1);
     }
     this.#endWord();
     return at;
   }
 
+  /** Unlike names, numbers and parameters hold no `$`: a quoted text may begin right behind them. */
+  #number(chunk: Buffer, from: number): number {
+    let at = from;
+    while (at < chunk.length && isWordByte(chunk[at] as number) && chunk[at] !== DOLLAR) at += 1;
+    this.#append(chunk, from, at);
+    if (at < chunk.length) this.#endWord();
+    return at;
+  }
+
   #endWord(): void {
-    const word = this.#value.toLowerCase();
+    // Only ASCII: the other characters are bytes of some encoding.
+    const word = this.#value.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
     this.#mode = "sql";
     this.#nesting.word(word);
     this.#push("word", word);
@@ -260,7 +275,7 @@ export class SqlScanner {
       this.#value += String.fromCharCode(byte);
       return at + 1;
     }
-    this.#mode = "word";
+    this.#mode = isDigit(byte) ? "number" : "word";
     return at;
   }
 

@@ -63,11 +63,19 @@ describe("sniffArchive", () => {
   });
 
   test("unpacks no more than the top of a bomb", async () => {
-    const before = process.memoryUsage().rss;
-    const bomb = gzipSync(Buffer.concat([Buffer.from(HEADER), Buffer.alloc(300_000_000, 0x20)]));
-    const grown = process.memoryUsage().rss - before;
-    expect(await sniffArchive(streamOf(bomb), "f")).toEqual({ format: "plain", compression: "gzip" });
-    expect(process.memoryUsage().rss - before - grown).toBeLessThan(50_000_000);
+    const bomb = gzipSync(Buffer.concat([Buffer.from(HEADER), Buffer.alloc(100_000_000, 0x20)]), {
+      level: 1,
+    });
+    let read = 0;
+    const counted = function* (): Generator<Buffer> {
+      for (let at = 0; at < bomb.length; at += 1000) {
+        read += 1000;
+        yield bomb.subarray(at, at + 1000);
+      }
+    };
+    const stream = Readable.from(counted(), { objectMode: false });
+    expect(await sniffArchive(stream, "f")).toEqual({ format: "plain", compression: "gzip" });
+    expect(read).toBeLessThan(bomb.length / 2);
   });
 });
 

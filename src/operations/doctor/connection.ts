@@ -39,7 +39,11 @@ export function connectionChecks(
 }
 
 /** The program is needed for plain archives only; `pg_dump` compresses custom ones itself. */
-export function zstdChecks(runtime: Runtime, backups: readonly PlannedBackup[], signal: AbortSignal): Check[] {
+export function zstdChecks(
+  runtime: Runtime,
+  backups: readonly PlannedBackup[],
+  signal: AbortSignal,
+): Check[] {
   if (!backups.some(({ format, compression }) => format === "plain" && compression === "zstd")) return [];
   const run = async (): Promise<Outcome> => {
     await runForText(runtime, { program: "zstd", args: ["--version"], env: runtime.env }, signal);
@@ -63,7 +67,9 @@ async function checkEncryption(session: Session): Promise<Outcome> {
   const host = hosts[0]?.host ?? "";
   if (row?.ssl === true) {
     const checked = sslMode === "verify-full" || sslMode === "verify-ca";
-    return ok(`encrypted (${row.version ?? "TLS"}${checked ? "" : `; sslmode ${sslMode} does not insist on a known server`})`);
+    return ok(
+      `encrypted (${row.version ?? "TLS"}${checked ? "" : `; sslmode ${sslMode} does not insist on a known server`})`,
+    );
   }
   if (await isOnThisMachine(host)) return ok(`not encrypted, and never leaves this machine (${host})`);
   return warning(
@@ -106,11 +112,9 @@ function checkClient(
   const client = chooseClient(clients, session.serverVersion);
   const needsNewer = backups.some(({ format, compression }) => format === "custom" && compression === "zstd");
   if (needsNewer && majorOf(client.version) < ZSTD_SINCE) {
-    throw new AppError(
-      "client_missing",
-      `write custom archives with zstd: ${client.label} cannot`,
-      { hint: `\`apt-get install postgresql-client-${ZSTD_SINCE}\`, or choose gzip` },
-    );
+    throw new AppError("client_missing", `write custom archives with zstd: ${client.label} cannot`, {
+      hint: `\`apt-get install postgresql-client-${ZSTD_SINCE}\`, or choose gzip`,
+    });
   }
   return Promise.resolve(ok(`${client.label} in ${client.folder} is used for this server`));
 }

@@ -98,11 +98,7 @@ export async function runChecks(
 }
 
 /** Findings for checks that could not even begin. */
-export function notChecked(
-  database: string | null,
-  ids: readonly CheckId[],
-  because: string,
-): Finding[] {
+export function notChecked(database: string | null, ids: readonly CheckId[], because: string): Finding[] {
   return ids.map((id) => ({ id, database, ...warning(notCheckedText(because), undefined) }));
 }
 

@@ -65,7 +65,10 @@ async function checkStrategyFile(strategy: Strategy): Promise<Outcome> {
   const { path } = strategy;
   const { mode } = await statStrategy(path);
   if ((mode & WRITABLE_BY_OTHERS) !== 0) {
-    return warning(`others may change ${path}, which holds commands that run as you`, `\`chmod go-w ${path}\``);
+    return warning(
+      `others may change ${path}, which holds commands that run as you`,
+      `\`chmod go-w ${path}\``,
+    );
   }
   const templates = [...strategy.databases, ...strategy.repositories].map(({ url }) => url.text);
   if ((mode & READABLE_BY_OTHERS) !== 0 && templates.some(hasLiteralPassword)) {
@@ -81,7 +84,9 @@ async function statStrategy(path: string): Promise<{ mode: number }> {
   try {
     return await stat(path);
   } catch (cause) {
-    throw new AppError("strategy_invalid", `look at ${path}: ${errorCode(cause) ?? "unknown reason"}`, { cause });
+    throw new AppError("strategy_invalid", `look at ${path}: ${errorCode(cause) ?? "unknown reason"}`, {
+      cause,
+    });
   }
 }
 
@@ -91,10 +96,13 @@ async function checkScheduler(
   strategy: Strategy,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const scheduled = strategy.databases.flatMap(({ backups }) => backups).filter(({ schedule }) => schedule !== undefined);
+  const scheduled = strategy.databases
+    .flatMap(({ backups }) => backups)
+    .filter(({ schedule }) => schedule !== undefined);
   if (scheduled.length === 0) return ok("no backup is scheduled");
   const hasCron = await isCommand(runtime, "crontab", signal);
-  const hasSystemd = (await isCommand(runtime, "systemctl", signal)) && (await isRunning(defaultScope(runtime, uid)));
+  const hasSystemd =
+    (await isCommand(runtime, "systemctl", signal)) && (await isRunning(defaultScope(runtime, uid)));
   if (!hasCron && !hasSystemd) {
     return warning(
       `${counted(scheduled.length, "backup")} scheduled, and neither cron nor systemd is here to run them`,
@@ -105,7 +113,11 @@ async function checkScheduler(
   return ok(`${schedulers.join(" and ")} can run ${counted(scheduled.length, "scheduled backup")}`);
 }
 
-async function checkApplications(runtime: Runtime, strategy: Strategy, signal: AbortSignal): Promise<Outcome> {
+async function checkApplications(
+  runtime: Runtime,
+  strategy: Strategy,
+  signal: AbortSignal,
+): Promise<Outcome> {
   const commands = strategy.databases.flatMap(({ application }) =>
     application === undefined ? [] : [application.stop, application.start],
   );

@@ -6,7 +6,7 @@ import { sniffArchive } from "../../engines/archive/names.ts";
 import { AppError, errorCode } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { nearest } from "../../lib/text.ts";
-import { readContent, readTables } from "../../repository/backups.ts";
+import { listBackups, readContent, readTables } from "../../repository/backups.ts";
 import { databaseFolder } from "../../repository/layout.ts";
 import {
   type ArchiveFile,
@@ -17,7 +17,6 @@ import {
 } from "../../repository/manifest.ts";
 import { openRepository, type Repository } from "../../repository/repository.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { listPresentBackups } from "../presence.ts";
 
 /** An archive to restore from: one of ours with its manifest, or any dump without one. */
 export interface ArchiveSource {
@@ -55,7 +54,7 @@ export async function findSource(
     });
   }
   const repository = await openRepository(runtime, storage, signal);
-  const { backups, damaged } = await listPresentBackups(repository, database, signal);
+  const { backups, damaged } = await listBackups(repository, database, signal);
   if (which === "latest") {
     const [newest] = backups;
     if (newest !== undefined) return await backupSource(repository, newest, signal);

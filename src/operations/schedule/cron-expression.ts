@@ -10,7 +10,7 @@ export interface CronExpression {
   readonly weekdays: CronField;
 }
 
-export interface CronField {
+interface CronField {
   /** As written. */
   readonly text: string;
   /** Written as `*`: it says nothing. */

@@ -9,7 +9,7 @@ import { planSchedule, type ScheduledLine, type ScheduledProgram, type Scheduled
 import { installSystemd, removeSystemd, showSystemd } from "./systemd.ts";
 import { defaultScope, type SystemdScope } from "./systemctl.ts";
 
-export type ScheduleMethod = "cron" | "systemd";
+type ScheduleMethod = "cron" | "systemd";
 
 export interface ScheduleRequest {
   readonly strategy: ScheduledStrategy;

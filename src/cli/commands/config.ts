@@ -1,0 +1,115 @@
+import type { Command } from "commander";
+import { strategyJsonSchema } from "../../config/json-schema.ts";
+import { reviewStrategy } from "../../config/review.ts";
+import { nextRun } from "../../config/schedule.ts";
+import {
+  databaseUrl,
+  repositoryLocation,
+  type Strategy,
+  type StrategyDatabase,
+} from "../../config/strategy.ts";
+import { AppError } from "../../errors.ts";
+import { describeConnection, resolveConnection } from "../../postgres/connection.ts";
+import type { Cli } from "../cli.ts";
+import type { ConfigCheckJson } from "../json.ts";
+import { renderConfigCheck } from "../render/config.ts";
+import { requireStrategy } from "../strategy-file.ts";
+
+export function addConfig(program: Command, cli: () => Cli): void {
+  const config = program
+    .command("config")
+    .summary("check the strategy")
+    .description("Checks and describes the strategy file.");
+  config
+    .command("check")
+    .summary("check the strategy file")
+    .description(
+      "Checks the whole strategy file and names every problem with its line. Shows its databases, when each backup is due, and what is most likely not meant. Connects to nothing.",
+    )
+    .action(async () => {
+      await runCheck(cli());
+    });
+  config
+    .command("schema")
+    .summary("print the JSON Schema of the strategy file")
+    .description(
+      "Prints the JSON Schema of the strategy file, with which editors complete and explain every key.",
+    )
+    .action(() => {
+      printSchema(cli());
+    });
+}
+
+function printSchema({ output }: Cli): void {
+  // For files and editors; `--json` asks for what it is anyway, in one line.
+  output.result(strategyJsonSchema(), () => JSON.stringify(strategyJsonSchema(), null, 2));
+}
+
+async function runCheck(cli: Cli): Promise<void> {
+  const strategy = await requireStrategy(cli);
+  const now = cli.runtime.clock.now();
+  const warnings = reviewStrategy(strategy, now);
+  const databases: ConfigCheckJson["databases"] = [];
+  for (const database of strategy.databases)
+    databases.push(await describe(cli, strategy, database, warnings));
+  const report: ConfigCheckJson = { path: strategy.path, timeZone: strategy.timeZone, databases, warnings };
+  cli.output.result(report, () => renderConfigCheck(cli.output, report, now));
+  for (const warning of warnings) cli.output.warn(warning);
+}
+
+/** @param warnings gets what keeps the places of the database from being known */
+async function describe(
+  cli: Cli,
+  strategy: Strategy,
+  database: StrategyDatabase,
+  warnings: string[],
+): Promise<ConfigCheckJson["databases"][number]> {
+  const { name, schemas, criticality, objectives, repository } = database;
+  return {
+    database: name,
+    server: await orWarn(warnings, async () => await serverOf(cli, database)),
+    schemas: schemas === undefined ? null : [...schemas],
+    criticality,
+    rpoMs: objectives.rpoMs,
+    rtoMs: objectives.rtoMs,
+    repository,
+    location: await orWarn(warnings, () => repositoryLocation(cli.runtime, strategy, repository)),
+    backups: database.backups.map((backup) => ({
+      name: backup.name,
+      kind: backup.kind,
+      format: backup.format,
+      compression: backup.compression,
+      schedule: backup.schedule ?? null,
+      keep: backup.keep === undefined ? null : keepJson(backup.keep),
+      nextRun: nextRunOf(cli, strategy, backup.schedule),
+    })),
+  };
+}
+
+async function serverOf(cli: Cli, database: StrategyDatabase): Promise<string> {
+  return describeConnection(
+    await resolveConnection(cli.runtime, databaseUrl(cli.runtime, database), cli.signal),
+  );
+}
+
+/** A variable that is not set here is a warning, no error: the file may be checked on another machine. */
+async function orWarn(warnings: string[], find: () => string | Promise<string>): Promise<string | null> {
+  try {
+    return await find();
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code === "interrupted") throw error;
+    if (!warnings.includes(error.message)) warnings.push(error.message);
+    return null;
+  }
+}
+
+function keepJson(keep: Readonly<Record<string, number | undefined>>): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(keep).flatMap(([rule, count]) => (count === undefined ? [] : [[rule, count]])),
+  );
+}
+
+function nextRunOf(cli: Cli, { timeZone }: Strategy, schedule: string | undefined): string | null {
+  if (schedule === undefined) return null;
+  return nextRun(schedule, timeZone, cli.runtime.clock.now())?.toISOString() ?? null;
+}

@@ -1,0 +1,75 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import type { Command } from "commander";
+import { type DemoStage, runDemo } from "../../demo/demo.ts";
+import type { Cli } from "../cli.ts";
+
+interface Options {
+  readonly serve: boolean;
+}
+
+export function addDemo(program: Command, cli: () => Cli): void {
+  program
+    .command("demo")
+    .summary("the whole story on throw-away servers")
+    .description(
+      "Starts two PostgreSQL servers of its own, fills them, backs both up, has an accident, restores, and compares every row. Needs PostgreSQL's server programs. Touches nothing outside a temporary folder, which it removes.",
+    )
+    .option("--no-serve", "end after the story instead of leaving the servers to play with")
+    .action(async (options: Options) => {
+      const { runtime, output, signal } = cli();
+      const report = await runDemo(runtime, stageOf(cli(), options.serve), signal);
+      if (output.options.json) output.json(report);
+    });
+}
+
+function stageOf(cli: Cli, serve: boolean): DemoStage {
+  const { output, signal } = cli;
+  return {
+    title: (text) => output.note(`\n${output.paint("bold", `▸ ${text}`)}`),
+    say: (text) => output.note(`  ${text}`),
+    handled: async (args, env) => {
+      const shown = args.slice(args[0] === "--config" ? 2 : 0).join(" ");
+      output.note(output.paint("dim", `  $ handled ${shown}`));
+      // The environment of the demo alone, so that no PG… variable of the user's points anywhere else.
+      const { PATH, HOME, TMPDIR, TERM, LANG } = cli.runtime.env;
+      const child = spawn(cli.node, [cli.script, ...args], {
+        cwd: cli.cwd,
+        env: { PATH, HOME, TMPDIR, TERM, LANG, ...env },
+        // Results belong to the story, which is told on standard error with the rest.
+        stdio: ["ignore", output.options.json ? "ignore" : 2, 2],
+      });
+      const stop = (): void => {
+        child.kill("SIGINT");
+      };
+      signal.addEventListener("abort", stop, { once: true });
+      try {
+        const [code] = (await once(child, "close")) as [number | null];
+        return code ?? 130;
+      } finally {
+        signal.removeEventListener("abort", stop);
+      }
+    },
+    linger: async (folder, envFile) => {
+      if (!serve) return;
+      output.note("");
+      output.note("The two servers stay up until you press Ctrl-C. In another terminal, try:");
+      output.note(`  set -a; . ${envFile}; set +a; cd ${folder}`);
+      output.note(`  alias handled='${cli.node} ${cli.script}'`);
+      output.note("  handled list; handled status; handled restore data --undo");
+      if (signal.aborted) return;
+      await new Promise<void>((resolve) => {
+        // The promise alone does not keep the process alive.
+        const alive = setInterval(() => undefined, 60_000);
+        signal.addEventListener(
+          "abort",
+          () => {
+            clearInterval(alive);
+            resolve();
+          },
+          { once: true },
+        );
+      });
+    },
+  };
+}

@@ -1,0 +1,34 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import type { z } from "zod";
+import {
+  BackupContent,
+  BackupIndex,
+  LeaseFile,
+  RepositoryFile,
+  TableLine,
+  UnfinishedMark,
+} from "../src/repository/manifest.ts";
+
+const DOCUMENT = join(import.meta.dirname, "../docs/design/repository-format.md");
+
+const SCHEMAS: Readonly<Record<string, z.ZodType>> = {
+  "repository.json": RepositoryFile,
+  index: BackupIndex,
+  tables: TableLine,
+  content: BackupContent,
+  unfinished: UnfinishedMark,
+  lease: LeaseFile,
+};
+
+test("the examples in the document are objects the program reads", async () => {
+  const text = await readFile(DOCUMENT, "utf8");
+  const examples = [...text.matchAll(/^```json (\S+)\n([\s\S]*?)^```$/gm)];
+  expect(new Set(examples.map(([, name]) => name))).toEqual(new Set(Object.keys(SCHEMAS)));
+  for (const [, name = "", json = ""] of examples) {
+    const value: unknown = JSON.parse(json);
+    // Equal, and not only accepted: a key with a default would be accepted without being shown.
+    expect(SCHEMAS[name]?.parse(value), name).toEqual(value);
+  }
+});

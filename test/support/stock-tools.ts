@@ -1,0 +1,30 @@
+import { execFile, execFileSync } from "node:child_process";
+import { promisify } from "node:util";
+import { clientProgram, findClients } from "../../src/postgres/clients.ts";
+import { noAbort, testRuntime } from "./runtime.ts";
+
+const run = promisify(execFile);
+
+/** Loads an archive with nothing but the tools that every administrator has; fails on the first SQL error. */
+export async function restoreWithStockTools(file: string, url: string): Promise<void> {
+  if (file.endsWith(".dump")) {
+    await run("pg_restore", ["--exit-on-error", "--dbname", url, file]);
+    return;
+  }
+  const unpack = file.endsWith(".gz") ? "gunzip -c" : "zstd -dc";
+  const script = `set -o pipefail; ${unpack} "$0" | psql -X -q -v ON_ERROR_STOP=1 -d "$1"`;
+  await run("bash", ["-c", script, file, url]);
+}
+
+/** Runs SQL while nothing else of this process runs: for observers, which cannot wait. Returns what psql prints. */
+export type SqlNow = (url: string, sql: string) => string;
+
+/** Debian's `psql` on the PATH is a script that takes its time; this is the program behind it. */
+export async function findSqlNow(): Promise<SqlNow & { readonly psql: string }> {
+  const client = (await findClients(testRuntime(), noAbort())).at(-1);
+  if (client === undefined) throw new Error("no psql is installed");
+  const psql = clientProgram(client, "psql");
+  const sqlNow = (url: string, sql: string): string =>
+    execFileSync(psql, ["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql], { encoding: "utf8" }).trim();
+  return Object.assign(sqlNow, { psql });
+}
