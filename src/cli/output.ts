@@ -129,8 +129,10 @@ export function describeProgress(progress: Progress, elapsedMs: number): string 
   const { bytes, totalBytes, tables, totalTables, table } = progress;
   const parts: string[] = [];
   const known = totalBytes !== undefined && totalBytes > bytes;
-  if (bytes > 0) parts.push(known ? `${formatBytes(bytes)} of about ${formatBytes(totalBytes)}` : formatBytes(bytes));
-  if (tables !== undefined) parts.push(totalTables === undefined ? `table ${tables}` : `table ${tables} of ${totalTables}`);
+  if (bytes > 0)
+    parts.push(known ? `${formatBytes(bytes)} of about ${formatBytes(totalBytes)}` : formatBytes(bytes));
+  if (tables !== undefined)
+    parts.push(totalTables === undefined ? `table ${tables}` : `table ${tables} of ${totalTables}`);
   if (bytes > 0 && elapsedMs >= ESTIMATE_AFTER_MS) {
     const rate = bytes / (elapsedMs / 1000);
     parts.push(`${formatBytes(rate)}/s`);

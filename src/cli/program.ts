@@ -19,7 +19,10 @@ export function buildProgram(cli: () => Cli): Command {
   const program = new Command("handled")
     .description("Runs a team's PostgreSQL backup strategy, and proves that the data can be brought back.")
     .version(VERSION, "--version", "print the version")
-    .option("--config <file>", "the strategy (default: ./handled.yaml, ~/.config/handled/handled.yaml, /etc/handled/handled.yaml)")
+    .option(
+      "--config <file>",
+      "the strategy (default: ./handled.yaml, ~/.config/handled/handled.yaml, /etc/handled/handled.yaml)",
+    )
     .option("--json", "print results as JSON on standard output")
     .option("--quiet", "print results and problems only")
     .option("--verbose", "print more about errors")
@@ -28,6 +31,7 @@ export function buildProgram(cli: () => Cli): Command {
     .helpCommand("help [command]", "print help for a command")
     .showHelpAfterError("(add --help for usage)")
     .addHelpText("after", EXIT_CODES);
-  for (const add of [addBackup, addList, addShow, addStatus, addRestore, addPrune, addDemo]) add(program, cli);
+  for (const add of [addBackup, addList, addShow, addStatus, addRestore, addPrune, addDemo])
+    add(program, cli);
   return program;
 }

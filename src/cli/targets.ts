@@ -68,7 +68,9 @@ export async function resolveTargets(
   const strategy = await loadCliStrategy(cli, options);
   if (strategy !== null) {
     const entries =
-      names.length === 0 ? strategy.databases : [...new Set(names)].map((name) => findDatabase(strategy, name));
+      names.length === 0
+        ? strategy.databases
+        : [...new Set(names)].map((name) => findDatabase(strategy, name));
     return entries.map((entry) => strategyTarget(cli, strategy, entry, options));
   }
   if (options.url === undefined && names.length === 0) throw nowhereToLook();
@@ -88,9 +90,17 @@ export async function resolveTarget(cli: Cli, name: string, options: PlaceOption
   return target;
 }
 
-function strategyTarget(cli: Cli, strategy: Strategy, entry: StrategyDatabase, options: PlaceOptions): Target {
+function strategyTarget(
+  cli: Cli,
+  strategy: Strategy,
+  entry: StrategyDatabase,
+  options: PlaceOptions,
+): Target {
   const storage = (): Storage =>
-    openStorage(cli.runtime, options.repository ?? repositoryLocation(cli.runtime, strategy, entry.repository));
+    openStorage(
+      cli.runtime,
+      options.repository ?? repositoryLocation(cli.runtime, strategy, entry.repository),
+    );
   return {
     name: entry.name,
     strategy,
@@ -109,7 +119,8 @@ function freeTarget(
   connection: ConnectionSettings | undefined,
   { repository }: PlaceOptions,
 ): Target {
-  const storageIfKnown = (): Storage | null => (repository === undefined ? null : openStorage(cli.runtime, repository));
+  const storageIfKnown = (): Storage | null =>
+    repository === undefined ? null : openStorage(cli.runtime, repository);
   return {
     name,
     strategy: null,
@@ -125,7 +136,8 @@ function freeTarget(
     storage: () => {
       const storage = storageIfKnown();
       if (storage !== null) return storage;
-      throw new AppError("usage", `find the repository of ${name}: none is named`, {
+      const what = name === "" ? "the repository" : `the repository of ${name}`;
+      throw new AppError("usage", `find ${what}: none is named`, {
         hint: "name it with `--repository DIR`, or write a strategy with `handled init`",
       });
     },

@@ -64,8 +64,13 @@ async function tellStory(
     return result;
   };
 
-  const [managed, vps] = await step("Two PostgreSQL servers: one stands for the managed service, one for the VPS", () =>
-    Promise.all([server(runtime, join(folder, "managed"), signal), server(runtime, join(folder, "vps"), signal)]),
+  const [managed, vps] = await step(
+    "Two PostgreSQL servers: one stands for the managed service, one for the VPS",
+    () =>
+      Promise.all([
+        server(runtime, join(folder, "managed"), signal),
+        server(runtime, join(folder, "vps"), signal),
+      ]),
   );
   await using managedServer = managed;
   await using vpsServer = vps;
@@ -73,22 +78,31 @@ async function tellStory(
     PRIMARY_DATABASE_URL: managedServer.url("primary"),
     DATA_DATABASE_URL: vpsServer.url("data"),
   };
-  const before = await step("A platform's data: users and customers on one, imports and a catalogue on the other", async () => {
-    await makeDatabase(runtime, managedServer, "primary", [createPrimary, fillPrimary], signal);
-    await makeDatabase(runtime, vpsServer, "data", [createData, fillData], signal);
-    const state = await readState(runtime, env, signal);
-    stage.say(`${counted(sumRows(state), "row")} in ${counted(state.length, "table")}`);
-    return state;
-  });
+  const before = await step(
+    "A platform's data: users and customers on one, imports and a catalogue on the other",
+    async () => {
+      await makeDatabase(runtime, managedServer, "primary", [createPrimary, fillPrimary], signal);
+      await makeDatabase(runtime, vpsServer, "data", [createData, fillData], signal);
+      const state = await readState(runtime, env, signal);
+      stage.say(`${counted(sumRows(state), "row")} in ${counted(state.length, "table")}`);
+      return state;
+    },
+  );
 
   const config = join(folder, "handled.yaml");
   const envFile = join(folder, "handled.env");
   await writeDurable(config, strategyTemplate(strategyAnswers(folder)).yaml);
-  await writeDurable(envFile, Object.entries(env).map(([name, url]) => `${name}='${url}'\n`).join(""));
+  await writeDurable(
+    envFile,
+    Object.entries(env)
+      .map(([name, url]) => `${name}='${url}'\n`)
+      .join(""),
+  );
   const handled = async (args: readonly string[]): Promise<void> => {
     const code = await stage.handled(["--config", config, ...args], env);
     signal.throwIfAborted();
-    if (code !== 0) throw new AppError("unexpected", `demo: \`handled ${args.join(" ")}\` ended with exit code ${code}`);
+    if (code !== 0)
+      throw new AppError("unexpected", `demo: \`handled ${args.join(" ")}\` ended with exit code ${code}`);
   };
   await step("Could a backup run here?", () => handled(["doctor"]));
   await step("Back both up", () => handled(["backup"]));
@@ -96,7 +110,9 @@ async function tellStory(
 
   await step("The accident: somebody empties a table", async () => {
     const victim = quoteName(VICTIM.schema, VICTIM.name);
-    await withSession(runtime, env.DATA_DATABASE_URL, signal, (session) => session.query(`truncate ${victim} cascade`));
+    await withSession(runtime, env.DATA_DATABASE_URL, signal, (session) =>
+      session.query(`truncate ${victim} cascade`),
+    );
     const after = await readState(runtime, env, signal);
     const emptied = before.filter((table, index) => table.rows > 0 && after[index]?.rows === 0);
     const lost = sumRows(before) - sumRows(after);
@@ -105,7 +121,9 @@ async function tellStory(
     );
     if (lost === 0) throw new AppError("unexpected", "demo: the accident did no damage");
   });
-  await step("Bring it back: restore beside, compare, swap by name", () => handled(["restore", "data", "--swap", "--yes"]));
+  await step("Bring it back: restore beside, compare, swap by name", () =>
+    handled(["restore", "data", "--swap", "--yes"]),
+  );
   await step("Is every row back?", async () => {
     const after = await readState(runtime, env, signal);
     const different = before.filter((table, index) => JSON.stringify(table) !== JSON.stringify(after[index]));
@@ -134,7 +152,9 @@ async function makeDatabase(
   fillers: readonly ((session: Session) => Promise<void>)[],
   signal: AbortSignal,
 ): Promise<void> {
-  await withSession(runtime, cluster.url(), signal, (session) => session.query(`create database ${quoteIdentifier(name)}`));
+  await withSession(runtime, cluster.url(), signal, (session) =>
+    session.query(`create database ${quoteIdentifier(name)}`),
+  );
   await withSession(runtime, cluster.url(name), signal, async (session) => {
     for (const fill of fillers) await fill(session);
     await session.query("analyze");
@@ -165,7 +185,8 @@ async function readState(
   ];
 }
 
-const sumRows = (tables: readonly TableFingerprint[]): number => tables.reduce((sum, table) => sum + table.rows, 0);
+const sumRows = (tables: readonly TableFingerprint[]): number =>
+  tables.reduce((sum, table) => sum + table.rows, 0);
 
 function strategyAnswers(folder: string): StrategyAnswers {
   return {
@@ -201,5 +222,6 @@ function tellTimes(stage: DemoStage, steps: readonly { title: string; durationMs
   stage.title("The story in times");
   const total = steps.reduce((sum, { durationMs }) => sum + durationMs, 0);
   const lines = [...steps, { title: `All ${formatCount(steps.length)} steps`, durationMs: total }];
-  for (const { title, durationMs } of lines) stage.say(`${formatDuration(durationMs).padStart(10)}  ${title}`);
+  for (const { title, durationMs } of lines)
+    stage.say(`${formatDuration(durationMs).padStart(10)}  ${title}`);
 }

@@ -50,7 +50,9 @@ export async function copyDurable(
 ): Promise<void> {
   const temporary = temporaryName(path);
   try {
-    await pipeline(source, createWriteStream(temporary, { flags: "wx", mode: 0o600, flush: true }), { signal });
+    await pipeline(source, createWriteStream(temporary, { flags: "wx", mode: 0o600, flush: true }), {
+      signal,
+    });
     if (overwrite) await rename(temporary, path);
     else await link(temporary, path);
     await syncFolder(dirname(path));

@@ -14,6 +14,7 @@ export function formatLocalTime(at: Date, timeZone: string): string {
       .formatToParts(at)
       .map((part) => [part.type, part.value]),
   );
-  const pick = (...types: Intl.DateTimeFormatPartTypes[]): string => types.map((type) => parts.get(type)).join("");
+  const pick = (...types: Intl.DateTimeFormatPartTypes[]): string =>
+    types.map((type) => parts.get(type)).join("");
   return `${pick("year", "month", "day")}_${pick("hour", "minute", "second")}`;
 }

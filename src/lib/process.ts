@@ -74,7 +74,8 @@ export async function runTool<T>(runtime: Runtime, call: ToolCall<T>, signal: Ab
     // consumer or our input failed first, we stopped the child, and then the exit only tells that.
     const stoppedByUs = end.signal === "SIGTERM" || end.signal === "SIGKILL";
     const ourError = [output, input].find((part) => "error" in part && !isBrokenPipe(part.error));
-    if (ourError !== undefined && "error" in ourError && (stoppedByUs || end.code === 0)) throw ourError.error;
+    if (ourError !== undefined && "error" in ourError && (stoppedByUs || end.code === 0))
+      throw ourError.error;
     if (end.code !== 0) throw toolFailed(runtime, name, end, stderr());
     if ("error" in output) throw output.error;
     if ("error" in input) throw input.error;
@@ -106,7 +107,9 @@ export async function collect(stream: Readable, limit: number): Promise<string> 
   return Buffer.concat(chunks).toString("utf8");
 }
 
-type End = { code: number | null; signal: NodeJS.Signals | null } | { startError: Error; code: null; signal: null };
+type End =
+  | { code: number | null; signal: NodeJS.Signals | null }
+  | { startError: Error; code: null; signal: null };
 
 function closing(child: ChildProcess): Promise<End> {
   return new Promise((resolve) => {

@@ -41,6 +41,8 @@ export function counted(count: number, singular: string, plural = `${singular}s`
 
 /** The candidate that a mistyped word most likely meant, or undefined when none is close. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
+  const begun = word.length < 3 ? undefined : candidates.find((candidate) => candidate.startsWith(word));
+  if (begun !== undefined) return begun;
   let best: string | undefined;
   let bestDistance = Math.max(2, Math.floor(word.length / 2)) + 1;
   for (const candidate of candidates) {

@@ -20,7 +20,8 @@ export async function readContent(
   signal: AbortSignal,
 ): Promise<Omit<BackupContent, "roles">> {
   const properties = await readProperties(session, session.settings.database);
-  if (properties === null) throw new AppError("unexpected", "read the database's properties: it is not in pg_database");
+  if (properties === null)
+    throw new AppError("unexpected", "read the database's properties: it is not in pg_database");
   return {
     database: {
       ...properties,
@@ -70,13 +71,17 @@ export function tableLines(
   const problems: string[] = [];
   for (const [name, rows] of counts) {
     const inDump = dumped.get(name)?.rows;
-    if (inDump !== rows) problems.push(`${name}: ${rows} rows in the database, ${inDump ?? "none"} in the dump`);
+    if (inDump !== rows)
+      problems.push(`${name}: ${rows} rows in the database, ${inDump ?? "none"} in the dump`);
   }
   if (problems.length > 0) {
     throw new AppError(
       "backup_damaged",
       `compare the dump with the database: ${counted(problems.length, "table")} differ: ${problems.slice(0, 5).join("; ")}`,
-      { details: { problems }, hint: "the dump was discarded; take the backup again, and report this if it comes back" },
+      {
+        details: { problems },
+        hint: "the dump was discarded; take the backup again, and report this if it comes back",
+      },
     );
   }
   const lines: TableLine[] = facts.tables.map((table) => ({

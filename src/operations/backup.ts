@@ -6,7 +6,13 @@ import { copyDurable, requireWritable } from "../lib/durable.ts";
 import { PROGRAM } from "../lib/program.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { formatBytes } from "../lib/text.ts";
-import { countRows, listRelations, listUnreadable, type Relation, requireSchemas } from "../postgres/catalog.ts";
+import {
+  countRows,
+  listRelations,
+  listUnreadable,
+  type Relation,
+  requireSchemas,
+} from "../postgres/catalog.ts";
 import { chooseClient, findClients, type PostgresClient } from "../postgres/clients.ts";
 import type { ConnectionSettings } from "../postgres/connection.ts";
 import { listExtensions } from "../postgres/extensions.ts";
@@ -116,7 +122,11 @@ async function requireReadable(session: Session, schemas: readonly string[] | nu
 }
 
 /** Fails early when the last backup of this entry would not fit into what is free now. */
-async function requireSpace(repository: Repository, request: BackupRequest, signal: AbortSignal): Promise<void> {
+async function requireSpace(
+  repository: Repository,
+  request: BackupRequest,
+  signal: AbortSignal,
+): Promise<void> {
   const free = await repository.storage.freeBytes(signal);
   if (free === undefined) return;
   const { backups } = await listBackups(repository, request.database, signal);

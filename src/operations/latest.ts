@@ -18,7 +18,8 @@ export async function updateLatest(
   const done = new Set<string>();
   let newest: string | null = null;
   for (const { archive } of backups) {
-    const link = folder + latestName({ prefix, database, format: archive.format, compression: archive.compression });
+    const link =
+      folder + latestName({ prefix, database, format: archive.format, compression: archive.compression });
     if (done.has(link)) continue;
     done.add(link);
     const made = await repository.storage.link(link, archive.key, signal);

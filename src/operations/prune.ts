@@ -37,7 +37,11 @@ interface PruneScope {
  * What retention says of every backup of the database: the good ones newest first, then the damaged ones. A damaged one
  * takes no good one's place in the rules: the newest good backup stays. Changes nothing.
  */
-export async function planPrune(runtime: Runtime, scope: PruneScope, signal: AbortSignal): Promise<PruneDecision[]> {
+export async function planPrune(
+  runtime: Runtime,
+  scope: PruneScope,
+  signal: AbortSignal,
+): Promise<PruneDecision[]> {
   const { backups, damaged } = await listBackups(scope.repository, scope.database, signal);
   const groups = Map.groupBy(backups, (backup) =>
     backup.schedule !== null && Object.hasOwn(scope.rules.entries, backup.schedule) ? backup.schedule : null,
@@ -56,7 +60,9 @@ export async function planPrune(runtime: Runtime, scope: PruneScope, signal: Abo
       return { backup, keep: plan?.keep ?? true, damaged: false, reasons };
     }),
     ...damaged.flatMap(({ index, reason }) =>
-      index === undefined ? [] : [{ backup: index, keep: true, damaged: true, reasons: [`damaged: ${reason}`] }],
+      index === undefined
+        ? []
+        : [{ backup: index, keep: true, damaged: true, reasons: [`damaged: ${reason}`] }],
     ),
   ];
 }

@@ -28,7 +28,10 @@ export async function connectBeside(
   throw new AppError(
     "login_refused",
     `connect beside ${avoid.join(", ")}: none of ${MAINTENANCE.join(", ")} lets us in${refused instanceof Error ? `: ${refused.message}` : ""}`,
-    { cause: refused, hint: "databases are created and renamed from another database; allow connections to one of them" },
+    {
+      cause: refused,
+      hint: "databases are created and renamed from another database; allow connections to one of them",
+    },
   );
 }
 

@@ -7,7 +7,9 @@ import { quoteIdentifier, type Session } from "./session.ts";
  */
 export async function ensureRoles(session: Session, names: readonly string[]): Promise<string[]> {
   const present = new Set(
-    (await session.query<{ rolname: string }>("select rolname from pg_catalog.pg_roles")).map((row) => row.rolname),
+    (await session.query<{ rolname: string }>("select rolname from pg_catalog.pg_roles")).map(
+      (row) => row.rolname,
+    ),
   );
   const missing = names.filter((name) => !present.has(name));
   for (const name of missing) {
@@ -18,7 +20,10 @@ export async function ensureRoles(session: Session, names: readonly string[]): P
       throw new AppError(
         "privilege_missing",
         `restore: the dump names roles that this server does not have: ${missing.join(", ")}`,
-        { cause: error, hint: missing.map((role) => `\`create role ${quoteIdentifier(role)} nologin\``).join("; ") },
+        {
+          cause: error,
+          hint: missing.map((role) => `\`create role ${quoteIdentifier(role)} nologin\``).join("; "),
+        },
       );
     }
   }

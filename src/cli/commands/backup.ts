@@ -65,17 +65,21 @@ async function runBackup(cli: Cli, names: readonly string[], options: Options): 
       const report = await backupTarget(cli, target, options);
       cli.output.result(backupJson(report), () => renderBackup(cli.output, target.name, report));
     } catch (error) {
-      if (targets.length === 1 || isAppError(error, "interrupted") || cli.signal.aborted) throw inBackup(target, error);
+      if (targets.length === 1 || isAppError(error, "interrupted") || cli.signal.aborted)
+        throw inBackup(target, error);
       failures.push(error);
       reportFailure(cli.output, inBackup(target, error));
     }
   }
-  if (failures.length === targets.length) cli.exitWith(failures[0] instanceof AppError ? failures[0].exitCode : 1);
+  if (failures.length === targets.length)
+    cli.exitWith(failures[0] instanceof AppError ? failures[0].exitCode : 1);
   else if (failures.length > 0) cli.exitWith(3);
 }
 
 function inBackup(target: Target, error: unknown): unknown {
-  return error instanceof AppError && error.code !== "unexpected" ? inOperation(`back up ${target.name}`, error) : error;
+  return error instanceof AppError && error.code !== "unexpected"
+    ? inOperation(`back up ${target.name}`, error)
+    : error;
 }
 
 async function backupTarget(cli: Cli, target: Target, options: Options): Promise<BackupReport> {

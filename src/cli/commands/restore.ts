@@ -6,7 +6,14 @@ import { resolveConnection } from "../../postgres/connection.ts";
 import type { Cli } from "../cli.ts";
 import { confirmByName } from "../confirm.ts";
 import { durationArgument, many, placeOptions } from "../options.ts";
-import { previewText, renderRestore, renderUndo, restoreJson, undoJson, undoText } from "../render/restore.ts";
+import {
+  previewText,
+  renderRestore,
+  renderUndo,
+  restoreJson,
+  undoJson,
+  undoText,
+} from "../render/restore.ts";
 import {
   DEFAULT_KEEP_REPLACED_MS,
   DEFAULT_LOCK_TIMEOUT_MS,
@@ -35,10 +42,31 @@ export function addRestore(program: Command, cli: () => Cli): void {
     )
     .argument("<database>", "name from the strategy or the repository")
     .argument("[backup]", "latest, an id, the name of an archive, or a path", "latest")
-    .addOption(new Option("--new-database <name>", "restore into a new database of this name").conflicts(["to", "swap", "undo"]))
-    .addOption(new Option("--to <url>", "restore into the (new or empty) database that this URL names").conflicts(["swap", "undo"]))
-    .addOption(new Option("--swap", "put the backup in place of the live database, which is kept for --undo").conflicts("undo"))
-    .addOption(new Option("--undo", "put the database that the last --swap replaced back").conflicts(["schema", "table"]))
+    .addOption(
+      new Option("--new-database <name>", "restore into a new database of this name").conflicts([
+        "to",
+        "swap",
+        "undo",
+      ]),
+    )
+    .addOption(
+      new Option("--to <url>", "restore into the (new or empty) database that this URL names").conflicts([
+        "swap",
+        "undo",
+      ]),
+    )
+    .addOption(
+      new Option(
+        "--swap",
+        "put the backup in place of the live database, which is kept for --undo",
+      ).conflicts("undo"),
+    )
+    .addOption(
+      new Option("--undo", "put the database that the last --swap replaced back").conflicts([
+        "schema",
+        "table",
+      ]),
+    )
     .option("--schema <schema>", "only this schema (may be repeated)", many)
     .option("--table <table>", "only this table, written schema.table (may be repeated)", many)
     .option("--lock-timeout <duration>", "how long a swap waits for a locked table", durationArgument)
@@ -62,7 +90,9 @@ async function runRestore(cli: Cli, target: Target, which: string, options: Opti
 
 async function restore(cli: Cli, target: Target, which: string, options: Options): Promise<RestoreReport> {
   const connection =
-    options.to === undefined ? await target.connection() : await resolveConnection(cli.runtime, options.to, cli.signal);
+    options.to === undefined
+      ? await target.connection()
+      : await resolveConnection(cli.runtime, options.to, cli.signal);
   return await restoreDatabase(
     cli.runtime,
     {

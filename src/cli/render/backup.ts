@@ -48,8 +48,14 @@ export function renderBackup(output: Output, name: string, report: BackupReport)
     ["Location", report.location],
     ...(report.latest === null ? [] : [["Latest", report.latest] as [string, string]]),
     ...(report.file === null ? [] : [["Copy", report.file] as [string, string]]),
-    ["Content", `${counted(rows, "row")} in ${counted(tables, "table")}, each counted in the dump as read back`],
-    ["Size", `${formatBytes(storedBytes)} (${formatBytes(bytes)} before compression) in ${formatDuration(index.durationMs)}`],
+    [
+      "Content",
+      `${counted(rows, "row")} in ${counted(tables, "table")}, each counted in the dump as read back`,
+    ],
+    [
+      "Size",
+      `${formatBytes(storedBytes)} (${formatBytes(bytes)} before compression) in ${formatDuration(index.durationMs)}`,
+    ],
     ["Total backups", formatCount(report.totalBackups)],
     ["Total size", formatBytes(report.totalBytes)],
     ["Old ones deleted", formatCount(report.deleted.length)],

@@ -7,7 +7,10 @@ import { formatTime } from "./time.ts";
 
 /** What is about to happen, line by line, before a person agrees to it. */
 export function previewText(preview: RestorePreview, timeZone: string): string[] {
-  const from = preview.snapshotAt === null ? "" : `, data as of ${formatTime(preview.snapshotAt, timeZone)} (${timeZone})`;
+  const from =
+    preview.snapshotAt === null
+      ? ""
+      : `, data as of ${formatTime(preview.snapshotAt, timeZone)} (${timeZone})`;
   return [
     `from ${preview.source}${from}: ${counted(preview.rows, "row")} in ${counted(preview.tables, "table")}, checked whole`,
     preview.replaces
@@ -35,7 +38,10 @@ export function restoreJson(database: string, { preview, done }: RestoreReport):
 
 export function renderRestore(output: Output, target: Target, { preview, done }: RestoreReport): string {
   if (done === null) {
-    return ["Nothing was changed (dry run). This would be restored:", ...previewText(preview, target.timeZone)]
+    return [
+      "Nothing was changed (dry run). This would be restored:",
+      ...previewText(preview, target.timeZone),
+    ]
       .map((line, index) => (index === 0 ? line : `  ${line}`))
       .join("\n");
   }
@@ -72,7 +78,10 @@ export function undoJson({ preview, undone }: UndoReport): Record<string, unknow
 
 export function renderUndo(output: Output, { preview, undone }: UndoReport, timeZone: string): string {
   if (undone === null) {
-    return ["Nothing was changed (dry run). This would be done:", ...undoText(preview, timeZone).map((line) => `  ${line}`)].join("\n");
+    return [
+      "Nothing was changed (dry run). This would be done:",
+      ...undoText(preview, timeZone).map((line) => `  ${line}`),
+    ].join("\n");
   }
   return [
     `${output.paint("green", "✓")} ${output.paint("bold", preview.database)} is again what it was before the swap`,

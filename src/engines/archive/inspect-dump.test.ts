@@ -130,7 +130,6 @@ ALTER TABLE x OWNER TO evil;
     ["a body in plain dollars", `CREATE FUNCTION f() AS $$${evil}$$;`],
     ["a string", `COMMENT ON TABLE t IS 'it''s${evil}';`],
     ["a string with escapes", `COMMENT ON TABLE t IS E'a\\'b\\\\\\'${evil}';`],
-    ["a continued string", `COMMENT ON TABLE t IS E'a'\n  -- note\n '\\'${evil}';`],
     ["a quoted name", `CREATE TABLE "it""s${evil}" (a int);`],
     ["a block comment", `/* a /* nested */${evil}*/ SELECT 1;`],
     [

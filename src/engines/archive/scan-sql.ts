@@ -74,8 +74,6 @@ export class SqlScanner {
   /** In an `E''` string: the next byte is escaped. */
   #escapes = false;
   #escaped = false;
-  /** A string has ended and another one after a line break would continue it, with the same escapes. */
-  #continues: "no" | "same line" | "next line" = "no";
   #commentDepth = 0;
   #dollarEnd = "";
   #dollarMatched = 0;
@@ -164,10 +162,7 @@ export class SqlScanner {
         this.#start ??= this.#base + at - 1;
         this.#symbol(before, at);
       }
-      if (byte <= 0x20) {
-        if (byte === NEWLINE && this.#continues === "same line") this.#continues = "next line";
-        continue;
-      }
+      if (byte <= 0x20) continue;
       if (byte === DASH || byte === SLASH) {
         this.#pending = byte;
         continue;
@@ -175,7 +170,8 @@ export class SqlScanner {
       if (byte === BACKSLASH) return this.#begin("meta command", at + 1);
       this.#start ??= this.#base + at;
       if (byte === QUOTE) {
-        this.#escapes = this.#continues === "next line" ? this.#escapes : !this.standardStrings;
+        // A string that continues one on the line before has no part in its escapes: psql reads line by line.
+        this.#escapes = !this.standardStrings;
         return this.#begin("text", at + 1);
       }
       if (byte === DOUBLE_QUOTE) return this.#begin("name", at + 1);
@@ -259,7 +255,6 @@ export class SqlScanner {
     }
     this.#mode = "sql";
     this.#push(kind, this.#value);
-    if (kind === "text") this.#continues = "same line";
     return at;
   }
 
@@ -325,8 +320,7 @@ export class SqlScanner {
     this.#append(chunk, from, at === -1 ? chunk.length : at);
     if (at === -1) return chunk.length;
     this.#endLine();
-    // The line end belongs to the SQL around it: it may stand between two halves of a string.
-    return at;
+    return at + 1;
   }
 
   #endLine(): void {
@@ -344,7 +338,6 @@ export class SqlScanner {
   }
 
   #push(kind: Token["kind"], value: string): void {
-    this.#continues = "no";
     if (this.#firstWord === undefined) {
       this.#firstWord = kind === "word" ? value : "";
       this.#keep = this.#listener.wants(this.#firstWord);
@@ -360,7 +353,6 @@ export class SqlScanner {
     this.#firstWord = undefined;
     this.#tokens = [];
     this.#nesting.reset();
-    this.#continues = "no";
     if (first !== undefined) this.#stopped = this.#listener.statement(first, tokens, { start, end });
   }
 

@@ -59,7 +59,7 @@ export async function checkDependencies(
   );
 }
 
-/** `view customer.v needs table public.t`, sorted. Names are those of `pg_identify_object`, in no certain language but SQL's. */
+/** `view customer.v needs table public.t`, sorted. */
 async function listOutwardNeeds(session: Session, schemas: readonly string[]): Promise<string[]> {
   const rows = await session.query<{ need: string }>(
     `with places(classid, objid, space) as materialized (${PLACES}),
@@ -72,12 +72,9 @@ async function listOutwardNeeds(session: Session, schemas: readonly string[]): P
          join pg_catalog.pg_namespace there on there.oid = other.space
         where d.deptype in ('n', 'a') and not there.nspname = any ($1)
           and there.nspname <> 'information_schema' and there.nspname !~ '^pg_'
-          -- A foreign key needs the other table; the index that it also names comes with the table. A sequence that a
-          -- column elsewhere owns is dumped without its owner.
+          -- A foreign key also names the other table's index, which comes with that table.
           and not exists (select from pg_catalog.pg_class c where d.refclassid = 'pg_catalog.pg_class'::regclass
                              and c.oid = d.refobjid and c.relkind in ('i', 'I'))
-          and not exists (select from pg_catalog.pg_class c where d.classid = 'pg_catalog.pg_class'::regclass
-                             and c.oid = d.objid and c.relkind = 'S' and d.deptype = 'a')
      ),
      foreign_needs as (
        select o.* from outward o where not exists (

@@ -103,7 +103,9 @@ class Carrier {
   async copyRows(args: readonly string[]): Promise<void> {
     const { client, live, copy } = this.#call;
     const dumpArgs = ["--section=data", ...args];
-    this.#tell(await pipeDump(this.#runtime, { client, from: live.settings, to: copy, dumpArgs }, this.#signal));
+    this.#tell(
+      await pipeDump(this.#runtime, { client, from: live.settings, to: copy, dumpArgs }, this.#signal),
+    );
   }
 
   /** Extensions in the version that the live database has; a dump would create each in the newest one offered. */

@@ -26,7 +26,10 @@ export async function compareRows(
   expected: readonly ExpectedRows[],
 ): Promise<RowComparison> {
   const present = new Map(
-    (await listRelations(session, null)).map((relation) => [quoteName(relation.schema, relation.name), relation]),
+    (await listRelations(session, null)).map((relation) => [
+      quoteName(relation.schema, relation.name),
+      relation,
+    ]),
   );
   const problems: string[] = [];
   const toCount = expected.flatMap((table) => {

@@ -35,7 +35,11 @@ const POLL_MS = 50;
  * of it back. (Setting ALLOW_CONNECTIONS to false instead has to be committed, and a crash would leave the live database
  * closed for everybody.) Clients that try to connect meanwhile wait, and are then told to try again.
  */
-export async function exchangeDatabases(runtime: Runtime, exchange: Exchange, signal: AbortSignal): Promise<void> {
+export async function exchangeDatabases(
+  runtime: Runtime,
+  exchange: Exchange,
+  signal: AbortSignal,
+): Promise<void> {
   const { server, live, replacement, aside } = exchange;
   const avoid = [live, replacement, aside];
   await using renaming = await connectBeside(runtime, server, avoid, signal);
@@ -102,18 +106,28 @@ async function explain(session: Session, live: string, error: unknown): Promise<
        from pg_catalog.pg_stat_activity a where a.datname = $1`,
     [live],
   );
-  const who = rows.map((row) => `process ${row.pid} (user ${row.user}, ${row.application || "unnamed"})`).join(", ");
-  return new AppError("swap_refused", `swap ${live}: sessions do not leave it: ${who || "none is visible any more"}`, {
-    cause: error,
-    hint: "stop what is connected, then run the command again; nothing was changed",
-  });
+  const who = rows
+    .map((row) => `process ${row.pid} (user ${row.user}, ${row.application || "unnamed"})`)
+    .join(", ");
+  return new AppError(
+    "swap_refused",
+    `swap ${live}: sessions do not leave it: ${who || "none is visible any more"}`,
+    {
+      cause: error,
+      hint: "stop what is connected, then run the command again; nothing was changed",
+    },
+  );
 }
 
 // 55006 object_in_use: "database is being accessed by other users".
 const OBJECT_IN_USE = "55006";
 
 function behindPooler(live: string): AppError {
-  return new AppError("swap_refused", `swap ${live}: the connection goes through a pooler, which may route each statement elsewhere`, {
-    hint: "use the server's direct address (not PgBouncer's) in the URL",
-  });
+  return new AppError(
+    "swap_refused",
+    `swap ${live}: the connection goes through a pooler, which may route each statement elsewhere`,
+    {
+      hint: "use the server's direct address (not PgBouncer's) in the URL",
+    },
+  );
 }

@@ -48,7 +48,9 @@ async function checkFilled(
 ): Promise<RowComparison> {
   const comparison = await compareRows(runtime, session, checked.expected);
   await session.query("analyze");
-  runtime.reporter.note(`${counted(comparison.tables, "table")} compared, ${counted(comparison.rows, "row")} as in the backup`);
+  runtime.reporter.note(
+    `${counted(comparison.tables, "table")} compared, ${counted(comparison.rows, "row")} as in the backup`,
+  );
   return comparison;
 }
 

@@ -71,7 +71,11 @@ export async function listDependents(live: Session, inside: readonly string[]): 
 }
 
 /** Locks every ordinary table outside against writing, so that a comparison stays true until the locks go. */
-export async function lockOutside(live: Session, inside: readonly string[], lockTimeoutMs: number): Promise<void> {
+export async function lockOutside(
+  live: Session,
+  inside: readonly string[],
+  lockTimeoutMs: number,
+): Promise<void> {
   await live.query(`set local lock_timeout = ${Math.round(lockTimeoutMs)}`);
   const tables = await live.query<{ schema: string; name: string }>(
     `select n.nspname as schema, c.relname as name
@@ -124,7 +128,13 @@ export async function compareOutside(
   const before = await readOutside(live.session, inside);
   const after = await readOutside(copy, inside);
   const [liveBlocks, copyBlocks] = [
-    await definitions(runtime, client, live.session.settings, [`--snapshot=${live.snapshot}`, ...outsideArgs(inside)], signal),
+    await definitions(
+      runtime,
+      client,
+      live.session.settings,
+      [`--snapshot=${live.snapshot}`, ...outsideArgs(inside)],
+      signal,
+    ),
     await definitions(runtime, client, copy.settings, outsideArgs(inside), signal),
   ];
   return [...differences(before, after), ...differences(liveBlocks, copyBlocks)];
@@ -156,7 +166,10 @@ async function readOutside(session: Session, inside: readonly string[]): Promise
     facts.set(`extension ${extension.name}`, `${extension.version} in ${extension.schema}`);
   }
   const largeObjects = await countLargeObjects(session);
-  facts.set("large objects", `${largeObjects} ${largeObjects === 0 ? "" : await digestLargeObjects(session)}`);
+  facts.set(
+    "large objects",
+    `${largeObjects} ${largeObjects === 0 ? "" : await digestLargeObjects(session)}`,
+  );
   return facts;
 }
 
@@ -194,7 +207,9 @@ async function definitions(
   for (const block of text.split(/^--\n-- (?=Name: )/m).slice(1)) {
     const [title = "", ...lines] = block.split("\n");
     // `\restrict` and `\unrestrict` carry a random word; SET lines before the next title belong to no object.
-    const body = lines.filter((line) => line !== "--" && line !== "" && !/^\\(un)?restrict |^SET |^-- PostgreSQL/.test(line));
+    const body = lines.filter(
+      (line) => line !== "--" && line !== "" && !/^\\(un)?restrict |^SET |^-- PostgreSQL/.test(line),
+    );
     // Overloaded functions and the like share a title: together they are one entry.
     const same = blocks.get(title);
     blocks.set(title, same === undefined ? body.join("\n") : [same, body.join("\n")].toSorted().join("\n"));

@@ -153,7 +153,10 @@ async function intoNew(run: Run, name: string, signal: AbortSignal): Promise<Row
   await using made = await createTemporaryDatabase(runtime, admin, name, properties);
   const comparison = await fill(run, { client, settings: made.settings, beside: "empty" }, signal);
   if (properties !== null) {
-    const leftOut = await applyProperties(admin, made.name, { ...properties, comment: null } satisfies Properties);
+    const leftOut = await applyProperties(admin, made.name, {
+      ...properties,
+      comment: null,
+    } satisfies Properties);
     for (const omission of leftOut) runtime.reporter.warn(`left out: ${omission}`);
   }
   try {
@@ -219,14 +222,30 @@ async function fill(
 ): Promise<RowComparison> {
   const { runtime, request, admin, client, checked } = run;
   if (isWhole(request.selection)) {
-    return await fillDatabase(runtime, checked, { client, settings: target.settings, singleTransaction: false }, signal);
+    return await fillDatabase(
+      runtime,
+      checked,
+      { client, settings: target.settings, singleTransaction: false },
+      signal,
+    );
   }
   const properties = checked.source.manifest?.content.database ?? null;
   await using scratch = await createTemporaryDatabase(runtime, admin, request.database, properties);
-  await fillDatabase(runtime, checked, { client, settings: scratch.settings, singleTransaction: false }, signal);
+  await fillDatabase(
+    runtime,
+    checked,
+    { client, settings: scratch.settings, singleTransaction: false },
+    signal,
+  );
   return await copySelection(
     runtime,
-    { client, from: scratch.settings, to: target.settings, selection: request.selection, beside: target.beside },
+    {
+      client,
+      from: scratch.settings,
+      to: target.settings,
+      selection: request.selection,
+      beside: target.beside,
+    },
     signal,
   );
 }
@@ -258,13 +277,21 @@ async function finalName(
   }
 }
 
-async function requireEmpty(runtime: Runtime, settings: ConnectionSettings, signal: AbortSignal): Promise<void> {
+async function requireEmpty(
+  runtime: Runtime,
+  settings: ConnectionSettings,
+  signal: AbortSignal,
+): Promise<void> {
   await using session = await connect(runtime, settings, signal);
   const objects = await countUserObjects(session);
   if (objects === 0) return;
-  throw new AppError("target_exists", `restore into ${settings.database}: it is not empty (${objects} objects)`, {
-    hint: "name a new database, or put the backup in its place with `--swap`",
-  });
+  throw new AppError(
+    "target_exists",
+    `restore into ${settings.database}: it is not empty (${objects} objects)`,
+    {
+      hint: "name a new database, or put the backup in its place with `--swap`",
+    },
+  );
 }
 
 function restoredName({ connection, timeZone }: RestoreRequest, now: Date): string {

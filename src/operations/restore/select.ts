@@ -47,7 +47,11 @@ export async function copySelection(
     for (const note of await createExtensions(target, outside)) runtime.reporter.note(note);
   }
   const dumpArgs = dumpArguments(chosen, call.beside, call.selection);
-  const leftOut = await pipeDump(runtime, { client: call.client, from: call.from, to: call.to, dumpArgs }, signal);
+  const leftOut = await pipeDump(
+    runtime,
+    { client: call.client, from: call.from, to: call.to, dumpArgs },
+    signal,
+  );
   for (const omission of leftOut) runtime.reporter.warn(`left out: ${omission}`);
   const comparison = await compareRows(runtime, target, expected);
   for (const table of expected) await target.query(`analyze ${quoteName(table.schema, table.name)}`);
@@ -66,7 +70,10 @@ async function choose(scratch: Session, selection: Selection): Promise<Chosen> {
   const schemas = [...new Set([...selection.schemas, ...relations.map((relation) => relation.schema)])];
   const taken = new Set(relations.map((relation) => relation.oid));
   const others = all.filter(
-    (relation) => schemas.includes(relation.schema) && !taken.has(relation.oid) && !selection.schemas.includes(relation.schema),
+    (relation) =>
+      schemas.includes(relation.schema) &&
+      !taken.has(relation.oid) &&
+      !selection.schemas.includes(relation.schema),
   );
   const extensions = (await listExtensions(scratch))
     .filter((extension) => schemas.includes(extension.schema) && extension.schema !== "public")
@@ -83,7 +90,10 @@ function findTable(relations: readonly Relation[], text: string): Relation {
   const found = relations.filter((relation) => names(relation).includes(text));
   const [first] = found;
   if (first !== undefined && found.length === 1) return first;
-  const guess = nearest(text, relations.map((relation) => `${relation.schema}.${relation.name}`));
+  const guess = nearest(
+    text,
+    relations.map((relation) => `${relation.schema}.${relation.name}`),
+  );
   throw new AppError(
     "schema_missing",
     found.length > 1
@@ -117,7 +127,9 @@ async function countChosen(scratch: Session, chosen: Chosen): Promise<ExpectedRo
       expected.push({ schema, name, rows: null });
       continue;
     }
-    const [row] = await scratch.query<{ count: string }>(`select count(*) from only ${quoteName(schema, name)}`);
+    const [row] = await scratch.query<{ count: string }>(
+      `select count(*) from only ${quoteName(schema, name)}`,
+    );
     expected.push({ schema, name, rows: Number(row?.count) });
   }
   return expected;

@@ -49,7 +49,7 @@ export async function findSource(
   const path = await asFile(which);
   if (path !== undefined) return await fileSource(path, signal);
   if (storage === null) {
-    throw new AppError("backup_missing", `restore ${database} from ${which}: there is no such file`, {
+    throw new AppError("backup_missing", `find backup ${which}: there is no such file`, {
       hint: "to restore from a repository, name it with `--repository` or in the strategy",
     });
   }
@@ -66,7 +66,7 @@ export async function findSource(
   if (found !== undefined) return await backupSource(repository, found, signal);
   const broken = damaged.find(({ id }) => id === which);
   if (broken !== undefined) {
-    throw new AppError("backup_damaged", `restore ${database} from ${which}: ${broken.reason}`, {
+    throw new AppError("backup_damaged", `read backup ${which}: ${broken.reason}`, {
       hint: `\`handled list ${database}\` shows the others`,
     });
   }
@@ -74,14 +74,19 @@ export async function findSource(
   if (foreign !== undefined) return foreign;
   const ids = backups.flatMap((backup) => [backup.id, basename(backup.archive.key)]);
   const guess = nearest(which, ids);
-  throw new AppError("backup_missing", `restore ${database} from ${which}: no such backup in ${repository.place}`, {
-    hint: guess === undefined ? `\`handled list ${database}\` shows what is there` : `did you mean ${guess}?`,
-  });
+  throw new AppError(
+    "backup_missing",
+    `find backup ${which}: there is none of that name in ${repository.place}`,
+    {
+      hint:
+        guess === undefined ? `\`handled list ${database}\` shows what is there` : `did you mean ${guess}?`,
+    },
+  );
 }
 
 function noBackups(database: string, repository: Repository, damaged: number): AppError {
   const but = damaged === 0 ? "" : ` that could be restored (${damaged} damaged)`;
-  return new AppError("backup_missing", `restore ${database}: no backup of it in ${repository.place}${but}`, {
+  return new AppError("backup_missing", `find the latest backup: ${repository.place} has none of ${database}${but}`, {
     hint: "`handled list` shows what is there; a file made by other tools is restored by its name",
   });
 }
@@ -92,11 +97,11 @@ async function asFile(which: string): Promise<string | undefined> {
   try {
     const facts = await stat(which);
     if (facts.isFile()) return which;
-    throw new AppError("usage", `restore from ${which}: it is not a file`);
+    throw new AppError("usage", `read ${which}: it is not a file`);
   } catch (error) {
     if (errorCode(error) !== "ENOENT" && errorCode(error) !== "ENOTDIR") throw error;
     if (isAbsolute(which) || which.startsWith("./") || which.startsWith("../")) {
-      throw new AppError("backup_missing", `restore from ${which}: no such file`, { cause: error });
+      throw new AppError("backup_missing", `find ${which}: there is no such file`, { cause: error });
     }
     return undefined;
   }
@@ -121,7 +126,13 @@ async function foreignSource(
   if (object === undefined) return undefined;
   const open = (openSignal: AbortSignal): Promise<Readable> => repository.storage.open(key, openSignal);
   const label = `${repository.place}/${key}`;
-  return { label, open, size: object.size, manifest: null, ...(await sniffArchive(await open(signal), label)) };
+  return {
+    label,
+    open,
+    size: object.size,
+    manifest: null,
+    ...(await sniffArchive(await open(signal), label)),
+  };
 }
 
 async function backupSource(

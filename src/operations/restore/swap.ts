@@ -4,7 +4,12 @@ import { formatLocalTime } from "../../lib/local-time.ts";
 import { counted } from "../../lib/text.ts";
 import type { PostgresClient } from "../../postgres/clients.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
-import { applyProperties, compareProperties, type Properties, readProperties } from "../../postgres/properties.ts";
+import {
+  applyProperties,
+  compareProperties,
+  type Properties,
+  readProperties,
+} from "../../postgres/properties.ts";
 import { connect, type Session } from "../../postgres/session.ts";
 import { carryOver } from "./carry-over.ts";
 import { exchangeDatabases } from "./exchange.ts";
@@ -39,7 +44,11 @@ export interface SwapResult {
  * extensions, owner, encoding, locale, settings, grants) is carried over from the live database and compared; any
  * difference is `swap_refused` with the list. Until the last transaction the live database is only read.
  */
-export async function swapDatabase(runtime: Runtime, call: SwapCall, signal: AbortSignal): Promise<SwapResult> {
+export async function swapDatabase(
+  runtime: Runtime,
+  call: SwapCall,
+  signal: AbortSignal,
+): Promise<SwapResult> {
   const { admin, live } = call;
   const properties = await readProperties(admin, live.database);
   if (properties === null) {
@@ -107,7 +116,9 @@ async function fillBeside(
   await requireCarriable(watcher, inside);
   await watcher.query("begin isolation level repeatable read");
   await lockOutside(watcher, inside, call.lockTimeoutMs);
-  const [exported] = await watcher.query<{ snapshot: string }>("select pg_catalog.pg_export_snapshot() as snapshot");
+  const [exported] = await watcher.query<{ snapshot: string }>(
+    "select pg_catalog.pg_export_snapshot() as snapshot",
+  );
   const snapshot = exported?.snapshot ?? "";
   const drift = await readDriftNow(runtime, call.live, inside, signal);
   await carryOver(
@@ -123,7 +134,14 @@ async function fillBeside(
     signal,
   );
   await using session = await connect(runtime, copy, signal);
-  const problems = await compareOutside(runtime, call.client, { session: watcher, snapshot }, session, inside, signal);
+  const problems = await compareOutside(
+    runtime,
+    call.client,
+    { session: watcher, snapshot },
+    session,
+    inside,
+    signal,
+  );
   if (problems.length > 0) throw notCarried(call.live.database, problems);
   runtime.reporter.note("everything outside the backup's schemas was carried over and compared");
   return async () => {
@@ -131,9 +149,13 @@ async function fillBeside(
     // within it at what its snapshot does not hide.
     await watcher.query("commit");
     if ((await readDrift(watcher, inside)) !== drift) {
-      throw new AppError("swap_refused", `swap ${call.live.database}: it was changed outside the backup's schemas meanwhile`, {
-        hint: "stop what writes to it, then run the command again; nothing was changed",
-      });
+      throw new AppError(
+        "swap_refused",
+        `swap ${call.live.database}: it was changed outside the backup's schemas meanwhile`,
+        {
+          hint: "stop what writes to it, then run the command again; nothing was changed",
+        },
+      );
     }
   };
 }
@@ -163,7 +185,10 @@ function notCarried(database: string, problems: readonly string[]): AppError {
   return new AppError(
     "swap_refused",
     `swap ${database}: the copy differs outside the backup's schemas: ${problems.slice(0, 10).join("; ")}${problems.length > 10 ? `; and ${problems.length - 10} more` : ""}`,
-    { hint: "nothing was changed; restore into a new database (`--new-database`) instead", details: { problems } },
+    {
+      hint: "nothing was changed; restore into a new database (`--new-database`) instead",
+      details: { problems },
+    },
   );
 }
 
@@ -173,6 +198,7 @@ async function requireSameProperties(call: SwapCall, copy: string, properties: P
   const { comment: _, ...rest } = properties;
   await applyProperties(admin, copy, { ...rest, comment: null });
   const after = await readProperties(admin, copy);
-  const problems = after === null ? ["the copy is gone"] : compareProperties({ ...rest, comment: after.comment }, after);
+  const problems =
+    after === null ? ["the copy is gone"] : compareProperties({ ...rest, comment: after.comment }, after);
   if (problems.length > 0) throw notCarried(live.database, problems);
 }

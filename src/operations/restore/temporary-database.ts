@@ -71,7 +71,9 @@ async function dropAfterFailure(runtime: Runtime, settings: ConnectionSettings, 
     await dropDatabase(session, name);
   } catch (error) {
     // The first error is the one to report; this database is recognised and dropped by the next restore.
-    runtime.reporter.warn(`drop ${name}, the half-made database: ${messageOf(error)}; the next restore drops it`);
+    runtime.reporter.warn(
+      `drop ${name}, the half-made database: ${messageOf(error)}; the next restore drops it`,
+    );
   }
 }
 
@@ -84,6 +86,8 @@ export async function dropAbandoned(runtime: Runtime, admin: Session): Promise<v
     const holder = Holder.safeParse(marker.holder);
     if (!holder.success || (await stateOfHolder(holder.data, self)) !== "dead") continue;
     await dropDatabase(admin, database);
-    runtime.reporter.note(`dropped ${database}, left behind by a restore of ${marker.target} that was killed`);
+    runtime.reporter.note(
+      `dropped ${database}, left behind by a restore of ${marker.target} that was killed`,
+    );
   }
 }

@@ -46,7 +46,11 @@ export interface UndoReport {
 }
 
 /** Puts the database that the last swap replaced back in its place. The one that was there is kept under another name. */
-export async function undoSwap(runtime: Runtime, request: UndoRequest, signal: AbortSignal): Promise<UndoReport> {
+export async function undoSwap(
+  runtime: Runtime,
+  request: UndoRequest,
+  signal: AbortSignal,
+): Promise<UndoReport> {
   const live = request.connection.database;
   await using admin = await connectBeside(runtime, request.connection, [live], signal);
   const { database: before, marker } = await findReplaced(admin, live);
@@ -55,7 +59,9 @@ export async function undoSwap(runtime: Runtime, request: UndoRequest, signal: A
     before,
     swappedAt: new Date(marker.at),
     by: marker.by,
-    laterWrites: (await databaseExists(admin, live)) ? await laterWrites(runtime, request, marker.xid, signal) : [],
+    laterWrites: (await databaseExists(admin, live))
+      ? await laterWrites(runtime, request, marker.xid, signal)
+      : [],
   };
   if (request.dryRun) return { preview, undone: null };
   await request.confirm(preview);
@@ -75,9 +81,13 @@ async function findReplaced(admin: Session, live: string): Promise<{ database: s
   );
   const newest = replaced.toSorted((a, b) => (a.marker.at < b.marker.at ? 1 : -1))[0];
   if (newest !== undefined) return newest;
-  throw new AppError("backup_missing", `undo the swap of ${live}: the server keeps no database that a swap replaced`, {
-    hint: "replaced databases are named NAME_before_<time> and are dropped when their lifetime is over",
-  });
+  throw new AppError(
+    "backup_missing",
+    `undo the swap of ${live}: the server keeps no database that a swap replaced`,
+    {
+      hint: "replaced databases are named NAME_before_<time> and are dropped when their lifetime is over",
+    },
+  );
 }
 
 async function laterWrites(

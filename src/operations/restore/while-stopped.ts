@@ -1,6 +1,11 @@
 import { AppError, messageOf } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
-import { type ApplicationCommands, startApplication, stopApplication, waitUntilHealthy } from "../application.ts";
+import {
+  type ApplicationCommands,
+  startApplication,
+  stopApplication,
+  waitUntilHealthy,
+} from "../application.ts";
 
 // After an interruption the application must come back all the same; its own command has its own limit.
 const RESTART_MS = 5 * 60_000;
