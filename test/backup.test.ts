@@ -74,7 +74,7 @@ describe("a database with one of everything", () => {
 
     const manifest = await readManifest(folder.path, database.name);
     expect(manifest.rows).toEqual(await countAll(database));
-    expect(Object.keys(manifest.rows)).toHaveLength(Number(report["tables"]));
+    expect(Object.values(manifest.rows).filter((rows) => rows !== null)).toHaveLength(Number(report["tables"]));
 
     await using restored = await freshDatabase();
     await restoreWithStockTools(location, restored.url);
@@ -207,7 +207,7 @@ test("the rows are those of one moment, while others write", async () => {
   });
   const stop = new AbortController();
   let writes = 0;
-  const writer = async (): Promise<void> => {
+  const writer = async (side: 0 | 1): Promise<void> => {
     const client = new pg.Client({ connectionString: database.url });
     await client.connect();
     while (!stop.signal.aborted) {
@@ -215,14 +215,14 @@ test("the rows are those of one moment, while others write", async () => {
       await client.query(
         `with moved as (update account set balance = balance + case when id = $1 then 1 else -1 end where id in ($1, $2)),
               noted as (insert into journal (note) values ('moved'))
-         delete from removed where id = (select min(id) from removed)`,
-        [(writes % 100) + 1, (writes % 100) + 101],
+         delete from removed where id = (select min(id) from removed where id % 2 = $3)`,
+        [(writes % 100) + 1, (writes % 100) + 101, side],
       );
       writes += 1;
     }
     await client.end();
   };
-  const writers = Promise.all([writer(), writer()]);
+  const writers = Promise.all([writer(0), writer(1)]);
   try {
     for (const format of ["plain", "custom"]) {
       await using folder = await temporaryFolder();

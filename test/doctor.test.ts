@@ -548,7 +548,7 @@ test("the strategy's file, its schedules and its application's commands are look
     ...parse(`version: 1
 repositories: { local: { url: /tmp/nowhere } }
 databases: { shop: { url: "${url}", backups: [{ name: nightly, schedule: "0 2 * * *" }] } }
-application: { stop: no-such-program-here stop, start: env }
+application: { stop: no-such-program-here stop, start: eval env }
 `),
     path,
   });

@@ -186,6 +186,82 @@ export const PruneJson = z.strictObject({
 });
 export type PruneJson = z.infer<typeof PruneJson>;
 
+export const RestoreJson = z.strictObject({
+  database: z.string().describe("Name of the database in the repository"),
+  source: z.string().describe("What was restored: an id, or the path of an archive"),
+  snapshotAt: time.nullable().describe("When the data is from; null for an archive of another tool"),
+  target: z.string().describe("The database it goes to"),
+  replaces: z.boolean().describe("Whether that took the place of a live database"),
+  dryRun: z.boolean().describe("Whether nothing was changed"),
+  restoredInto: z.string().nullable().describe("The database that has the data now; null after a dry run"),
+  tables: count.describe("Tables restored, each compared with the backup"),
+  rows: count.describe("Rows in them"),
+  durationMs: milliseconds.nullable().describe("How long it took, in milliseconds; null after a dry run"),
+  before: z.string().nullable().describe("After a swap: the name under which the replaced database stays"),
+  dropAfter: time.nullable().describe("After a swap: when the lifetime of that database ends"),
+});
+
+export const UndoJson = z.strictObject({
+  database: z.string().describe("Name of the database on the server"),
+  before: z.string().describe("The replaced database that comes back"),
+  swappedAt: time.describe("When it was replaced"),
+  by: z.string().describe("What replaced it"),
+  laterWrites: z
+    .array(
+      z.strictObject({
+        schema: z.string().describe("Schema of the table"),
+        name: z.string().describe("Name of the table"),
+        rows: count.describe("Rows inserted or updated since; deleted rows leave no trace to count"),
+      }),
+    )
+    .describe("What was written since the swap and is set aside with it"),
+  dryRun: z.boolean().describe("Whether nothing was changed"),
+  undone: z
+    .string()
+    .nullable()
+    .describe("The name under which the present database stays; null after a dry run"),
+});
+
+const subject = z.string().nullable().describe("The database it is about; null for the machine");
+
+export const DoctorJson = z.strictObject({
+  ready: z.boolean().describe("Whether a backup of every named database could run now"),
+  problems: count.describe("What keeps a backup from running"),
+  warnings: count.describe("What should be looked at"),
+  databases: z.array(
+    z.strictObject({
+      name: z.string().describe("Name of the database"),
+      ready: z.boolean().describe("Whether a backup of it could run now"),
+    }),
+  ),
+  findings: z.array(
+    z.strictObject({
+      id: z.string().describe("What was looked at; these names stay"),
+      subject: z.string().describe("The database it is about, or `machine`"),
+      database: subject,
+      level: z.enum(["ok", "warning", "problem"]).describe("How bad it is"),
+      code: z
+        .string()
+        .nullable()
+        .describe("How a backup would fail: one of the codes in [errors](errors.md)"),
+      message: z.string().describe("What was found"),
+      hint: z.string().nullable().describe("What to do about it"),
+      items: z.array(z.string()).describe("The tables, databases or other things it is about"),
+    }),
+  ),
+});
+
+export const DemoJson = z.strictObject({
+  steps: z.array(
+    z.strictObject({
+      title: z.string().describe("What was done"),
+      durationMs: z.number().min(0).describe("How long it took, in milliseconds"),
+    }),
+  ),
+  rows: count.describe("Rows that were compared at the end"),
+  tables: count.describe("Tables that were compared at the end"),
+});
+
 const scheduleMethod = z.enum(["cron", "systemd"]).describe("What runs it");
 const scheduledLine = {
   database: z.string().describe("Name of the database"),
@@ -308,6 +384,13 @@ export const OUTPUTS: readonly OutputSchema[] = [
     about: "One object; the exit code is 4 unless every database is healthy.",
     schema: StatusJson,
   },
+  { command: "restore", about: "One object.", schema: RestoreJson },
+  { command: "restore --undo", about: "One object.", schema: UndoJson },
+  {
+    command: "doctor",
+    about: "One object; the exit code is 0 only when `ready` is true.",
+    schema: DoctorJson,
+  },
   { command: "prune", about: "One object.", schema: PruneJson },
   { command: "schedule install", about: "One object.", schema: ScheduleInstallJson },
   { command: "schedule show", about: "One object.", schema: ScheduleShowJson },
@@ -318,4 +401,5 @@ export const OUTPUTS: readonly OutputSchema[] = [
     schema: ConfigCheckJson,
   },
   { command: "init", about: "One object.", schema: InitJson },
+  { command: "demo", about: "One object.", schema: DemoJson },
 ];

@@ -2,10 +2,14 @@ import { Command } from "commander";
 import { VERSION } from "../lib/program.ts";
 import type { Cli } from "./cli.ts";
 import { addBackup } from "./commands/backup.ts";
+import { addConfig } from "./commands/config.ts";
 import { addDemo } from "./commands/demo.ts";
+import { addDoctor } from "./commands/doctor.ts";
+import { addInit } from "./commands/init.ts";
 import { addList } from "./commands/list.ts";
 import { addPrune } from "./commands/prune.ts";
 import { addRestore } from "./commands/restore.ts";
+import { addSchedule } from "./commands/schedule.ts";
 import { addShow } from "./commands/show.ts";
 import { addStatus } from "./commands/status.ts";
 
@@ -31,7 +35,19 @@ export function buildProgram(cli: () => Cli): Command {
     .helpCommand("help [command]", "print help for a command")
     .showHelpAfterError("(add --help for usage)")
     .addHelpText("after", EXIT_CODES);
-  for (const add of [addBackup, addList, addShow, addStatus, addRestore, addPrune, addDemo])
-    add(program, cli);
+  const commands = [
+    addInit,
+    addDoctor,
+    addBackup,
+    addList,
+    addShow,
+    addStatus,
+    addRestore,
+    addPrune,
+    addSchedule,
+    addConfig,
+    addDemo,
+  ];
+  for (const add of commands) add(program, cli);
   return program;
 }

@@ -51,6 +51,8 @@ async function dumpRoles(
       signal,
     );
   } catch (error) {
+    // When the dump failed, its error stopped this as well: that says nothing about the roles.
+    signal.throwIfAborted();
     if (!isAppError(error, "tool_failed")) throw error;
     // Managed services hide parts of the role catalogue. The rows are worth more than the list of roles.
     runtime.reporter.warn(`the roles could not be read, so the backup has no list of them: ${error.message}`);

@@ -10,6 +10,7 @@ import {
   countRows,
   listRelations,
   listUnreadable,
+  measureTables,
   type Relation,
   requireSchemas,
 } from "../postgres/catalog.ts";
@@ -189,7 +190,7 @@ async function takeArchive(run: Run, signal: AbortSignal): Promise<BackupIndex> 
       rows: tables.reduce((sum, table) => sum + (table.rows ?? 0), 0),
       bytes: facts.bytes,
       storedBytes: dump.size,
-      serverBytes: dump.relations.reduce((sum, relation) => sum + relation.serverBytes, 0),
+      serverBytes: dump.serverBytes,
     },
     archive: { key, format, compression, size: dump.size, sha256: dump.sha256 },
   };
@@ -215,6 +216,7 @@ interface Dump {
   readonly size: number;
   readonly sha256: string;
   readonly takenAt: Date;
+  readonly serverBytes: number;
   readonly relations: readonly Relation[];
   readonly counts: ReadonlyMap<string, number>;
   readonly content: Awaited<ReturnType<typeof readContent>>;
@@ -226,6 +228,7 @@ async function dumpInSnapshot(run: Run, staged: StagedObject, signal: AbortSigna
   await using second = await connect(runtime, session.settings, signal);
   const snapshot = await holdSnapshot(session, second, request.schemas, request.lockTimeoutMs);
   const tables = snapshot.relations.filter((relation) => relation.kind === "table");
+  const serverBytes = await measureTables(session, tables);
   const dumpedExtensions = request.schemas === null ? [] : await extensionsIn(session, request.schemas);
   // When either side fails the other has nothing left to do.
   const failed = new AbortController();
@@ -252,14 +255,14 @@ async function dumpInSnapshot(run: Run, staged: StagedObject, signal: AbortSigna
         staged,
         lockTimeoutMs: request.lockTimeoutMs,
         totalTables: tables.length,
-        totalBytes: tables.reduce((sum, table) => sum + table.serverBytes, 0),
+        totalBytes: serverBytes,
       },
       both,
     ).catch(stopBoth),
     counting().catch(stopBoth),
   ]);
   await session.query("commit");
-  return { ...dumped, ...counted, takenAt: snapshot.takenAt, relations: snapshot.relations };
+  return { ...dumped, ...counted, serverBytes, takenAt: snapshot.takenAt, relations: snapshot.relations };
 }
 
 /**

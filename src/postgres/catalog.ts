@@ -8,7 +8,7 @@ export interface Relation {
   readonly schema: string;
   readonly name: string;
   readonly kind: "table" | "partitioned" | "materialized view" | "foreign table";
-  /** Bytes on the server's disk with toast and indexes. */
+  /** Bytes on the server's disk with toast and indexes, as of the last VACUUM or ANALYZE. */
   readonly serverBytes: number;
   readonly readable: boolean;
 }
@@ -60,7 +60,12 @@ export async function listRelations(
     readable: boolean;
   }>(
     `select c.oid::int8::float8 as oid, n.nspname as schema, c.relname as name, c.relkind,
-            case when c.relkind in ('r', 'm') then coalesce(pg_catalog.pg_total_relation_size(c.oid), 0) else 0 end as bytes,
+            -- Asking for real sizes would wait for whoever holds a lock, without any limit.
+            (select coalesce(sum(p.relpages::int8), 0) * pg_catalog.current_setting('block_size')::int8
+               from pg_catalog.pg_class p
+              where p.oid in (c.oid, c.reltoastrelid)
+                 or p.oid in (select i.indexrelid from pg_catalog.pg_index i
+                               where i.indrelid in (c.oid, c.reltoastrelid) and i.indrelid <> 0)) as bytes,
             pg_catalog.has_schema_privilege(n.oid, 'USAGE') and pg_catalog.has_table_privilege(c.oid, 'SELECT') as readable
        from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
       where c.relkind in ('r', 'p', 'm', 'f') and c.relpersistence <> 't' and ${USER_SCHEMAS}
@@ -92,6 +97,15 @@ function relationKind(relkind: string): Relation["kind"] {
     default:
       throw new AppError("unexpected", `read the catalogue: unknown relation kind ${relkind}`);
   }
+}
+
+/** Bytes of the given tables on the server's disk with toast and indexes, now. They must be locked, or this may wait. */
+export async function measureTables(session: Session, tables: readonly Relation[]): Promise<number> {
+  const [row] = await session.query<{ bytes: string }>(
+    "select coalesce(sum(pg_catalog.pg_total_relation_size(oid)), 0) as bytes from pg_catalog.unnest($1::oid[]) oid",
+    [tables.map((table) => table.oid)],
+  );
+  return Number(row?.bytes);
 }
 
 /** Sequences the role may not read: pg_dump needs SELECT on them too. */

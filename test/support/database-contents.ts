@@ -1,5 +1,6 @@
 import pg from "pg";
 import { quoteName } from "../../src/postgres/quoting.ts";
+import { clientConfig } from "./postgres.ts";
 
 /** Everything in a database that a user would miss, in a form that two databases can be compared by. */
 export interface DatabaseContents {
@@ -18,7 +19,7 @@ const USER_SCHEMAS = "n.nspname <> 'information_schema' and n.nspname !~ '^pg_'"
 
 /** Reads the schemas given, or all. */
 export async function contentsOf(url: string, schemas: readonly string[] | null = null): Promise<DatabaseContents> {
-  const client = new pg.Client({ connectionString: url });
+  const client = new pg.Client(clientConfig(url));
   await client.connect();
   try {
     const column = async (sql: string, params: readonly unknown[] = []): Promise<string[]> => {
@@ -60,6 +61,7 @@ export async function contentsOf(url: string, schemas: readonly string[] | null 
           where c.relkind in ('i', 'I') and ${inSchemas}
          union all select pg_get_functiondef(p.oid) from pg_proc p join pg_namespace n on n.oid = p.pronamespace
           where p.prokind = 'f' and ${inSchemas}
+            and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')
          union all select format('%s %s', k.conrelid::regclass, pg_get_constraintdef(k.oid))
            from pg_constraint k join pg_namespace n on n.oid = k.connamespace where ${inSchemas}
          union all select pg_get_triggerdef(g.oid) from pg_trigger g join pg_class c on c.oid = g.tgrelid

@@ -88,7 +88,7 @@ export async function runSql<Row extends object = Record<string, unknown>>(
   sql: string,
   params?: readonly unknown[],
 ): Promise<Row[]> {
-  const client = new pg.Client({ connectionString: url });
+  const client = new pg.Client(clientConfig(url));
   await client.connect();
   try {
     const result: pg.QueryResult<Row> | pg.QueryResult<Row>[] = await client.query<Row>(
@@ -99,6 +99,19 @@ export async function runSql<Row extends object = Record<string, unknown>>(
   } finally {
     await client.end();
   }
+}
+
+/** The driver leaves some percent-encoded characters of a name as they are; here they are decoded. */
+export function clientConfig(url: string): pg.ClientConfig {
+  const { hostname, port, username, password, pathname, search } = new URL(url);
+  if (search !== "") return { connectionString: url };
+  return {
+    host: hostname,
+    port: Number(port),
+    user: decodeURIComponent(username),
+    password: decodeURIComponent(password),
+    database: decodeURIComponent(pathname.slice(1)),
+  };
 }
 
 export function uniqueName(prefix = "t"): string {

@@ -61,9 +61,11 @@ function merged(findings: readonly Finding[]): Line[] {
 function renderFinding(output: Output, line: Line): string[] {
   const { level, message, hint, items, ids } = line;
   const about = ids.length > 1 ? `: ${ids.join(", ")}` : "";
-  const shown = items.slice(0, SHOWN_ITEMS).map((item) => `      ${item}`);
+  // A message that has room for all of them names them itself.
+  const more = items.every((item) => message.includes(item)) ? [] : items;
+  const shown = more.slice(0, SHOWN_ITEMS).map((item) => `      ${item}`);
   const rest =
-    items.length > SHOWN_ITEMS ? [`      and ${items.length - SHOWN_ITEMS} more (\`--json\` has all)`] : [];
+    more.length > SHOWN_ITEMS ? [`      and ${more.length - SHOWN_ITEMS} more (\`--json\` has all)`] : [];
   return [
     `  ${mark(output, level)} ${message}${about}`,
     ...shown,

@@ -124,12 +124,13 @@ async function checkLocks(session: Session, schemas: readonly string[] | null): 
     [schemas],
   );
   if (rows.length === 0) return ok("no lock keeps a table from being read");
+  const locks = rows.map(({ name, holder }) => `${name} by ${holder}`);
   const [pid] = rows.map((row) => row.pid);
   return warning(
-    `locked at the moment, a backup would wait: ${someOf(rows.map(({ name, holder }) => `${name} by ${holder}`))}`,
+    `locked at the moment, a backup would wait: ${someOf(locks)}`,
     pid === null
       ? "`select * from pg_prepared_xacts` shows it; commit it or roll it back"
       : `wait for it, or end it with \`select pg_terminate_backend(${pid})\``,
-    rows.map(({ name, holder }) => `${name}: ${holder}`),
+    locks,
   );
 }

@@ -1,7 +1,7 @@
 import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { counted, formatCount } from "../../lib/text.ts";
-import { countRows, listRelations } from "../../postgres/catalog.ts";
+import { readRelationRoots } from "../../postgres/relation-roots.ts";
 import { quoteName, type Session } from "../../postgres/session.ts";
 
 export interface ExpectedRows {
@@ -17,46 +17,40 @@ export interface RowComparison {
 }
 
 /**
- * Counts every expected table in the restored database. Fails with `rows_differ`, naming the first tables that are
- * missing or have another number of rows.
+ * Counts every expected table in the restored database; partitions are compared as one table. Fails with `rows_differ`,
+ * naming the first tables that are missing or have another number of rows.
  */
 export async function compareRows(
   runtime: Runtime,
   session: Session,
   expected: readonly ExpectedRows[],
 ): Promise<RowComparison> {
-  const present = new Map(
-    (await listRelations(session, null)).map((relation) => [
-      quoteName(relation.schema, relation.name),
-      relation,
-    ]),
-  );
-  const problems: string[] = [];
-  const toCount = expected.flatMap((table) => {
+  const roots = await readRelationRoots(session);
+  const problems = expected
+    .map((table) => quoteName(table.schema, table.name))
+    .filter((name) => !roots.has(name))
+    .map((name) => `${name} is missing`);
+  const toCount = expected.filter((table) => table.rows !== null);
+  const sums = new Map<string, { expected: number; restored: number }>();
+  for (const [done, table] of toCount.entries()) {
     const name = quoteName(table.schema, table.name);
-    const relation = present.get(name);
-    if (relation === undefined) problems.push(`${name} is missing`);
-    return relation === undefined || table.rows === null ? [] : [relation];
-  });
-  let done = 0;
-  const counts = await countRows(session, toCount, (table) => {
+    const root = roots.get(name);
+    if (root === undefined) continue;
     runtime.reporter.progress({
       phase: "compare",
       bytes: 0,
-      tables: done++,
+      tables: done,
       totalTables: toCount.length,
       table: `${table.schema}.${table.name}`,
     });
-  });
-  let rows = 0;
-  for (const table of expected) {
-    const name = quoteName(table.schema, table.name);
-    const restored = counts.get(name);
-    if (restored === undefined || table.rows === null) continue;
-    rows += restored;
-    if (restored !== table.rows) {
-      problems.push(`${name} has ${formatCount(restored)} rows instead of ${formatCount(table.rows)}`);
-    }
+    const sum = sums.get(root) ?? { expected: 0, restored: 0 };
+    sum.expected += table.rows ?? 0;
+    sum.restored += await countTable(session, name);
+    sums.set(root, sum);
+  }
+  for (const [name, sum] of sums) {
+    if (sum.restored === sum.expected) continue;
+    problems.push(`${name} has ${formatCount(sum.restored)} rows instead of ${formatCount(sum.expected)}`);
   }
   if (problems.length > 0) {
     throw new AppError(
@@ -65,5 +59,11 @@ export async function compareRows(
       { details: { problems }, hint: "nothing was replaced; try an older backup (`handled list`)" },
     );
   }
+  const rows = [...sums.values()].reduce((total, sum) => total + sum.restored, 0);
   return { tables: toCount.length, rows };
+}
+
+async function countTable(session: Session, name: string): Promise<number> {
+  const [row] = await session.query<{ count: string }>(`select count(*) as count from only ${name}`);
+  return Number(row?.count);
 }

@@ -1,0 +1,126 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { jsonOf, runCli } from "../../../test/support/cli.ts";
+import { manualClock } from "../../../test/support/manual-clock.ts";
+import { freshDatabase } from "../../../test/support/postgres.ts";
+import { sampleRepository } from "../../../test/support/sample-repository.ts";
+import { markSql } from "../../postgres/marker.ts";
+import { PruneJson } from "../json.ts";
+
+const clock = manualClock();
+const IDS = ["20241101T020000Z-0001", "20241205T020000Z-0002", "20241211T020000Z-0003"];
+const samples = IDS.map((id) => ({ id }));
+
+async function idsIn(place: string): Promise<string[]> {
+  const { databases } = jsonOf(await runCli(["list", "--repository", place, "--json"])) as {
+    databases: { backups: { id: string }[] }[];
+  };
+  return databases.flatMap(({ backups }) => backups.map(({ id }) => id)).toSorted();
+}
+
+describe("handled prune", () => {
+  test("a dry run says why each backup stays or goes, and changes nothing", async () => {
+    await using there = await sampleRepository(samples);
+    const args = ["prune", "shop", "--repository", there.place, "--keep", "days=14", "--dry-run"];
+    const result = await runCli(args, { clock });
+    expect(result).toMatchObject({ code: 0, stderr: "" });
+    expect(result.stdout).toMatch(/0003 .* keep +newest, younger than 14 days$/m);
+    expect(result.stdout).toMatch(/0002 .* keep +younger than 14 days$/m);
+    expect(result.stdout).toMatch(/0001 .* delete +older than 14 days$/m);
+    expect(result.stdout).toContain("1 backup would be deleted (32 B), 2 backups kept");
+    expect(await idsIn(there.place)).toEqual(IDS);
+  });
+
+  test("deletes what the rules let go, and never the newest", async () => {
+    await using there = await sampleRepository(samples);
+    const args = ["prune", "--repository", there.place, "--keep", "last=1", "--json"];
+    const result = await runCli(args, { clock });
+    expect(PruneJson.parse(jsonOf(result))).toMatchObject({
+      dryRun: false,
+      databases: [{ database: "shop", deleted: 2, freedBytes: 64, replaced: null }],
+    });
+    expect(await idsIn(there.place)).toEqual(IDS.slice(2));
+  });
+
+  test("without a rule everything stays, and that is said", async () => {
+    await using there = await sampleRepository(samples);
+    const result = await runCli(["prune", "shop", "--repository", there.place], { clock });
+    expect(result.code).toBe(0);
+    expect(result.stderr).toContain("warning: prune shop: there is no retention rule, so every backup stays");
+    expect(await idsIn(there.place)).toEqual(IDS);
+  });
+
+  test("a strategy's rules apply; a database that fails does not keep the others from being pruned", async () => {
+    await using there = await sampleRepository(samples);
+    await writeFile(
+      join(there.path, "handled.yaml"),
+      `version: 1
+repositories:
+  gone: { url: ./not-there }
+  local: { url: ./repository }
+databases:
+  lost: { url: "\${LOST_URL}", repository: gone, backups: [{ name: nightly, keep: { days: 1 } }] }
+  shop: { url: "\${SHOP_URL}", repository: local, backups: [{ name: nightly, keep: { days: 7, min: 2 } }] }
+`,
+    );
+    const result = await runCli(["prune"], { clock, cwd: there.path });
+    expect(result.code).toBe(3);
+    expect(result.stderr).toContain("handled: prune lost: open repository");
+    // Without its variable the server is not asked; the backups are pruned all the same.
+    expect(result.stderr).toContain("warning: databases that swaps of shop replaced were not looked for: ");
+    expect(await idsIn(there.place)).toEqual(IDS.slice(1));
+    const alone = await runCli(["prune", "lost"], { clock, cwd: there.path });
+    expect(alone).toMatchObject({ code: 10, stdout: "" });
+  });
+
+  test("drops the databases that a swap replaced when their lifetime is over, and only those", async () => {
+    await using live = await freshDatabase();
+    await using expired = await freshDatabase({ name: `${live.name}_before_1` });
+    await using young = await freshDatabase({ name: `${live.name}_before_2` });
+    await using there = await sampleRepository([{ id: IDS[2] ?? "", database: live.name }]);
+    const mark = async (name: string, dropAfter: string): Promise<void> => {
+      const marker = { at: "2024-12-01T00:00:00Z", by: "20241130T000000Z-0000", xid: "1", comment: null };
+      const of = { program: "handled", purpose: "replaced", name: live.name, undone: false } as const;
+      await live.query(markSql(name, { ...marker, ...of, dropAfter }));
+    };
+    await mark(expired.name, "2024-12-08T00:00:00Z");
+    await mark(young.name, "2024-12-18T00:00:00Z");
+    const names = async (): Promise<string[]> => {
+      const rows = await live.query<{ datname: string }>(
+        "select datname from pg_database where datname like $1 order by 1",
+        [`${live.name}\\_before%`],
+      );
+      return rows.map(({ datname }) => datname);
+    };
+    const args = ["prune", "--url", live.url, "--repository", there.place, "--keep", "days=14"];
+    const dry = await runCli([...args, "--dry-run"], { clock });
+    expect(dry.stdout).toMatch(new RegExp(`${expired.name} \\(.*\\) would be dropped: its lifetime is over`));
+    expect(await names()).toEqual([expired.name, young.name]);
+    const result = await runCli([...args, "--json"], { clock });
+    expect(PruneJson.parse(jsonOf(result)).databases[0]?.replaced).toMatchObject([
+      { database: expired.name, of: live.name, dropped: true },
+      { database: young.name, dropped: false, dropAfter: "2024-12-18T00:00:00.000Z" },
+    ]);
+    expect(await names()).toEqual([young.name]);
+  });
+
+  test("a server that does not answer is a warning", async () => {
+    await using there = await sampleRepository(samples);
+    const url = "postgresql://ada@127.0.0.1:1/shop";
+    const result = await runCli(["prune", "--url", url, "--repository", there.place, "--keep", "last=2"], {
+      clock,
+    });
+    expect(result.code).toBe(0);
+    expect(result.stderr).toContain(
+      "warning: databases that swaps of shop replaced were not looked for: connect to",
+    );
+    expect(await idsIn(there.place)).toEqual(IDS.slice(1));
+  });
+
+  test("a rule that is none is refused with an example", async () => {
+    const result = await runCli(["prune", "shop", "--repository", "/x", "--keep", "day=3"]);
+    expect(result.code).toBe(2);
+    expect(result.stderr).toContain("such as days=14");
+  });
+});

@@ -1,0 +1,96 @@
+import { type CliOptions, type CliResult, jsonOf, runCli } from "./cli.ts";
+import { clusterUrl, type FreshDatabase, type FreshOptions, freshDatabase, runSql, temporaryFolder } from "./postgres.ts";
+
+/** A database, a repository, and a backup of the one in the other. */
+export interface BackedUp extends AsyncDisposable {
+  readonly live: FreshDatabase;
+  /** Folder of the repository. */
+  readonly repository: string;
+  /** The first backup's id, and its archive's path. */
+  readonly id: string;
+  readonly archive: string;
+  /** Takes a further backup and returns its id. */
+  backup(...args: string[]): Promise<string>;
+  /** `handled restore DATABASE` with `--url` and `--repository`, in this process. */
+  restore(args: readonly string[], options?: CliOptions): Promise<CliResult>;
+}
+
+export interface BackedUpOptions extends FreshOptions {
+  /** Further arguments of the backup: `--schema`, `--format` … */
+  readonly backup?: readonly string[];
+}
+
+export async function backedUp(options: BackedUpOptions): Promise<BackedUp> {
+  const owned = new AsyncDisposableStack();
+  try {
+    const live = owned.use(await freshDatabase(options));
+    const repository = owned.use(await temporaryFolder()).path;
+    const place = ["--url", live.url, "--repository", repository];
+    const take = async (args: readonly string[]): Promise<Record<string, unknown>> => {
+      const result = await runCli(["backup", live.name, ...place, "--json", ...args]);
+      if (result.code !== 0) throw new Error(`the backup failed: ${result.stderr}`);
+      return jsonOf(result);
+    };
+    const first = await take(options.backup ?? []);
+    return {
+      live,
+      repository,
+      id: String(first["id"]),
+      archive: String(first["location"]),
+      backup: async (...args) => String((await take(args))["id"]),
+      restore: async (args, cli) => await runCli(["restore", live.name, ...args, ...place], cli),
+      [Symbol.asyncDispose]: async () => await owned.disposeAsync(),
+    };
+  } catch (error) {
+    await owned.disposeAsync();
+    throw error;
+  }
+}
+
+/** A database that the program is expected to make. Disposing drops it if it is there. */
+export interface ExpectedDatabase extends AsyncDisposable {
+  readonly name: string;
+  readonly url: string;
+  query<Row extends object = Record<string, unknown>>(sql: string): Promise<Row[]>;
+}
+
+/** @param server a superuser's URL of another cluster than the shared one */
+export function expectedDatabase(name: string, server = clusterUrl()): ExpectedDatabase {
+  const address = new URL(server);
+  address.pathname = `/${encodeURIComponent(name)}`;
+  const url = address.href;
+  return {
+    name,
+    url,
+    query: async (sql) => await runSql(url, sql),
+    [Symbol.asyncDispose]: async () => {
+      await runSql(server, `drop database if exists "${name.replaceAll('"', '""')}" with (force)`);
+    },
+  };
+}
+
+/** Databases of a server whose names match a LIKE pattern. */
+export async function databasesLike(pattern: string, server = clusterUrl()): Promise<string[]> {
+  const rows = await runSql<{ datname: string }>(
+    server,
+    "select datname from pg_database where datname like $1 order by 1",
+    [pattern],
+  );
+  return rows.map((row) => row.datname);
+}
+
+/** A role for one test. Disposing drops it, after everything it owns is gone. */
+export async function freshRole(
+  name: string,
+  attributes = "nologin",
+  server = clusterUrl(),
+): Promise<{ name: string } & AsyncDisposable> {
+  const quoted = `"${name.replaceAll('"', '""')}"`;
+  await runSql(server, `create role ${quoted} ${attributes}`);
+  return {
+    name,
+    [Symbol.asyncDispose]: async () => {
+      await runSql(server, `drop owned by ${quoted} cascade; drop role if exists ${quoted}`);
+    },
+  };
+}
