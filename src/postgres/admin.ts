@@ -45,7 +45,10 @@ export async function dropDatabase(session: Session, name: string): Promise<void
   await session.query(`drop database if exists ${quoteIdentifier(name)} with (force)`);
 }
 
-/** Objects that somebody made: tables, views, sequences, functions and types outside the system's schemas and extensions. */
+/**
+ * Objects that somebody made: tables, views, sequences, functions, types and schemas outside the system's schemas and
+ * extensions, and large objects.
+ */
 export async function countUserObjects(session: Session): Promise<number> {
   const schemas = `n.nspname <> 'information_schema' and n.nspname !~ '^pg_'`;
   const own = (classId: string, oid: string): string =>
@@ -58,7 +61,8 @@ export async function countUserObjects(session: Session): Promise<number> {
           + (select count(*) from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid = t.typnamespace
               where ${schemas} and t.typtype in ('d', 'e', 'c', 'r') and t.typrelid = 0 and ${own("pg_catalog.pg_type", "t.oid")})
           + (select count(*) from pg_catalog.pg_namespace n where ${schemas} and n.nspname <> 'public'
-              and ${own("pg_catalog.pg_namespace", "n.oid")}) as count`,
+              and ${own("pg_catalog.pg_namespace", "n.oid")})
+          + (select count(*) from pg_catalog.pg_largeobject_metadata) as count`,
   );
   return Number(row?.count);
 }

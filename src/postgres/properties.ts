@@ -1,4 +1,4 @@
-import { AppError } from "../errors.ts";
+import { AppError, isAppError } from "../errors.ts";
 import { quoteIdentifier, quoteLiteral, type Session } from "./session.ts";
 
 /** What belongs to a database itself, and `pg_dump` of chosen schemas does not carry. */
@@ -98,8 +98,8 @@ export async function createDatabase(
 }
 
 /**
- * Gives a database owner, settings, grants, connection limit and comment. Roles that the server does not have are
- * left out and returned as sentences, so that the caller can say so.
+ * Gives a database owner, settings, grants, connection limit and comment. What names roles that the server does not
+ * have, or is not for the session's role to give, is left out and returned as sentences, so that the caller can say so.
  */
 export async function applyProperties(
   session: Session,
@@ -113,29 +113,31 @@ export async function applyProperties(
       (row) => row.rolname,
     ),
   );
-  if (!roles.has(properties.owner)) leftOut.push(`owner ${properties.owner}: no such role`);
-  for (const { role, assignment } of properties.settings) {
+  const give = async (what: string, role: string | null, sql: string): Promise<void> => {
     if (role !== null && !roles.has(role)) {
-      leftOut.push(`setting ${assignment.split("=")[0]} of ${role}: no such role`);
-      continue;
+      leftOut.push(`${what}: no such role`);
+      return;
     }
-    const target =
-      role === null
-        ? `alter database ${database}`
-        : `alter role ${quoteIdentifier(role)} in database ${database}`;
-    await session.query(`${target} set ${settingSql(assignment)}`);
+    try {
+      await session.query(sql);
+    } catch (error) {
+      if (!isAppError(error, "privilege_missing")) throw error;
+      leftOut.push(`${what}: ${session.settings.user} may not give it`);
+    }
+  };
+  for (const { role, assignment } of properties.settings) {
+    const setting = `setting ${assignment.split("=")[0]}`;
+    const set = `set ${settingSql(assignment)}`;
+    if (role === null) await give(setting, null, `alter database ${database} ${set}`);
+    else await give(`${setting} of ${role}`, role, `alter role ${quoteIdentifier(role)} in database ${database} ${set}`);
   }
   if (properties.grants !== null) {
     await session.query(`revoke all on database ${database} from public`);
     for (const { grantee, privilege, grantable } of properties.grants) {
-      if (grantee !== null && !roles.has(grantee)) {
-        leftOut.push(`${privilege} for ${grantee}: no such role`);
-        continue;
-      }
       const to = grantee === null ? "public" : quoteIdentifier(grantee);
-      await session.query(
-        `grant ${privilegeSql(privilege)} on database ${database} to ${to}${grantable && grantee !== null ? " with grant option" : ""}`,
-      );
+      const option = grantable && grantee !== null ? " with grant option" : "";
+      const grant = `grant ${privilegeSql(privilege)} on database ${database} to ${to}${option}`;
+      await give(`${privilege} for ${grantee ?? "everybody"}`, grantee, grant);
     }
   }
   if (properties.connectionLimit !== -1) {
@@ -145,9 +147,8 @@ export async function applyProperties(
     await session.query(`comment on database ${database} is ${quoteLiteral(properties.comment)}`);
   }
   // Last, for after it a role that is no superuser may no longer change the rest.
-  if (roles.has(properties.owner)) {
-    await session.query(`alter database ${database} owner to ${quoteIdentifier(properties.owner)}`);
-  }
+  const { owner } = properties;
+  await give(`owner ${owner}`, owner, `alter database ${database} owner to ${quoteIdentifier(owner)}`);
   return leftOut;
 }
 

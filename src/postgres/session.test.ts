@@ -136,7 +136,7 @@ describe("what the server says becomes a code", () => {
     await using database = await freshDatabase({ sql: "CREATE TABLE t (a int)" });
     await using holder = await open(database.url);
     await holder.query("BEGIN");
-    await holder.query("LOCK TABLE t IN ACCESS EXCLUSIVE MODE");
+    await holder.query("LOCK TABLE public.t IN ACCESS EXCLUSIVE MODE");
     await using session = await open(database.url);
     await session.query("SET lock_timeout = 20");
     await expect(session.query("SELECT * FROM t")).rejects.toMatchObject({ code: "lock_timeout" });

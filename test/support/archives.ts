@@ -35,6 +35,7 @@ export async function hardDatabase(): Promise<FreshDatabase> {
 }
 
 const EVERYTHING_ELSE = `
+set check_function_bodies = off;
 create schema plain;
 create extension pg_trgm schema public;
 create table plain.empty (a int);
@@ -110,7 +111,9 @@ export async function makeArchive(
       {
         client: await anyClient(),
         settings: pinned,
+        applicationName: "handled",
         snapshot,
+        encoding: undefined,
         schemas: null,
         extensions: [],
         lockTimeoutMs: 5000,

@@ -1,7 +1,7 @@
 import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { formatLocalTime } from "../../lib/local-time.ts";
-import { formatBytes } from "../../lib/text.ts";
+import { counted, formatBytes } from "../../lib/text.ts";
 import { connectBeside, countUserObjects, databaseExists } from "../../postgres/admin.ts";
 import { chooseClient, findClients, type PostgresClient } from "../../postgres/clients.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
@@ -14,8 +14,8 @@ import type { Storage } from "../../storage/storage.ts";
 import type { ApplicationCommands } from "../application.ts";
 import type { RowComparison } from "./compare-rows.ts";
 import { fillDatabase } from "./fill.ts";
-import { type CheckedSource, checkSource, isWhole, type Selection } from "./plan.ts";
-import { copySelection } from "./select.ts";
+import { type CheckedSource, checkSource, isWhole, requireSchemasIn, type Selection } from "./plan.ts";
+import { copySelection, requireAbsent } from "./select.ts";
 import { suffixedName } from "./names.ts";
 import { findSource } from "./source.ts";
 import { type SwapResult, swapDatabase } from "./swap.ts";
@@ -88,6 +88,7 @@ export async function restoreDatabase(
   const client = chooseClient(await findClients(runtime, signal), admin.serverVersion);
   const into = await finalName(runtime, request, admin, signal);
   const checked = await checkSource(runtime, source, client, signal);
+  requireSchemasIn(checked, request.selection);
   const run: Run = { runtime, request, admin, client, checked };
   await requireServerSpace(run, signal);
   const preview = previewOf(run, into);
@@ -262,8 +263,9 @@ async function finalName(
     case "swap":
       return connection.database;
     case "to":
-      if (isWhole(selection) && (await databaseExists(admin, connection.database))) {
-        await requireEmpty(runtime, connection, signal);
+      if (await databaseExists(admin, connection.database)) {
+        await using session = await connect(runtime, connection, signal);
+        await (isWhole(selection) ? requireEmpty(session) : requireAbsent(session, selection));
       }
       return connection.database;
     case "new": {
@@ -277,17 +279,12 @@ async function finalName(
   }
 }
 
-async function requireEmpty(
-  runtime: Runtime,
-  settings: ConnectionSettings,
-  signal: AbortSignal,
-): Promise<void> {
-  await using session = await connect(runtime, settings, signal);
+async function requireEmpty(session: Session): Promise<void> {
   const objects = await countUserObjects(session);
   if (objects === 0) return;
   throw new AppError(
     "target_exists",
-    `restore into ${settings.database}: it is not empty (${objects} objects)`,
+    `restore into ${session.settings.database}: it is not empty (${counted(objects, "object")})`,
     {
       hint: "name a new database, or put the backup in its place with `--swap`",
     },
