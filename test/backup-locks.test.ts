@@ -253,9 +253,10 @@ test("limits that the database sets for applications do not end a backup", async
   const waited =
     "select pid from pg_stat_activity where datname = current_database() and application_name = 'handled' and query like 'lock %' and wait_event_type = 'Lock' and query_start < clock_timestamp() - interval '300 ms'";
   await using holder = new AsyncDisposableStack();
-  const client = new pg.Client({ ...clientConfig(database.url), idle_in_transaction_session_timeout: 0 });
+  const client = new pg.Client(clientConfig(database.url));
   holder.defer(async () => await client.end());
   await client.connect();
+  await client.query("set idle_in_transaction_session_timeout = 0");
   await client.query("begin read write; lock table public.t in access exclusive mode");
   const idle = (): void => void sqlNow(database.url, "set statement_timeout = 0; select pg_sleep(0.3)");
   const running = runCli(["backup", "--url", database.url, "--repository", folder.path], {

@@ -166,13 +166,13 @@ describe("a restore into a new database", () => {
   });
 
   test("is what stock tools make of the same archive", async () => {
-    await using shop = await backedUp({ sql: SHOP_SQL, backup: ["--schema", "sales"] });
+    await using shop = await backedUp({ sql: SHOP_SQL });
     await using stock = await freshDatabase();
     await restoreWithStockTools(shop.archive, stock.url);
     await using restored = expectedDatabase(uniqueName());
     expectDone(await shop.restore(["--new-database", restored.name]));
     expect(await contentsOf(restored.url)).toEqual(await contentsOf(stock.url));
-    expect(await contentsOf(restored.url)).toEqual(await contentsOf(shop.live.url, ["sales"]));
+    expect(await contentsOf(restored.url)).toEqual(await contentsOf(shop.live.url));
   });
 
   test("works for a backup of the schema public alone", async () => {
@@ -318,7 +318,7 @@ describe("an archive of other tools", () => {
     await copyFile(shop.archive, path);
     await using restored = expectedDatabase(uniqueName());
     expectDone(await shop.restore([path, "--table", "public.note", "--new-database", restored.name]));
-    expect(Object.keys((await contentsOf(restored.url)).tables)).toEqual(["public.note"]);
+    expect(Object.keys((await contentsOf(restored.url)).tables)).toEqual(['"public"."note"']);
   });
 });
 
@@ -336,18 +336,24 @@ describe("a part of a backup", () => {
     await using shop = await backedUp({ sql: SHOP_SQL });
     const expected = await contentsOf(shop.live.url, ["sales"]);
     await restorePart(shop, ["--schema", "sales"], async (url) => {
-      expect(await contentsOf(url)).toEqual(expected);
+      expect(await contentsOf(url, ["sales"])).toEqual(expected);
+      expect(Object.keys((await contentsOf(url)).tables)).toEqual(Object.keys(expected.tables));
+      // Its trigger works: the function in another schema came along.
+      await runSql(url, "update sales.orders set price = 2 where id = 1");
     });
     await restorePart(shop, ["--schema", 'sch.e"ma 2', "--schema", "public"], async (url) => {
-      expect(await contentsOf(url)).toEqual(await contentsOf(shop.live.url, ['sch.e"ma 2', "public"]));
+      const chosen = await contentsOf(shop.live.url, ['sch.e"ma 2', "public"]);
+      expect(await contentsOf(url, ['sch.e"ma 2', "public"])).toEqual(chosen);
+      expect((await contentsOf(url)).tables).toEqual(chosen.tables);
     });
   });
 
   test("is a partitioned table with all its partitions", async () => {
+    const EVENT = '"sales"."event"';
     await using shop = await backedUp({ sql: SHOP_SQL });
     const { tables } = await contentsOf(shop.live.url, ["sales"]);
     await restorePart(shop, ["--table", "sales.event"], async (url, result) => {
-      expect((await contentsOf(url)).tables).toEqual({ "sales.event": tables["sales.event"] });
+      expect((await contentsOf(url)).tables).toEqual({ [EVENT]: tables[EVENT] });
       expect(await runSql(url, "select count(*)::int as rows from sales.event_2024")).toEqual([{ rows: 29 }]);
       expect(result.stdout).toContain("60 rows in 3 tables");
     });
@@ -384,16 +390,22 @@ describe("a part of a backup", () => {
     });
     await restorePart(shop, ["--table", "sales.orders", "--table", "sales.customer"], async (url, { stderr }) => {
       expect(stderr).not.toContain("left out");
-      expect(await tablesIn(url)).toEqual(["sales.customer", "sales.orders"]);
+      expect(await tablesIn(url)).toEqual(['"sales"."customer"', '"sales"."orders"']);
     });
   });
 
   test("is a table that is gone from the live database, and goes back into it with --to", async () => {
     await using shop = await backedUp({ sql: SHOP_SQL });
-    const before = await contentsOf(shop.live.url);
-    await shop.live.query("drop table sales.orders; drop table sales.event");
-    expectDone(await shop.restore(["latest", "--table", "sales.orders", "--table", "sales.event", "--to", shop.live.url]));
-    expect(await contentsOf(shop.live.url)).toEqual(before);
+    const definitions = `select conname, pg_get_constraintdef(oid) as def from pg_constraint
+       where conrelid = 'sales.orders'::regclass
+      union all select tgname, pg_get_triggerdef(oid) from pg_trigger where tgrelid = 'sales.orders'::regclass and not tgisinternal
+      union all select relname, pg_get_indexdef(oid) from pg_class where relname like 'orders%' and relkind = 'i' order by 1`;
+    const before = [(await contentsOf(shop.live.url)).tables, await shop.live.query(definitions)];
+    await shop.live.query("drop table sales.orders cascade; drop table sales.event");
+    const tables = ["--table", "sales.orders", "--table", "sales.event"];
+    expectDone(await shop.restore(["latest", ...tables, "--to", shop.live.url]));
+    expect([(await contentsOf(shop.live.url)).tables, await shop.live.query(definitions)]).toEqual(before);
+    expect(await shop.live.query("insert into sales.orders (customer) values (1) returning id")).toEqual([{ id: 21 }]);
   });
 
   test("is a schema that is gone from the live database", async () => {
@@ -469,12 +481,12 @@ describe("a role that is no superuser, as on a managed server", () => {
     await runSql(clusterUrl(), `alter database ${live.name} owner to ${admin.name}`);
     await live.query(`
       create extension pg_trgm; comment on extension pg_trgm is 'of the provider';
-      grant create on schema public to ${app.name};
       set role ${admin.name};
       create table mine (id serial primary key, word text); create index on mine using gin (word gin_trgm_ops);
       insert into mine (word) values ('one'), ('two');
-      create table apps (id int primary key); insert into apps values (1); grant select on apps to ${other.name};
-      alter table apps owner to ${app.name};
+      create schema theirs authorization ${app.name};
+      create table theirs.apps (id int primary key); insert into theirs.apps values (1);
+      grant select on theirs.apps to ${other.name}; alter table theirs.apps owner to ${app.name};
       reset role;
       alter database ${live.name} set work_mem = '6MB';
       alter database ${live.name} set log_min_messages = 'error';
@@ -488,7 +500,8 @@ describe("a role that is no superuser, as on a managed server", () => {
     const result = await runCli(["restore", live.name, "latest", "--new-database", restored.name, ...place]);
     expectDone(result);
     expect(await contentsOf(restored.url)).toEqual(await contentsOf(live.url));
-    const owners = "select tablename, tableowner from pg_tables where schemaname = 'public' order by 1";
+    const owners =
+      "select tablename, tableowner from pg_tables where schemaname in ('public', 'theirs') order by 1";
     expect(await restored.query(owners)).toEqual(await live.query(owners));
     expect(await restored.query("select pg_get_userbyid(datdba) as owner from pg_database where datname = current_database()")).toEqual([
       { owner: admin.name },

@@ -1,5 +1,10 @@
 import { AppError } from "../errors.ts";
+import { coverArguments } from "../lib/secrets.ts";
 import { runCommandLine } from "./run.ts";
+
+// Every user of the machine can read our arguments; from here on they see this.
+const covered = coverArguments([process.execPath, ...process.argv.slice(1)]);
+if (covered !== undefined) process.title = covered;
 
 const stop = new AbortController();
 // The first signal stops what is going on and tidies up; a second one ends the process at once.

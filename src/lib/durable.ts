@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { constants, createWriteStream } from "node:fs";
+import { constants } from "node:fs";
 import { access, link, open, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
@@ -40,7 +40,8 @@ export async function writeDurable(path: string, data: Uint8Array | string, mode
 
 /**
  * Writes a stream to a file so that it is there whole and durably, or not at all. Without `overwrite` a file of that
- * name is left alone and the call fails with `target_exists`.
+ * name is left alone and the call fails with `target_exists`; also fails with `space_missing`, the source's error, or
+ * the signal's reason.
  */
 export async function copyDurable(
   source: Readable,
@@ -50,16 +51,18 @@ export async function copyDurable(
 ): Promise<void> {
   const temporary = temporaryName(path);
   try {
-    await pipeline(source, createWriteStream(temporary, { flags: "wx", mode: 0o600, flush: true }), {
-      signal,
-    });
+    signal.throwIfAborted();
+    // Opened before the stream begins: a stream that fails early would create the file after it was removed.
+    const file = await open(temporary, "wx", 0o600);
+    await pipeline(source, file.createWriteStream({ flush: true }), { signal });
     if (overwrite) await rename(temporary, path);
     else await link(temporary, path);
     await syncFolder(dirname(path));
   } catch (error) {
     source.destroy();
+    signal.throwIfAborted();
     if (errorCode(error) === "EEXIST") throw fileExists(path, error);
-    if (errorCode(error) === "ENOSPC") {
+    if (["ENOSPC", "EDQUOT"].includes(errorCode(error) ?? "")) {
       throw new AppError("space_missing", `write ${path}: no space left`, { cause: error });
     }
     throw error;

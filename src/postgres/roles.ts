@@ -29,11 +29,3 @@ export async function ensureRoles(session: Session, names: readonly string[]): P
   }
   return missing;
 }
-
-/** Whether the session's role may do everything on its server. */
-export async function isSuperuser(session: Session): Promise<boolean> {
-  const [row] = await session.query<{ super: boolean }>(
-    "select rolsuper as super from pg_catalog.pg_roles where rolname = current_user",
-  );
-  return row?.super === true;
-}

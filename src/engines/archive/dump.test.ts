@@ -1,7 +1,6 @@
-import { spawnSync } from "node:child_process";
 import { readdir } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { makeArchive } from "../../../test/support/archives.ts";
+import { childNamed, makeArchive } from "../../../test/support/archives.ts";
 import { type FreshDatabase, freshCluster, freshDatabase } from "../../../test/support/postgres.ts";
 import { noAbort, testRuntime } from "../../../test/support/runtime.ts";
 import { temporaryFolder } from "../../../test/support/temporary-folder.ts";
@@ -104,7 +103,7 @@ test("a server that goes away is told as such", async () => {
 test("a lock that is held too long fails the dump", async () => {
   await using holder = await connect(testRuntime(), source.settings, noAbort());
   await holder.query("begin");
-  await holder.query("lock table big in access exclusive mode");
+  await holder.query("lock table public.big in access exclusive mode");
   const started = performance.now();
   const dump = makeArchive(source.settings, { format: "plain", compression: "gzip", lockTimeoutMs: 100 });
   await expect(dump).rejects.toMatchObject({ code: "tool_failed" });
@@ -146,10 +145,7 @@ function killingAtFirstTable(tool: string): Runtime {
   const progress = ({ table }: Progress): void => {
     if (table === undefined || killed) return;
     killed = true;
-    const pid = spawnSync("pgrep", ["--parent", String(process.pid), "--exact", tool], {
-      encoding: "utf8",
-    }).stdout;
-    process.kill(Number(pid), "SIGKILL");
+    process.kill(childNamed(tool), "SIGKILL");
   };
   return testRuntime({ reporter: { ...silentReporter, progress } });
 }

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { beforeAll, describe, expect, test } from "vitest";
-import { anyClient, makeArchive, opens } from "../../../test/support/archives.ts";
+import { anyClient, childNamed, makeArchive, opens } from "../../../test/support/archives.ts";
 import {
   freshCluster,
   freshDatabase,
@@ -299,10 +299,7 @@ function killingAtFirstTable(tool: string): Runtime {
   const progress = ({ tables }: Progress): void => {
     if (tables !== 1 || killed) return;
     killed = true;
-    const pid = spawnSync("pgrep", ["--parent", String(process.pid), "--exact", tool], {
-      encoding: "utf8",
-    }).stdout;
-    process.kill(Number(pid), "SIGKILL");
+    process.kill(childNamed(tool), "SIGKILL");
   };
   return testRuntime({ reporter: { ...silentReporter, progress } });
 }

@@ -2,11 +2,11 @@ import { gzipSync, zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { anyClient, makeArchive, type MadeArchive, opens } from "../../../test/support/archives.ts";
-import { type FreshDatabase, freshDatabase } from "../../../test/support/postgres.ts";
+import { freshCluster, type FreshDatabase, freshDatabase } from "../../../test/support/postgres.ts";
 import { noAbort, testRuntime } from "../../../test/support/runtime.ts";
 import { runForText } from "../../lib/process.ts";
 import { clientProgram, type PostgresClient } from "../../postgres/clients.ts";
-import { toolEnvironment, withDatabase } from "../../postgres/connection.ts";
+import { resolveConnection, toolEnvironment } from "../../postgres/connection.ts";
 import { type ReadBackRequest, readBack } from "./read-back.ts";
 
 let source: FreshDatabase;
@@ -140,11 +140,13 @@ describe("foreign archives", () => {
       exitCode: 13,
       message: expect.stringContaining("\\connect") as string,
     });
-    const maintenance = withDatabase(source.settings, "postgres");
+    // A cluster of its own: pg_dumpall stumbles over databases that other tests drop meanwhile.
+    await using cluster = await freshCluster();
+    const settings = await resolveConnection(testRuntime(), cluster.url(), noAbort());
     const call = {
       program: clientProgram(client, "pg_dumpall"),
-      args: ["--no-role-passwords"],
-      env: toolEnvironment(testRuntime(), maintenance),
+      args: [],
+      env: toolEnvironment(testRuntime(), settings),
     };
     const everything = await runForText(testRuntime(), call, noAbort());
     await expect(check(everything)).rejects.toMatchObject({ code: "not_an_archive" });

@@ -4,7 +4,6 @@ import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { nearest } from "../../lib/text.ts";
 import type { PostgresClient } from "../../postgres/clients.ts";
-import type { ConnectionSettings } from "../../postgres/connection.ts";
 import type { ExpectedRows } from "./compare-rows.ts";
 import type { ArchiveSource } from "./source.ts";
 
@@ -68,12 +67,4 @@ export function requireSchemasIn({ expected, facts }: CheckedSource, selection: 
       hint: guess === undefined ? `it has: ${known.join(", ")}` : `did you mean ${guess}?`,
     });
   }
-}
-
-/** What a step of a restore works with. */
-export interface RestoreTools {
-  readonly runtime: Runtime;
-  readonly client: PostgresClient;
-  /** The server's maintenance connection settings. */
-  readonly admin: ConnectionSettings;
 }
