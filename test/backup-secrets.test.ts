@@ -143,7 +143,7 @@ databases: { data: { url: "\${DATABASE_URL}", repository: local, backups: [{ nam
     const running = spawnCli(["backup", "--url", url, "--repository", folder.path]);
     // From the first statement on the server until the end.
     const began = "select 1 from pg_stat_activity where application_name ~ '^handled' and datname = $1";
-    while ((await reader.query(began, [database.name])).length === 0) continue;
+    while (!running.ended() && (await reader.query(began, [database.name])).length === 0) continue;
     const [result, seen] = await Promise.all([running.result, watchArguments(running)]);
     expect(result, result.stderr).toMatchObject({ code: 0 });
     expectSecretFree([...seen].join("\n"));

@@ -144,7 +144,9 @@ describe("a restore into a new database", () => {
     await using restored = expectedDatabase(uniqueName());
     expectDone(await runCli(["restore", odd.name, "latest", "--new-database", restored.name, ...place]));
     expect(await facts(restored.name)).toEqual(await facts(odd.name));
-    expect(await restored.query("show search_path")).toEqual([{ search_path: '"$user", sales, "odd, schema"' }]);
+    expect(await restored.query("show search_path")).toEqual([
+      { search_path: '"$user", sales, "odd, schema"' },
+    ]);
   });
 
   test("only says what it would do with --dry-run", async () => {
@@ -152,9 +154,11 @@ describe("a restore into a new database", () => {
     const name = uniqueName();
     for (const target of [["--new-database", name], ["--swap"], []]) {
       const state = async (): Promise<unknown> => [
-        await runSql(clusterUrl(), "select datname, oid from pg_database where datname like 'handled%' or datname like $1", [
-          `${shop.live.name}%`,
-        ]),
+        await runSql(
+          clusterUrl(),
+          "select datname, oid from pg_database where datname like 'handled%' or datname like $1",
+          [`${shop.live.name}%`],
+        ),
         await contentsOf(shop.live.url),
       ];
       const before = await state();
@@ -183,7 +187,8 @@ describe("a restore into a new database", () => {
     await using restored = expectedDatabase(uniqueName());
     expectDone(await shop.restore(["--new-database", restored.name]));
     expect(await restored.query("select * from note")).toEqual([{ id: 1, body: "a note" }]);
-    const rights = "select nspname, nspacl::text, obj_description(oid) from pg_namespace where nspname = 'public'";
+    const rights =
+      "select nspname, nspacl::text, obj_description(oid) from pg_namespace where nspname = 'public'";
     expect(await restored.query(rights)).toEqual(await shop.live.query(rights));
   });
 });
@@ -200,12 +205,16 @@ describe("a restore with --to", () => {
     await using owner = await freshRole(uniqueName("owner"));
     await using shop = await backedUp({ sql: `create extension pg_trgm; ${SHOP_SQL}` });
     await using target = await freshDatabase({ sql: "create extension pg_trgm" });
-    await target.query(`alter database ${target.name} owner to ${owner.name}; alter database ${target.name} set work_mem = '7MB'`);
+    await target.query(
+      `alter database ${target.name} owner to ${owner.name}; alter database ${target.name} set work_mem = '7MB'`,
+    );
     expectDone(await shop.restore(["latest", "--to", target.url]));
     expect(await contentsOf(target.url)).toEqual(await contentsOf(shop.live.url));
-    expect(await target.query("select pg_get_userbyid(datdba) as owner from pg_database where datname = current_database()")).toEqual([
-      { owner: owner.name },
-    ]);
+    expect(
+      await target.query(
+        "select pg_get_userbyid(datdba) as owner from pg_database where datname = current_database()",
+      ),
+    ).toEqual([{ owner: owner.name }]);
     expect(await target.query("show work_mem")).toEqual([{ work_mem: "7MB" }]);
   });
 
@@ -256,7 +265,9 @@ describe("what to restore", () => {
       return result.stderr;
     };
     expect(await refuse(`${shop.id}x`)).toContain(`did you mean ${shop.id}?`);
-    expect(await refuse(basename(shop.archive).replace(".gz", ""))).toContain(`did you mean ${basename(shop.archive)}?`);
+    expect(await refuse(basename(shop.archive).replace(".gz", ""))).toContain(
+      `did you mean ${basename(shop.archive)}?`,
+    );
     expect(await refuse("latest", "--schema", "sale")).toContain("did you mean sales?");
     expect(await refuse("latest", "--table", "sales.order")).toContain("did you mean sales.orders?");
     expect(await refuse("./no/such/file.sql.gz")).toContain("no such file");
@@ -295,14 +306,20 @@ describe("an archive of other tools", () => {
     const path = join(folder.path, file);
     await shell(script, live.url, path);
     await using restored = expectedDatabase(uniqueName());
-    expectDone(await runCli(["restore", live.name, path, "--url", live.url, "--new-database", restored.name]));
+    expectDone(
+      await runCli(["restore", live.name, path, "--url", live.url, "--new-database", restored.name]),
+    );
     expect(await contentsOf(restored.url)).toEqual(await contentsOf(live.url));
   });
 
   test("restores by its bare name when it lies in the repository's folder, and is never the latest", async () => {
     await using shop = await backedUp({ sql: SHOP_SQL });
     await shop.live.query("insert into note values (2, 'later')");
-    await shell('pg_dump "$1" | gzip > "$2"', shop.live.url, join(shop.repository, shop.live.name, "by_hand.sql.gz"));
+    await shell(
+      'pg_dump "$1" | gzip > "$2"',
+      shop.live.url,
+      join(shop.repository, shop.live.name, "by_hand.sql.gz"),
+    );
     await using foreign = expectedDatabase(uniqueName());
     expectDone(await shop.restore(["by_hand.sql.gz", "--new-database", foreign.name]));
     expect(await foreign.query("select count(*)::int as rows from note")).toEqual([{ rows: 2 }]);
@@ -325,7 +342,11 @@ describe("an archive of other tools", () => {
 describe("a part of a backup", () => {
   const tablesIn = async (url: string): Promise<string[]> => Object.keys((await contentsOf(url)).tables);
 
-  async function restorePart(shop: BackedUp, args: readonly string[], check: (url: string, result: CliResult) => Promise<void>) {
+  async function restorePart(
+    shop: BackedUp,
+    args: readonly string[],
+    check: (url: string, result: CliResult) => Promise<void>,
+  ) {
     await using restored = expectedDatabase(uniqueName());
     const result = await shop.restore(["latest", ...args, "--new-database", restored.name]);
     expectDone(result);
@@ -378,20 +399,29 @@ describe("a part of a backup", () => {
   test("comes without a foreign key to what was not chosen, and says so", async () => {
     await using shop = await backedUp({ sql: SHOP_SQL });
     await restorePart(shop, ["--table", "sales.orders"], async (url, { stderr }) => {
-      expect(stderr).toMatch(/left out: foreign key "orders_customer_fkey" of "sales"\."orders", for "sales"\."customer"/);
+      expect(stderr).toMatch(
+        /left out: foreign key "orders_customer_fkey" of "sales"\."orders", for "sales"\."customer"/,
+      );
       expect(await runSql(url, "select count(*)::int as rows from sales.orders")).toEqual([{ rows: 20 }]);
-      expect(await runSql(url, "select conname from pg_constraint where conrelid = 'sales.orders'::regclass")).toEqual([
-        { conname: "orders_pkey" },
-      ]);
+      expect(
+        await runSql(url, "select conname from pg_constraint where conrelid = 'sales.orders'::regclass"),
+      ).toEqual([{ conname: "orders_pkey" }]);
       // What the table needs came along.
-      expect(await runSql(url, "insert into sales.orders (customer, price) values (9, 10) returning id, state, tax")).toEqual([
-        { id: 21, state: "new", tax: "2.0" },
-      ]);
+      expect(
+        await runSql(
+          url,
+          "insert into sales.orders (customer, price) values (9, 10) returning id, state, tax",
+        ),
+      ).toEqual([{ id: 21, state: "new", tax: "2.0" }]);
     });
-    await restorePart(shop, ["--table", "sales.orders", "--table", "sales.customer"], async (url, { stderr }) => {
-      expect(stderr).not.toContain("left out");
-      expect(await tablesIn(url)).toEqual(['"sales"."customer"', '"sales"."orders"']);
-    });
+    await restorePart(
+      shop,
+      ["--table", "sales.orders", "--table", "sales.customer"],
+      async (url, { stderr }) => {
+        expect(stderr).not.toContain("left out");
+        expect(await tablesIn(url)).toEqual(['"sales"."customer"', '"sales"."orders"']);
+      },
+    );
   });
 
   test("is a table that is gone from the live database, and goes back into it with --to", async () => {
@@ -405,7 +435,9 @@ describe("a part of a backup", () => {
     const tables = ["--table", "sales.orders", "--table", "sales.event"];
     expectDone(await shop.restore(["latest", ...tables, "--to", shop.live.url]));
     expect([(await contentsOf(shop.live.url)).tables, await shop.live.query(definitions)]).toEqual(before);
-    expect(await shop.live.query("insert into sales.orders (customer) values (1) returning id")).toEqual([{ id: 21 }]);
+    expect(await shop.live.query("insert into sales.orders (customer) values (1) returning id")).toEqual([
+      { id: 21 },
+    ]);
   });
 
   test("is a schema that is gone from the live database", async () => {
@@ -420,7 +452,15 @@ describe("a part of a backup", () => {
     await using shop = await backedUp({ sql: SHOP_SQL });
     await shop.live.query("delete from sales.orders where id > 3; drop table sales.event");
     const before = await contentsOf(shop.live.url);
-    const result = await shop.restore(["latest", "--table", "sales.event", "--table", "sales.orders", "--to", shop.live.url]);
+    const result = await shop.restore([
+      "latest",
+      "--table",
+      "sales.event",
+      "--table",
+      "sales.orders",
+      "--to",
+      shop.live.url,
+    ]);
     expect(result).toMatchObject({ code: 2, stderr: expect.stringContaining('"sales"."orders"') as string });
     expect(await contentsOf(shop.live.url)).toEqual(before);
     expect(await databasesLike("handled\\_restoring%")).toEqual([]);
@@ -462,7 +502,16 @@ describe("roles that the server does not have", () => {
     await runSql(clusterUrl(), `drop role ${owner}; drop role ${reader}`);
     const name = uniqueName();
     const url = clusterUrl(shop.live.name).replace("postgres@", `${admin.name}@`);
-    const result = await runCli(["restore", shop.live.name, "--url", url, "--repository", shop.repository, "--new-database", name]);
+    const result = await runCli([
+      "restore",
+      shop.live.name,
+      "--url",
+      url,
+      "--repository",
+      shop.repository,
+      "--new-database",
+      name,
+    ]);
     expect(result.code, result.stderr).toBe(22);
     expect(result.stderr).toContain(owner);
     expect(result.stderr).toContain(`create role "${reader}" nologin`);
@@ -503,9 +552,11 @@ describe("a role that is no superuser, as on a managed server", () => {
     const owners =
       "select tablename, tableowner from pg_tables where schemaname in ('public', 'theirs') order by 1";
     expect(await restored.query(owners)).toEqual(await live.query(owners));
-    expect(await restored.query("select pg_get_userbyid(datdba) as owner from pg_database where datname = current_database()")).toEqual([
-      { owner: admin.name },
-    ]);
+    expect(
+      await restored.query(
+        "select pg_get_userbyid(datdba) as owner from pg_database where datname = current_database()",
+      ),
+    ).toEqual([{ owner: admin.name }]);
     expect(await restored.query("show work_mem")).toEqual([{ work_mem: "6MB" }]);
     expect(result.stderr).toContain("left out: setting log_min_messages");
     expect(result.stderr).toContain(`left out: setting work_mem of ${other.name}`);

@@ -53,7 +53,18 @@ function patternOf(secret: string): RegExp {
 
 /** Both cases of both digits: `[cC]3`. */
 function hexOf(byte: number): string {
-  return [...byte.toString(16).padStart(2, "0")]
-    .map((digit) => (/\d/.test(digit) ? digit : `[${digit}${digit.toUpperCase()}]`))
-    .join("");
+  return byte
+    .toString(16)
+    .padStart(2, "0")
+    .replaceAll(/[a-f]/g, (digit) => `[${digit}${digit.toUpperCase()}]`);
+}
+
+// Here an argument ends the text, so that a password may hold a slash or a space that somebody forgot to encode.
+const ARGUMENT_URL = /^((?:--[a-z-]+=)?[a-z][a-z0-9+.-]{0,30}:\/\/[^\s:/@]*:).+@/is;
+const KEYWORD = /(password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&]+)/gis;
+
+/** A command line with its passwords replaced by `***`, as other users may see it; undefined when it has none. */
+export function coverArguments(args: readonly string[]): string | undefined {
+  const covered = args.map((arg) => arg.replace(ARGUMENT_URL, "$1***@").replaceAll(KEYWORD, "$1***"));
+  return covered.every((arg, index) => arg === args[index]) ? undefined : covered.join(" ");
 }

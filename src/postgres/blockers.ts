@@ -2,7 +2,7 @@ import { AppError, isAppError } from "../errors.ts";
 import { formatDuration } from "../lib/text.ts";
 import { quoteName, type Session } from "./session.ts";
 
-/** A session that has, or waits for, the one lock which excludes reading a relation. */
+/** A session that has, or waits for, a lock which excludes ours. */
 interface Blocker {
   readonly relation: string;
   /** Null for a prepared transaction. */
@@ -22,6 +22,8 @@ export interface LockWait {
   readonly operation: string;
   /** Oids of what it may have been; null for anything in the session's database. */
   readonly relations: readonly number[] | null;
+  /** The modes that were in the way; left out, the one that excludes reading. */
+  readonly modes?: readonly string[];
   readonly waitedMs: number;
 }
 
@@ -44,7 +46,7 @@ export async function namingBlocker<T>(
 
 /** The `lock_timeout` error for a wait that was given up. */
 export async function lockTimeout(session: Session, wait: LockWait, cause?: unknown): Promise<AppError> {
-  const blockers = await findBlockers(session, wait.relations);
+  const blockers = await findBlockers(session, wait);
   const [first] = blockers;
   const waited = `no lock within ${formatDuration(wait.waitedMs)}`;
   if (first === undefined) {
@@ -75,7 +77,10 @@ function hintFor({ pid, granted, behind }: Blocker): string {
 }
 
 /** Those that have the lock come first. Their SQL is not told: it may hold data. */
-async function findBlockers(session: Session, relations: readonly number[] | null): Promise<Blocker[]> {
+async function findBlockers(
+  session: Session,
+  { relations, modes = ["AccessExclusiveLock"] }: LockWait,
+): Promise<Blocker[]> {
   const rows = await session.query<Omit<Blocker, "relation"> & { schema: string; name: string }>(
     `select n.nspname as schema, c.relname as name, l.pid, l.granted,
             coalesce(a.usename, 'unknown') as user, coalesce(a.application_name, '') as application,
@@ -88,12 +93,12 @@ async function findBlockers(session: Session, relations: readonly number[] | nul
        from pg_catalog.pg_locks l
        join pg_catalog.pg_class c on c.oid = l.relation join pg_catalog.pg_namespace n on n.oid = c.relnamespace
        left join pg_catalog.pg_stat_activity a on a.pid = l.pid
-      where l.locktype = 'relation' and l.mode = 'AccessExclusiveLock'
+      where l.locktype = 'relation' and l.mode = any ($2)
         and l.database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
         and case when $1::oid[] is null then n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
                  else c.oid = any ($1) end
       order by l.granted desc, a.xact_start nulls first, 1, 2`,
-    [relations],
+    [relations, modes],
   );
   return rows.map(({ schema, name, ...blocker }) => ({ relation: quoteName(schema, name), ...blocker }));
 }

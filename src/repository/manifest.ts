@@ -34,7 +34,6 @@ const ServerFacts = z.strictObject({
   /** The name of the database that was read. */
   database: z.string(),
 });
-export type ServerFacts = z.infer<typeof ServerFacts>;
 
 /** The one file of an archive backup. */
 const ArchiveFile = z.strictObject({
@@ -129,10 +128,8 @@ const DatabaseProperties = z.strictObject({
   /** Null where the privileges are PostgreSQL's defaults. */
   grants: z.array(DatabaseGrant).nullable(),
 });
-export type DatabaseProperties = z.infer<typeof DatabaseProperties>;
 
 const ExtensionFact = z.strictObject({ name: z.string(), schema: z.string(), version: z.string() });
-export type ExtensionFact = z.infer<typeof ExtensionFact>;
 
 /** `backups/<id>/content`: what restoring and proving need beyond the archive. */
 export const BackupContent = z.strictObject({

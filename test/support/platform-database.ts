@@ -7,6 +7,7 @@ export function platformSql(database: string, roles: { owner: string; reader: st
   return `
 create schema ext; create extension "uuid-ossp" schema ext; create extension pg_trgm; create extension postgres_fdw;
 create schema workspace; create schema reference; create schema other;
+create extension unaccent schema reference;
 
 create type public.status as enum ('draft', 'live');
 create type reference.grade as enum ('a', 'b', 'c');
@@ -98,5 +99,5 @@ revoke temporary on database ${database} from public; grant create on database $
 `;
 }
 
-/** What the backup holds. */
+/** The schemas that are backed up. */
 export const INSIDE = ["workspace", "reference"] as const;

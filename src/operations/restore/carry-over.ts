@@ -73,7 +73,13 @@ class Carrier {
     const { client, live, snapshot, inside } = this.#call;
     const path = this.#path;
     const sections = ["--section=pre-data", "--section=post-data"];
-    const args = ["--format=custom", ...sections, `--file=${path}`, "--no-password", `--snapshot=${snapshot}`];
+    const args = [
+      "--format=custom",
+      ...sections,
+      `--file=${path}`,
+      "--no-password",
+      `--snapshot=${snapshot}`,
+    ];
     await runForText(
       this.#runtime,
       {

@@ -1,31 +1,37 @@
-import { AppError } from "../../errors.ts";
+import { AppError, isAppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { connectBeside } from "../../postgres/admin.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import { commentSql, type Marker, markSql } from "../../postgres/marker.ts";
-import { quoteIdentifier, type Session } from "../../postgres/session.ts";
+import { isSqlState, quoteIdentifier, type Session } from "../../postgres/session.ts";
 
 export interface Exchange {
   readonly server: ConnectionSettings;
-  /** The database that is in place. */
+  /** The name in question. */
   readonly live: string;
-  /** The one that takes its place, and that one's comment from then on. */
+  /** What happens to the database that has the name now; null when there is none. */
+  readonly replaced: {
+    /** The name that it gets. */
+    readonly aside: string;
+    /** Makes its comment; `xid` is the exchange's transaction. */
+    readonly marker: (xid: string) => Marker;
+    /**
+     * A session in it that may stay until the end and then looks a last time: nobody else is connected, nobody can
+     * connect. It is closed by the exchange.
+     */
+    readonly watcher: { readonly session: Session; readonly lastLook: () => Promise<void> } | null;
+  } | null;
+  /** The database that gets the name, and its comment from then on. */
   readonly replacement: string;
   readonly comment: string | null;
-  /** The name that `live` gets. */
-  readonly aside: string;
-  /** Makes the comment of the database set aside; `xid` is the exchange's transaction. */
-  readonly marker: (xid: string) => Marker;
-  /**
-   * A session in `live` that may stay until the end and then looks a last time: nobody else is connected, nobody can
-   * connect. It is closed by the exchange.
-   */
-  readonly watcher: { readonly session: Session; readonly lastLook: () => Promise<void> } | null;
 }
 
 // PostgreSQL waits five seconds for other sessions to leave a database before it gives up renaming it
 // (CountOtherDBBackends in procarray.c); polling must be much finer.
 const POLL_MS = 50;
+// Whoever copies or alters the database itself holds what the rename waits for; meanwhile nobody can connect.
+const LOCK_TIMEOUT_MS = 10_000;
+const CLEAN_UP_MS = 30_000;
 
 /**
  * Swaps two databases of one server by name, in one transaction on a connection to a third.
@@ -40,67 +46,152 @@ export async function exchangeDatabases(
   exchange: Exchange,
   signal: AbortSignal,
 ): Promise<void> {
-  const { server, live, replacement, aside } = exchange;
-  const avoid = [live, replacement, aside];
+  const { server, live, replacement, replaced } = exchange;
+  const avoid = [live, replacement, ...(replaced === null ? [] : [replaced.aside])];
   await using renaming = await connectBeside(runtime, server, avoid, signal);
   await using ending = await connectBeside(runtime, server, avoid, signal);
   if (!(await renaming.isDirect())) throw behindPooler(live);
-  await endSessions(ending, replacement, []);
+  await endSessions(ending, replacement, undefined);
   await renaming.query("begin");
+  await renaming.query(`set local lock_timeout = ${LOCK_TIMEOUT_MS}`);
   const [row] = await renaming.query<{ xid: string }>("select pg_catalog.pg_current_xact_id()::text as xid");
+  const xid = row?.xid ?? "";
+  if (replaced !== null) {
+    await setAside(runtime, { live, replaced, renaming, ending }, signal);
+    await renaming.query(markSql(replaced.aside, replaced.marker(xid)));
+  }
+  await renaming.query(renameSql(replacement, live));
+  await renaming.query(commentSql(live, exchange.comment));
+  try {
+    await renaming.query("commit");
+  } catch (error) {
+    // The answer may be lost while the work was done.
+    if (!(await wasCommitted(runtime, exchange, avoid, xid, error))) throw error;
+  }
+}
+
+function renameSql(from: string, to: string): string {
+  return `alter database ${quoteIdentifier(from)} rename to ${quoteIdentifier(to)}`;
+}
+
+interface SetAside {
+  readonly live: string;
+  readonly replaced: NonNullable<Exchange["replaced"]>;
+  readonly renaming: Session;
+  readonly ending: Session;
+}
+
+async function setAside(
+  runtime: Runtime,
+  { live, replaced, renaming, ending }: SetAside,
+  signal: AbortSignal,
+): Promise<void> {
+  const { aside, watcher } = replaced;
   let settled = false;
-  const renamed = renaming
-    .query(`alter database ${quoteIdentifier(live)} rename to ${quoteIdentifier(aside)}`)
-    .finally(() => {
-      settled = true;
-    });
+  const renamed = renaming.query(renameSql(live, aside)).finally(() => {
+    settled = true;
+  });
   // Awaited below; until then a failure must not count as unhandled.
   renamed.catch(() => undefined);
   try {
-    const watcherPid = exchange.watcher?.session.backendPid;
-    while (!settled && !(await isAlone(ending, renaming, live, watcherPid))) {
-      await endSessions(ending, live, watcherPid === undefined ? [] : [watcherPid]);
+    const spared = watcher?.session.backendPid;
+    while (!settled && !(await isEmptied(ending, { live, spared, holder: renaming.backendPid }))) {
       await runtime.clock.wait(POLL_MS, signal);
     }
-    if (exchange.watcher !== null && !settled) await exchange.watcher.lastLook();
-    await exchange.watcher?.session[Symbol.asyncDispose]();
+    if (watcher !== null && !settled) await watcher.lastLook();
+    await watcher?.session[Symbol.asyncDispose]();
     await renamed;
-    await renaming.query(`alter database ${quoteIdentifier(replacement)} rename to ${quoteIdentifier(live)}`);
-    await renaming.query(commentSql(live, exchange.comment));
-    await renaming.query(markSql(aside, exchange.marker(row?.xid ?? "")));
-    await renaming.query("commit");
   } catch (error) {
+    // Otherwise the rename would wait on for us, and the database stay closed as long. Should this fail as well, the end
+    // of the session does the same a little later.
+    if (!settled) {
+      await ending
+        .query("select pg_catalog.pg_cancel_backend($1)", [renaming.backendPid])
+        .catch(() => undefined);
+    }
     throw await explain(ending, live, error);
   }
 }
 
-/** True when the rename holds its lock and nobody but the watcher is connected to the live database. */
-async function isAlone(
+/**
+ * True when the rename holds its lock, so that nobody can connect any more, and nobody but the spared session is
+ * connected. Ends sessions once the lock is held; before, they would only come back.
+ */
+async function isEmptied(
   session: Session,
-  renaming: Session,
-  live: string,
-  watcherPid: number | undefined,
+  { live, spared, holder }: { live: string; spared: number | undefined; holder: number },
 ): Promise<boolean> {
   const [row] = await session.query<{ locked: boolean; others: string }>(
     `select exists (select from pg_catalog.pg_locks l where l.pid = $2 and l.granted and l.locktype = 'object'
                       and l.classid = 'pg_catalog.pg_database'::regclass and l.mode = 'AccessExclusiveLock') as locked,
             (select count(*) from pg_catalog.pg_stat_activity a
-              where a.datname = $1 and a.backend_type = 'client backend' and a.pid is distinct from $3) as others`,
-    [live, renaming.backendPid, watcherPid ?? null],
+              where a.datname = $1 and a.pid is distinct from $3 and ${MAY_WRITE}) as others`,
+    [live, holder, spared ?? null],
   );
-  return row?.locked === true && Number(row.others) === 0;
+  if (row?.locked !== true) return false;
+  if (row.others === "0") return true;
+  await endSessions(session, live, spared);
+  return false;
 }
 
-async function endSessions(session: Session, database: string, spare: readonly number[]): Promise<void> {
-  await session.query(
-    `select pg_catalog.pg_terminate_backend(a.pid) from pg_catalog.pg_stat_activity a
-      where a.datname = $1 and a.backend_type = 'client backend' and not a.pid = any ($2::int[])`,
-    [database, spare],
+// Of sessions of other users a role that is no superuser sees no type: such a one may be a client as well. What has no
+// user (autovacuum) writes nothing of its own, and the rename ends it.
+const MAY_WRITE = "a.usesysid is not null";
+
+async function endSessions(session: Session, database: string, spared: number | undefined): Promise<void> {
+  const rows = await session.query<{ pid: number }>(
+    `select a.pid from pg_catalog.pg_stat_activity a
+      where a.datname = $1 and a.pid is distinct from $2 and ${MAY_WRITE}`,
+    [database, spared ?? null],
   );
+  for (const { pid } of rows) {
+    try {
+      await session.query("select pg_catalog.pg_terminate_backend($1)", [pid]);
+    } catch (error) {
+      // It may leave by itself; if it does not, the rename gives up and says who is there.
+      if (!isAppError(error, "privilege_missing")) throw error;
+    }
+  }
 }
+
+/** After a lost connection: asks the server on a new one what has become of the transaction. */
+async function wasCommitted(
+  runtime: Runtime,
+  { server, live }: Exchange,
+  avoid: readonly string[],
+  xid: string,
+  error: unknown,
+): Promise<boolean> {
+  const signal = AbortSignal.timeout(CLEAN_UP_MS);
+  try {
+    await using session = await connectBeside(runtime, server, avoid, signal);
+    for (;;) {
+      const [row] = await session.query<{ status: string | null }>(
+        "select pg_catalog.pg_xact_status($1::text::xid8) as status",
+        [xid],
+      );
+      if (row?.status !== "in progress") return row?.status === "committed";
+      await runtime.clock.wait(POLL_MS, signal);
+    }
+  } catch (cause) {
+    throw new AppError("database_unreachable", `swap ${live}: the server was lost while it was to commit`, {
+      cause: new AggregateError([error, cause]),
+      hint: "the swap was made or not, as a whole: `handled restore DATABASE --undo --dry-run` tells",
+    });
+  }
+}
+
+// 55006 object_in_use: "database is being accessed by other users".
+const OBJECT_IN_USE = "55006";
 
 async function explain(session: Session, live: string, error: unknown): Promise<unknown> {
-  if (!(error instanceof AppError) || error.details["sqlState"] !== OBJECT_IN_USE) return error;
+  if (isAppError(error, "lock_timeout")) {
+    return new AppError("swap_refused", `swap ${live}: another session copies or alters the database`, {
+      cause: error,
+      hint: "wait until it has ended, then run the command again; nothing was changed",
+    });
+  }
+  if (!isSqlState(error, OBJECT_IN_USE)) return error;
   const rows = await session.query<{ pid: number; user: string; application: string }>(
     `select a.pid, coalesce(a.usename, '?') as user, coalesce(a.application_name, '') as application
        from pg_catalog.pg_stat_activity a where a.datname = $1`,
@@ -118,9 +209,6 @@ async function explain(session: Session, live: string, error: unknown): Promise<
     },
   );
 }
-
-// 55006 object_in_use: "database is being accessed by other users".
-const OBJECT_IN_USE = "55006";
 
 function behindPooler(live: string): AppError {
   return new AppError(

@@ -35,7 +35,8 @@ export async function isolate(runtime: Runtime, scratch: Session, kept: Kept): P
       hint: "choose also the tables or schemas that it uses, or restore the whole into a new database",
     });
   }
-  for (const [, { text }] of gone) runtime.reporter.warn(`left out: ${text}, which needs what was not chosen`);
+  for (const [, { text }] of gone)
+    runtime.reporter.warn(`left out: ${text}, which needs what was not chosen`);
   await dropEmptySchemas(scratch, kept);
 }
 

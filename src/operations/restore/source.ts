@@ -86,9 +86,13 @@ export async function findSource(
 
 function noBackups(database: string, repository: Repository, damaged: number): AppError {
   const but = damaged === 0 ? "" : ` that could be restored (${damaged} damaged)`;
-  return new AppError("backup_missing", `find the latest backup: ${repository.place} has none of ${database}${but}`, {
-    hint: "`handled list` shows what is there; a file made by other tools is restored by its name",
-  });
+  return new AppError(
+    "backup_missing",
+    `find the latest backup: ${repository.place} has none of ${database}${but}`,
+    {
+      hint: "`handled list` shows what is there; a file made by other tools is restored by its name",
+    },
+  );
 }
 
 /** The path when `which` names a file on this machine and is neither `latest` nor an id. */
