@@ -559,7 +559,7 @@ describe("a role that is no superuser", () => {
     // session (a role without privileges sees little of others) would release the lock, and swap, and lose the row.
     let writing: Promise<void> | undefined;
     const write = async (): Promise<void> => {
-      await client.query("insert into public.note (body) values ('acknowledged')");
+      await client.query("insert into public.note (id, body) values (100, 'acknowledged')");
       await client.end();
     };
     const swap = await shop.restore(SWAP, {

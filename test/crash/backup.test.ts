@@ -142,7 +142,7 @@ test("nor does the first one, which makes the repository", async () => {
     inspect: async () => {
       const listed = await runCli(["list", "--repository", folder, "--json"]);
       if (listed.code !== 0) expect(listed.code).toBe(10);
-      else expect(jsonOf(listed)).toEqual({ databases: [] });
+      else expect(JSON.stringify(jsonOf(listed))).not.toContain("handled_data_");
     },
     recover: async () => {
       await backUp(lane);

@@ -51,7 +51,7 @@ export async function exchangeDatabases(
   await using renaming = await connectBeside(runtime, server, avoid, signal);
   await using ending = await connectBeside(runtime, server, avoid, signal);
   if (!(await renaming.isDirect())) throw behindPooler(live);
-  await endSessions(ending, replacement, undefined);
+  await endSessions(ending, await listSessions(ending, replacement));
   await renaming.query("begin");
   await renaming.query(`set local lock_timeout = ${LOCK_TIMEOUT_MS}`);
   const [row] = await renaming.query<{ xid: string }>("select pg_catalog.pg_current_xact_id()::text as xid");
@@ -93,9 +93,15 @@ async function setAside(
   });
   // Awaited below; until then a failure must not count as unhandled.
   renamed.catch(() => undefined);
+  let others: readonly Other[] = [];
   try {
-    const spared = watcher?.session.backendPid;
-    while (!settled && !(await isEmptied(ending, { live, spared, holder: renaming.backendPid }))) {
+    const look = { live, spared: watcher?.session.backendPid, holder: renaming.backendPid };
+    while (!settled) {
+      const found = await findOthers(ending, look);
+      if (found?.length === 0) break;
+      // Before the lock is held they would only come back.
+      if (found !== undefined) await endSessions(ending, found);
+      others = found ?? others;
       await runtime.clock.wait(POLL_MS, signal);
     }
     if (watcher !== null && !settled) await watcher.lastLook();
@@ -109,46 +115,46 @@ async function setAside(
         .query("select pg_catalog.pg_cancel_backend($1)", [renaming.backendPid])
         .catch(() => undefined);
     }
-    throw await explain(ending, live, error);
+    throw explain(live, others, error);
   }
 }
 
-/**
- * True when the rename holds its lock, so that nobody can connect any more, and nobody but the spared session is
- * connected. Ends sessions once the lock is held; before, they would only come back.
- */
-async function isEmptied(
-  session: Session,
-  { live, spared, holder }: { live: string; spared: number | undefined; holder: number },
-): Promise<boolean> {
-  const [row] = await session.query<{ locked: boolean; others: string }>(
-    `select exists (select from pg_catalog.pg_locks l where l.pid = $2 and l.granted and l.locktype = 'object'
-                      and l.classid = 'pg_catalog.pg_database'::regclass and l.mode = 'AccessExclusiveLock') as locked,
-            (select count(*) from pg_catalog.pg_stat_activity a
-              where a.datname = $1 and a.pid is distinct from $3 and ${MAY_WRITE}) as others`,
-    [live, holder, spared ?? null],
-  );
-  if (row?.locked !== true) return false;
-  if (row.others === "0") return true;
-  await endSessions(session, live, spared);
-  return false;
+interface Other {
+  readonly pid: number;
+  readonly user: string;
+  readonly application: string;
 }
 
-// Of sessions of other users a role that is no superuser sees no type: such a one may be a client as well. What has no
-// user (autovacuum) writes nothing of its own, and the rename ends it.
-const MAY_WRITE = "a.usesysid is not null";
+/** Who else is connected; undefined while the rename does not hold its lock and anybody can still connect. */
+async function findOthers(
+  session: Session,
+  { live, spared, holder }: { live: string; spared: number | undefined; holder: number },
+): Promise<Other[] | undefined> {
+  const locked = await session.query(
+    `select from pg_catalog.pg_locks l where l.pid = $1 and l.granted and l.locktype = 'object'
+        and l.classid = 'pg_catalog.pg_database'::regclass and l.mode = 'AccessExclusiveLock'`,
+    [holder],
+  );
+  return locked.length === 0 ? undefined : await listSessions(session, live, spared);
+}
 
-async function endSessions(session: Session, database: string, spared: number | undefined): Promise<void> {
-  const rows = await session.query<{ pid: number }>(
-    `select a.pid from pg_catalog.pg_stat_activity a
-      where a.datname = $1 and a.pid is distinct from $2 and ${MAY_WRITE}`,
+async function listSessions(session: Session, database: string, spared?: number): Promise<Other[]> {
+  // Of sessions of other users a role that is no superuser sees no type: each may be a client. What has no user
+  // (autovacuum) writes nothing of its own, and the rename ends it.
+  return await session.query<Other>(
+    `select a.pid, a.usename as user, coalesce(a.application_name, '') as application
+       from pg_catalog.pg_stat_activity a
+      where a.datname = $1 and a.pid is distinct from $2 and a.usesysid is not null`,
     [database, spared ?? null],
   );
-  for (const { pid } of rows) {
+}
+
+async function endSessions(session: Session, others: readonly Other[]): Promise<void> {
+  for (const { pid } of others) {
     try {
       await session.query("select pg_catalog.pg_terminate_backend($1)", [pid]);
     } catch (error) {
-      // It may leave by itself; if it does not, the rename gives up and says who is there.
+      // It may leave by itself; if it does not, the rename gives up and we say who is there.
       if (!isAppError(error, "privilege_missing")) throw error;
     }
   }
@@ -184,7 +190,7 @@ async function wasCommitted(
 // 55006 object_in_use: "database is being accessed by other users".
 const OBJECT_IN_USE = "55006";
 
-async function explain(session: Session, live: string, error: unknown): Promise<unknown> {
+function explain(live: string, others: readonly Other[], error: unknown): unknown {
   if (isAppError(error, "lock_timeout")) {
     return new AppError("swap_refused", `swap ${live}: another session copies or alters the database`, {
       cause: error,
@@ -192,20 +198,16 @@ async function explain(session: Session, live: string, error: unknown): Promise<
     });
   }
   if (!isSqlState(error, OBJECT_IN_USE)) return error;
-  const rows = await session.query<{ pid: number; user: string; application: string }>(
-    `select a.pid, coalesce(a.usename, '?') as user, coalesce(a.application_name, '') as application
-       from pg_catalog.pg_stat_activity a where a.datname = $1`,
-    [live],
-  );
-  const who = rows
-    .map((row) => `process ${row.pid} (user ${row.user}, ${row.application || "unnamed"})`)
+  const who = others
+    .map(({ pid, user, application }) => `process ${pid} (user ${user}, ${application || "unnamed"})`)
     .join(", ");
   return new AppError(
     "swap_refused",
-    `swap ${live}: sessions do not leave it: ${who || "none is visible any more"}`,
+    `swap ${live}: sessions do not leave it: ${who || "the server does not say which"}`,
     {
       cause: error,
-      hint: "stop what is connected, then run the command again; nothing was changed",
+      hint: "stop what is connected, or let the role end sessions (`grant pg_signal_backend to …`), then run the command again; nothing was changed",
+      details: { sessions: others },
     },
   );
 }
