@@ -18,9 +18,9 @@ test("a fresh database can copy another, has the name asked for, and is dropped 
   const name = `${template.name} "ü" /%`;
   const copy = await freshDatabase({ name, template: template.name });
   await using session = await connect(testRuntime(), copy.settings, noAbort());
-  expect(await session.query("SELECT current_database()::text AS name, count(*)::int FROM public.t")).toEqual([
-    { name, count: 0 },
-  ]);
+  expect(await session.query("SELECT current_database()::text AS name, count(*)::int FROM public.t")).toEqual(
+    [{ name, count: 0 }],
+  );
   await copy[Symbol.asyncDispose]();
   expect(await runSql(clusterUrl(), "SELECT 1 FROM pg_database WHERE datname = $1", [name])).toEqual([]);
 });

@@ -3,7 +3,7 @@ import { copyFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
-import { backedUp, type BackedUp, databasesLike, expectedDatabase, freshRole } from "./support/backed-up.ts";
+import { backedUp, type BackedUp, databasesLike, expectedDatabase, freshRole, halfMade } from "./support/backed-up.ts";
 import { type CliResult, jsonOf, runCli } from "./support/cli.ts";
 import { contentsOf } from "./support/database-contents.ts";
 import { LONGEST_NAME, ODD_DATABASE_SQL } from "./support/odd-database.ts";
@@ -102,7 +102,7 @@ describe("a restore into a new database", () => {
     await using shop = await backedUp({ sql: SHOP_SQL });
     const result = await shop.restore(["--new-database", shop.live.name]);
     expect(result).toMatchObject({ code: 2, stderr: expect.stringContaining("exists already") as string });
-    expect(await databasesLike("handled\\_restoring%")).toEqual([]);
+    expect(await halfMade()).toEqual([]);
   });
 
   test("gives back what stock tools do not: the database's own properties", async () => {
@@ -272,7 +272,7 @@ describe("what to restore", () => {
     expect(await refuse("latest", "--table", "sales.order")).toContain("did you mean sales.orders?");
     expect(await refuse("./no/such/file.sql.gz")).toContain("no such file");
     expect(await databasesLike(`${shop.live.name}\\_restored%`)).toEqual([]);
-    expect(await databasesLike("handled\\_restoring%")).toEqual([]);
+    expect(await halfMade()).toEqual([]);
   });
 
   test("must make sense", async () => {
@@ -463,7 +463,7 @@ describe("a part of a backup", () => {
     ]);
     expect(result).toMatchObject({ code: 2, stderr: expect.stringContaining('"sales"."orders"') as string });
     expect(await contentsOf(shop.live.url)).toEqual(before);
-    expect(await databasesLike("handled\\_restoring%")).toEqual([]);
+    expect(await halfMade()).toEqual([]);
   });
 });
 
@@ -516,7 +516,7 @@ describe("roles that the server does not have", () => {
     expect(result.stderr).toContain(owner);
     expect(result.stderr).toContain(`create role "${reader}" nologin`);
     expect(await databasesLike(name)).toEqual([]);
-    expect(await databasesLike("handled\\_restoring%")).toEqual([]);
+    expect(await halfMade()).toEqual([]);
   });
 });
 

@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import pg from "pg";
 import { describe, expect, test } from "vitest";
 import { listReplaced } from "../src/operations/replaced.ts";
-import { backedUp, type BackedUp, databasesLike, expectedDatabase, freshRole } from "./support/backed-up.ts";
+import { backedUp, type BackedUp, databasesLike, expectedDatabase, freshRole, halfMade } from "./support/backed-up.ts";
 import { type CliResult, jsonOf, runCli } from "./support/cli.ts";
 import { contentsOf } from "./support/database-contents.ts";
 import { lyingProxy } from "./support/lying-proxy.ts";
@@ -187,7 +187,7 @@ describe("a swap of the backed-up schemas", () => {
     const { before: aside } = jsonOf(result);
     expect(aside).toMatch(new RegExp(`^${shop.live.name}_before_\\d{8}_\\d{6}$`));
     expect(await contentsOf(expectedDatabase(String(aside)).url)).toEqual(before);
-    expect(await databasesLike("handled\\_restoring%")).toEqual([]);
+    expect(await halfMade()).toEqual([]);
 
     expectDone(await shop.restore(["--undo", "--yes"]));
     expect(await contentsOf(shop.live.url)).toEqual(before);
@@ -348,7 +348,7 @@ describe("a swap loses no write", () => {
     expectRefused(await shop.restore(SWAP, hook), /changed outside the backup's schemas meanwhile/);
     expect(await shop.live.query(oid)).toEqual(before);
     expect(await itemsIn(shop)).toBe(10);
-    expect(await databasesLike("handled\\_restoring%")).toEqual([]);
+    expect(await halfMade()).toEqual([]);
   });
 
   test("and refuses when a large object was written meanwhile", async () => {

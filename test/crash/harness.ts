@@ -12,6 +12,7 @@ export interface Step {
   readonly args: readonly string[];
   /** Undefined: run to the end. */
   readonly killAt?: Moment;
+  readonly landmarks: readonly string[];
   readonly timeStandsStill: boolean;
 }
 
@@ -19,13 +20,14 @@ export interface Step {
 export interface CrashTest<Lane> {
   /** Each has all it needs of its own (database, repository); as many runs go on at once. */
   readonly lanes: readonly Lane[];
-  /** The command line. Every run of it in a lane must do the same. */
   readonly args: (lane: Lane) => readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** Looks at what the killed run left. `all` are the moments of a clean run, in its order. */
+  /** Looks at what a killed run left. `all` are the moments of a clean run, in its order. */
   readonly inspect: (lane: Lane, moment: Moment, all: readonly Moment[]) => Promise<void>;
-  /** Goes on where a run left off, as a user would, and brings the lane back to a state like the one before. */
-  readonly recover: (lane: Lane) => Promise<void>;
+  /** Makes a lane fit for the next run. Left out, that goes on in what the killed one left, and has to recover by itself. */
+  readonly recover?: (lane: Lane) => Promise<void>;
+  /** Operations (such as the first after recovery) that mark the same point in every run; see `observing`. */
+  readonly landmarks?: readonly string[];
   /** Which moments to try; default all. */
   readonly only?: (moment: Moment) => boolean;
   /** False for commands that wait for something by the clock, such as an application's health. Default true. */
@@ -33,23 +35,24 @@ export interface CrashTest<Lane> {
 }
 
 /**
- * Runs the command once to its end and notes its moments; then once for each of them, in a process of its own that is
- * killed there. Returns the moments that were tried. Fails with the first check that fails, naming the moment.
+ * Runs the command once to its end, in the first lane, and notes its moments; then once for each of them, in a process
+ * of its own that is killed there. Returns the moments that were tried. Fails with the first check that fails, naming
+ * the moment.
  */
 export async function killAtEveryMoment<Lane>(crash: CrashTest<Lane>): Promise<Moment[]> {
   const [first] = crash.lanes;
   if (first === undefined) throw new Error("a crash test needs a lane");
   const all = await recordMoments(crash, first);
-  await crash.recover(first);
+  await crash.recover?.(first);
   const tried = all.filter(crash.only ?? (() => true));
-  // Shared by all lanes: each takes the next moment that nobody has tried.
-  const waiting = tried.values();
-  const work = async (lane: Lane): Promise<void> => {
-    for (const moment of waiting) {
+  // Dealt out beforehand, so that the same kills follow each other every time.
+  const work = async (lane: Lane, offset: number): Promise<void> => {
+    for (let at = offset; at < tried.length; at += crash.lanes.length) {
+      const moment = tried[at] ?? "";
       try {
         await killAt(crash, lane, moment);
         await crash.inspect(lane, moment, all);
-        await crash.recover(lane);
+        await crash.recover?.(lane);
       } catch (error) {
         throw new Error(`killed ${moment}: ${messageOf(error)}`, { cause: error });
       }
@@ -82,6 +85,7 @@ interface Run {
 async function runStep<Lane>(crash: CrashTest<Lane>, lane: Lane, killAt: Moment | undefined): Promise<Run> {
   const step: Step = {
     args: crash.args(lane),
+    landmarks: crash.landmarks ?? [],
     timeStandsStill: crash.timeStandsStill ?? true,
     ...(killAt === undefined ? {} : { killAt }),
   };

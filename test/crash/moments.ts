@@ -6,9 +6,13 @@ import type { Observer } from "../../src/lib/runtime.ts";
  */
 export type Moment = string;
 
-/** Names the moments of a run as they come. What differs from run to run (ids, times, numbers) is replaced. */
-export function momentNamer(): (phase: "before" | "after", operation: string) => Moment {
-  const seen = new Map<string, number>();
+/**
+ * Tells of each moment by its name. What differs from run to run (ids, times, numbers) is replaced.
+ * @param landmarks operations after which counting begins anew, for what comes before them may not be the same in all
+ */
+export function observing(landmarks: readonly string[], tell: (moment: Moment) => void): Observer {
+  let seen = new Map<string, number>();
+  let passed = "";
   return (phase, operation) => {
     const name = `${phase} ${operation
       .replaceAll(/\d{8}T\d{6}Z-[0-9a-f]{4}/g, "<id>")
@@ -16,12 +20,9 @@ export function momentNamer(): (phase: "before" | "after", operation: string) =>
       .replaceAll(/lease\.\d+\.json/g, "lease.<n>.json")}`;
     const count = (seen.get(name) ?? 0) + 1;
     seen.set(name, count);
-    return `${name} #${count}`;
+    tell(`${name} #${count}${passed}`);
+    if (phase !== "after" || !landmarks.includes(operation)) return;
+    seen = new Map();
+    passed = ` after ${operation}`;
   };
-}
-
-/** Tells of each moment by its name. */
-export function observing(tell: (moment: Moment) => void): Observer {
-  const nameOf = momentNamer();
-  return (phase, operation) => tell(nameOf(phase, operation));
 }

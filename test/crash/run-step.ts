@@ -30,7 +30,7 @@ const code = await runCommandLine(step.args, {
   script: import.meta.filename,
   signal: new AbortController().signal,
   ...(step.timeStandsStill ? { clock: stillClock } : {}),
-  observer: observing((moment) => {
+  observer: observing(step.landmarks, (moment) => {
     moments.push(moment);
     if (moment === step.killAt) process.kill(process.pid, "SIGKILL");
   }),

@@ -86,6 +86,12 @@ export async function databasesLike(pattern: string, server = clusterUrl()): Pro
   return rows.map((row) => row.datname);
 }
 
+/** Databases that restores of this process (or another's) are making, or have left half made. */
+export async function halfMade(pid = process.pid, server = clusterUrl()): Promise<string[]> {
+  const all = await databasesLike("handled\\_restoring\\_%", server);
+  return all.filter((name) => new RegExp(`_${pid}_\\d+$`).test(name));
+}
+
 /** A role for one test. Disposing drops it, after everything it owns is gone. */
 export async function freshRole(
   name: string,
