@@ -3,7 +3,14 @@ import { copyFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
-import { backedUp, type BackedUp, databasesLike, expectedDatabase, freshRole, halfMade } from "./support/backed-up.ts";
+import {
+  backedUp,
+  type BackedUp,
+  databasesLike,
+  expectedDatabase,
+  freshRole,
+  halfMade,
+} from "./support/backed-up.ts";
 import { type CliResult, jsonOf, runCli } from "./support/cli.ts";
 import { contentsOf } from "./support/database-contents.ts";
 import { LONGEST_NAME, ODD_DATABASE_SQL } from "./support/odd-database.ts";
@@ -154,11 +161,10 @@ describe("a restore into a new database", () => {
     const name = uniqueName();
     for (const target of [["--new-database", name], ["--swap"], []]) {
       const state = async (): Promise<unknown> => [
-        await runSql(
-          clusterUrl(),
-          "select datname, oid from pg_database where datname like 'handled%' or datname like $1",
-          [`${shop.live.name}%`],
-        ),
+        await runSql(clusterUrl(), "select datname, oid from pg_database where datname like $1 order by 1", [
+          `${shop.live.name}%`,
+        ]),
+        await halfMade(),
         await contentsOf(shop.live.url),
       ];
       const before = await state();

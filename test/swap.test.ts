@@ -8,7 +8,14 @@ import { promisify } from "node:util";
 import pg from "pg";
 import { describe, expect, test } from "vitest";
 import { listReplaced } from "../src/operations/replaced.ts";
-import { backedUp, type BackedUp, databasesLike, expectedDatabase, freshRole, halfMade } from "./support/backed-up.ts";
+import {
+  backedUp,
+  type BackedUp,
+  databasesLike,
+  expectedDatabase,
+  freshRole,
+  halfMade,
+} from "./support/backed-up.ts";
 import { type CliResult, jsonOf, runCli } from "./support/cli.ts";
 import { contentsOf } from "./support/database-contents.ts";
 import { lyingProxy } from "./support/lying-proxy.ts";
@@ -85,11 +92,10 @@ async function shopWith(options: ShopOptions): Promise<Shop> {
   return {
     ...shop,
     state: async () => [
-      await runSql(
-        server,
-        "select oid, datname from pg_database where datname like $1 or datname like 'handled%' order by 1",
-        [`${name.slice(0, 15)}%`],
-      ),
+      await runSql(server, "select oid, datname from pg_database where datname like $1 order by 1", [
+        `${name.slice(0, 15)}%`,
+      ]),
+      await halfMade(process.pid, server),
       await contentsOf(shop.live.url),
     ],
     [Symbol.asyncDispose]: async () => await owned.disposeAsync(),

@@ -106,6 +106,9 @@ test("a backup that is killed at any moment costs nothing but itself", { timeout
     args: backupArgs,
     // Up to there a run may have to take over the lease of the one before, and to clear away what that left.
     landmarks: ["storage measure"],
+    recorded: async (lane) => {
+      lane.before = idsOf(await expectSound(lane.folder, [FOREIGN]));
+    },
     inspect: async (lane, moment, all) => {
       const found = idsOf(await expectSound(lane.folder, [FOREIGN]));
       const outcome = outcomeOf(found, lane.before);

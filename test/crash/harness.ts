@@ -24,6 +24,8 @@ export interface CrashTest<Lane> {
   readonly env?: Readonly<Record<string, string>>;
   /** Looks at what a killed run left. `all` are the moments of a clean run, in its order. */
   readonly inspect: (lane: Lane, moment: Moment, all: readonly Moment[]) => Promise<void>;
+  /** Takes note of what the clean run left in its lane. */
+  readonly recorded?: (lane: Lane) => Promise<void>;
   /** Makes a lane fit for the next run. Left out, that goes on in what the killed one left, and has to recover by itself. */
   readonly recover?: (lane: Lane) => Promise<void>;
   /** Operations (such as the first after recovery) that mark the same point in every run; see `observing`. */
@@ -43,6 +45,7 @@ export async function killAtEveryMoment<Lane>(crash: CrashTest<Lane>): Promise<M
   const [first] = crash.lanes;
   if (first === undefined) throw new Error("a crash test needs a lane");
   const all = await recordMoments(crash, first);
+  await crash.recorded?.(first);
   await crash.recover?.(first);
   const tried = all.filter(crash.only ?? (() => true));
   // Dealt out beforehand, so that the same kills follow each other every time.
