@@ -14,6 +14,7 @@ import { noAbort, testRuntime } from "../support/runtime.ts";
 import { killAtEveryMoment } from "./harness.ts";
 
 const signal = noAbort();
+const STAGE = "storage stage data/handled_data_<time>.sql.zst";
 const FOREIGN = "data/dump_of_2019.sql.gz";
 // Two processes keep two cores busy; a third fills the gaps while one waits for the server.
 const LANES = 3;
@@ -105,7 +106,7 @@ test("a backup that is killed at any moment costs nothing but itself", { timeout
     lanes,
     args: backupArgs,
     // Up to there a run may have to take over the lease of the one before, and to clear away what that left.
-    landmarks: ["storage measure"],
+    landmarks: [STAGE],
     recorded: async (lane) => {
       lane.before = idsOf(await expectSound(lane.folder, [FOREIGN]));
     },
@@ -115,7 +116,8 @@ test("a backup that is killed at any moment costs nothing but itself", { timeout
       lane.before = found;
       outcomes.add(outcome);
       // The index is what makes a backup exist: not before it is written, and for good from then on.
-      const written = all.indexOf("after storage put new data/backups/<id>/index #1 after storage measure");
+      const written = all.indexOf(`after storage put new data/backups/<id>/index #1 after ${STAGE}`);
+      expect(written).toBeGreaterThan(0);
       if (all.indexOf(moment) < written) expect(outcome).toBe("nothing");
       else expect(outcome).not.toBe("nothing");
       const latest = join(lane.folder, "data/handled_data_latest.sql.zst");

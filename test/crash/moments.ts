@@ -14,15 +14,16 @@ export function observing(landmarks: readonly string[], tell: (moment: Moment) =
   let seen = new Map<string, number>();
   let passed = "";
   return (phase, operation) => {
-    const name = `${phase} ${operation
+    const same = operation
       .replaceAll(/\d{8}T\d{6}Z-[0-9a-f]{4}/g, "<id>")
       .replaceAll(/\d{8}_\d{6}(_\d+)?/g, "<time>")
-      .replaceAll(/lease\.\d+\.json/g, "lease.<n>.json")}`;
+      .replaceAll(/lease\.\d+\.json/g, "lease.<n>.json");
+    const name = `${phase} ${same}`;
     const count = (seen.get(name) ?? 0) + 1;
     seen.set(name, count);
     tell(`${name} #${count}${passed}`);
-    if (phase !== "after" || !landmarks.includes(operation)) return;
+    if (phase !== "after" || !landmarks.includes(same)) return;
     seen = new Map();
-    passed = ` after ${operation}`;
+    passed = ` after ${same}`;
   };
 }
