@@ -1,12 +1,14 @@
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
+import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Cluster } from "../src/postgres/cluster.ts";
 import { errorCode } from "../src/errors.ts";
 import { type CliProcess, type CliResult, jsonOf, runCli, spawnCli } from "./support/cli.ts";
 import { filesOf } from "./support/leftovers.ts";
 import {
+  clientConfig,
   freshCluster,
   type FreshDatabase,
   freshDatabase,
@@ -37,14 +39,31 @@ function expectSecretFree(text: string): void {
   for (const form of FORMS) expect(text.includes(form)).toBe(false);
 }
 
-/** What all users of the machine could read while the process ran: the arguments of every process, again and again. */
-async function watchArguments(running: CliProcess): Promise<Set<string>> {
+/**
+ * What all users of the machine could read while the process ran: the arguments of every process, again and again.
+ * `pg_dump` is held up, by a lock on a catalogue that it alone reads, until it has been seen.
+ */
+async function watchArguments(running: CliProcess, url: string): Promise<Set<string>> {
   const seen = new Set<string>();
-  while (!running.ended()) {
-    for (const pid of await readdir("/proc")) if (/^\d+$/.test(pid)) seen.add(await argumentsOf(pid));
+  const holder = new pg.Client(clientConfig(url));
+  await holder.connect();
+  try {
+    await holder.query("begin; lock table pg_catalog.pg_event_trigger in access exclusive mode");
+    let held = true;
+    while (!running.ended()) {
+      for (const pid of await readdir("/proc")) if (/^\d+$/.test(pid)) seen.add(await argumentsOf(pid));
+      if (!held || ![...seen].some(isDump)) continue;
+      await holder.query("rollback");
+      held = false;
+    }
+    expect(held, "pg_dump was never seen, so this proves nothing").toBe(false);
+    return seen;
+  } finally {
+    await holder.end();
   }
-  return seen;
 }
+
+const isDump = (line: string): boolean => line.includes("pg_dump --format=plain");
 
 async function argumentsOf(pid: string): Promise<string> {
   try {
@@ -127,11 +146,9 @@ databases: { data: { url: "\${DATABASE_URL}", repository: local, backups: [{ nam
 `;
     await writeFile(strategy, text);
     const running = spawnCli(["backup", "--config", strategy, "--json", "--verbose"], { env });
-    const [result, seen] = await Promise.all([running.result, watchArguments(running)]);
+    const [result, seen] = await Promise.all([running.result, watchArguments(running, database.url)]);
     expect(result, result.stderr).toMatchObject({ code: 0 });
     expect(jsonOf(result)).toMatchObject({ database: "data", rows: 20_000 });
-    // Long enough to have seen the tools at work, or this proves nothing.
-    expect([...seen].some((line) => line.includes("pg_dump --format=plain"))).toBe(true);
     expectSecretFree([...seen].join("\n"));
     await expectNoSecret(result, repository);
   });
@@ -144,7 +161,7 @@ databases: { data: { url: "\${DATABASE_URL}", repository: local, backups: [{ nam
     // From the first statement on the server until the end.
     const began = "select 1 from pg_stat_activity where application_name ~ '^handled' and datname = $1";
     while (!running.ended() && (await reader.query(began, [database.name])).length === 0) continue;
-    const [result, seen] = await Promise.all([running.result, watchArguments(running)]);
+    const [result, seen] = await Promise.all([running.result, watchArguments(running, database.url)]);
     expect(result, result.stderr).toMatchObject({ code: 0 });
     expectSecretFree([...seen].join("\n"));
     expect([...seen].some((line) => line.includes("backup --url postgresql://backup_role:***@"))).toBe(true);
