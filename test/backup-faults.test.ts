@@ -251,7 +251,12 @@ describe("no room", () => {
       join(disk, "copy.sql.gz"),
     ];
     const result = await spawnCli([...args, "--json"], { wrapper: [...inNamespace(script)] }).result;
-    expectFailure(result, 23, "space_missing", `write ${join(disk, "copy.sql.gz")}: no space left`);
+    expectFailure(
+      result,
+      23,
+      "space_missing",
+      `the backup is complete, its copy is not: write ${join(disk, "copy.sql.gz")}: no space left`,
+    );
     expect(result.stderr).not.toContain(".tmp");
     const listed = jsonOf(await runCli(["list", "--repository", repository, "--json"]));
     expect(listed).toMatchObject({ databases: [{ backups: [{ rows: 15_501 }] }] });

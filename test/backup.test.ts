@@ -265,10 +265,10 @@ test("the rows are those of one moment, while others write", async () => {
 test("the custom format with zstd needs a client that can", async () => {
   await using database = await freshDatabase({ sql: "create table t as select 1 as one" });
   await using folder = await temporaryFolder();
-  const [{ number = 0 } = {}] = await database.query<{ number: number }>(
-    "select current_setting('server_version_num')::int as number",
+  const [server] = await database.query<{ version: number }>(
+    "select current_setting('server_version_num')::int as version",
   );
-  const client = chooseClient(await findClients(testRuntime(), signal), number);
+  const client = chooseClient(await findClients(testRuntime(), signal), server?.version ?? 0);
   const result = await runCli([
     "backup",
     "--url",

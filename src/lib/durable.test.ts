@@ -75,6 +75,19 @@ test("syncFolder needs the folder", async () => {
 });
 
 describe("copyDurable", () => {
+  test("where there are no hard links the name is taken by an empty file first, and never from somebody", async () => {
+    await using folder = await temporaryFolder();
+    const refuse = async (): Promise<never> =>
+      await Promise.reject(Object.assign(new Error("no links"), { code: "EPERM" }));
+    const path = join(folder.path, "copy");
+    await copyDurable(Readable.from([Buffer.from("one")]), path, false, noAbort(), refuse);
+    expect(await readFile(path, "utf8")).toBe("one");
+    const again = copyDurable(Readable.from([Buffer.from("two")]), path, false, noAbort(), refuse);
+    await expect(again).rejects.toMatchObject({ code: "target_exists" });
+    expect(await readFile(path, "utf8")).toBe("one");
+    expect(await readdir(folder.path)).toEqual(["copy"]);
+  });
+
   test("writes the whole stream, for us alone to read", async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, "copy");

@@ -38,6 +38,14 @@ export async function writeDurable(path: string, data: Uint8Array | string, mode
   }
 }
 
+/** `link(2)`; replaceable, so that file systems without hard links can be tested on one that has them. */
+export type HardLink = (existing: string, path: string) => Promise<void>;
+
+/** True for the errors by which file systems without hard links (FAT, some network mounts) refuse one. */
+export function hasNoHardLinks(error: unknown): boolean {
+  return ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(errorCode(error) ?? "");
+}
+
 /**
  * Writes a stream to a file so that it is there whole and durably, or not at all. Without `overwrite` a file of that
  * name is left alone and the call fails with `target_exists`; also fails with `space_missing`, the source's error, or
@@ -48,6 +56,7 @@ export async function copyDurable(
   path: string,
   overwrite: boolean,
   signal: AbortSignal,
+  hardLink: HardLink = link,
 ): Promise<void> {
   const temporary = temporaryName(path);
   try {
@@ -56,7 +65,7 @@ export async function copyDurable(
     const file = await open(temporary, "wx", 0o600);
     await pipeline(source, file.createWriteStream({ flush: true }), { signal });
     if (overwrite) await rename(temporary, path);
-    else await link(temporary, path);
+    else await takeName(temporary, path, hardLink);
     await syncFolder(dirname(path));
   } catch (error) {
     source.destroy();
@@ -68,6 +77,18 @@ export async function copyDurable(
     throw error;
   } finally {
     await rm(temporary, { force: true });
+  }
+}
+
+/** Gives the file a name that nobody has; fails with EEXIST when somebody does. */
+async function takeName(temporary: string, path: string, hardLink: HardLink): Promise<void> {
+  try {
+    await hardLink(temporary, path);
+  } catch (error) {
+    if (!hasNoHardLinks(error)) throw error;
+    // As on many a USB stick. An empty file takes the name, and only then is it replaced.
+    await (await open(path, "wx", 0o600)).close();
+    await rename(temporary, path);
   }
 }
 

@@ -78,10 +78,7 @@ export async function backupDatabase(
   const scope = { repository, database, rules, timeZone, prefix };
   const { decisions, latest } = await pruneUnderLease(runtime, scope, lease, whileHeld);
   const kept = keptBackups(decisions);
-  if (request.file !== null) {
-    const source = await repository.storage.open(index.archive.key, whileHeld);
-    await copyDurable(source, request.file.path, request.file.overwrite, whileHeld);
-  }
+  if (request.file !== null) await copyOut(repository, index, request.file, whileHeld);
   return {
     index,
     location: `${repository.place}/${index.archive.key}`,
@@ -91,6 +88,25 @@ export async function backupDatabase(
     totalBytes: kept.reduce((sum, backup) => sum + backup.totals.storedBytes, 0),
     deleted: decisions.filter((decision) => !decision.keep).map((decision) => decision.backup),
   };
+}
+
+/** Makes the extra copy. That it fails takes nothing away from the backup, and the error says so. */
+async function copyOut(
+  { storage, place }: Repository,
+  { archive }: BackupIndex,
+  file: { readonly path: string; readonly overwrite: boolean },
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await copyDurable(await storage.open(archive.key, signal), file.path, file.overwrite, signal);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    throw new AppError(error.code, `the backup is complete, its copy is not: ${error.message}`, {
+      cause: error,
+      hint: error.hint ?? `the archive lies in ${place}/${archive.key}`,
+      details: error.details,
+    });
+  }
 }
 
 /** Fails unless the schemas exist and the role may read everything in them: a skipped table would be a lie. */

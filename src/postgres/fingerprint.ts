@@ -22,9 +22,8 @@ export async function fingerprintTables(
   where: string,
   params: readonly unknown[],
 ): Promise<TableFingerprint[]> {
-  for (const [name, value] of TEXT_SETTINGS) {
-    await session.query("select pg_catalog.set_config($1, $2, false)", [name, value]);
-  }
+  const settings = TEXT_SETTINGS.map((_, n) => `pg_catalog.set_config($${2 * n + 1}, $${2 * n + 2}, false)`);
+  await session.query(`select ${settings.join(", ")}`, TEXT_SETTINGS.flat());
   const tables = await session.query<{ schema: string; name: string; columns: string[] }>(
     `select n.nspname as schema, c.relname as name,
             array(select a.attname::text from pg_catalog.pg_attribute a

@@ -26,10 +26,11 @@ interface Lane {
   before: readonly string[];
 }
 
-const backupArgs = ({ folder, database }: Pick<Lane, "folder" | "database">): string[] => [
-  ...["backup", "data", "--url", database.url, "--repository", folder],
-  ...["--compression", "zstd", "--keep", "last=2"],
-];
+const OPTIONS = ["--compression", "zstd", "--keep", "last=2"];
+const backupArgs = ({ folder, database }: Lane): string[] => {
+  const place = ["--url", database.url, "--repository", folder];
+  return ["backup", "data", ...place, ...OPTIONS];
+};
 
 async function backUp(lane: Lane): Promise<void> {
   const result = await runCli(backupArgs(lane));

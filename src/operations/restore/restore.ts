@@ -91,7 +91,7 @@ export async function restoreDatabase(
   requireSchemasIn(checked, request.selection);
   const run: Run = { runtime, request, admin, client, checked };
   // What a killed restore left may be what the space is missing for.
-  if (!request.dryRun) await dropAbandoned(runtime, admin);
+  if (!request.dryRun) await dropAbandoned(runtime, admin, signal);
   await requireServerSpace(run, signal);
   const preview = previewOf(run, into);
   if (request.dryRun) return { preview, done: null };
@@ -326,8 +326,10 @@ async function requireServerSpace(run: Run, signal: AbortSignal): Promise<void> 
   // A swap of some schemas copies the rest of the live database as well.
   const beside = request.target.kind === "swap" && insideOf(run) !== null;
   const once = beside ? Math.max(stored, await liveBytes(admin, request.connection)) : stored;
-  // Chosen parts pass through a scratch database that holds the whole.
-  const needed = Math.round(once * SPACE_MARGIN * (isWhole(request.selection) ? 1 : 2));
+  // Chosen parts pass through a scratch database that holds the whole. And all of it passes through the log first, which
+  // grows to its own limit: a server that cannot write its log stops, with every database that it serves.
+  const data = Math.round(once * SPACE_MARGIN * (isWhole(request.selection) ? 1 : 2));
+  const needed = data + Math.min(data, await logLimit(admin));
   if (needed <= free) return;
   throw new AppError(
     "space_missing",
@@ -336,6 +338,14 @@ async function requireServerSpace(run: Run, signal: AbortSignal): Promise<void> 
       hint: "free some space (`handled doctor` lists databases kept after a swap), or restore to another server (`--to`)",
     },
   );
+}
+
+/** Bytes that the server's write-ahead log takes before it is recycled. */
+async function logLimit(admin: Session): Promise<number> {
+  const [row] = await admin.query<{ bytes: string }>(
+    "select pg_catalog.pg_size_bytes(pg_catalog.current_setting('max_wal_size')) as bytes",
+  );
+  return Number(row?.bytes ?? 0);
 }
 
 async function liveBytes(admin: Session, { database }: ConnectionSettings): Promise<number> {

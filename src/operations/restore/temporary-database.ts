@@ -5,7 +5,7 @@ import { dropDatabase } from "../../postgres/admin.ts";
 import { type ConnectionSettings, withDatabase } from "../../postgres/connection.ts";
 import { markSql, parseMarker } from "../../postgres/marker.ts";
 import { createDatabase, type Properties } from "../../postgres/properties.ts";
-import { connect, type Session } from "../../postgres/session.ts";
+import { connect, quoteName, type Session } from "../../postgres/session.ts";
 import { describeHolder, stateOfHolder } from "../../repository/holder.ts";
 import { Holder } from "../../repository/manifest.ts";
 
@@ -67,14 +67,50 @@ const CLEAN_UP_MS = 30_000;
 
 /** On a connection and a signal of its own: those of the restore may be what failed. */
 async function dropAfterFailure(runtime: Runtime, settings: ConnectionSettings, name: string): Promise<void> {
+  const signal = AbortSignal.timeout(CLEAN_UP_MS);
   try {
-    await using session = await connect(runtime, settings, AbortSignal.timeout(CLEAN_UP_MS));
+    await using session = await connect(runtime, settings, signal);
+    await freeSpace(runtime, withDatabase(settings, name), signal);
     await dropDatabase(session, name);
   } catch (error) {
     // The first error is the one to report; this database is recognised and dropped by the next restore.
     runtime.reporter.warn(
       `drop ${name}, the half-made database: ${messageOf(error)}; the next restore drops it`,
     );
+  }
+}
+
+// Smaller tables are not worth the time: what is needed is room for a checkpoint.
+const LARGE_BYTES = 1024 * 1024;
+
+/**
+ * Drops the large tables of a database that is to go. `DROP DATABASE` makes a checkpoint before it removes any file, and
+ * a checkpoint on a full disk brings the whole server down, the live database with it; a dropped table frees its space
+ * at once.
+ */
+async function freeSpace(runtime: Runtime, settings: ConnectionSettings, signal: AbortSignal): Promise<void> {
+  try {
+    await using session = await connect(runtime, settings, signal);
+    // A load that was stopped may not be quite over, and would keep its table from us.
+    await session.query(
+      `select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity
+        where datname = pg_catalog.current_database() and pid <> pg_catalog.pg_backend_pid() and usename = current_user`,
+    );
+    await session.query("set lock_timeout = '5s'");
+    const tables = await session.query<{ schema: string; name: string }>(
+      `select n.nspname as schema, c.relname as name
+         from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where c.relkind = 'r' and n.nspname !~ '^pg_' and pg_catalog.pg_table_size(c.oid) > $1
+        order by pg_catalog.pg_table_size(c.oid) desc`,
+      [LARGE_BYTES],
+    );
+    for (const { schema, name } of tables) {
+      await session.query(`drop table if exists ${quoteName(schema, name)} cascade`);
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    // Only a precaution: that the database itself is dropped is what counts.
+    if (!isAppError(error)) throw error;
   }
 }
 
@@ -95,7 +131,7 @@ function kernelOf({ bootId, pidNamespace }: Holder): string {
 }
 
 /** Drops what restores that were killed on this machine left on the server, and says so. */
-export async function dropAbandoned(runtime: Runtime, admin: Session): Promise<void> {
+export async function dropAbandoned(runtime: Runtime, admin: Session, signal: AbortSignal): Promise<void> {
   const self = await describeHolder("restore");
   // The comment stays when a finished restore could not take it away; only the name says "in the making".
   const found = await admin.query<{ database: string; comment: string | null }>(
@@ -109,6 +145,7 @@ export async function dropAbandoned(runtime: Runtime, admin: Session): Promise<v
     if (holder === undefined || (await stateOfHolder(holder, self)) !== "dead") continue;
     const made = marker?.purpose === "restoring" ? ` of ${marker.target}` : "";
     try {
+      await freeSpace(runtime, withDatabase(admin.settings, database), signal);
       await dropDatabase(admin, database);
     } catch (error) {
       if (!isAppError(error, "privilege_missing")) throw error;
