@@ -3,6 +3,9 @@ import { copyFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
+import { createTemporaryDatabase } from "../src/operations/restore/temporary-database.ts";
+import { connectBeside } from "../src/postgres/admin.ts";
+import { readProperties } from "../src/postgres/properties.ts";
 import {
   backedUp,
   type BackedUp,
@@ -15,6 +18,7 @@ import { type CliResult, jsonOf, runCli } from "./support/cli.ts";
 import { contentsOf } from "./support/database-contents.ts";
 import { LONGEST_NAME, ODD_DATABASE_SQL } from "./support/odd-database.ts";
 import { clusterUrl, freshDatabase, runSql, temporaryFolder, uniqueName } from "./support/postgres.ts";
+import { noAbort, testRuntime } from "./support/runtime.ts";
 import { restoreWithStockTools } from "./support/stock-tools.ts";
 
 const run = promisify(execFile);
@@ -156,6 +160,18 @@ describe("a restore into a new database", () => {
     ]);
   });
 
+  test("brings the data to a server that lacks the locale, and says so", async () => {
+    const runtime = testRuntime();
+    await using shop = await freshDatabase();
+    await using admin = await connectBeside(runtime, shop.settings, [shop.name], noAbort());
+    const properties = await readProperties(admin, shop.name);
+    if (properties === null) throw new Error("the database is gone");
+    const foreign = { ...properties, collate: "xx_XX.UTF-8", ctype: "xx_XX.UTF-8" };
+    await using made = await createTemporaryDatabase(runtime, admin, "shop", foreign);
+    expect(await readProperties(admin, made.name)).toMatchObject({ encoding: "UTF8", collate: "C" });
+    expect(runtime.warnings).toEqual([expect.stringContaining("does not have the locale xx_XX.UTF-8")]);
+  });
+
   test("only says what it would do with --dry-run", async () => {
     await using shop = await backedUp({ sql: SHOP_SQL });
     const name = uniqueName();
@@ -241,6 +257,44 @@ describe("a restore with --to", () => {
     expect(result).toMatchObject({ code: 2, stderr: expect.stringContaining("not empty") as string });
     expect(operations.filter((operation) => operation.includes("storage open"))).toEqual([]);
     expect(await contentsOf(target.url)).toEqual(before);
+  });
+});
+
+describe("a backup of some schemas that needs something of another", () => {
+  const START = { sql: SHOP_SQL, backup: ["--schema", "sales"] };
+  const TOUCH = `create function public.touch() returns trigger language plpgsql as $$ begin return new; end $$;
+    create table public.theirs as select 1 as x;`;
+
+  test("does not restore alone, and says what to do", async () => {
+    await using shop = await backedUp(START);
+    const name = uniqueName();
+    const result = await shop.restore(["latest", "--new-database", name]);
+    expect(result.code, result.stderr).toBe(1);
+    expect(result.stderr).toContain("function public.touch() does not exist");
+    expect(result.stderr).toContain("the backup holds sales and nothing that they need of other schemas");
+    expect(await databasesLike(name)).toEqual([]);
+  });
+
+  test("restores into a database that has it, beside what else is there", async () => {
+    await using shop = await backedUp(START);
+    await using target = await freshDatabase({ sql: TOUCH });
+    expectDone(await shop.restore(["latest", "--to", target.url]));
+    expect((await contentsOf(target.url, ["sales"])).tables).toEqual(
+      (await contentsOf(shop.live.url, ["sales"])).tables,
+    );
+    expect(await target.query("select x from theirs")).toEqual([{ x: 1 }]);
+    const again = await shop.restore(["latest", "--to", target.url]);
+    expect(again).toMatchObject({ code: 2, stderr: expect.stringContaining('schema "sales"') as string });
+  });
+
+  test("swaps, with what the live database has", async () => {
+    await using shop = await backedUp(START);
+    const before = await contentsOf(shop.live.url);
+    await shop.live.query("delete from sales.orders");
+    const result = await shop.restore(["latest", "--swap", "--yes", "--json"]);
+    await using _replaced = expectedDatabase(String(jsonOf(result)["before"]));
+    expectDone(result);
+    expect(await contentsOf(shop.live.url)).toEqual(before);
   });
 });
 

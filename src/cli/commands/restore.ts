@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { AppError, inOperation } from "../../errors.ts";
-import { restoreDatabase, type RestoreReport, type RestoreTarget } from "../../operations/restore/restore.ts";
+import type { RestoreReport, RestoreTarget } from "../../operations/restore/request.ts";
+import { restoreDatabase } from "../../operations/restore/restore.ts";
 import { undoSwap } from "../../operations/restore/undo.ts";
 import { resolveConnection } from "../../postgres/connection.ts";
 import type { Cli } from "../cli.ts";

@@ -1,5 +1,5 @@
 import { counted, formatDuration } from "../../lib/text.ts";
-import type { RestorePreview, RestoreReport } from "../../operations/restore/restore.ts";
+import type { RestorePreview, RestoreReport } from "../../operations/restore/request.ts";
 import type { UndoPreview, UndoReport } from "../../operations/restore/undo.ts";
 import type { Output } from "../output.ts";
 import type { Target } from "../targets.ts";

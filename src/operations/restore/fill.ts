@@ -1,5 +1,5 @@
 import { loadArchive } from "../../engines/archive/load.ts";
-import { messageOf } from "../../errors.ts";
+import { AppError, isAppError, messageOf } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { counted } from "../../lib/text.ts";
 import { listSchemas } from "../../postgres/catalog.ts";
@@ -9,6 +9,7 @@ import { createExtensions, type Extension, listExtensions } from "../../postgres
 import { connect, quoteIdentifier, type Session } from "../../postgres/session.ts";
 import { compareRows, type RowComparison } from "./compare-rows.ts";
 import type { CheckedSource } from "./plan.ts";
+import type { ArchiveSource } from "./source.ts";
 
 export interface FillTarget {
   readonly client: PostgresClient;
@@ -48,12 +49,34 @@ async function load(
 ): Promise<void> {
   const { open, format, compression } = source;
   const request = {
-    ...{ open, format, compression, client, settings, singleTransaction },
+    open,
+    format,
+    compression,
+    client,
+    settings,
+    singleTransaction,
     totalBytes: facts.bytes,
     totalTables: facts.tables.length,
   };
-  const { leftOut } = await loadArchive(runtime, request, signal);
+  const { leftOut } = await loadArchive(runtime, request, signal).catch((error: unknown) => {
+    throw explainMissing(source, error);
+  });
   for (const omission of leftOut) runtime.reporter.warn(`left out: ${omission}`);
+}
+
+// Undefined function, object, table, schema, column: something that the archive refers to is not there.
+const MISSING = ["42883", "42704", "42P01", "3F000", "42703"];
+
+/** A dump of some schemas does not carry what they need of others. */
+function explainMissing({ manifest }: ArchiveSource, error: unknown): unknown {
+  const schemas = manifest?.index.schemas ?? null;
+  if (schemas === null || !isAppError(error, "query_failed")) return error;
+  if (!MISSING.includes(String(error.details["sqlState"]))) return error;
+  return new AppError(error.code, error.message, {
+    cause: error,
+    details: error.details,
+    hint: `the backup holds ${schemas.join(", ")} and nothing that they need of other schemas: \`--swap\` takes that from the live database, and \`--to\` restores into a database that has it`,
+  });
 }
 
 /** What a database had before: the names of its extensions and schemas. */

@@ -1,75 +1,23 @@
 import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
-import { formatLocalTime } from "../../lib/local-time.ts";
-import { counted, formatBytes } from "../../lib/text.ts";
-import { connectBeside, countUserObjects, databaseExists } from "../../postgres/admin.ts";
+import { connectBeside, databaseExists } from "../../postgres/admin.ts";
 import { chooseClient, findClients, type PostgresClient } from "../../postgres/clients.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import { commentSql } from "../../postgres/marker.ts";
-import { applyProperties, type Properties } from "../../postgres/properties.ts";
+import { applyProperties } from "../../postgres/properties.ts";
 import { ensureRoles } from "../../postgres/roles.ts";
-import { connect, isSqlState, quoteIdentifier, type Session } from "../../postgres/session.ts";
-import { serverFreeBytes } from "../../postgres/space.ts";
-import type { Storage } from "../../storage/storage.ts";
-import type { ApplicationCommands } from "../application.ts";
+import { isSqlState, quoteIdentifier, type Session } from "../../postgres/session.ts";
 import type { RowComparison } from "./compare-rows.ts";
 import { fillDatabase } from "./fill.ts";
-import { type CheckedSource, checkSource, isWhole, requireSchemasIn, type Selection } from "./plan.ts";
-import { copySelection, requireAbsent } from "./select.ts";
-import { freeName } from "./names.ts";
+import { type CheckedSource, checkSource, isWhole, requireSchemasIn } from "./plan.ts";
+import type { RestorePreview, RestoreReport, RestoreRequest } from "./request.ts";
+import { copySelection } from "./select.ts";
+import { requireServerSpace, type SpaceNeed } from "./server-space.ts";
 import { findSource } from "./source.ts";
 import { type SwapResult, swapDatabase } from "./swap.ts";
+import { chooseTargetName, targetExists } from "./target-name.ts";
 import { createTemporaryDatabase, dropAbandoned } from "./temporary-database.ts";
 import { whileStopped } from "./while-stopped.ts";
-
-export type RestoreTarget =
-  /** A new database on the server of `connection`; null: a name is made from the database's and the time. */
-  | { readonly kind: "new"; readonly name: string | null }
-  /** The database that `connection` names: created when it is not there, else it must be empty. */
-  | { readonly kind: "to" }
-  /** In place of the database that `connection` names. */
-  | { readonly kind: "swap"; readonly application: ApplicationCommands | null };
-
-/** What a restore is about to do, for a person to agree to. */
-export interface RestorePreview {
-  readonly database: string;
-  readonly source: string;
-  /** When the backup's data is from; null for a foreign archive. */
-  readonly snapshotAt: Date | null;
-  readonly target: string;
-  readonly tables: number;
-  readonly rows: number;
-  readonly replaces: boolean;
-}
-
-export interface RestoreRequest {
-  readonly database: string;
-  /** `latest`, a backup's id, an archive's name, a path. */
-  readonly which: string;
-  readonly storage: Storage | null;
-  readonly connection: ConnectionSettings;
-  readonly target: RestoreTarget;
-  readonly selection: Selection;
-  readonly timeZone: string;
-  readonly keepReplacedMs: number;
-  readonly lockTimeoutMs: number;
-  readonly dryRun: boolean;
-  /** Throws `not_confirmed` when the user does not agree. Called before anything is created or stopped. */
-  readonly confirm: (preview: RestorePreview) => Promise<void>;
-}
-
-export interface RestoreReport {
-  readonly preview: RestorePreview;
-  /** Null after a dry run. */
-  readonly done: {
-    readonly restoredInto: string;
-    readonly tables: number;
-    readonly rows: number;
-    readonly durationMs: number;
-    /** After a swap: where the replaced database stays. */
-    readonly swap: SwapResult | null;
-  } | null;
-}
 
 /**
  * Brings a backup back. The archive is read and checked whole before anything is created; the work is done in a
@@ -86,13 +34,13 @@ export async function restoreDatabase(
   const source = await findSource(runtime, request.storage, request.database, request.which, signal);
   await using admin = await connectBeside(runtime, request.connection, [request.connection.database], signal);
   const client = chooseClient(await findClients(runtime, signal), admin.serverVersion);
-  const into = await finalName(runtime, request, admin, signal);
+  const into = await chooseTargetName(runtime, request, source, admin, signal);
   const checked = await checkSource(runtime, source, client, signal);
   requireSchemasIn(checked, request.selection);
   const run: Run = { runtime, request, admin, client, checked };
   // What a killed restore left may be what the space is missing for.
   if (!request.dryRun) await dropAbandoned(runtime, admin, signal);
-  await requireServerSpace(run, signal);
+  await requireServerSpace(admin, spaceNeed(run));
   const preview = previewOf(run, into);
   if (request.dryRun) return { preview, done: null };
   await request.confirm(preview);
@@ -160,10 +108,7 @@ async function intoNew(run: Run, name: string, signal: AbortSignal): Promise<Row
   await using made = await createTemporaryDatabase(runtime, admin, name, properties);
   const comparison = await fill(run, { client, settings: made.settings, beside: "empty" }, signal);
   if (properties !== null) {
-    const leftOut = await applyProperties(admin, made.name, {
-      ...properties,
-      comment: null,
-    } satisfies Properties);
+    const leftOut = await applyProperties(admin, made.name, { ...properties, comment: null });
     for (const omission of leftOut) runtime.reporter.warn(`left out: ${omission}`);
   }
   try {
@@ -258,102 +203,16 @@ async function fill(
   );
 }
 
-/** The name that the restored database will have. Fails early with `target_exists` when it would be in the way. */
-async function finalName(
-  runtime: Runtime,
-  request: RestoreRequest,
-  admin: Session,
-  signal: AbortSignal,
-): Promise<string> {
-  const { target, connection, selection } = request;
-  switch (target.kind) {
-    case "swap":
-      return connection.database;
-    case "to":
-      if (await databaseExists(admin, connection.database)) {
-        await using session = await connect(runtime, connection, signal);
-        await (isWhole(selection) ? requireEmpty(session) : requireAbsent(session, selection));
-      }
-      return connection.database;
-    case "new": {
-      const name = target.name ?? (await restoredName(request, admin, runtime.clock.now()));
-      if (Buffer.byteLength(name, "utf8") > 63) {
-        throw new AppError("usage", `restore into ${name}: a name has at most 63 bytes`);
-      }
-      if (await databaseExists(admin, name)) throw targetExists(name);
-      return name;
-    }
-  }
-}
-
-async function requireEmpty(session: Session): Promise<void> {
-  const objects = await countUserObjects(session);
-  if (objects === 0) return;
-  throw new AppError(
-    "target_exists",
-    `restore into ${session.settings.database}: it is not empty (${counted(objects, "object")})`,
-    {
-      hint: "name a new database, or put the backup in its place with `--swap`",
-    },
-  );
-}
-
-async function restoredName(
-  { connection, timeZone }: RestoreRequest,
-  admin: Session,
-  now: Date,
-): Promise<string> {
-  return await freeName(admin, connection.database, `_restored_${formatLocalTime(now, timeZone)}`);
-}
-
-function targetExists(name: string): AppError {
-  return new AppError("target_exists", `restore into ${name}: the database exists already`, {
-    hint: "choose another name; `--swap` puts the backup in place of a database and keeps the old one",
-  });
-}
-
-// Indexes and free space in pages differ from the source by a little; a full disk in the last minute costs the most.
-const SPACE_MARGIN = 1.1;
-
-/** Fails early when the server's disk certainly cannot take what the backup holds. */
-async function requireServerSpace(run: Run, signal: AbortSignal): Promise<void> {
-  const { request, admin, checked } = run;
-  signal.throwIfAborted();
-  const free = await serverFreeBytes(admin);
-  if (free === undefined) return;
+function spaceNeed(run: Run): SpaceNeed {
+  const { request, checked } = run;
   const { manifest } = checked.source;
-  const stored = manifest?.index.totals.serverBytes ?? checked.facts.bytes;
-  // A swap of some schemas copies the rest of the live database as well.
-  const beside = request.target.kind === "swap" && insideOf(run) !== null;
-  const once = beside ? Math.max(stored, await liveBytes(admin, request.connection)) : stored;
-  // Chosen parts pass through a scratch database that holds the whole. And all of it passes through the log first, which
-  // grows to its own limit: a server that cannot write its log stops, with every database that it serves.
-  const data = Math.round(once * SPACE_MARGIN * (isWhole(request.selection) ? 1 : 2));
-  const needed = data + Math.min(data, await logLimit(admin));
-  if (needed <= free) return;
-  throw new AppError(
-    "space_missing",
-    `restore ${request.database}: it needs about ${formatBytes(needed)}, the server's disk has ${formatBytes(free)} free`,
-    {
-      hint: "free some space (`handled doctor` lists databases kept after a swap), or restore to another server (`--to`)",
-    },
-  );
-}
-
-/** Bytes that the server's write-ahead log takes before it is recycled. */
-async function logLimit(admin: Session): Promise<number> {
-  const [row] = await admin.query<{ bytes: string }>(
-    "select pg_catalog.pg_size_bytes(pg_catalog.current_setting('max_wal_size')) as bytes",
-  );
-  return Number(row?.bytes ?? 0);
-}
-
-async function liveBytes(admin: Session, { database }: ConnectionSettings): Promise<number> {
-  const [row] = await admin.query<{ bytes: string }>(
-    "select pg_catalog.pg_database_size(oid) as bytes from pg_catalog.pg_database where datname = $1",
-    [database],
-  );
-  return Number(row?.bytes ?? 0);
+  return {
+    database: request.database,
+    stored: manifest?.index.totals.serverBytes ?? checked.facts.bytes,
+    // Chosen parts pass through a scratch database that holds the whole.
+    copies: isWhole(request.selection) ? 1 : 2,
+    copied: request.target.kind === "swap" && insideOf(run) !== null ? request.connection.database : null,
+  };
 }
 
 function previewOf({ request, checked }: Run, into: string): RestorePreview {

@@ -5,7 +5,7 @@ import { dropDatabase } from "../../postgres/admin.ts";
 import { type ConnectionSettings, withDatabase } from "../../postgres/connection.ts";
 import { markSql, parseMarker } from "../../postgres/marker.ts";
 import { createDatabase, type Properties } from "../../postgres/properties.ts";
-import { connect, quoteName, type Session } from "../../postgres/session.ts";
+import { connect, isSqlState, quoteName, type Session } from "../../postgres/session.ts";
 import { describeHolder, stateOfHolder } from "../../repository/holder.ts";
 import { Holder } from "../../repository/manifest.ts";
 
@@ -34,7 +34,7 @@ export async function createTemporaryDatabase(
 ): Promise<TemporaryDatabase> {
   const holder = await describeHolder("restore");
   const name = temporaryName(holder);
-  await createDatabase(admin, name, properties);
+  await createSimilar(runtime, admin, name, properties);
   let kept = false;
   const dispose = async (): Promise<void> => {
     if (!kept) await dropAfterFailure(runtime, admin.settings, name);
@@ -61,6 +61,29 @@ export async function createTemporaryDatabase(
     },
     [Symbol.asyncDispose]: dispose,
   };
+}
+
+// What CREATE DATABASE says of a locale, a provider or an option of it that the server does not know: wrong object type,
+// invalid parameter value, feature not supported, invalid object definition, syntax error.
+const LOCALE_UNKNOWN = ["42809", "22023", "0A000", "42P17", "42601"];
+
+/** On a server that lacks the locale the data is worth more than its sorting order: it gets the one that all servers have. */
+async function createSimilar(
+  runtime: Runtime,
+  admin: Session,
+  name: string,
+  properties: Properties | null,
+): Promise<void> {
+  try {
+    await createDatabase(admin, name, properties);
+  } catch (error) {
+    if (properties === null || !LOCALE_UNKNOWN.some((state) => isSqlState(error, state))) throw error;
+    const plain = { collate: "C", ctype: "C", localeProvider: "libc", locale: null, icuRules: null };
+    await createDatabase(admin, name, { ...properties, ...plain });
+    runtime.reporter.warn(
+      `the server does not have the locale ${properties.locale ?? properties.collate} (${properties.localeProvider}): the restored database sorts by the locale C`,
+    );
+  }
 }
 
 const CLEAN_UP_MS = 30_000;

@@ -22,7 +22,7 @@ export interface UndoRequest {
   readonly confirm: (preview: UndoPreview) => Promise<void>;
 }
 
-export interface LaterWrites {
+interface LaterWrites {
   readonly schema: string;
   readonly name: string;
   /** Rows inserted or updated since the swap that are still there. Deleted rows leave no trace to count. */

@@ -1,0 +1,54 @@
+import type { ConnectionSettings } from "../../postgres/connection.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { ApplicationCommands } from "../application.ts";
+import type { Selection } from "./plan.ts";
+import type { SwapResult } from "./swap.ts";
+
+export type RestoreTarget =
+  /** A new database on the server of `connection`; null: a name is made from the database's and the time. */
+  | { readonly kind: "new"; readonly name: string | null }
+  /** The database that `connection` names: created when it is not there, else it must be empty. */
+  | { readonly kind: "to" }
+  /** In place of the database that `connection` names. */
+  | { readonly kind: "swap"; readonly application: ApplicationCommands | null };
+
+/** What a restore is about to do, for a person to agree to. */
+export interface RestorePreview {
+  readonly database: string;
+  readonly source: string;
+  /** When the backup's data is from; null for a foreign archive. */
+  readonly snapshotAt: Date | null;
+  readonly target: string;
+  readonly tables: number;
+  readonly rows: number;
+  readonly replaces: boolean;
+}
+
+export interface RestoreRequest {
+  readonly database: string;
+  /** `latest`, a backup's id, an archive's name, a path. */
+  readonly which: string;
+  readonly storage: Storage | null;
+  readonly connection: ConnectionSettings;
+  readonly target: RestoreTarget;
+  readonly selection: Selection;
+  readonly timeZone: string;
+  readonly keepReplacedMs: number;
+  readonly lockTimeoutMs: number;
+  readonly dryRun: boolean;
+  /** Throws `not_confirmed` when the user does not agree. Called before anything is created or stopped. */
+  readonly confirm: (preview: RestorePreview) => Promise<void>;
+}
+
+export interface RestoreReport {
+  readonly preview: RestorePreview;
+  /** Null after a dry run. */
+  readonly done: {
+    readonly restoredInto: string;
+    readonly tables: number;
+    readonly rows: number;
+    readonly durationMs: number;
+    /** After a swap: where the replaced database stays. */
+    readonly swap: SwapResult | null;
+  } | null;
+}
