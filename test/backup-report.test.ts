@@ -228,6 +228,24 @@ describe("--file", () => {
     expect(await readdir(folder.path)).toEqual([]);
   });
 
+  test("refuses to take the place of a backup, or of what is no ordinary file, also with --overwrite", async () => {
+    await using folder = await temporaryFolder();
+    const made = await report(folder.path, []);
+    const location = String(made["location"]);
+    const before = await readFile(location);
+    for (const path of [
+      location,
+      String(made["latest"]),
+      join(folder.path, "repository.json"),
+      "/dev/null",
+    ]) {
+      const refused = await backUp(folder.path, ["--file", path, "--overwrite"]);
+      expect(refused.code, path).toBe(2);
+    }
+    expect((await readFile(location)).equals(before)).toBe(true);
+    expect((await lstat("/dev/null")).isCharacterDevice()).toBe(true);
+  });
+
   test("a file that appears meanwhile stays as it is, and so does the backup", async () => {
     await using folder = await temporaryFolder();
     const repository = join(folder.path, "repository");

@@ -97,7 +97,9 @@ describe("an archive that is not what it should be is refused before anything is
     await refuse(Buffer.alloc(5000), "a binary file");
     await refuse(gzipSync("hello\n"), "a text without pg_dump's header");
     await refuse(Buffer.concat([gzipSync(dump).subarray(0, 8), Buffer.alloc(5000, 7)]), /damaged/);
-    const { stdout } = await run("pg_dumpall", ["--schema-only", "-d", clusterUrl()], { maxBuffer: 1 << 28 });
+    const { stdout } = await run("pg_dumpall", ["--globals-only", "-d", clusterUrl()], {
+      maxBuffer: 1 << 28,
+    });
     await refuse(stdout, "made by pg_dumpall");
     await refuse(
       gzipSync(execFileSync("pg_dump", ["--create", live.url], { maxBuffer: 1 << 28 })),

@@ -23,7 +23,14 @@ import { lyingProxy } from "./support/lying-proxy.ts";
 import { manualClock } from "./support/manual-clock.ts";
 import { LONGEST_NAME } from "./support/odd-database.ts";
 import { INSIDE, platformSql } from "./support/platform-database.ts";
-import { clusterUrl, freshCluster, runSql, temporaryFolder, uniqueName } from "./support/postgres.ts";
+import {
+  clusterUrl,
+  freshCluster,
+  freshDatabase,
+  runSql,
+  temporaryFolder,
+  uniqueName,
+} from "./support/postgres.ts";
 import { noAbort, testRuntime } from "./support/runtime.ts";
 import { findSqlNow } from "./support/stock-tools.ts";
 import { CTRL_C, ENTER, typeInto } from "./support/terminal.ts";
@@ -469,6 +476,17 @@ describe("a swap is refused, and nothing is changed,", () => {
     const result = await shop.restore(SWAP);
     expectRefused(result, /there is no such database to replace/);
     expect(result.stderr).toContain(`--new-database ${shop.live.name}`);
+  });
+
+  test("when the backup is of another database", async () => {
+    await using shop = await smallShop();
+    await using other = await freshDatabase({ sql: "create table precious as select 1 as id" });
+    const result = await runCli([
+      ...["restore", shop.live.name, "latest", "--swap", "--yes"],
+      ...["--url", other.url, "--repository", shop.repository],
+    ]);
+    expectRefused(result, /not of this one/);
+    expect(await other.query("select id from precious")).toEqual([{ id: 1 }]);
   });
 
   test("when nobody confirms it, or somebody types another name", async () => {

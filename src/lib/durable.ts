@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
-import { access, link, open, rename, rm, stat } from "node:fs/promises";
+import { access, link, lstat, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -103,11 +103,17 @@ export async function requireWritable(path: string, overwrite: boolean): Promise
       hint: `\`mkdir -p ${folder}\`, or choose another path`,
     });
   }
-  const present = await stat(path).catch((error: unknown) => {
+  const present = await lstat(path).catch((error: unknown) => {
     if (errorCode(error) === "ENOENT") return undefined;
     throw error;
   });
   if (present?.isDirectory() === true) throw new AppError("usage", `write ${path}: it is a folder`);
+  // Replacing a device, a pipe or a link would destroy what others rely on.
+  if (present?.isFile() === false) {
+    throw new AppError("usage", `write ${path}: it is there and no ordinary file`, {
+      hint: "choose another path",
+    });
+  }
   if (present !== undefined && !overwrite) throw fileExists(path, undefined);
 }
 

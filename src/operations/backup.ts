@@ -1,17 +1,25 @@
+import { realpath } from "node:fs/promises";
+import { basename, dirname } from "node:path";
 import { archiveFileName } from "../engines/archive/names.ts";
 import { readBack } from "../engines/archive/read-back.ts";
-import { AppError } from "../errors.ts";
+import { AppError, errorCode } from "../errors.ts";
 import { copyDurable, requireWritable } from "../lib/durable.ts";
 import { PROGRAM } from "../lib/program.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { formatBytes } from "../lib/text.ts";
-import { listRelations, listRowSecured, listUnreadable, requireSchemas } from "../postgres/catalog.ts";
+import {
+  listChildrenOutside,
+  listRelations,
+  listRowSecured,
+  listUnreadable,
+  requireSchemas,
+} from "../postgres/catalog.ts";
 import { chooseClient, findClients, type PostgresClient } from "../postgres/clients.ts";
 import type { ConnectionSettings } from "../postgres/connection.ts";
 import { readServerFacts } from "../postgres/server.ts";
-import { connect, type Session } from "../postgres/session.ts";
+import { connect, quoteIdentifier, type Session } from "../postgres/session.ts";
 import { listBackups, newBackupId, publishBackup, recoverUnfinished } from "../repository/backups.ts";
-import { databaseFolder } from "../repository/layout.ts";
+import { databaseFolder, REPOSITORY_FILE } from "../repository/layout.ts";
 import { acquireLease, type Lease } from "../repository/lease.ts";
 import type { ArchiveFile, BackupIndex } from "../repository/manifest.ts";
 import { openOrCreateRepository, type Repository } from "../repository/repository.ts";
@@ -64,10 +72,14 @@ export async function backupDatabase(
   request: BackupRequest,
   signal: AbortSignal,
 ): Promise<BackupReport> {
-  if (request.file !== null) await requireWritable(request.file.path, request.file.overwrite);
+  if (request.file !== null) {
+    await requireWritable(request.file.path, request.file.overwrite);
+    await requireOutside(request.file.path, request.storage);
+  }
   await using session = await connect(runtime, request.connection, signal);
   const client = chooseClient(await findClients(runtime, signal), session.serverVersion);
   await requireReadable(session, request.schemas);
+  if (request.schemas !== null) await warnOfChildren(runtime, session, request.schemas);
   const repository = await openOrCreateRepository(runtime, request.storage, signal);
   await using lease = await acquireLease(runtime, repository, request.database, "backup", signal);
   const whileHeld = AbortSignal.any([signal, lease.lost]);
@@ -88,6 +100,21 @@ export async function backupDatabase(
     totalBytes: kept.reduce((sum, backup) => sum + backup.totals.storedBytes, 0),
     deleted: decisions.filter((decision) => !decision.keep).map((decision) => decision.backup),
   };
+}
+
+/** The extra copy may lie beside the databases' folders, but not in one, where it could take the place of a backup. */
+async function requireOutside(path: string, { place }: Storage): Promise<void> {
+  const folder = await realpath(dirname(path));
+  const repository = await realpath(place).catch((error: unknown) => {
+    // Not made yet, or no folder at all: then nothing can lie in it.
+    if (["ENOENT", "ENOTDIR"].includes(errorCode(error) ?? "")) return undefined;
+    throw error;
+  });
+  const inside = repository !== undefined && folder.startsWith(`${repository}/`);
+  if (!inside && (folder !== repository || basename(path) !== REPOSITORY_FILE)) return;
+  throw new AppError("usage", `write ${path}: that is where the repository ${place} keeps its own`, {
+    hint: "choose another path",
+  });
 }
 
 /** Makes the extra copy. That it fails takes nothing away from the backup, and the error says so. */
@@ -116,7 +143,7 @@ async function requireReadable(session: Session, schemas: readonly string[] | nu
   const unreadable = await listUnreadable(session, await listRelations(session, schemas), schemas);
   if (unreadable.length > 0) {
     throw new AppError("privilege_missing", `role ${user} may not read ${someOf(unreadable)}`, {
-      hint: `grant it: \`grant usage on schema … to ${user}; grant select on … to ${user}\``,
+      hint: `grant it: \`grant usage on schema … to ${quoteIdentifier(user)}; grant select on … to ${quoteIdentifier(user)}\``,
       details: { unreadable },
     });
   }
@@ -126,9 +153,18 @@ async function requireReadable(session: Session, schemas: readonly string[] | nu
     "privilege_missing",
     `row level security hides rows from ${user} in ${someOf(secured)}`,
     {
-      hint: `as a superuser: \`alter role ${user} bypassrls\`; or back up as the tables' owner`,
+      hint: `as a superuser: \`alter role ${quoteIdentifier(user)} bypassrls\`; or back up as the tables' owner`,
       details: { secured },
     },
+  );
+}
+
+/** A query of the parent shows rows that lie in another schema, and the backup does not have them. */
+async function warnOfChildren(runtime: Runtime, session: Session, schemas: readonly string[]): Promise<void> {
+  const outside = await listChildrenOutside(session, schemas);
+  if (outside.length === 0) return;
+  runtime.reporter.warn(
+    `not in this backup, though tables of the chosen schemas show their rows: ${someOf(outside)}, which lie in other schemas`,
   );
 }
 

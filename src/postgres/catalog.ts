@@ -189,3 +189,19 @@ export async function readSequences(
   );
   return rows;
 }
+
+/** Partitions and inheriting tables of the chosen schemas' tables that lie in other schemas, as quoted names. */
+export async function listChildrenOutside(session: Session, schemas: readonly string[]): Promise<string[]> {
+  const rows = await session.query<{ schema: string; name: string }>(
+    `with recursive tree(oid) as (
+       select c.oid from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where c.relkind in ('r', 'p') and n.nspname = any ($1)
+       union select i.inhrelid from tree join pg_catalog.pg_inherits i on i.inhparent = tree.oid)
+     select n.nspname as schema, c.relname as name
+       from tree join pg_catalog.pg_class c on c.oid = tree.oid
+       join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where c.relkind in ('r', 'p') and not n.nspname = any ($1) order by 1, 2`,
+    [schemas],
+  );
+  return rows.map((row) => quoteName(row.schema, row.name));
+}

@@ -160,3 +160,11 @@ test("a read-only file system and missing rights are explained", async () => {
     hint: expect.stringContaining("run as the user who owns"),
   });
 });
+
+test("a place where nothing can be created is an error, not an endless search for a parent", async () => {
+  // Linux answers ENOENT to whoever creates something in it.
+  const storage = openFilesystem(testRuntime(), "/proc/handled/repository");
+  await expect(storage.put("db/a", Buffer.from("x"), signal)).rejects.toMatchObject({
+    code: "repository_unusable",
+  });
+});

@@ -14,12 +14,23 @@ async function makeFolder(folder: string): Promise<void> {
   } catch (error) {
     const code = errorCode(error);
     if (code === "EEXIST") return;
-    if (code !== "ENOENT") throw error;
+    if (code !== "ENOENT" || dirname(folder) === folder) throw error;
     await makeFolder(dirname(folder));
-    await makeFolder(folder);
-    return;
+    await makeLastFolder(folder);
   }
   await syncFolder(dirname(folder));
+}
+
+/**
+ * Creates a folder in one that is there. A file system that still says ENOENT (`/proc`, an automounter) lets nobody
+ * create anything in it: asking again would never end.
+ */
+async function makeLastFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { mode: 0o700 });
+  } catch (error) {
+    if (errorCode(error) !== "EEXIST") throw error;
+  }
 }
 
 /**

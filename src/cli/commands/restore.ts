@@ -110,7 +110,12 @@ async function restore(cli: Cli, target: Target, which: string, options: Options
       confirm: async (preview) => {
         for (const line of previewText(preview, target.timeZone)) cli.output.note(line);
         if (preview.replaces) {
-          await confirmByName(cli, `replace ${connection.database}`, target.name, options.yes === true);
+          await confirmByName(
+            cli,
+            `replace ${connection.database}`,
+            connection.database,
+            options.yes === true,
+          );
         }
       },
     },
@@ -135,7 +140,7 @@ async function runUndo(cli: Cli, target: Target, options: Options): Promise<void
       dryRun: options.dryRun === true,
       confirm: async (preview) => {
         for (const line of undoText(preview, target.timeZone)) cli.output.note(line);
-        await confirmByName(cli, `put ${preview.before} back`, target.name, options.yes === true);
+        await confirmByName(cli, `put ${preview.before} back`, preview.database, options.yes === true);
       },
     },
     cli.signal,

@@ -13,7 +13,7 @@ import { type CheckedSource, checkSource, isWhole, requireSchemasIn } from "./pl
 import type { RestorePreview, RestoreReport, RestoreRequest } from "./request.ts";
 import { copySelection } from "./select.ts";
 import { requireServerSpace, type SpaceNeed } from "./server-space.ts";
-import { findSource } from "./source.ts";
+import { type ArchiveSource, findSource } from "./source.ts";
 import { type SwapResult, swapDatabase } from "./swap.ts";
 import { chooseTargetName, targetExists } from "./target-name.ts";
 import { createTemporaryDatabase, dropAbandoned } from "./temporary-database.ts";
@@ -32,6 +32,7 @@ export async function restoreDatabase(
   requireSensible(request);
   const started = runtime.clock.monotonic();
   const source = await findSource(runtime, request.storage, request.database, request.which, signal);
+  requireSameDatabase(request, source);
   await using admin = await connectBeside(runtime, request.connection, [request.connection.database], signal);
   const client = chooseClient(await findClients(runtime, signal), admin.serverVersion);
   const into = await chooseTargetName(runtime, request, source, admin, signal);
@@ -75,6 +76,23 @@ function requireSensible({ selection, target }: RestoreRequest): void {
       hint: "restore the tables with `--new-database NAME`, look at them, and copy what is needed",
     });
   }
+}
+
+/** A backup of one database must not take the place of another because an address was mistyped. */
+function requireSameDatabase(
+  { target, connection }: RestoreRequest,
+  { manifest, label }: ArchiveSource,
+): void {
+  if (target.kind !== "swap" || manifest === null) return;
+  const of = manifest.index.server.database;
+  if (of === connection.database) return;
+  throw new AppError(
+    "swap_refused",
+    `swap ${connection.database}: backup ${label} is of the database ${of}, not of this one`,
+    {
+      hint: "check the URL; if it is meant, restore with `--new-database` and rename the databases yourself",
+    },
+  );
 }
 
 async function bringBack(run: Run, into: string, signal: AbortSignal): Promise<Outcome> {
