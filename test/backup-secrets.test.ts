@@ -16,8 +16,11 @@ import {
   temporaryFolder,
 } from "./support/postgres.ts";
 
-/** With everything that a URL, a service file, a shell, JSON or SQL could stumble over. */
-const PASSWORD = `p@:/% '"\\&?#=$x`;
+/**
+ * With everything that a URL, a service file, a shell, JSON or SQL could stumble over; and of this run alone, for the
+ * arguments of all processes are looked at, those of another run of this test among them.
+ */
+const PASSWORD = `p@:/% '"\\&?#=$x${process.pid}`;
 
 let cluster: Cluster;
 let database: FreshDatabase;

@@ -481,10 +481,8 @@ describe("a swap is refused, and nothing is changed,", () => {
   test("when the backup is of another database", async () => {
     await using shop = await smallShop();
     await using other = await freshDatabase({ sql: "create table precious as select 1 as id" });
-    const result = await runCli([
-      ...["restore", shop.live.name, "latest", "--swap", "--yes"],
-      ...["--url", other.url, "--repository", shop.repository],
-    ]);
+    const what = ["restore", shop.live.name, "latest", "--swap", "--yes"];
+    const result = await runCli([...what, "--url", other.url, "--repository", shop.repository]);
     expectRefused(result, /not of this one/);
     expect(await other.query("select id from precious")).toEqual([{ id: 1 }]);
   });
