@@ -23,7 +23,7 @@ import { holdSnapshot } from "../postgres/snapshot.ts";
 import { listBackups, newBackupId, publishBackup, recoverUnfinished } from "../repository/backups.ts";
 import { databaseFolder } from "../repository/layout.ts";
 import { acquireLease, type Lease } from "../repository/lease.ts";
-import type { ArchiveFile, BackupIndex } from "../repository/manifest.ts";
+import type { ArchiveFile, ArchiveIndex, BackupIndex } from "../repository/manifest.ts";
 import { openOrCreateRepository, type Repository } from "../repository/repository.ts";
 import type { StagedObject, Storage } from "../storage/storage.ts";
 import { readContent, tableLines } from "./backup-content.ts";
@@ -131,11 +131,11 @@ async function requireSpace(
   const free = await repository.storage.freeBytes(signal);
   if (free === undefined) return;
   const { backups } = await listBackups(repository, request.database, signal);
-  const last = backups.find((backup) => backup.schedule === request.schedule);
-  if (last === undefined || last.archive.size <= free) return;
+  const last = backups.find((backup) => backup.kind === "archive" && backup.schedule === request.schedule);
+  if (last === undefined || last.totals.storedBytes <= free) return;
   throw new AppError(
     "space_missing",
-    `back up ${request.database} to ${repository.place}: ${formatBytes(free)} free, the last backup took ${formatBytes(last.archive.size)}`,
+    `back up ${request.database} to ${repository.place}: ${formatBytes(free)} free, the last backup took ${formatBytes(last.totals.storedBytes)}`,
     { hint: "free some space, or keep fewer backups (`handled prune --dry-run`)" },
   );
 }
@@ -149,7 +149,7 @@ interface Run {
   readonly lease: Lease;
 }
 
-async function takeArchive(run: Run, signal: AbortSignal): Promise<BackupIndex> {
+async function takeArchive(run: Run, signal: AbortSignal): Promise<ArchiveIndex> {
   const { runtime, request, repository, session, client, lease } = run;
   const id = newBackupId(runtime.clock);
   const startedAt = runtime.clock.now();

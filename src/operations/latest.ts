@@ -17,7 +17,9 @@ export async function updateLatest(
   const folder = databaseFolder(database);
   const done = new Set<string>();
   let newest: string | null = null;
-  for (const { archive } of backups) {
+  for (const backup of backups) {
+    if (backup.kind !== "archive") continue;
+    const { archive } = backup;
     const link =
       folder + latestName({ prefix, database, format: archive.format, compression: archive.compression });
     if (done.has(link)) continue;

@@ -3,6 +3,7 @@ import type { Runtime } from "../lib/runtime.ts";
 import { deleteBackup, listBackups, recoverUnfinished } from "../repository/backups.ts";
 import { acquireLease, type Lease } from "../repository/lease.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
+import { livingReaders } from "../repository/readers.ts";
 import { openRepository, type Repository } from "../repository/repository.ts";
 import { planRetention } from "../repository/retention.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -80,10 +81,17 @@ export async function pruneUnderLease(
   signal: AbortSignal,
 ): Promise<PruneDecision[]> {
   const decisions = await planPrune(runtime, scope, signal);
-  for (const { backup, keep } of decisions) {
-    if (!keep) await deleteBackup(scope.repository, backup, lease, signal);
+  if (decisions.every(({ keep }) => keep)) return decisions;
+  // Removes the markers of dead readers, which would keep what they once read.
+  await livingReaders(runtime, scope.repository, scope.database, lease, signal);
+  const done: PruneDecision[] = [];
+  for (const decision of decisions) {
+    const gone = !decision.keep && (await deleteBackup(scope.repository, decision.backup, lease, signal));
+    done.push(
+      gone || decision.keep ? decision : { ...decision, keep: true, reasons: ["being read right now"] },
+    );
   }
-  return decisions;
+  return done;
 }
 
 export interface PruneRequest {

@@ -1,5 +1,12 @@
 import { type CliOptions, type CliResult, jsonOf, runCli } from "./cli.ts";
-import { clusterUrl, type FreshDatabase, type FreshOptions, freshDatabase, runSql, temporaryFolder } from "./postgres.ts";
+import {
+  clusterUrl,
+  type FreshDatabase,
+  type FreshOptions,
+  freshDatabase,
+  runSql,
+  temporaryFolder,
+} from "./postgres.ts";
 
 /** A database, a repository, and a backup of the one in the other. */
 export interface BackedUp extends AsyncDisposable {

@@ -18,7 +18,10 @@ export interface DatabaseContents {
 const USER_SCHEMAS = "n.nspname <> 'information_schema' and n.nspname !~ '^pg_'";
 
 /** Reads the schemas given, or all. */
-export async function contentsOf(url: string, schemas: readonly string[] | null = null): Promise<DatabaseContents> {
+export async function contentsOf(
+  url: string,
+  schemas: readonly string[] | null = null,
+): Promise<DatabaseContents> {
   const client = new pg.Client(clientConfig(url));
   await client.connect();
   try {

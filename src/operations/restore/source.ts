@@ -11,9 +11,10 @@ import { databaseFolder } from "../../repository/layout.ts";
 import {
   type ArchiveFile,
   BACKUP_ID,
-  type BackupContent,
+  type ArchiveContent,
+  type ArchiveIndex,
+  type ArchiveTable,
   type BackupIndex,
-  type TableLine,
 } from "../../repository/manifest.ts";
 import { openRepository, type Repository } from "../../repository/repository.ts";
 import type { Storage } from "../../storage/storage.ts";
@@ -29,9 +30,9 @@ export interface ArchiveSource {
   readonly size: number;
   /** What the repository knows of it; null for a foreign archive. */
   readonly manifest: {
-    readonly index: BackupIndex;
-    readonly tables: readonly TableLine[];
-    readonly content: BackupContent;
+    readonly index: ArchiveIndex;
+    readonly tables: readonly ArchiveTable[];
+    readonly content: ArchiveContent;
   } | null;
 }
 
@@ -60,8 +61,8 @@ export async function findSource(
     if (newest !== undefined) return await backupSource(repository, newest, signal);
     throw noBackups(database, repository, damaged.length);
   }
-  const found = [...backups, ...damaged.flatMap(({ index }) => index ?? [])].find(
-    (backup) => backup.id === which || basename(backup.archive.key) === which,
+  const found = [...backups, ...damaged.flatMap(({ index }) => index ?? [])].find((backup) =>
+    namesOf(backup).includes(which),
   );
   if (found !== undefined) return await backupSource(repository, found, signal);
   const broken = damaged.find(({ id }) => id === which);
@@ -72,7 +73,7 @@ export async function findSource(
   }
   const foreign = await foreignSource(repository, database, which, signal);
   if (foreign !== undefined) return foreign;
-  const ids = backups.flatMap((backup) => [backup.id, basename(backup.archive.key)]);
+  const ids = backups.flatMap(namesOf);
   const guess = nearest(which, ids);
   throw new AppError(
     "backup_missing",
@@ -84,11 +85,19 @@ export async function findSource(
   );
 }
 
+function namesOf(backup: BackupIndex): string[] {
+  return backup.kind === "archive" ? [backup.id, basename(backup.archive.key)] : [backup.id];
+}
+
 function noBackups(database: string, repository: Repository, damaged: number): AppError {
   const but = damaged === 0 ? "" : ` that could be restored (${damaged} damaged)`;
-  return new AppError("backup_missing", `find the latest backup: ${repository.place} has none of ${database}${but}`, {
-    hint: "`handled list` shows what is there; a file made by other tools is restored by its name",
-  });
+  return new AppError(
+    "backup_missing",
+    `find the latest backup: ${repository.place} has none of ${database}${but}`,
+    {
+      hint: "`handled list` shows what is there; a file made by other tools is restored by its name",
+    },
+  );
 }
 
 /** The path when `which` names a file on this machine and is neither `latest` nor an id. */
@@ -140,6 +149,9 @@ async function backupSource(
   index: BackupIndex,
   signal: AbortSignal,
 ): Promise<ArchiveSource> {
+  if (index.kind !== "archive") {
+    throw new AppError("usage", `restore ${index.id}: it is a ${index.kind}, not an archive`);
+  }
   return {
     label: index.id,
     format: index.archive.format,
