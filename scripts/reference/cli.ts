@@ -1,6 +1,6 @@
 import type { Argument, Command, Option } from "commander";
 import { buildProgram } from "../../src/cli/program.ts";
-import { EXIT_CODES } from "./exit-codes.ts";
+import { EXIT_CODES } from "../../src/cli/exit-codes.ts";
 import { renderRows } from "./markdown.ts";
 
 /** `docs/reference/cli.md`: every command with its arguments and options, made from the program itself. */

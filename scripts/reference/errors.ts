@@ -1,5 +1,5 @@
 import { ERRORS } from "../../src/errors.ts";
-import { EXIT_CODES } from "./exit-codes.ts";
+import { EXIT_CODES } from "../../src/cli/exit-codes.ts";
 import { renderRows } from "./markdown.ts";
 
 /** `docs/reference/errors.md`: every way to fail, made from the table of errors. */

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { asSchema, type JsonSchema } from "../../src/config/json-schema.ts";
-import { BackupJson, ErrorJson, OUTPUTS } from "../../src/cli/json.ts";
+import { BackupJson, ErrorJson } from "../../src/cli/json.ts";
+import { OUTPUTS } from "../../src/cli/outputs.ts";
 import { renderRows } from "./markdown.ts";
 
 /** `docs/reference/json-output.md`: what each command prints with `--json`, made from the schemas of the output. */

@@ -14,12 +14,17 @@ export async function confirmByName(cli: Cli, what: string, name: string, yes: b
     });
   }
   cli.output.clear();
+  // A terminal that goes away answers nothing, and the question would wait for it.
+  const gone = new AbortController();
+  const onEnd = (): void => gone.abort();
+  cli.input.once("end", onEnd);
   const answer = await text({
     message: `${what}. Type ${name} to go on`,
     input: cli.input,
     output: process.stderr,
-    signal: cli.signal,
+    signal: AbortSignal.any([cli.signal, gone.signal]),
   });
+  cli.input.off("end", onEnd);
   cli.signal.throwIfAborted();
   if (!isCancel(answer) && answer === name) return;
   throw new AppError("not_confirmed", `${what}: not confirmed`, {

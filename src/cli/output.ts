@@ -58,7 +58,10 @@ export class Output implements Reporter {
   /** A command's result for machines: one line of JSON. */
   json(value: unknown): void {
     this.#clear();
-    this.#stdout.write(`${this.#secrets.redact(JSON.stringify(value))}\n`);
+    // Text by text, for a password like `true` or `1234` taken out of the JSON would break it.
+    const redacted = (_: string, part: unknown): unknown =>
+      typeof part === "string" ? this.#secrets.redact(part) : part;
+    this.#stdout.write(`${JSON.stringify(value, redacted)}\n`);
   }
 
   /** Writes the value as JSON with `--json`, else the text. */
@@ -93,7 +96,7 @@ export class Output implements Reporter {
     if (progress.phase !== this.#phase) {
       this.#phase = progress.phase;
       this.#phaseStarted = now;
-      this.#lastDrawn = this.#stderr.isTTY === true ? 0 : now;
+      this.#lastDrawn = this.#stderr.isTTY === true ? -Infinity : now;
     }
     const interval = this.#stderr.isTTY === true ? REDRAW_MS : PLAIN_LINE_MS;
     if (now - this.#lastDrawn < interval) return;
@@ -104,7 +107,7 @@ export class Output implements Reporter {
       return;
     }
     const width = Math.max(20, (this.#stderr.columns ?? 80) - 1);
-    this.#stderr.write(CLEAR_LINE + (text.length > width ? `${text.slice(0, width - 1)}…` : text));
+    this.#stderr.write(CLEAR_LINE + fit(text, width));
     this.#lineShown = true;
   }
 
@@ -138,6 +141,34 @@ export function describeProgress(progress: Progress, elapsedMs: number): string 
     parts.push(`${formatBytes(rate)}/s`);
     if (known) parts.push(`${formatDuration(((totalBytes - bytes) / rate) * 1000)} left`);
   }
-  if (table !== undefined) parts.push(table);
-  return `${progress.phase}: ${parts.join(" · ")}`;
+  // A name may hold anything, and this is one line of a terminal.
+  if (table !== undefined) parts.push(table.replaceAll(/\p{Cc}+/gu, " "));
+  return parts.length === 0 ? progress.phase : `${progress.phase}: ${parts.join(" · ")}`;
+}
+
+/** The text cut to so many columns of a terminal: a line that wraps could not be taken away again. */
+function fit(text: string, width: number): string {
+  if (columnsOf(text) <= width) return text;
+  let kept = "";
+  let columns = 1;
+  for (const character of text) {
+    columns += columnsOf(character);
+    if (columns > width) break;
+    kept += character;
+  }
+  return `${kept}…`;
+}
+
+// From here on (Hangul Jamo) characters may be two columns wide. Some are not, and then the line is a bit shorter;
+// general punctuation, arrows and the like surely are not.
+const FIRST_WIDE = 0x1100;
+const NARROW = /^[\u2000-\u22ff]$/;
+
+function columnsOf(text: string): number {
+  let columns = 0;
+  for (const character of text) {
+    const wide = (character.codePointAt(0) ?? 0) >= FIRST_WIDE && !NARROW.test(character);
+    columns += wide ? 2 : 1;
+  }
+  return columns;
 }

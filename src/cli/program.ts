@@ -12,11 +12,7 @@ import { addRestore } from "./commands/restore.ts";
 import { addSchedule } from "./commands/schedule.ts";
 import { addShow } from "./commands/show.ts";
 import { addStatus } from "./commands/status.ts";
-
-const EXIT_CODES = `
-Exit codes: 0 done · 1 failed · 2 wrong usage or strategy · 3 done in part · 4 unhealthy or not proven · 10 no repository
-  11 someone else holds the lease · 12 wrong key · 13 backup damaged · 20 cannot reach the database
-  21 no suitable PostgreSQL client · 22 not enough privilege · 23 not enough space · 130 interrupted`;
+import { exitCodesHelp } from "./exit-codes.ts";
 
 /** The whole command line. `cli` is called when a command runs, after its options were read. */
 export function buildProgram(cli: () => Cli): Command {
@@ -34,7 +30,7 @@ export function buildProgram(cli: () => Cli): Command {
     .helpOption("-h, --help", "print help")
     .helpCommand("help [command]", "print help for a command")
     .showHelpAfterError("(add --help for usage)")
-    .addHelpText("after", EXIT_CODES);
+    .addHelpText("after", exitCodesHelp());
   const commands = [
     addInit,
     addDoctor,

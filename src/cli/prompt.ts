@@ -2,7 +2,7 @@ import { type CANCEL_SYMBOL, confirm, isCancel, multiselect, password, select, t
 import { AppError } from "../errors.ts";
 import type { Cli } from "./cli.ts";
 
-export interface TextQuestion {
+interface TextQuestion {
   readonly message: string;
   /** What stands there to be changed or accepted. */
   readonly initial?: string;
@@ -12,7 +12,7 @@ export interface TextQuestion {
   readonly check?: (answer: string) => string | undefined;
 }
 
-export interface Choice<Value extends string> {
+interface Choice<Value extends string> {
   readonly value: Value;
   readonly hint?: string;
 }

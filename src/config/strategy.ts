@@ -21,7 +21,7 @@ export interface Strategy {
   readonly contacts: readonly Contact[];
 }
 
-export interface StrategyRepository {
+interface StrategyRepository {
   readonly name: string;
   /** `repositoryLocation` makes the folder or URL of it. */
   readonly url: Template;
@@ -55,7 +55,7 @@ export interface StrategyBackup {
   readonly keep: Keep | undefined;
 }
 
-export interface Application {
+interface Application {
   /** Shell commands, as written: their variables are the shell's. */
   readonly stop: string;
   readonly start: string;

@@ -10,7 +10,7 @@ import { Holder } from "../repository/manifest.ts";
 const PREFIX = "handled-demo-";
 const OWNER_FILE = "owner.json";
 /** The folders of the two servers inside a demo's folder. */
-export const SERVERS = ["managed", "vps"] as const;
+const SERVERS = ["managed", "vps"] as const;
 
 /** Makes a folder for one demo, with a note of whose it is, and removes those of demos that were killed. */
 export async function makeDemoFolder(runtime: Runtime, signal: AbortSignal): Promise<string> {

@@ -36,10 +36,9 @@ export async function tableFingerprints(
   session: Session,
   schemas: readonly string[],
 ): Promise<TableFingerprint[]> {
-  // One snapshot for all tables, and one way to write values: the digest is made of the rows' text.
+  // One snapshot for all tables.
   await session.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
   try {
-    for (const setting of TEXT_SETTINGS) await session.query(`SET LOCAL ${setting}`);
     const fingerprints = await fingerprintTables(session, "n.nspname = ANY ($1)", [schemas]);
     await session.query("COMMIT");
     return fingerprints;
@@ -48,15 +47,6 @@ export async function tableFingerprints(
     throw error;
   }
 }
-
-const TEXT_SETTINGS = [
-  "timezone = 'UTC'",
-  "datestyle = 'ISO, YMD'",
-  "intervalstyle = 'postgres'",
-  "extra_float_digits = 3",
-  "bytea_output = 'hex'",
-  "row_security = off",
-];
 
 async function runAll(session: Session, statements: readonly string[]): Promise<void> {
   // In one transaction: half a platform is of no use, and one commit is faster than thirty.

@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { mapBounded } from "./concurrency.ts";
+import { mapBounded, runTogether } from "./concurrency.ts";
 
 test("keeps the order and never has more than the limit in work", async () => {
   let running = 0;
@@ -33,4 +33,45 @@ test("throws the first failure after those in work have ended, and begins no mor
 
 test("nothing to do is done at once", async () => {
   expect(await mapBounded([], 4, async (item) => item)).toEqual([]);
+});
+
+test("two pieces give their results together", async () => {
+  const results = await runTogether(
+    async () => await setImmediate("one"),
+    async () => await setImmediate(2),
+    new AbortController().signal,
+  );
+  expect(results).toEqual(["one", 2]);
+});
+
+test("a piece that fails stops the other, and is told only once that has ended", async () => {
+  const failure = new Error("first");
+  let cleaned = false;
+  const running = runTogether(
+    async () => {
+      await setImmediate();
+      throw failure;
+    },
+    async (signal) => {
+      while (!signal.aborted) await setImmediate();
+      expect(signal.reason).toBe(failure);
+      await setImmediate();
+      cleaned = true;
+      throw new Error("second");
+    },
+    new AbortController().signal,
+  );
+  await expect(running).rejects.toBe(failure);
+  expect(cleaned).toBe(true);
+});
+
+test("both pieces see the signal of the whole", async () => {
+  const controller = new AbortController();
+  const until = async (signal: AbortSignal): Promise<never> => {
+    while (!signal.aborted) await setImmediate();
+    throw signal.reason;
+  };
+  const running = runTogether(until, until, controller.signal);
+  controller.abort(new Error("enough"));
+  await expect(running).rejects.toThrow("enough");
 });

@@ -26,3 +26,31 @@ export async function mapBounded<T, R>(
   for (const end of ends) if (end.status === "rejected") throw end.reason;
   return results;
 }
+
+type Piece<T> = (signal: AbortSignal) => Promise<T>;
+
+/**
+ * Runs two pieces of one job at the same time. The first failure stops the other piece, with the error as the reason,
+ * and is thrown; like success, it is reported only when both have come to an end, so that nothing goes on unseen.
+ */
+export async function runTogether<A, B>(
+  one: Piece<A>,
+  other: Piece<B>,
+  signal: AbortSignal,
+): Promise<[A, B]> {
+  const failed = new AbortController();
+  const both = AbortSignal.any([signal, failed.signal]);
+  const failures: unknown[] = [];
+  const attempt = async <T>(piece: Piece<T>): Promise<T> => {
+    try {
+      return await piece(both);
+    } catch (error) {
+      failures.push(error);
+      failed.abort(error);
+      throw error;
+    }
+  };
+  const [first, second] = await Promise.allSettled([attempt(one), attempt(other)]);
+  if (first.status === "fulfilled" && second.status === "fulfilled") return [first.value, second.value];
+  throw failures[0];
+}

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { constants, createWriteStream } from "node:fs";
+import { constants } from "node:fs";
 import { access, link, open, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
@@ -38,33 +38,57 @@ export async function writeDurable(path: string, data: Uint8Array | string, mode
   }
 }
 
+/** `link(2)`; replaceable, so that file systems without hard links can be tested on one that has them. */
+export type HardLink = (existing: string, path: string) => Promise<void>;
+
+/** True for the errors by which file systems without hard links (FAT, some network mounts) refuse one. */
+export function hasNoHardLinks(error: unknown): boolean {
+  return ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(errorCode(error) ?? "");
+}
+
 /**
  * Writes a stream to a file so that it is there whole and durably, or not at all. Without `overwrite` a file of that
- * name is left alone and the call fails with `target_exists`.
+ * name is left alone and the call fails with `target_exists`; also fails with `space_missing`, the source's error, or
+ * the signal's reason.
  */
 export async function copyDurable(
   source: Readable,
   path: string,
   overwrite: boolean,
   signal: AbortSignal,
+  hardLink: HardLink = link,
 ): Promise<void> {
   const temporary = temporaryName(path);
   try {
-    await pipeline(source, createWriteStream(temporary, { flags: "wx", mode: 0o600, flush: true }), {
-      signal,
-    });
+    signal.throwIfAborted();
+    // Opened before the stream begins: a stream that fails early would create the file after it was removed.
+    const file = await open(temporary, "wx", 0o600);
+    await pipeline(source, file.createWriteStream({ flush: true }), { signal });
     if (overwrite) await rename(temporary, path);
-    else await link(temporary, path);
+    else await takeName(temporary, path, hardLink);
     await syncFolder(dirname(path));
   } catch (error) {
     source.destroy();
+    signal.throwIfAborted();
     if (errorCode(error) === "EEXIST") throw fileExists(path, error);
-    if (errorCode(error) === "ENOSPC") {
+    if (["ENOSPC", "EDQUOT"].includes(errorCode(error) ?? "")) {
       throw new AppError("space_missing", `write ${path}: no space left`, { cause: error });
     }
     throw error;
   } finally {
     await rm(temporary, { force: true });
+  }
+}
+
+/** Gives the file a name that nobody has; fails with EEXIST when somebody does. */
+async function takeName(temporary: string, path: string, hardLink: HardLink): Promise<void> {
+  try {
+    await hardLink(temporary, path);
+  } catch (error) {
+    if (!hasNoHardLinks(error)) throw error;
+    // As on many a USB stick. An empty file takes the name, and only then is it replaced.
+    await (await open(path, "wx", 0o600)).close();
+    await rename(temporary, path);
   }
 }
 

@@ -1,8 +1,10 @@
 /** A moment as the clock on the wall of a time zone shows it: `20241211_143022`. */
 export function formatLocalTime(at: Date, timeZone: string): string {
   const parts = new Map(
-    new Intl.DateTimeFormat("en-CA", {
+    new Intl.DateTimeFormat("en-US", {
       timeZone,
+      calendar: "iso8601",
+      numberingSystem: "latn",
       hourCycle: "h23",
       year: "numeric",
       month: "2-digit",

@@ -1,13 +1,16 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { basename } from "node:path";
 import type { Readable } from "node:stream";
-import { createInterface } from "node:readline";
 import { pipeline } from "node:stream/promises";
 import { AppError, errorCode, messageOf } from "../errors.ts";
 import type { Runtime } from "./runtime.ts";
 
 // A tool that fails says why in its last lines; a tool that goes wild must not fill our memory.
 const STDERR_KEPT = 8192;
+// A program that never ends its line must not fill it either.
+const LONGEST_LINE = 64 * 1024;
+// Enough of a line for a message, and far from where a long one was cut, which may be within a secret.
+const LINE_KEPT = 2000;
 // How long a tool may take to end after SIGTERM before it gets SIGKILL.
 const GRACE_MS = 5000;
 
@@ -38,44 +41,43 @@ export async function runTool<T>(runtime: Runtime, call: ToolCall<T>, signal: Ab
   signal.throwIfAborted();
   const name = basename(call.program);
   runtime.observer("before", `child ${name}`);
-  const child = spawn(call.program, call.args, {
-    env: call.env as NodeJS.ProcessEnv,
-    cwd: call.cwd,
-    stdio: ["pipe", "pipe", "pipe"],
-    ...call.user,
-  });
-  const stop = stopper(child);
-  const onAbort = (): void => stop();
+  const child = start(name, call);
+  const stopper = makeStopper(child);
+  const onAbort = (): void => stopper.stop();
   signal.addEventListener("abort", onAbort, { once: true });
   try {
     const closed = closing(child);
-    const stderr = keepStderr(child.stderr, call.onLine);
+    const stderr = keepStderr(runtime, child.stderr, call.onLine);
+    let cause: { readonly error: unknown } | undefined;
     const settle = <R>(
       work: Promise<R>,
-      endsChild: (error: unknown) => boolean,
+      isCause: (error: unknown) => boolean,
     ): Promise<{ value: R } | { error: unknown }> =>
       work.then(
         (value) => ({ value }),
         (error: unknown) => {
-          if (endsChild(error)) stop();
+          if (isCause(error)) {
+            cause ??= { error };
+            stopper.stop();
+          }
           return { error };
         },
       );
+    const consume = async (): Promise<T> => await call.output(child.stdout);
     const [end, output, input] = await Promise.all([
       closed,
-      // Nobody would read the rest: the child would wait for ever.
-      settle(call.output(child.stdout), () => true),
+      // Nobody would read the rest: the child would wait for ever. At the end of the output there is no rest, and
+      // that it was too short may be because the child failed.
+      settle(consume(), () => !child.stdout.readableEnded),
       // A child that closed its input has what it needs and may still work: its exit tells whether all is well.
       settle(feed(child, call.input), (error) => !isBrokenPipe(error)),
     ]);
     signal.throwIfAborted();
     if ("startError" in end) throw cannotStart(name, end.startError);
     // A child that ended early breaks the pipes on both sides; its own exit tells why, so it comes first. When our
-    // consumer or our input failed first, we stopped the child, and then the exit only tells that.
-    const stoppedByUs = end.signal === "SIGTERM" || end.signal === "SIGKILL";
-    const ourError = [output, input].find((part) => "error" in part && !isBrokenPipe(part.error));
-    if (ourError !== undefined && "error" in ourError && (stoppedByUs || end.code === 0))
-      throw ourError.error;
+    // consumer or our input failed first, we stopped the child, and then the exit (a signal, or what the child made
+    // of it) only tells that.
+    if (cause !== undefined && (stopper.ended(end) || end.code === 0)) throw cause.error;
     if (end.code !== 0) throw toolFailed(runtime, name, end, stderr());
     if ("error" in output) throw output.error;
     if ("error" in input) throw input.error;
@@ -113,7 +115,8 @@ type End =
 
 function closing(child: ChildProcess): Promise<End> {
   return new Promise((resolve) => {
-    child.once("error", (startError) => {
+    // Each signal that could not be sent is an error, too.
+    child.on("error", (startError) => {
       if (child.pid === undefined) resolve({ startError, code: null, signal: null });
     });
     // `close`, not `exit`: only then are the pipes drained.
@@ -121,20 +124,61 @@ function closing(child: ChildProcess): Promise<End> {
   });
 }
 
-function stopper(child: ChildProcess): () => void {
+/** What cannot be started is told by an event, or at once (arguments too long, no permission to change the user). */
+function start<T>(name: string, call: ToolCall<T>): ChildProcessWithoutNullStreams {
+  try {
+    return spawn(call.program, call.args, {
+      env: call.env as NodeJS.ProcessEnv,
+      cwd: call.cwd,
+      stdio: ["pipe", "pipe", "pipe"],
+      ...call.user,
+    });
+  } catch (error) {
+    call.input?.destroy();
+    throw cannotStart(name, error);
+  }
+}
+
+interface Stopper {
+  stop(): void;
+  /** Whether the child ended because of us: by a signal of ours, or by exiting after one. */
+  ended(end: End): boolean;
+}
+
+function makeStopper(child: ChildProcess): Stopper {
+  const sent = new Set<NodeJS.Signals>();
   let stopped = false;
-  return () => {
-    if (stopped || child.exitCode !== null || child.signalCode !== null) return;
-    stopped = true;
-    child.kill("SIGTERM");
-    const timer = setTimeout(() => child.kill("SIGKILL"), GRACE_MS);
-    timer.unref();
-    child.once("close", () => clearTimeout(timer));
+  const isOver = (): boolean => child.exitCode !== null || child.signalCode !== null;
+  const send = (signal: NodeJS.Signals): void => {
+    if (!isOver() && child.kill(signal)) sent.add(signal);
+  };
+  // A grandchild may hold the pipes open long after the child's end; nobody wants what it writes any more.
+  const letGo = (): void => {
+    for (const stream of [child.stdin, child.stdout, child.stderr]) stream?.destroy();
+  };
+  return {
+    stop: () => {
+      if (stopped) return;
+      stopped = true;
+      if (isOver()) {
+        letGo();
+        return;
+      }
+      send("SIGTERM");
+      const timer = setTimeout(() => send("SIGKILL"), GRACE_MS);
+      timer.unref();
+      child.once("exit", () => {
+        clearTimeout(timer);
+        letGo();
+      });
+    },
+    ended: (end) => sent.size > 0 && (end.signal === null || sent.has(end.signal)),
   };
 }
 
 async function feed(child: ChildProcess, input: Readable | undefined): Promise<void> {
-  if (child.stdin === null) return;
+  // Out of file handles, Node makes no pipes; `closing` reports that.
+  if (child.stdin === null || child.stdin === undefined) return;
   if (input === undefined) {
     // A child that could not be started errors here too; `closing` reports that.
     child.stdin.on("error", () => undefined);
@@ -144,14 +188,32 @@ async function feed(child: ChildProcess, input: Readable | undefined): Promise<v
   await pipeline(input, child.stdin);
 }
 
-function keepStderr(stream: Readable | null, onLine: ((line: string) => boolean) | undefined): () => string {
-  if (stream === null) return () => "";
+function keepStderr(
+  runtime: Runtime,
+  stream: Readable | null | undefined,
+  onLine: ((line: string) => boolean) | undefined,
+): () => string {
   let kept = "";
-  const lines = createInterface({ input: stream, crlfDelay: Infinity });
-  lines.on("line", (line) => {
-    if (onLine?.(line) === true) return;
-    kept = `${kept}${line}\n`.slice(-STDERR_KEPT);
+  let line = "";
+  const endLine = (): void => {
+    const ended = line;
+    line = "";
+    if (ended === "" || onLine?.(ended) === true) return;
+    // Before anything is cut: what is left of half a secret would not be found.
+    const shown = runtime.secrets.redact(ended);
+    const short = shown.length > LINE_KEPT ? `${shown.slice(0, LINE_KEPT)}…` : shown;
+    kept = `${kept}${short}\n`.slice(-STDERR_KEPT);
+  };
+  stream?.setEncoding("utf8");
+  stream?.on("data", (chunk: string) => {
+    const [rest = "", ...others] = chunk.split(/[\r\n]+/);
+    line = `${line}${rest}`.slice(0, LONGEST_LINE);
+    for (const piece of others) {
+      endLine();
+      line = piece;
+    }
   });
+  stream?.once("end", endLine);
   return () => kept.trim();
 }
 
@@ -161,7 +223,7 @@ export function isBrokenPipe(error: unknown): boolean {
   return code === "EPIPE" || code === "ECONNRESET" || code === "ERR_STREAM_PREMATURE_CLOSE";
 }
 
-function cannotStart(name: string, cause: Error): AppError {
+function cannotStart(name: string, cause: unknown): AppError {
   return new AppError("client_missing", `start ${name}: ${messageOf(cause)}`, {
     cause,
     hint: `install the package that brings \`${name}\`, or put it on the PATH`,

@@ -1,4 +1,3 @@
-import { dumpArchive } from "../engines/archive/dump.ts";
 import { archiveFileName } from "../engines/archive/names.ts";
 import { readBack } from "../engines/archive/read-back.ts";
 import { AppError } from "../errors.ts";
@@ -6,28 +5,19 @@ import { copyDurable, requireWritable } from "../lib/durable.ts";
 import { PROGRAM } from "../lib/program.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { formatBytes } from "../lib/text.ts";
-import {
-  countRows,
-  listRelations,
-  listUnreadable,
-  measureTables,
-  type Relation,
-  requireSchemas,
-} from "../postgres/catalog.ts";
+import { listRelations, listRowSecured, listUnreadable, requireSchemas } from "../postgres/catalog.ts";
 import { chooseClient, findClients, type PostgresClient } from "../postgres/clients.ts";
 import type { ConnectionSettings } from "../postgres/connection.ts";
-import { listExtensions } from "../postgres/extensions.ts";
 import { readServerFacts } from "../postgres/server.ts";
 import { connect, type Session } from "../postgres/session.ts";
-import { holdSnapshot } from "../postgres/snapshot.ts";
 import { listBackups, newBackupId, publishBackup, recoverUnfinished } from "../repository/backups.ts";
 import { databaseFolder } from "../repository/layout.ts";
 import { acquireLease, type Lease } from "../repository/lease.ts";
 import type { ArchiveFile, ArchiveIndex, BackupIndex } from "../repository/manifest.ts";
 import { openOrCreateRepository, type Repository } from "../repository/repository.ts";
-import type { StagedObject, Storage } from "../storage/storage.ts";
-import { readContent, tableLines } from "./backup-content.ts";
-import { updateLatest } from "./latest.ts";
+import type { Storage } from "../storage/storage.ts";
+import { tableLines } from "./backup-content.ts";
+import { dumpInSnapshot } from "./backup-dump.ts";
 import { keptBackups, pruneUnderLease, type RetentionRules } from "./prune.ts";
 
 export interface BackupRequest {
@@ -52,7 +42,7 @@ export interface BackupRequest {
 }
 
 export interface BackupReport {
-  readonly index: BackupIndex;
+  readonly index: ArchiveIndex;
   /** Where the archive lies, and the link to the newest (null where the place has no links). */
   readonly location: string;
   readonly latest: string | null;
@@ -84,18 +74,11 @@ export async function backupDatabase(
   await recoverUnfinished(runtime, repository, request.database, lease, whileHeld);
   await requireSpace(repository, request, whileHeld);
   const index = await takeArchive({ runtime, request, repository, session, client, lease }, whileHeld);
-  const decisions = await pruneUnderLease(
-    runtime,
-    { repository, database: request.database, rules: request.retention, timeZone: request.timeZone },
-    lease,
-    whileHeld,
-  );
+  const { database, retention: rules, timeZone, prefix } = request;
+  const scope = { repository, database, rules, timeZone, prefix };
+  const { decisions, latest } = await pruneUnderLease(runtime, scope, lease, whileHeld);
   const kept = keptBackups(decisions);
-  const latest = await updateLatest(repository, request.database, request.prefix, kept, whileHeld);
-  if (request.file !== null) {
-    const source = await repository.storage.open(index.archive.key, whileHeld);
-    await copyDurable(source, request.file.path, request.file.overwrite, whileHeld);
-  }
+  if (request.file !== null) await copyOut(repository, index, request.file, whileHeld);
   return {
     index,
     location: `${repository.place}/${index.archive.key}`,
@@ -107,19 +90,51 @@ export async function backupDatabase(
   };
 }
 
+/** Makes the extra copy. That it fails takes nothing away from the backup, and the error says so. */
+async function copyOut(
+  { storage, place }: Repository,
+  { archive }: ArchiveIndex,
+  file: { readonly path: string; readonly overwrite: boolean },
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await copyDurable(await storage.open(archive.key, signal), file.path, file.overwrite, signal);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    throw new AppError(error.code, `the backup is complete, its copy is not: ${error.message}`, {
+      cause: error,
+      hint: error.hint ?? `the archive lies in ${place}/${archive.key}`,
+      details: error.details,
+    });
+  }
+}
+
 /** Fails unless the schemas exist and the role may read everything in them: a skipped table would be a lie. */
 async function requireReadable(session: Session, schemas: readonly string[] | null): Promise<void> {
   if (schemas !== null) await requireSchemas(session, schemas);
+  const { user } = session.settings;
   const unreadable = await listUnreadable(session, await listRelations(session, schemas), schemas);
-  if (unreadable.length === 0) return;
+  if (unreadable.length > 0) {
+    throw new AppError("privilege_missing", `role ${user} may not read ${someOf(unreadable)}`, {
+      hint: `grant it: \`grant usage on schema … to ${user}; grant select on … to ${user}\``,
+      details: { unreadable },
+    });
+  }
+  const secured = await listRowSecured(session, schemas);
+  if (secured.length === 0) return;
   throw new AppError(
     "privilege_missing",
-    `read ${session.settings.database}: role ${session.settings.user} may not read ${unreadable.slice(0, 5).join(", ")}${unreadable.length > 5 ? ` and ${unreadable.length - 5} more` : ""}`,
+    `row level security hides rows from ${user} in ${someOf(secured)}`,
     {
-      hint: `grant it: \`grant usage on schema … to ${session.settings.user}; grant select on … to ${session.settings.user}\``,
-      details: { unreadable },
+      hint: `as a superuser: \`alter role ${user} bypassrls\`; or back up as the tables' owner`,
+      details: { secured },
     },
   );
+}
+
+function someOf(names: readonly string[]): string {
+  const more = names.length > 5 ? ` and ${names.length - 5} more` : "";
+  return `${names.slice(0, 5).join(", ")}${more}`;
 }
 
 /** Fails early when the last backup of this entry would not fit into what is free now. */
@@ -157,9 +172,13 @@ async function takeArchive(run: Run, signal: AbortSignal): Promise<ArchiveIndex>
   const server = await readServerFacts(session);
   const key = await freeArchiveKey(run, startedAt, signal);
   await using staged = await repository.storage.stage(key, signal);
-  const dump = await dumpInSnapshot(run, staged, signal);
+  const { schemas, format, compression, lockTimeoutMs } = request;
+  const dump = await dumpInSnapshot(
+    runtime,
+    { id, session, client, staged, schemas, format, compression, lockTimeoutMs },
+    signal,
+  );
   await staged.finish();
-  const { format, compression } = request;
   const facts = await readBack(
     runtime,
     {
@@ -210,68 +229,4 @@ async function freeArchiveKey(run: Run, at: Date, signal: AbortSignal): Promise<
     folder +
     archiveFileName({ prefix, database, at, timeZone, format, compression, taken: (name) => taken.has(name) })
   );
-}
-
-interface Dump {
-  readonly size: number;
-  readonly sha256: string;
-  readonly takenAt: Date;
-  readonly serverBytes: number;
-  readonly relations: readonly Relation[];
-  readonly counts: ReadonlyMap<string, number>;
-  readonly content: Awaited<ReturnType<typeof readContent>>;
-}
-
-/** Runs `pg_dump` and counts every table's rows at the same time, both in one exported snapshot. */
-async function dumpInSnapshot(run: Run, staged: StagedObject, signal: AbortSignal): Promise<Dump> {
-  const { runtime, request, session, client } = run;
-  await using second = await connect(runtime, session.settings, signal);
-  const snapshot = await holdSnapshot(session, second, request.schemas, request.lockTimeoutMs);
-  const tables = snapshot.relations.filter((relation) => relation.kind === "table");
-  const serverBytes = await measureTables(session, tables);
-  const dumpedExtensions = request.schemas === null ? [] : await extensionsIn(session, request.schemas);
-  // When either side fails the other has nothing left to do.
-  const failed = new AbortController();
-  const both = AbortSignal.any([signal, failed.signal]);
-  const stopBoth = (error: unknown): never => {
-    failed.abort(error);
-    throw error;
-  };
-  const counting = async () => {
-    const counts = await countRows(session, tables, () => both.throwIfAborted());
-    return { counts, content: await readContent(runtime, session, client, request.schemas, both) };
-  };
-  const [dumped, counted] = await Promise.all([
-    dumpArchive(
-      runtime,
-      {
-        client,
-        settings: session.settings,
-        snapshot: snapshot.name,
-        schemas: request.schemas,
-        extensions: dumpedExtensions,
-        format: request.format,
-        compression: request.compression,
-        staged,
-        lockTimeoutMs: request.lockTimeoutMs,
-        totalTables: tables.length,
-        totalBytes: serverBytes,
-      },
-      both,
-    ).catch(stopBoth),
-    counting().catch(stopBoth),
-  ]);
-  await session.query("commit");
-  return { ...dumped, ...counted, serverBytes, takenAt: snapshot.takenAt, relations: snapshot.relations };
-}
-
-/**
- * Extensions that a dump of chosen schemas takes along (`pg_dump -e`): those that live in these schemas or in
- * `public`. The ones in other schemas are created by the restore, for the dump could not create their schema.
- */
-async function extensionsIn(session: Session, schemas: readonly string[]): Promise<string[]> {
-  const extensions = await listExtensions(session);
-  return extensions
-    .filter((extension) => schemas.includes(extension.schema) || extension.schema === "public")
-    .map((extension) => extension.name);
 }

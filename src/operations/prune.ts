@@ -73,25 +73,41 @@ export function keptBackups(decisions: readonly PruneDecision[]): BackupIndex[] 
   return decisions.filter(({ keep, damaged }) => keep && !damaged).map(({ backup }) => backup);
 }
 
-/** Deletes what retention lets go and returns every decision. The caller holds the lease. */
+interface PruneRun extends PruneScope {
+  /** First word of the archives' file names. */
+  readonly prefix: string;
+}
+
+interface Pruned {
+  readonly decisions: readonly PruneDecision[];
+  /** The link to the newest archive; null where the place has no links. */
+  readonly latest: string | null;
+}
+
+/**
+ * Points the links to the newest archives that stay, and deletes what retention lets go: in this order, so that a link
+ * never leads to an archive that is gone. The caller holds the lease.
+ */
 export async function pruneUnderLease(
   runtime: Runtime,
-  scope: PruneScope,
+  scope: PruneRun,
   lease: Lease,
   signal: AbortSignal,
-): Promise<PruneDecision[]> {
+): Promise<Pruned> {
+  const { repository, database, prefix } = scope;
   const decisions = await planPrune(runtime, scope, signal);
-  if (decisions.every(({ keep }) => keep)) return decisions;
+  const latest = await updateLatest(repository, database, prefix, keptBackups(decisions), signal);
+  if (decisions.every(({ keep }) => keep)) return { decisions, latest };
   // Removes the markers of dead readers, which would keep what they once read.
-  await livingReaders(runtime, scope.repository, scope.database, lease, signal);
+  await livingReaders(runtime, repository, database, lease, signal);
   const done: PruneDecision[] = [];
   for (const decision of decisions) {
-    const gone = !decision.keep && (await deleteBackup(scope.repository, decision.backup, lease, signal));
+    const gone = !decision.keep && (await deleteBackup(repository, decision.backup, lease, signal));
     done.push(
       gone || decision.keep ? decision : { ...decision, keep: true, reasons: ["being read right now"] },
     );
   }
-  return done;
+  return { decisions: done, latest };
 }
 
 export interface PruneRequest {
@@ -110,12 +126,12 @@ export async function pruneDatabase(
   signal: AbortSignal,
 ): Promise<PruneDecision[]> {
   const repository = await openRepository(runtime, request.storage, signal);
-  const scope = { repository, database: request.database, rules: request.rules, timeZone: request.timeZone };
+  const { database, rules, timeZone, prefix } = request;
+  const scope = { repository, database, rules, timeZone, prefix };
   if (request.dryRun) return await planPrune(runtime, scope, signal);
-  await using lease = await acquireLease(runtime, repository, request.database, "prune", signal);
+  await using lease = await acquireLease(runtime, repository, database, "prune", signal);
   const whileHeld = AbortSignal.any([signal, lease.lost]);
-  await recoverUnfinished(runtime, repository, request.database, lease, whileHeld);
-  const decisions = await pruneUnderLease(runtime, scope, lease, whileHeld);
-  await updateLatest(repository, request.database, request.prefix, keptBackups(decisions), whileHeld);
-  return decisions;
+  await recoverUnfinished(runtime, repository, database, lease, whileHeld);
+  const { decisions } = await pruneUnderLease(runtime, scope, lease, whileHeld);
+  return [...decisions];
 }

@@ -17,7 +17,7 @@ export interface StatusRequest {
   readonly nextRun: Date | null;
 }
 
-export interface HealthProblem {
+interface HealthProblem {
   /** What is wrong: a sentence in lower case without a full stop. */
   readonly message: string;
   /** What to do about it. */

@@ -45,20 +45,26 @@ export async function dropDatabase(session: Session, name: string): Promise<void
   await session.query(`drop database if exists ${quoteIdentifier(name)} with (force)`);
 }
 
-/** Objects that somebody made: tables, views, sequences, functions and types outside the system's schemas and extensions. */
+/**
+ * Objects that somebody made: tables, views, sequences, functions, types and schemas outside the system's schemas and
+ * extensions, and large objects.
+ */
 export async function countUserObjects(session: Session): Promise<number> {
+  // Only what can be a member of an extension is looked for: an index or the row type of one belongs to it indirectly.
   const schemas = `n.nspname <> 'information_schema' and n.nspname !~ '^pg_'`;
   const own = (classId: string, oid: string): string =>
     `not exists (select from pg_catalog.pg_depend e where e.classid = '${classId}'::regclass and e.objid = ${oid} and e.deptype = 'e')`;
   const [row] = await session.query<{ count: string }>(
     `select (select count(*) from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-              where ${schemas} and ${own("pg_catalog.pg_class", "c.oid")})
+              where ${schemas} and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and ${own("pg_catalog.pg_class", "c.oid")})
           + (select count(*) from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
               where ${schemas} and ${own("pg_catalog.pg_proc", "p.oid")})
           + (select count(*) from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid = t.typnamespace
-              where ${schemas} and t.typtype in ('d', 'e', 'c', 'r') and t.typrelid = 0 and ${own("pg_catalog.pg_type", "t.oid")})
+              where ${schemas} and ${own("pg_catalog.pg_type", "t.oid")} and (t.typtype in ('d', 'e', 'r')
+                 or exists (select from pg_catalog.pg_class c where c.oid = t.typrelid and c.relkind = 'c')))
           + (select count(*) from pg_catalog.pg_namespace n where ${schemas} and n.nspname <> 'public'
-              and ${own("pg_catalog.pg_namespace", "n.oid")}) as count`,
+              and ${own("pg_catalog.pg_namespace", "n.oid")})
+          + (select count(*) from pg_catalog.pg_largeobject_metadata) as count`,
   );
   return Number(row?.count);
 }

@@ -137,6 +137,19 @@ export async function listUnreadable(
   ];
 }
 
+/** Tables of the chosen schemas whose row level security hides rows from the role, as quoted names: unfit for a dump. */
+export async function listRowSecured(session: Session, schemas: readonly string[] | null): Promise<string[]> {
+  const rows = await session.query<{ schema: string; name: string }>(
+    `select n.nspname as schema, c.relname as name
+       from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where c.relkind in ('r', 'p') and c.relrowsecurity and c.relpersistence <> 't' and ${USER_SCHEMAS}
+        and ($1::text[] is null or n.nspname = any ($1)) and pg_catalog.row_security_active(c.oid)
+      order by 1, 2`,
+    [schemas],
+  );
+  return rows.map(({ schema, name }) => quoteName(schema, name));
+}
+
 /** The exact number of rows of each given table, as this session's snapshot sees them. */
 export async function countRows(
   session: Session,

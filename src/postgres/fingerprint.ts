@@ -13,7 +13,8 @@ export interface TableFingerprint {
 
 /**
  * Rows and digest of every ordinary table that a condition selects, as the session's snapshot sees them. Columns are
- * taken in the order of their names, for inherited tables come back from a dump with another order.
+ * taken in the order of their names, for inherited tables come back from a dump with another order. The session is set
+ * to one way to write values, and stays so; fails with `privilege_missing` where a policy hides rows from its role.
  * @param where SQL over `n` (pg_namespace) and `c` (pg_class) with parameters `$1…`
  */
 export async function fingerprintTables(
@@ -21,6 +22,8 @@ export async function fingerprintTables(
   where: string,
   params: readonly unknown[],
 ): Promise<TableFingerprint[]> {
+  const settings = TEXT_SETTINGS.map((_, n) => `pg_catalog.set_config($${2 * n + 1}, $${2 * n + 2}, false)`);
+  await session.query(`select ${settings.join(", ")}`, TEXT_SETTINGS.flat());
   const tables = await session.query<{ schema: string; name: string; columns: string[] }>(
     `select n.nspname as schema, c.relname as name,
             array(select a.attname::text from pg_catalog.pg_attribute a
@@ -42,3 +45,15 @@ export async function fingerprintTables(
   }
   return fingerprints;
 }
+
+// The text of a value must not depend on what a database or role is set to, nor leave out a digit or a row.
+const TEXT_SETTINGS: readonly (readonly [name: string, value: string])[] = [
+  ["timezone", "UTC"],
+  ["datestyle", "ISO, YMD"],
+  ["intervalstyle", "postgres"],
+  ["extra_float_digits", "3"],
+  ["bytea_output", "hex"],
+  ["lc_monetary", "C"],
+  ["search_path", ""],
+  ["row_security", "off"],
+];

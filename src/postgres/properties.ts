@@ -1,5 +1,5 @@
-import { AppError } from "../errors.ts";
-import { quoteIdentifier, quoteLiteral, type Session } from "./session.ts";
+import { AppError, isAppError } from "../errors.ts";
+import { isSqlState, quoteIdentifier, quoteLiteral, type Session } from "./session.ts";
 
 /** What belongs to a database itself, and `pg_dump` of chosen schemas does not carry. */
 export interface Properties {
@@ -16,10 +16,14 @@ export interface Properties {
   readonly comment: string | null;
   /** `ALTER DATABASE … SET`; with a role: `ALTER ROLE … IN DATABASE … SET`. */
   readonly settings: readonly { readonly role: string | null; readonly assignment: string }[];
-  /** Null where the privileges are PostgreSQL's defaults. A null grantee is PUBLIC. */
-  readonly grants:
-    | readonly { readonly grantee: string | null; readonly privilege: string; readonly grantable: boolean }[]
-    | null;
+  /** Null where the privileges are PostgreSQL's defaults. A null grantee is PUBLIC. Whoever gave them does not count. */
+  readonly grants: readonly Grant[] | null;
+}
+
+interface Grant {
+  readonly grantee: string | null;
+  readonly privilege: string;
+  readonly grantable: boolean;
 }
 
 const PROVIDERS: Readonly<Record<string, string>> = { c: "libc", i: "icu", b: "builtin" };
@@ -52,11 +56,11 @@ export async function readProperties(session: Session, database: string): Promis
       where d.datname = $1 order by 1 nulls first, a.position`,
     [database],
   );
-  const grants = await session.query<{ grantee: string | null; privilege: string; grantable: boolean }>(
+  const grants = await session.query<Grant>(
     `select case when g.grantee = 0 then null else pg_catalog.pg_get_userbyid(g.grantee) end as grantee,
-            g.privilege_type as privilege, g.is_grantable as grantable
+            g.privilege_type as privilege, pg_catalog.bool_or(g.is_grantable) as grantable
        from pg_catalog.pg_database d cross join lateral pg_catalog.aclexplode(d.datacl) g
-      where d.datname = $1 order by 1 nulls first, 2`,
+      where d.datname = $1 group by g.grantee, g.privilege_type order by 1 nulls first, 2`,
     [database],
   );
   return {
@@ -98,8 +102,9 @@ export async function createDatabase(
 }
 
 /**
- * Gives a database owner, settings, grants, connection limit and comment. Roles that the server does not have are
- * left out and returned as sentences, so that the caller can say so.
+ * Gives a database owner, settings, grants, connection limit and comment. What names roles or settings that the server
+ * does not have, or is not for the session's role to give, is left out and returned as sentences, so that the caller
+ * can say so.
  */
 export async function applyProperties(
   session: Session,
@@ -113,30 +118,45 @@ export async function applyProperties(
       (row) => row.rolname,
     ),
   );
-  if (!roles.has(properties.owner)) leftOut.push(`owner ${properties.owner}: no such role`);
-  for (const { role, assignment } of properties.settings) {
+  const give = async (what: string, role: string | null, sql: string): Promise<boolean> => {
     if (role !== null && !roles.has(role)) {
-      leftOut.push(`setting ${assignment.split("=")[0]} of ${role}: no such role`);
-      continue;
+      leftOut.push(`${what}: no such role`);
+      return false;
     }
-    const target =
-      role === null
-        ? `alter database ${database}`
-        : `alter role ${quoteIdentifier(role)} in database ${database}`;
-    await session.query(`${target} set ${settingSql(assignment)}`);
+    try {
+      await session.query(sql);
+      return true;
+    } catch (error) {
+      const reason = isAppError(error, "privilege_missing")
+        ? `${session.settings.user} may not give it`
+        : UNKNOWN_SETTING.find(([state]) => isSqlState(error, state))?.[1];
+      if (reason === undefined) throw error;
+      leftOut.push(`${what}: ${reason}`);
+      return false;
+    }
+  };
+  const giveGrants = async (grants: readonly Grant[]): Promise<void> => {
+    for (const { grantee, privilege, grantable } of grants) {
+      const to = grantee === null ? "public" : quoteIdentifier(grantee);
+      const option = grantable && grantee !== null ? " with grant option" : "";
+      const grant = `grant ${privilegeSql(privilege)} on database ${database} to ${to}${option}`;
+      await give(`${privilege} for ${grantee ?? "everybody"}`, grantee, grant);
+    }
+  };
+  for (const { role, assignment } of properties.settings) {
+    const setting = `setting ${assignment.split("=")[0]}`;
+    const set = `set ${settingSql(assignment)}`;
+    if (role === null) await give(setting, null, `alter database ${database} ${set}`);
+    else
+      await give(
+        `${setting} of ${role}`,
+        role,
+        `alter role ${quoteIdentifier(role)} in database ${database} ${set}`,
+      );
   }
   if (properties.grants !== null) {
     await session.query(`revoke all on database ${database} from public`);
-    for (const { grantee, privilege, grantable } of properties.grants) {
-      if (grantee !== null && !roles.has(grantee)) {
-        leftOut.push(`${privilege} for ${grantee}: no such role`);
-        continue;
-      }
-      const to = grantee === null ? "public" : quoteIdentifier(grantee);
-      await session.query(
-        `grant ${privilegeSql(privilege)} on database ${database} to ${to}${grantable && grantee !== null ? " with grant option" : ""}`,
-      );
-    }
+    await giveGrants(properties.grants);
   }
   if (properties.connectionLimit !== -1) {
     await session.query(`alter database ${database} connection limit ${properties.connectionLimit}`);
@@ -145,11 +165,29 @@ export async function applyProperties(
     await session.query(`comment on database ${database} is ${quoteLiteral(properties.comment)}`);
   }
   // Last, for after it a role that is no superuser may no longer change the rest.
-  if (roles.has(properties.owner)) {
-    await session.query(`alter database ${database} owner to ${quoteIdentifier(properties.owner)}`);
+  const { owner } = properties;
+  const given = await give(
+    `owner ${owner}`,
+    owner,
+    `alter database ${database} owner to ${quoteIdentifier(owner)}`,
+  );
+  if (given && properties.grants !== null) {
+    // What the session's role held as the owner, and what was granted to it just now, went to the new owner as well.
+    for (const role of new Set([owner, session.settings.user])) {
+      const revoke = `revoke all on database ${database} from ${quoteIdentifier(role)}`;
+      if (await give(`privileges of ${role}`, role, revoke))
+        await giveGrants(properties.grants.filter(({ grantee }) => grantee === role));
+    }
   }
   return leftOut;
 }
+
+// Of an extension that is not there, or of another version of PostgreSQL.
+const UNKNOWN_SETTING: readonly (readonly [sqlState: string, reason: string])[] = [
+  ["42704", "this server does not know it"],
+  ["22023", "this server does not take its value"],
+  ["55P02", "this server sets it only when it starts"],
+];
 
 const PRIVILEGES = new Set(["CREATE", "CONNECT", "TEMPORARY"]);
 

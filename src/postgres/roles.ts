@@ -1,5 +1,5 @@
 import { AppError, isAppError } from "../errors.ts";
-import { quoteIdentifier, type Session } from "./session.ts";
+import { isSqlState, quoteIdentifier, type Session } from "./session.ts";
 
 /**
  * Makes sure that every named role exists, so that owners and grants of a dump can be given back. Missing ones are
@@ -11,11 +11,15 @@ export async function ensureRoles(session: Session, names: readonly string[]): P
       (row) => row.rolname,
     ),
   );
-  const missing = names.filter((name) => !present.has(name));
+  const missing = [...new Set(names)].filter((name) => !present.has(name));
+  const created: string[] = [];
   for (const name of missing) {
     try {
       await session.query(`create role ${quoteIdentifier(name)} nologin`);
+      created.push(name);
     } catch (error) {
+      // Somebody else was faster; which of the two depends on how much.
+      if (isSqlState(error, DUPLICATE_OBJECT) || isSqlState(error, UNIQUE_VIOLATION)) continue;
       if (!isAppError(error, "privilege_missing")) throw error;
       throw new AppError(
         "privilege_missing",
@@ -27,13 +31,8 @@ export async function ensureRoles(session: Session, names: readonly string[]): P
       );
     }
   }
-  return missing;
+  return created;
 }
 
-/** Whether the session's role may do everything on its server. */
-export async function isSuperuser(session: Session): Promise<boolean> {
-  const [row] = await session.query<{ super: boolean }>(
-    "select rolsuper as super from pg_catalog.pg_roles where rolname = current_user",
-  );
-  return row?.super === true;
-}
+const DUPLICATE_OBJECT = "42710";
+const UNIQUE_VIOLATION = "23505";

@@ -27,6 +27,14 @@ export async function readServerFacts(session: Session): Promise<ServerFacts> {
   };
 }
 
+/** The database's encoding by PostgreSQL's name: `UTF8`, `LATIN1`, `SQL_ASCII`. */
+export async function readEncoding(session: Session): Promise<string> {
+  const [row] = await session.query<{ encoding: string }>(
+    "select pg_catalog.current_setting('server_encoding') as encoding",
+  );
+  return row?.encoding ?? "";
+}
+
 async function readControl(session: Session): Promise<{ system: string; timeline: number } | undefined> {
   try {
     const [row] = await session.query<{ system: string; timeline: number }>(

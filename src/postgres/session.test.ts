@@ -109,6 +109,25 @@ describe("statements", () => {
     await expect(session.query("SELECT 1")).rejects.toMatchObject({ code: "unexpected" });
   });
 
+  test("what a database is set to for its applications is not for us, but what the connection string says is", async () => {
+    await using database = await freshDatabase();
+    await database.query(`alter database ${database.name} set statement_timeout = '1h';
+      alter database ${database.name} set idle_in_transaction_session_timeout = '2h';
+      alter database ${database.name} set search_path = anybody, pg_catalog`);
+    const settings = `select current_setting('statement_timeout') as statement, current_setting('search_path') as path,
+      current_setting('idle_in_transaction_session_timeout') as idle`;
+    await using session = await open(database.url);
+    expect(await session.query(settings)).toEqual([{ statement: "0", path: "", idle: "0" }]);
+    await using asked = await open(`${database.url}?options=-c%20statement_timeout%3D5min`);
+    expect(await asked.query(settings)).toEqual([{ statement: "5min", path: "", idle: "0" }]);
+    await using proxy = await lyingProxy(Number(portOf(clusterUrl())));
+    // Behind a pooler the connection is other clients' too.
+    await using pooled = await open(database.url.replace(portOf(clusterUrl()), String(proxy.port)));
+    expect(await pooled.query(settings)).toEqual([
+      { statement: "1h", path: "anybody, pg_catalog", idle: "2h" },
+    ]);
+  });
+
   test("options of the connection string reach the server", async () => {
     await using session = await open(
       `${clusterUrl()}?options=-c%20work_mem%3D7MB%20-c%20search_path%3D%22a%5C%20b%22`,
@@ -136,13 +155,13 @@ describe("what the server says becomes a code", () => {
     await using database = await freshDatabase({ sql: "CREATE TABLE t (a int)" });
     await using holder = await open(database.url);
     await holder.query("BEGIN");
-    await holder.query("LOCK TABLE t IN ACCESS EXCLUSIVE MODE");
+    await holder.query("LOCK TABLE public.t IN ACCESS EXCLUSIVE MODE");
     await using session = await open(database.url);
     await session.query("SET lock_timeout = 20");
-    await expect(session.query("SELECT * FROM t")).rejects.toMatchObject({ code: "lock_timeout" });
+    await expect(session.query("SELECT * FROM public.t")).rejects.toMatchObject({ code: "lock_timeout" });
     await holder.query("ROLLBACK");
     await session.query("SET ROLE pg_monitor");
-    await expect(session.query("SELECT * FROM t")).rejects.toMatchObject({
+    await expect(session.query("SELECT * FROM public.t")).rejects.toMatchObject({
       code: "privilege_missing",
       exitCode: 22,
     });

@@ -16,6 +16,21 @@ const END_TIMEOUT_MS = 2000;
 
 // What may wait between the socket and the consumer of a COPY.
 const COPY_BUFFER = 1024 * 1024;
+/**
+ * Reads what a session must know, and frees it from what databases and roles are set to for the sake of applications:
+ * limits would end a long backup, and a `search_path` may put anybody's `count()` before the server's. What the
+ * connection string itself asks for stays. Nothing is set behind a pooler, where other clients would inherit it.
+ */
+const START_SQL = `
+  select pg_catalog.current_setting('server_version_num')::pg_catalog.int4 as version,
+         pg_catalog.pg_backend_pid() as pid, pg_catalog.pg_is_in_recovery() as recovery,
+         pg_catalog.current_setting('transaction_read_only') operator(pg_catalog.=) 'on' as "readOnly",
+         (select pg_catalog.count(pg_catalog.set_config(s.name, w.value, false))
+            from pg_catalog.pg_settings s
+            join (values ('search_path', ''), ('statement_timeout', '0'), ('transaction_timeout', '0'),
+                         ('idle_in_transaction_session_timeout', '0'), ('idle_session_timeout', '0')) as w(name, value)
+              on s.name operator(pg_catalog.=) w.name
+           where s.source operator(pg_catalog.<>) 'client' and pg_catalog.pg_backend_pid() operator(pg_catalog.=) $1::pg_catalog.int4)`;
 
 interface ServerState {
   readonly version: number;
@@ -109,6 +124,11 @@ export class Session implements AsyncDisposable {
     return row !== undefined && row.pid === announcedPid(this.#open.client);
   }
 
+  /** Asks the server to stop the running statement, if any: that then fails with `query_failed` (SQLSTATE 57014). */
+  async cancel(): Promise<void> {
+    await sendCancel(this.#host, this.#open.client);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -200,12 +220,7 @@ async function readState(
   const onAbort = (): void => void open.socket.destroy();
   signal.addEventListener("abort", onAbort, { once: true });
   try {
-    const [state] = await runStatement<ServerState>(
-      open.client,
-      `SELECT current_setting('server_version_num')::int AS version, pg_backend_pid() AS pid,
-        pg_is_in_recovery() AS recovery, current_setting('transaction_read_only') = 'on' AS "readOnly"`,
-      [],
-    );
+    const [state] = await runStatement<ServerState>(open.client, START_SQL, [announcedPid(open.client) ?? 0]);
     signal.throwIfAborted();
     if (state === undefined) throw new AppError("unexpected", "read the server's state: no row");
     return state;

@@ -1,10 +1,11 @@
 import { AppError } from "../errors.ts";
 import { counted } from "../lib/text.ts";
+import { namingBlocker } from "./blockers.ts";
 import { listRelations, type Relation } from "./catalog.ts";
 import { isSqlState, quoteName, type Session } from "./session.ts";
 
-const LOCK_NOT_AVAILABLE = "55P03";
-const UNDEFINED_TABLE = "42P01";
+// No such table, no such schema, and no longer a table.
+const VANISHED = ["42P01", "3F000", "42809"];
 // A table list that changes under us this often belongs to a database in the middle of a migration.
 const ATTEMPTS = 5;
 
@@ -31,7 +32,13 @@ export async function holdSnapshot(
     await session.query("begin isolation level repeatable read read only");
     await session.query("set local row_security = off");
     await session.query(`set local lock_timeout = ${Math.max(1, Math.round(lockTimeoutMs))}`);
-    if (!(await lockTables(session, observerSession, lockable(before), lockTimeoutMs))) {
+    const tables = lockable(before);
+    const wait = {
+      operation: `lock ${counted(tables.length, "table")}`,
+      relations: tables.map((table) => table.oid),
+      waitedMs: lockTimeoutMs,
+    };
+    if (!(await namingBlocker(observerSession, wait, () => lockTables(session, tables)))) {
       await session.query("rollback");
       continue;
     }
@@ -39,7 +46,7 @@ export async function holdSnapshot(
       "select pg_catalog.pg_export_snapshot() as snapshot, pg_catalog.clock_timestamp() as now",
     );
     const relations = await listRelations(session, schemas);
-    if (row !== undefined && sameTables(lockable(before), lockable(relations))) {
+    if (row !== undefined && sameTables(tables, lockable(relations))) {
       return { name: row.snapshot, takenAt: row.now, relations };
     }
     await session.query("rollback");
@@ -63,81 +70,14 @@ function sameTables(a: readonly Relation[], b: readonly Relation[]): boolean {
 }
 
 /** False when a table vanished between listing and locking: list again. */
-async function lockTables(
-  session: Session,
-  observerSession: Session,
-  tables: readonly Relation[],
-  lockTimeoutMs: number,
-): Promise<boolean> {
+async function lockTables(session: Session, tables: readonly Relation[]): Promise<boolean> {
   if (tables.length === 0) return true;
   const names = tables.map((table) => `only ${quoteName(table.schema, table.name)}`);
   try {
     await session.query(`lock table ${names.join(", ")} in access share mode`);
     return true;
   } catch (error) {
-    if (isSqlState(error, UNDEFINED_TABLE)) return false;
-    if (isSqlState(error, LOCK_NOT_AVAILABLE))
-      throw await lockTimeout(observerSession, tables, lockTimeoutMs, error);
+    if (VANISHED.some((state) => isSqlState(error, state))) return false;
     throw error;
   }
-}
-
-async function lockTimeout(
-  session: Session,
-  tables: readonly Relation[],
-  lockTimeoutMs: number,
-  cause: unknown,
-): Promise<AppError> {
-  const blockers = await findBlockers(session, tables);
-  const [first] = blockers;
-  const waited = `no lock within ${lockTimeoutMs / 1000} s`;
-  if (first === undefined) {
-    return new AppError("lock_timeout", `lock ${counted(tables.length, "table")}: ${waited}`, {
-      cause,
-      hint: "the session that held it is gone by now: try again",
-    });
-  }
-  if (first.pid === null) {
-    return new AppError("lock_timeout", `lock ${first.table}: ${waited}; held by a prepared transaction`, {
-      cause,
-      hint: "`select * from pg_prepared_xacts` shows it; commit or roll it back",
-      details: { blockers },
-    });
-  }
-  return new AppError(
-    "lock_timeout",
-    `lock ${first.table}: ${waited}; held by process ${first.pid} (user ${first.user}, application ${first.application || "unnamed"}, ${first.state} since ${first.since})`,
-    {
-      cause,
-      hint: `wait for it, or end it with \`select pg_terminate_backend(${first.pid})\``,
-      details: { blockers },
-    },
-  );
-}
-
-interface Blocker {
-  readonly table: string;
-  /** Null for a prepared transaction. */
-  readonly pid: number | null;
-  readonly user: string;
-  readonly application: string;
-  readonly state: string;
-  readonly since: string;
-}
-
-/** Sessions that hold the one lock which excludes reading, on any of the tables. Their SQL is not told: it may hold data. */
-async function findBlockers(session: Session, tables: readonly Relation[]): Promise<Blocker[]> {
-  const rows = await session.query<Omit<Blocker, "table"> & { schema: string; name: string }>(
-    `select n.nspname as schema, c.relname as name, l.pid, coalesce(a.usename, 'unknown') as user,
-            coalesce(a.application_name, '') as application, coalesce(a.state, 'unknown') as state,
-            coalesce(to_char(a.xact_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'), 'unknown') as since
-       from pg_catalog.pg_locks l
-       join pg_catalog.pg_class c on c.oid = l.relation join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-       left join pg_catalog.pg_stat_activity a on a.pid = l.pid
-      where l.locktype = 'relation' and l.granted and l.mode = 'AccessExclusiveLock'
-        and l.database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
-        and c.oid = any ($1::oid[])`,
-    [tables.map((table) => table.oid)],
-  );
-  return rows.map(({ schema, name, ...blocker }) => ({ table: quoteName(schema, name), ...blocker }));
 }

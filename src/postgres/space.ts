@@ -42,6 +42,8 @@ async function freeBytesAt(folder: string): Promise<number | undefined> {
       const facts = await statfs(path);
       return facts.bavail * facts.bsize;
     } catch (error) {
+      // The backend's process id may be that of another server's here, and the folder is on its machine only.
+      if (errorCode(error) === "ENOENT") return undefined;
       if (errorCode(error) !== "EACCES") throw error;
       if (dirname(path) === path) return undefined;
     }

@@ -20,7 +20,7 @@ import type { Repository } from "./repository.ts";
 import { discardUnfinished, removeManifest, removeSnapshot } from "./unfinished.ts";
 
 // What operations need of backups, in one place.
-export { type BackupListing, type DamagedBackup, listBackups, listForeign } from "./listing.ts";
+export { type DamagedBackup, listBackups, listForeign } from "./listing.ts";
 export { newBackupId, readContent, readTables } from "./manifests.ts";
 export { recoverUnfinished } from "./unfinished.ts";
 

@@ -50,7 +50,6 @@ const ServerFacts = z.strictObject({
   /** The name of the database that was read. */
   database: z.string(),
 });
-export type ServerFacts = z.infer<typeof ServerFacts>;
 
 /** The one file of an archive backup. */
 const ArchiveFile = z.strictObject({
@@ -228,10 +227,8 @@ const DatabaseProperties = z.strictObject({
   /** Null where the privileges are PostgreSQL's defaults. */
   grants: z.array(DatabaseGrant).nullable(),
 });
-export type DatabaseProperties = z.infer<typeof DatabaseProperties>;
 
 const ExtensionFact = z.strictObject({ name: z.string(), schema: z.string(), version: z.string() });
-export type ExtensionFact = z.infer<typeof ExtensionFact>;
 
 /** `backups/<id>/content` of an archive: what restoring and proving need beyond it. */
 export const ArchiveContent = z.strictObject({

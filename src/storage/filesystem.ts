@@ -14,14 +14,21 @@ import {
 import type { Dirent } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { AppError, errorCode } from "../errors.ts";
-import { isTemporaryName, syncFolder, temporaryName, writeDurable } from "../lib/durable.ts";
+import {
+  type HardLink,
+  hasNoHardLinks,
+  isTemporaryName,
+  syncFolder,
+  temporaryName,
+  writeDurable,
+} from "../lib/durable.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { fileError, isAbsent, translated } from "./file-errors.ts";
 import { openFile } from "./file-stream.ts";
 import { inFolderOf, removeEmptyFolders } from "./folders.ts";
 import { checkKey, checkPrefix, checkSibling } from "./keys.ts";
 import { observed } from "./observed.ts";
-import { type HardLink, hasNoHardLinks, stageFile } from "./staged-file.ts";
+import { stageFile } from "./staged-file.ts";
 import type { StagedObject, Storage, StoredObject } from "./storage.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { mkdir, rmdir } from "node:fs/promises";
 import { dirname } from "node:path";
-import { errorCode } from "../errors.ts";
+import { AppError, errorCode } from "../errors.ts";
 import { syncFolder } from "../lib/durable.ts";
 
 // How often a writer starts again because its folder or temporary file vanished under it. Each time needs another
@@ -32,7 +32,13 @@ export async function inFolderOf<T>(path: string, work: () => Promise<T>): Promi
       await makeFolder(dirname(path));
       return await work();
     } catch (error) {
-      if (errorCode(error) !== "ENOENT" || attempt === ATTEMPTS) throw error;
+      if (errorCode(error) !== "ENOENT") throw error;
+      if (attempt < ATTEMPTS) continue;
+      throw new AppError(
+        "repository_unusable",
+        `write ${path}: its folder vanishes, or is a link that leads nowhere`,
+        { cause: error, hint: "check the path, and that its disk is mounted" },
+      );
     }
   }
 }

@@ -1,20 +1,12 @@
 import { access, type FileHandle, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Readable } from "node:stream";
-import { AppError, errorCode } from "../errors.ts";
-import { syncFolder, temporaryName } from "../lib/durable.ts";
+import { AppError } from "../errors.ts";
+import { type HardLink, hasNoHardLinks, syncFolder, temporaryName } from "../lib/durable.ts";
 import { fileError, isAbsent, translated } from "./file-errors.ts";
 import { openFile } from "./file-stream.ts";
 import { inFolderOf } from "./folders.ts";
 import type { StagedObject } from "./storage.ts";
-
-/** `link(2)`; replaceable, so that file systems without hard links can be tested on one that has them. */
-export type HardLink = (existing: string, path: string) => Promise<void>;
-
-/** True for the errors by which file systems without hard links (FAT, some network mounts) refuse one. */
-export function hasNoHardLinks(error: unknown): boolean {
-  return ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(errorCode(error) ?? "");
-}
 
 /** Starts writing `path` under a temporary name beside it. */
 export async function stageFile(

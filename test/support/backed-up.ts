@@ -11,6 +11,8 @@ import {
 /** A database, a repository, and a backup of the one in the other. */
 export interface BackedUp extends AsyncDisposable {
   readonly live: FreshDatabase;
+  /** The database's name in the repository. */
+  readonly name: string;
   /** Folder of the repository. */
   readonly repository: string;
   /** The first backup's id, and its archive's path. */
@@ -25,6 +27,8 @@ export interface BackedUp extends AsyncDisposable {
 export interface BackedUpOptions extends FreshOptions {
   /** Further arguments of the backup: `--schema`, `--format` … */
   readonly backup?: readonly string[];
+  /** The database's name in the repository; default: its own. */
+  readonly as?: string;
 }
 
 export async function backedUp(options: BackedUpOptions): Promise<BackedUp> {
@@ -32,20 +36,22 @@ export async function backedUp(options: BackedUpOptions): Promise<BackedUp> {
   try {
     const live = owned.use(await freshDatabase(options));
     const repository = owned.use(await temporaryFolder()).path;
+    const name = options.as ?? live.name;
     const place = ["--url", live.url, "--repository", repository];
     const take = async (args: readonly string[]): Promise<Record<string, unknown>> => {
-      const result = await runCli(["backup", live.name, ...place, "--json", ...args]);
+      const result = await runCli(["backup", name, ...place, "--json", ...args]);
       if (result.code !== 0) throw new Error(`the backup failed: ${result.stderr}`);
       return jsonOf(result);
     };
     const first = await take(options.backup ?? []);
     return {
       live,
+      name,
       repository,
       id: String(first["id"]),
       archive: String(first["location"]),
       backup: async (...args) => String((await take(args))["id"]),
-      restore: async (args, cli) => await runCli(["restore", live.name, ...args, ...place], cli),
+      restore: async (args, cli) => await runCli(["restore", name, ...args, ...place], cli),
       [Symbol.asyncDispose]: async () => await owned.disposeAsync(),
     };
   } catch (error) {
@@ -84,6 +90,12 @@ export async function databasesLike(pattern: string, server = clusterUrl()): Pro
     [pattern],
   );
   return rows.map((row) => row.datname);
+}
+
+/** Databases that restores of this process (or another's) are making, or have left half made. */
+export async function halfMade(pid = process.pid, server = clusterUrl()): Promise<string[]> {
+  const all = await databasesLike("handled\\_restoring\\_%", server);
+  return all.filter((name) => new RegExp(`_${pid}_\\d+$`).test(name));
 }
 
 /** A role for one test. Disposing drops it, after everything it owns is gone. */

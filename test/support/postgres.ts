@@ -103,8 +103,9 @@ export async function runSql<Row extends object = Record<string, unknown>>(
 
 /** The driver leaves some percent-encoded characters of a name as they are; here they are decoded. */
 export function clientConfig(url: string): pg.ClientConfig {
-  const { hostname, port, username, password, pathname, search } = new URL(url);
-  if (search !== "") return { connectionString: url };
+  // A socket's folder as host makes it no URL for anybody but PostgreSQL.
+  if (!URL.canParse(url) || new URL(url).search !== "") return { connectionString: url };
+  const { hostname, port, username, password, pathname } = new URL(url);
   return {
     host: hostname,
     port: Number(port),

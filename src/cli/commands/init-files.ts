@@ -81,8 +81,13 @@ async function readIfThere(file: string): Promise<string | undefined> {
   try {
     return await readFile(file, "utf8");
   } catch (error) {
-    if (errorCode(error) === "ENOENT") return undefined;
-    throw new AppError("usage", `read ${file}: ${messageOf(error)}`, { cause: error });
+    const code = errorCode(error);
+    // What cannot be there at all is told when it is written.
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw new AppError("usage", `read ${file}: ${messageOf(error)}`, {
+      cause: error,
+      hint: "`--config FILE` writes elsewhere",
+    });
   }
 }
 

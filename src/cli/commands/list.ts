@@ -1,13 +1,13 @@
 import type { Command } from "commander";
 import { repositoryLocation } from "../../config/strategy.ts";
 import { findDatabase } from "../../config/strategy.ts";
-import { systemTimeZone } from "../../config/time-zone.ts";
 import { type DatabaseListing, listRepository } from "../../operations/list.ts";
 import { openStorage } from "../../storage/open.ts";
 import type { Cli } from "../cli.ts";
 import { listJson, renderListings } from "../render/list.ts";
 import { placeOptions } from "../options.ts";
-import { loadCliStrategy, type PlaceOptions, resolveTarget } from "../targets.ts";
+import { resolvePlaces } from "../repositories.ts";
+import type { PlaceOptions } from "../targets.ts";
 
 export function addList(program: Command, cli: () => Cli): void {
   placeOptions(program.command("list"))
@@ -33,12 +33,12 @@ async function collect(
   name: string | undefined,
   options: PlaceOptions,
 ): Promise<{ listings: DatabaseListing[]; timeZone: string }> {
-  const strategy = options.repository === undefined ? await loadCliStrategy(cli, options) : null;
+  const { strategy, storages, timeZone } = await resolvePlaces(cli, options);
   if (strategy === null) {
     // The repository tells its databases itself.
-    const target = await resolveTarget(cli, name ?? "", { repository: options.repository });
-    const listings = await listRepository(cli.runtime, target.storage(), name, cli.signal);
-    return { listings, timeZone: systemTimeZone() };
+    const found: DatabaseListing[] = [];
+    for (const open of storages) found.push(...(await listRepository(cli.runtime, open(), name, cli.signal)));
+    return { listings: found, timeZone };
   }
   const databases = name === undefined ? strategy.databases : [findDatabase(strategy, name)];
   const listings: DatabaseListing[] = [];
@@ -46,5 +46,5 @@ async function collect(
     const storage = openStorage(cli.runtime, repositoryLocation(cli.runtime, strategy, database.repository));
     listings.push(...(await listRepository(cli.runtime, storage, database.name, cli.signal)));
   }
-  return { listings, timeZone: strategy.timeZone };
+  return { listings, timeZone };
 }

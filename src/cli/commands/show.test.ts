@@ -25,13 +25,13 @@ describe("handled show", () => {
     expect(result).toMatchObject({ code: 0, stderr: "" });
     for (const text of [
       `${NEW} (archive, plain, gzip)`,
-      "Database     shop",
+      "Database    shop",
       "12 h 30 min ago",
-      "By           hand",
-      "Server       PostgreSQL 15.18",
-      "Schemas      public",
-      "Content      3 rows in 2 tables",
-      `Archive      ${there.place}/shop/handled_${NEW}.sql.gz`,
+      "By          hand",
+      "Server      PostgreSQL 15.18",
+      "Schemas     public",
+      "Content     3 rows in 2 tables",
+      `Archive     ${there.place}/shop/handled_${NEW}.sql.gz`,
       "public.orders     3",
       "public.a view     -",
     ]) {
@@ -107,10 +107,10 @@ databases:
     );
     const options = { clock, cwd: there.path };
     expect((await runCli(["show", NEW], options)).stdout).toContain(
-      "Retention    stays: newest, younger than 7 days",
+      "Retention   stays: newest, younger than 7 days",
     );
     expect((await runCli(["show", OLD], options)).stdout).toContain(
-      "Retention    goes with the next prune: older than 7 days",
+      "Retention   goes with the next prune: older than 7 days",
     );
     expect(jsonOf(await runCli(["show", OTHER, "--json"], options))).toMatchObject({ retention: null });
     const missing = await runCli(["show", "20240101T000000Z-9999"], options);

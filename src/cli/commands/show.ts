@@ -46,6 +46,7 @@ async function judge(cli: Cli, { strategy }: Places, { repository, index }: Back
     database: index.database,
     rules: retentionOf(target, undefined),
     timeZone: target.timeZone,
+    prefix: target.prefix,
   };
   const decisions = await planPrune(cli.runtime, scope, cli.signal);
   const decision = decisions.find(({ backup }) => backup.id === index.id);

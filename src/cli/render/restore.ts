@@ -72,12 +72,12 @@ export function undoText(preview: UndoPreview, timeZone: string): string[] {
   ];
 }
 
-export function undoJson({ preview, undone }: UndoReport): Record<string, unknown> {
-  return { ...preview, dryRun: undone === null, undone };
+export function undoJson({ preview, done, undone }: UndoReport): Record<string, unknown> {
+  return { ...preview, dryRun: !done, undone };
 }
 
-export function renderUndo(output: Output, { preview, undone }: UndoReport, timeZone: string): string {
-  if (undone === null) {
+export function renderUndo(output: Output, { preview, done, undone }: UndoReport, timeZone: string): string {
+  if (!done) {
     return [
       "Nothing was changed (dry run). This would be done:",
       ...undoText(preview, timeZone).map((line) => `  ${line}`),
@@ -85,6 +85,6 @@ export function renderUndo(output: Output, { preview, undone }: UndoReport, time
   }
   return [
     `${output.paint("green", "✓")} ${output.paint("bold", preview.database)} is again what it was before the swap`,
-    `  Set aside  ${undone}`,
+    ...(undone === null ? [] : [`  Set aside  ${undone}`]),
   ].join("\n");
 }

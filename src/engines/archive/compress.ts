@@ -3,7 +3,7 @@ import { pipeline } from "node:stream/promises";
 import { createGunzip, createGzip } from "node:zlib";
 import { AppError, isAppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
-import { isBrokenPipe, isDecoderError, runBetween } from "./pipe.ts";
+import { isEcho, isDecoderError, runBetween } from "./pipe.ts";
 import type { ArchiveShape } from "./sniff.ts";
 
 export interface Passage<T> {
@@ -14,7 +14,7 @@ export interface Passage<T> {
 }
 
 // zlib's default of 16 KiB wakes the main thread once for every 16 KiB of a dump.
-const CHUNK = 256 * 1024;
+const CHUNK = 64 * 1024;
 // gzip's own default. Higher ones cost a multiple of the time for a few percent.
 const GZIP_LEVEL = 6;
 const ZSTD_LEVEL = 3;
@@ -63,7 +63,7 @@ async function pass<T>(passage: Passage<T>, transform: Transform, signal: AbortS
   ]);
   signal.throwIfAborted();
   // A broken pipe is the echo of the consumer's end: it failed, or had enough (`pg_restore` of chosen entries).
-  if (fed.status === "rejected" && !isBrokenPipe(fed.reason)) throw fed.reason;
+  if (fed.status === "rejected" && !isEcho(fed.reason)) throw fed.reason;
   if (taken.status === "rejected") throw taken.reason;
   return taken.value;
 }

@@ -3,7 +3,7 @@ import { AppError, isAppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { clientProgram, majorOf, type PostgresClient } from "../../postgres/clients.ts";
 import { decompress } from "./compress.ts";
-import { isBrokenPipe, type Meter, runBetween, through } from "./pipe.ts";
+import { isEcho, type Meter, runBetween, through } from "./pipe.ts";
 import { type ArchiveShape, compressionOf, customVersion, readHead } from "./sniff.ts";
 
 /** A stored archive, to be read. */
@@ -44,7 +44,7 @@ export async function readDumpText<T>(
   return await decompress(runtime, { source, compression, output: consume }, signal);
 }
 
-export interface RestoreText {
+interface RestoreText {
   readonly client: PostgresClient;
   /** Further arguments: the archive's path, unless it comes as `input`, and what to choose from it. */
   readonly args: readonly string[];
@@ -52,7 +52,7 @@ export interface RestoreText {
 }
 
 /** Runs `pg_restore` for the SQL it makes of a custom archive. It touches no database. */
-export async function restoreText<T>(
+async function restoreText<T>(
   runtime: Runtime,
   { client, args, input }: RestoreText,
   output: (text: Readable) => Promise<T>,
@@ -74,7 +74,7 @@ export async function restoreText<T>(
   } catch (error) {
     if (isAppError(error, "tool_failed") && error.details["tool"] === "pg_restore") throw unreadable(error);
     // It stops reading once it has what it was asked for, and exits with 0: then only our pipe was broken.
-    if (!isBrokenPipe(error) || taken === undefined) throw error;
+    if (!isEcho(error) || taken === undefined) throw error;
   }
   if (taken === undefined)
     throw new AppError("unexpected", "read the archive: pg_restore's output was not read");

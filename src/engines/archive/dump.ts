@@ -14,16 +14,20 @@ export interface DumpRequest {
   readonly client: PostgresClient;
   /** Pinned to the server that exported the snapshot. */
   readonly settings: ConnectionSettings;
+  /** What the server calls the session of `pg_dump`. */
+  readonly applicationName: string;
   /** From `pg_export_snapshot()`; its transaction must stay open until this returns. */
   readonly snapshot: string;
   /** Null: the whole database. */
   readonly schemas: readonly string[] | null;
   /** Extensions to take along with chosen schemas; a dump of the whole database has them all. */
   readonly extensions: readonly string[];
+  /** Encoding of the dump's text, and of the names above; undefined for the database's own. */
+  readonly encoding: "UTF8" | undefined;
   readonly format: ArchiveFile["format"];
   readonly compression: ArchiveFile["compression"];
   readonly staged: Pick<StagedObject, "write">;
-  /** How long to wait for one table's lock. */
+  /** How long `pg_dump` itself waits for one table's lock. */
   readonly lockTimeoutMs: number;
   /** For the progress only. */
   readonly totalTables?: number | undefined;
@@ -69,7 +73,7 @@ export async function dumpArchive(
   const call = {
     program: clientProgram(client, "pg_dump"),
     args: dumpArguments(request),
-    env: toolEnvironment(runtime, settings),
+    env: { ...toolEnvironment(runtime, settings), PGAPPNAME: request.applicationName },
     onLine: (line: string): boolean => {
       const begun = DUMPING.exec(line)?.[1];
       if (begun !== undefined) {
@@ -100,13 +104,14 @@ export async function dumpArchive(
   return { size: stored.size, sha256: stored.digest() };
 }
 
-// What `--verbose` tells, in the C locale. Names in it are for people only: they are not quoted.
-const DUMPING = /^pg_dump: dumping contents of table "(.*)"$/;
+// What `--verbose` tells, in the C locale. Names in it are for people only: they are not quoted, and one with a line
+// break goes on in the next line.
+const DUMPING = /^pg_dump: dumping contents of table "(.*?)"?$/;
 const COMPLAINT = /^pg_dump: (error|warning|detail|hint|fatal):/;
 
 /** Arguments that dump exactly what the request says, whatever characters its names have. */
-export function dumpArguments(request: Omit<DumpRequest, "staged" | "client">): string[] {
-  const { format, compression, schemas } = request;
+export function dumpArguments(request: Omit<DumpRequest, "staged" | "client" | "applicationName">): string[] {
+  const { format, compression, schemas, encoding } = request;
   return [
     ...(format === "custom"
       ? ["--format=custom", `--compress=${CUSTOM_COMPRESSION[compression]}`]
@@ -115,6 +120,7 @@ export function dumpArguments(request: Omit<DumpRequest, "staged" | "client">): 
     `--lock-wait-timeout=${request.lockTimeoutMs}`,
     "--verbose",
     "--no-password",
+    ...(encoding === undefined ? [] : [`--encoding=${encoding}`]),
     ...(schemas === null
       ? []
       : [

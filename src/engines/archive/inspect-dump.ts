@@ -3,7 +3,7 @@ import { textDecoder } from "./encoding.ts";
 import { type Place, type SqlListener, SqlScanner, type Token } from "./scan-sql.ts";
 import { assignmentIn, copyTarget, createdName, READ_STATEMENTS, rolesIn } from "./statement.ts";
 
-export interface DumpedTable {
+interface DumpedTable {
   readonly schema: string;
   readonly name: string;
   readonly rows: number;

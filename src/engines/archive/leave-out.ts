@@ -10,6 +10,8 @@ export interface RoleLimits {
   readonly otherRoles: ReadonlySet<string>;
   /** Extensions that are there already and belong to others (managed services make some by themselves). */
   readonly otherExtensions: ReadonlySet<string>;
+  /** Schemas that every new database has: a dump of just these creates them all the same. */
+  readonly givenSchemas: ReadonlySet<string>;
 }
 
 export async function readRoleLimits(session: Session): Promise<RoleLimits> {
@@ -22,9 +24,13 @@ export async function readRoleLimits(session: Session): Promise<RoleLimits> {
   const extensions = await session.query<{ name: string }>(
     "select extname as name from pg_catalog.pg_extension where not pg_has_role(current_user, extowner, 'USAGE')",
   );
+  const schemas = await session.query<{ name: string }>(
+    "select nspname as name from pg_catalog.pg_namespace where nspname = 'public'",
+  );
   return {
     otherRoles: new Set(roles.map((row) => row.name)),
     otherExtensions: new Set(extensions.map((row) => row.name)),
+    givenSchemas: new Set(schemas.map((row) => row.name)),
   };
 }
 
@@ -32,6 +38,7 @@ export async function readRoleLimits(session: Session): Promise<RoleLimits> {
 export const OMITTABLE: ReadonlySet<string> = new Set([
   "alter",
   "comment",
+  "create",
   "set",
   "begin",
   "start",
@@ -47,6 +54,8 @@ export class Omissions {
   readonly #limits: RoleLimits;
   readonly #oneTransaction: boolean;
   readonly #counts = new Map<string, number>();
+  /** A dump made with `--clean` drops first what it then creates. */
+  #drops = false;
 
   /** @param oneTransaction leave out the dump's own BEGIN and COMMIT (around large objects): they would end ours */
   constructor(limits: RoleLimits, oneTransaction: boolean) {
@@ -56,8 +65,10 @@ export class Omissions {
 
   /** True when every statement will be run. */
   get isEmpty(): boolean {
-    const { otherRoles, otherExtensions } = this.#limits;
-    return !this.#oneTransaction && otherRoles.size === 0 && otherExtensions.size === 0;
+    const { otherRoles, otherExtensions, givenSchemas } = this.#limits;
+    return (
+      !this.#oneTransaction && [otherRoles, otherExtensions, givenSchemas].every(({ size }) => size === 0)
+    );
   }
 
   /** Whether this statement is not to be run. Fails with `not_an_archive` when it would undo what was loaded. */
@@ -69,7 +80,9 @@ export class Omissions {
       );
     }
     if (TRANSACTION_WORDS.has(statement.firstWord)) return this.#oneTransaction;
+    if (statement.firstWord === "drop") this.#drops = true;
     if (!OMITTABLE.has(statement.firstWord)) return false;
+    if (statement.firstWord === "create") return this.#createsGivenSchema(statement.tokens());
     const reason = this.#reason(statement.tokens());
     if (reason === undefined) return false;
     this.#counts.set(reason, (this.#counts.get(reason) ?? 0) + 1);
@@ -79,6 +92,13 @@ export class Omissions {
   /** A line for each kind of thing that was left out. */
   list(): string[] {
     return [...this.#counts].map(([reason, count]) => `${reason} (${counted(count, "statement")})`);
+  }
+
+  /** `CREATE SCHEMA public` and nothing else; it is there, so nothing is missing and there is nothing to tell. */
+  #createsGivenSchema(tokens: readonly Token[]): boolean {
+    const [, kind, name] = tokens;
+    const isSchema = tokens.length === 3 && kind?.kind === "word" && kind.value === "schema";
+    return isSchema && !this.#drops && this.#limits.givenSchemas.has(name?.value ?? "");
   }
 
   #reason(tokens: readonly Token[]): string | undefined {

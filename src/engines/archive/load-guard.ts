@@ -1,4 +1,3 @@
-import { Transform, type TransformCallback } from "node:stream";
 import { AppError } from "../../errors.ts";
 import { majorOf, type PostgresClient } from "../../postgres/clients.ts";
 import { DumpInspector, type DumpFacts } from "./inspect-dump.ts";
@@ -6,92 +5,69 @@ import { OMITTABLE, type Omissions } from "./leave-out.ts";
 import type { Place } from "./scan-sql.ts";
 import { requireHarmless } from "./whole-dump.ts";
 
-export interface GuardOptions {
-  readonly omissions: Omissions;
-  readonly singleTransaction: boolean;
-  readonly client: PostgresClient;
-  /** Called after each chunk. */
-  readonly told: (inspector: DumpInspector) => void;
-}
-
 // A statement that could be left out is held back until its end has come; longer ones are none of those.
 const LONGEST_HELD = 64 * 1024;
 
 /**
  * Stands between a dump's text and psql. Nothing passes before it was looked at: a command to psql ends the load before
  * psql sees it. Statements to be left out are replaced by their line breaks, so that psql's line numbers stay those of the
- * dump. In a single transaction the COMMIT is sent only behind a whole dump: at a mere end of its input psql would
- * commit half of one.
+ * dump.
  */
-export class LoadGuard extends Transform {
+export class LoadGuard {
   readonly #inspector: DumpInspector;
-  readonly #options: GuardOptions;
+  readonly #omissions: Omissions;
+  readonly #client: PostgresClient;
   /** Statements of the present chunk to leave out. */
   #places: Place[] = [];
   /** Text that was read and not passed on, and its position. */
   #held: Buffer = Buffer.alloc(0);
   #position = 0;
-  #facts: DumpFacts | undefined;
 
-  constructor(options: GuardOptions) {
-    super();
-    this.#options = options;
-    const { omissions } = options;
-    this.#inspector = omissions.isEmpty
-      ? new DumpInspector()
-      : new DumpInspector((statement) => {
-          // What was held back no longer cannot be left out any more.
-          if (statement.place.start < this.#position || !omissions.leavesOut(statement)) return;
-          this.#places.push(statement.place);
-        });
-    // On the dump's first line, for the same reason of line numbers.
-    if (options.singleTransaction) this.push("BEGIN;");
+  constructor(omissions: Omissions, client: PostgresClient) {
+    this.#omissions = omissions;
+    this.#client = client;
+    this.#inspector = new DumpInspector((statement) => {
+      // What was held back no longer cannot be left out any more.
+      if (statement.place.start < this.#position || !omissions.leavesOut(statement)) return;
+      this.#places.push(statement.place);
+    });
   }
 
-  /** What the dump held; undefined until all of it has passed. */
-  get facts(): DumpFacts | undefined {
-    return this.#facts;
+  /** How far the text has come. */
+  get progress(): { readonly bytes: number; readonly tables: number; readonly table: string | undefined } {
+    const { bytes, tables, table } = this.#inspector;
+    return { bytes, tables, table };
   }
 
-  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
-    try {
-      this.#inspector.write(chunk);
-      requireHarmless(this.#inspector.refusals);
-      if (this.#inspector.restricted) requireRestrict(this.#options.client);
-      this.#pass(chunk);
-      this.#options.told(this.#inspector);
-      done();
-    } catch (error) {
-      done(error as Error);
-    }
-  }
-
-  override _flush(done: TransformCallback): void {
-    this.push(this.#held);
-    this.#facts = this.#inspector.end();
-    if (this.#options.singleTransaction && this.#facts.complete) this.push("\nCOMMIT;\n");
-    done();
-  }
-
-  #pass(chunk: Buffer): void {
+  /** Looks at a chunk and returns what may go to psql now. Fails with `not_an_archive` and `client_missing`. */
+  pass(chunk: Buffer): Buffer[] {
+    this.#inspector.write(chunk);
+    requireHarmless(this.#inspector.refusals);
+    if (this.#inspector.restricted) requireRestrict(this.#client);
     const text = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
     const base = this.#position;
+    const passed: Buffer[] = [];
     let from = 0;
     for (const { start, end } of this.#places) {
-      this.push(text.subarray(from, start - base));
-      this.push(lineBreaks(text.subarray(start - base, end - base)));
+      passed.push(text.subarray(from, start - base), lineBreaks(text.subarray(start - base, end - base)));
       from = end - base;
     }
     this.#places = [];
     const hold = Math.max(from, this.#holdFrom(text, base));
-    this.push(text.subarray(from, hold));
+    passed.push(text.subarray(from, hold));
     this.#held = text.subarray(hold);
     this.#position = base + hold;
+    return passed.filter((piece) => piece.length > 0);
+  }
+
+  /** The text has ended: what was held back, and what the whole of it was. */
+  end(): { readonly rest: Buffer; readonly facts: DumpFacts } {
+    return { rest: this.#held, facts: this.#inspector.end() };
   }
 
   #holdFrom(text: Buffer, base: number): number {
     const { unfinished } = this.#inspector;
-    if (this.#options.omissions.isEmpty || unfinished === undefined) return text.length;
+    if (this.#omissions.isEmpty || unfinished === undefined) return text.length;
     const { start, firstWord } = unfinished;
     if (start < base || (firstWord !== undefined && !OMITTABLE.has(firstWord))) return text.length;
     return text.length - (start - base) > LONGEST_HELD ? text.length : start - base;

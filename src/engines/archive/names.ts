@@ -1,4 +1,5 @@
 import { AppError } from "../../errors.ts";
+import { formatLocalTime } from "../../lib/local-time.ts";
 import { encodeName } from "../../repository/layout.ts";
 import type { ArchiveFile } from "../../repository/manifest.ts";
 import type { ArchiveShape } from "./sniff.ts";
@@ -26,7 +27,7 @@ const LONGEST_NAME = 255;
  * change repeats) `…_2`, `…_3` and so on. Fails with `usage` when the prefix makes it longer than a file name may be.
  */
 export function archiveFileName(request: NameRequest): string {
-  const stem = `${stemOf(request)}_${localTime(request.at, request.timeZone)}`;
+  const stem = `${stemOf(request)}_${formatLocalTime(request.at, request.timeZone)}`;
   const suffix = suffixOf(request);
   for (let n = 1; ; n += 1) {
     const name = `${stem}${n === 1 ? "" : `_${n}`}${suffix}`;
@@ -72,24 +73,6 @@ function stemOf(request: { prefix: string; database: string }): string {
 function suffixOf(request: Pick<NameRequest, "format" | "compression">): string {
   if (request.format === "custom") return ".dump";
   return request.compression === "gzip" ? ".sql.gz" : ".sql.zst";
-}
-
-/** `20241211_143022` on the wall clock of the zone. */
-function localTime(at: Date, timeZone: string): string {
-  const format = new Intl.DateTimeFormat("en-US", {
-    timeZone,
-    calendar: "iso8601",
-    numberingSystem: "latn",
-    hourCycle: "h23",
-    year: "numeric",
-    month: "2-digit",
-    day: "2-digit",
-    hour: "2-digit",
-    minute: "2-digit",
-    second: "2-digit",
-  });
-  const parts = Object.fromEntries(format.formatToParts(at).map((part) => [part.type, part.value]));
-  return `${parts["year"]}${parts["month"]}${parts["day"]}_${parts["hour"]}${parts["minute"]}${parts["second"]}`;
 }
 
 function checkLength(name: string): string {

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { type Readable, Transform, type TransformCallback, pipeline } from "node:stream";
 import { errorCode } from "../../errors.ts";
-import { runTool, type ToolCall } from "../../lib/process.ts";
+import { isBrokenPipe, runTool, type ToolCall } from "../../lib/process.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 
 /**
@@ -13,7 +13,7 @@ export async function runBetween<T>(runtime: Runtime, call: ToolCall<T>, signal:
   let first: { readonly error: unknown } | undefined;
   const broke = (error: unknown): void => {
     // A broken pipe is how the death of the tool looks from our side: a consequence, never the cause.
-    if (!isBrokenPipe(error)) first ??= { error };
+    if (!isEcho(error)) first ??= { error };
   };
   call.input?.once("error", broke);
   const output = async (stdout: Readable): Promise<T> => {
@@ -72,12 +72,10 @@ export class Meter extends Transform {
   }
 }
 
-/** True for the errors of a stream whose other end has gone away (Node says "aborted" when it did so silently). */
-export function isBrokenPipe(error: unknown): boolean {
-  return BROKEN_PIPE.has(errorCode(error) ?? "");
+/** True for the errors of a stream whose other end has gone away; Node says "aborted" where that happened silently. */
+export function isEcho(error: unknown): boolean {
+  return isBrokenPipe(error) || errorCode(error) === "ABORT_ERR";
 }
-
-const BROKEN_PIPE = new Set(["EPIPE", "ECONNRESET", "ERR_STREAM_PREMATURE_CLOSE", "ABORT_ERR"]);
 
 /** True for the errors by which node:zlib says that data is no valid gzip or zstd. */
 export function isDecoderError(error: unknown): boolean {

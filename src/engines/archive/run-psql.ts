@@ -6,8 +6,9 @@ import { type ConnectionSettings, toolEnvironment } from "../../postgres/connect
 import { explainLostServer } from "./lost-server.ts";
 import { runBetween } from "./pipe.ts";
 
-// psql's exit code for a connection that could not be made or was lost (its manual, "Exit Status").
+// psql's exit codes (its manual, "Exit Status"): the connection could not be made or was lost; a statement failed.
 const CONNECTION_LOST = 2;
+const SCRIPT_FAILED = 3;
 
 /**
  * Runs SQL through `psql` and stops at the first error, which becomes ours: by its SQLSTATE `space_missing`,
@@ -41,11 +42,30 @@ export async function runPsql(
     await runBetween(runtime, call, signal);
   } catch (error) {
     if (!isAppError(error, "tool_failed") || error.details["tool"] !== "psql") throw error;
-    const found = reader.found;
-    if (found !== undefined && error.details["exitCode"] !== null) throw sqlError(runtime, found, error);
-    if (error.details["exitCode"] !== CONNECTION_LOST) throw error;
-    throw await explainLostServer(runtime, settings, error, signal);
+    throw await explain(runtime, settings, { error, found: reader.found }, signal);
   }
+}
+
+/** What psql's exit code and its last SQLSTATE say together. */
+async function explain(
+  runtime: Runtime,
+  settings: ConnectionSettings,
+  { error, found }: { error: AppError; found: SqlError | undefined },
+  signal: AbortSignal,
+): Promise<AppError> {
+  const { exitCode } = error.details;
+  if (exitCode === SCRIPT_FAILED && found !== undefined) return sqlError(runtime, found, error);
+  if (exitCode !== CONNECTION_LOST) return error;
+  if (found !== undefined && codeOf(found.sqlState) === "database_unreachable")
+    return sqlError(runtime, found, error);
+  const explained = await explainLostServer(runtime, settings, error, signal);
+  if (explained !== error) return explained;
+  // The server answers again, so it was restarted, or the network failed for a moment.
+  return new AppError("database_unreachable", `load the archive: the connection was lost: ${error.message}`, {
+    cause: error,
+    details: error.details,
+    hint: "check the server's log, then restore again",
+  });
 }
 
 async function drain(stream: Readable): Promise<void> {

@@ -9,6 +9,8 @@ import { runBetween } from "./pipe.ts";
 
 /** One entry of a custom archive's table of contents. */
 export interface TocEntry {
+  /** The entry's number in its archive. */
+  readonly id: number;
   /** The line of `pg_restore --list`, which `--use-list` takes back. */
   readonly line: string;
   /** The catalogue the object is in, and its oid there; 0 where the entry is about another object. */
@@ -16,8 +18,10 @@ export interface TocEntry {
   readonly oid: number;
   /** `TABLE`, `FK CONSTRAINT`, `ACL` … */
   readonly type: string;
-  /** Schema, name and owner as one text: `pg_restore` does not quote them. */
-  readonly label: string;
+  /** What comes before the rows of tables, and what after them. */
+  readonly section: "pre-data" | "post-data";
+  /** Numbers of the entries that it needs, as far as they are in the archive. */
+  readonly needs: readonly number[];
 }
 
 // Types of several words (pg_dump.c, the `desc` of its entries). Any other type is the one word in capitals.
@@ -57,40 +61,57 @@ const LONG_TYPES = [
   "USER MAPPING",
 ];
 
-/** The table of contents of a custom archive on disk, in the order in which it would be restored. */
+/** The definitions in a custom archive on disk, in the order in which they would be restored. */
 export async function listContents(
   runtime: Runtime,
   { client, path }: { client: PostgresClient; path: string },
   signal: AbortSignal,
 ): Promise<TocEntry[]> {
-  const list = await runForText(
-    runtime,
-    { program: clientProgram(client, "pg_restore"), args: ["--list", path], env: runtime.env },
-    signal,
-  );
-  return list
-    .split("\n")
-    .filter((line) => line !== "" && !line.startsWith(";"))
-    .map(parseLine);
+  const list = async (...args: string[]): Promise<string[]> => {
+    const program = clientProgram(client, "pg_restore");
+    const text = await runForText(
+      runtime,
+      { program, args: ["--list", ...args, path], env: runtime.env },
+      signal,
+    );
+    return text.split("\n").filter((line) => line !== "");
+  };
+  const needs = readNeeds(await list("--verbose"));
+  const entries: TocEntry[] = [];
+  // The verbose list has every entry, those too that only `--create` restores, and says of none in which section it is.
+  for (const section of ["pre-data", "post-data"] as const) {
+    for (const line of await list(`--section=${section}`)) {
+      if (line.startsWith(";")) continue;
+      const entry = parseLine(line);
+      entries.push({ ...entry, section, needs: needs.get(entry.id) ?? [] });
+    }
+  }
+  return entries;
 }
 
-/** `215; 1259 16390 TABLE public notes postgres`. A name with a line break goes on in the next line and is refused. */
-function parseLine(line: string): TocEntry {
-  const match = /^\d+; (\d+) (\d+) (.+)$/.exec(line);
-  const rest = match?.[3] ?? "";
-  const type = LONG_TYPES.find((long) => rest.startsWith(`${long} `)) ?? /^[A-Z]+/.exec(rest)?.[0];
-  if (match === null || type === undefined) {
-    throw new AppError("swap_refused", `read an archive's contents: this line is not understood: ${line}`, {
-      hint: "a name with a line break in it is not supported here",
-    });
+const NEEDS = ";\tdepends on:";
+
+/** Each entry's line may be followed by `;	depends on: 12 923 12`. */
+function readNeeds(lines: readonly string[]): Map<number, number[]> {
+  const needs = new Map<number, number[]>();
+  let id: number | undefined;
+  for (const line of lines) {
+    if (!line.startsWith(";")) id = Number(/^\d+/.exec(line)?.[0]);
+    else if (id !== undefined && line.startsWith(NEEDS)) {
+      needs.set(id, line.slice(NEEDS.length).trim().split(/\s+/).map(Number));
+    }
   }
-  return {
-    line,
-    catalogOid: Number(match[1]),
-    oid: Number(match[2]),
-    type,
-    label: rest.slice(type.length + 1),
-  };
+  return needs;
+}
+
+/** `215; 1259 16390 TABLE public notes postgres`; names and owner are not quoted and cannot be told apart. */
+function parseLine(line: string): Pick<TocEntry, "id" | "line" | "catalogOid" | "oid" | "type"> {
+  const [, id, catalogOid, oid, rest = ""] = /^(\d+); (\d+) (\d+) (.+)$/.exec(line) ?? [];
+  const type = LONG_TYPES.find((long) => rest.startsWith(`${long} `)) ?? /^[A-Z]+/.exec(rest)?.[0];
+  if (id === undefined || type === undefined) {
+    throw new AppError("unexpected", `read an archive's contents: this line is not understood: ${line}`);
+  }
+  return { id: Number(id), line, catalogOid: Number(catalogOid), oid: Number(oid), type };
 }
 
 /** Restores the chosen entries of a custom archive on disk, in the archive's order. */

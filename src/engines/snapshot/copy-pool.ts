@@ -56,7 +56,10 @@ interface WorkerCalls extends PoolCallbacks {
 }
 
 // In a checkout the sources run; the published package has what was built from them.
-const WORKER_FILE = new URL(import.meta.url.endsWith(".ts") ? "./copy-worker.ts" : "./copy-worker.js", import.meta.url);
+const WORKER_FILE = new URL(
+  import.meta.url.endsWith(".ts") ? "./copy-worker.ts" : "./copy-worker.js",
+  import.meta.url,
+);
 
 async function runWorker(data: CopyWorkerData, calls: WorkerCalls, signal: AbortSignal): Promise<void> {
   const worker = new Worker(WORKER_FILE, { workerData: data });
@@ -101,5 +104,6 @@ async function runWorker(data: CopyWorkerData, calls: WorkerCalls, signal: Abort
   if (failure !== undefined) {
     throw new AppError(failure.code, failure.message, { hint: failure.hint, details: failure.details });
   }
-  if (open !== undefined) throw new AppError("unexpected", "copy tables: a worker ended before its work was done");
+  if (open !== undefined)
+    throw new AppError("unexpected", "copy tables: a worker ended before its work was done");
 }

@@ -7,7 +7,14 @@ import { openStorage } from "../../storage/open.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { type BuiltPart, PartBuilder } from "./part-builder.ts";
 import { COPY_SETTINGS } from "./session-settings.ts";
-import type { CopiedPart, CopyJob, CopyWorkerData, MainMessage, ThreadError, WorkerMessage } from "./worker-messages.ts";
+import type {
+  CopiedPart,
+  CopyJob,
+  CopyWorkerData,
+  MainMessage,
+  ThreadError,
+  WorkerMessage,
+} from "./worker-messages.ts";
 
 // A thread of `copy-pool.ts`: copies ranges of tables, one after the other, on a connection of its own in the exported
 // snapshot; hashes, compresses and stores their parts. All the work on the rows happens here, in parallel.
@@ -73,7 +80,8 @@ async function storePart({ storage, data, signal }: Desk, part: BuiltPart): Prom
   const { textHash, rows, bytes, digest } = part;
   send({ kind: "made", textHash, bytes, rows });
   const answer = await receive();
-  if (answer.kind !== "answer") throw new AppError("unexpected", `store a part: ${answer.kind} instead of an answer`);
+  if (answer.kind !== "answer")
+    throw new AppError("unexpected", `store a part: ${answer.kind} instead of an answer`);
   const stored = answer.known === null;
   const ref = answer.known ?? (await writePart({ storage }, data.database, textHash, part.read(), signal));
   return { ...ref, rows, bytes, digest, stored };

@@ -35,24 +35,28 @@ export async function loadRows(runtime: Runtime, request: LoadRows, signal: Abor
   let bytes = 0;
   let done = 0;
   const next = waiting.values();
-  await mapBounded(Array.from({ length: Math.min(request.lanes, waiting.length) }), request.lanes, async () => {
-    await using session = await connect(runtime, request.settings, signal);
-    for (const setting of LOAD_SETTINGS) await session.query(setting);
-    for (const table of next) {
-      await loadTable(request, session, table, signal, (read) => {
-        bytes += read;
-        runtime.reporter.progress({
-          phase: "load",
-          bytes,
-          totalBytes,
-          tables: done,
-          totalTables: waiting.length,
-          table: `${table.schema}.${table.name}`,
+  await mapBounded(
+    Array.from({ length: Math.min(request.lanes, waiting.length) }),
+    request.lanes,
+    async () => {
+      await using session = await connect(runtime, request.settings, signal);
+      for (const setting of LOAD_SETTINGS) await session.query(setting);
+      for (const table of next) {
+        await loadTable(request, session, table, signal, (read) => {
+          bytes += read;
+          runtime.reporter.progress({
+            phase: "load",
+            bytes,
+            totalBytes,
+            tables: done,
+            totalTables: waiting.length,
+            table: `${table.schema}.${table.name}`,
+          });
         });
-      });
-      done += 1;
-    }
-  });
+        done += 1;
+      }
+    },
+  );
 }
 
 async function loadTable(
@@ -105,9 +109,13 @@ async function* readRows(
   }
   const found = digest.finish();
   if (bytes !== part.bytes || found.rows !== part.rows || found.digest !== part.digest) {
-    throw new AppError("backup_damaged", `load ${table}: part ${part.name} does not hold the rows it should`, {
-      details: { part: part.name, rows: found.rows, expected: part.rows },
-    });
+    throw new AppError(
+      "backup_damaged",
+      `load ${table}: part ${part.name} does not hold the rows it should`,
+      {
+        details: { part: part.name, rows: found.rows, expected: part.rows },
+      },
+    );
   }
   if (held !== undefined) yield held;
 }

@@ -44,7 +44,11 @@ export async function loadSnapshot(
   });
   await using session = await connect(runtime, settings, signal);
   for (const { schema, name, value, called } of content.sequences) {
-    await session.query("select pg_catalog.setval($1::regclass, $2, $3)", [quoteName(schema, name), value, called]);
+    await session.query("select pg_catalog.setval($1::regclass, $2, $3)", [
+      quoteName(schema, name),
+      value,
+      called,
+    ]);
   }
   await refreshViews(
     session,

@@ -28,6 +28,8 @@ export async function dumpSchema(
     snapshot: string;
     schemas: readonly string[] | null;
     extensions: readonly string[];
+    /** See `DumpRequest`. */
+    encoding: "UTF8" | undefined;
     lockTimeoutMs: number;
   },
   signal: AbortSignal,
@@ -39,7 +41,9 @@ export async function dumpSchema(
       program: clientProgram(client, "pg_dump"),
       args: [
         "--schema-only",
-        ...dumpArguments({ ...request, format: "custom", compression: "gzip" }).filter((arg) => arg !== "--verbose"),
+        ...dumpArguments({ ...request, format: "custom", compression: "gzip" }).filter(
+          (arg) => arg !== "--verbose",
+        ),
       ],
       env: toolEnvironment(runtime, settings),
       output: (stdout) => collectBytes(stdout),

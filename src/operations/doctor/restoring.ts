@@ -81,7 +81,7 @@ async function checkLeftovers(runtime: Runtime, session: Session): Promise<Outco
   const marked = await listMarked(session);
   const known = new Set(marked.map(({ database }) => database));
   const unmarked = await session.query<{ name: string }>(
-    `select datname as name from pg_catalog.pg_database where datname ~ '^handled_restoring_[0-9a-f]{8}$' order by 1`,
+    `select datname as name from pg_catalog.pg_database where datname ~ '^handled_restoring_[0-9a-f]{8}(_|$)' order by 1`,
   );
   const outcomes = [
     ...(await Promise.all(marked.map((one) => judgeMarked(runtime, session, one)))).flat(),

@@ -29,80 +29,79 @@ export interface CarryOver {
  */
 export async function carryOver(runtime: Runtime, call: CarryOver, signal: AbortSignal): Promise<void> {
   const { live, inside } = call;
-  const outside = [`--snapshot=${call.snapshot}`, ...outsideArgs(inside)];
   const folder = await mkdtemp(join(runtime.env["TMPDIR"] ?? "/tmp", "handled-swap-"));
   try {
-    const carrier = new Carrier(runtime, call, folder, signal);
-    const before = await carrier.dumpSection("pre-data", outside);
-    const after = await carrier.dumpSection("post-data", outside);
-    const dependents = await listDependents(live, inside);
+    const carrier = new Carrier(runtime, call, join(folder, "outside"), signal);
     // An extension that lives in one of the schemas inside comes with them.
     const extensions = await extensionOids(live, inside);
-    const pre = arrange(
-      before.entries.filter(({ type, oid }) => type !== "EXTENSION" || !extensions.has(oid)),
-      dependents,
+    const entries = (await carrier.dumpDefinitions()).filter(
+      ({ type, oid }) => type !== "EXTENSION" || !extensions.has(oid),
     );
-    const post = arrange(after.entries, dependents);
-    const late = await tableNames(live, pre.dependent);
+    const steps = arrange(entries, await listDependents(live, inside));
+    const late = await relationNames(live, steps.dependentPre);
 
-    await carrier.load(before, pre.schemas);
+    await carrier.load(steps.schemas);
     await carrier.sameExtensions();
-    await carrier.load(before, pre.alone);
-    await carrier.copyRows([...outside, ...late.map((table) => `--exclude-table=${table}`)]);
-    await carrier.load(after, post.alone);
+    await carrier.load(steps.pre);
+    await carrier.copyRows([...outsideArgs(inside), ...late.map((name) => `--exclude-table=${name}`)]);
+    await carrier.load(steps.post);
     await call.fillInside();
-    await carrier.load(before, pre.dependent);
-    if (late.length > 0) {
-      await carrier.copyRows([`--snapshot=${call.snapshot}`, ...late.map((table) => `--table=${table}`)]);
-    }
-    await carrier.load(after, post.dependent);
+    await carrier.load(steps.dependentPre);
+    if (late.length > 0) await carrier.copyRows(late.map((name) => `--table=${name}`));
+    await carrier.load(steps.dependentPost);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-interface Section {
-  readonly path: string;
-  readonly entries: readonly TocEntry[];
 }
 
 /** The steps of a carry-over, each from the live database into the copy. */
 class Carrier {
   readonly #runtime: Runtime;
   readonly #call: CarryOver;
-  readonly #folder: string;
+  /** Where the definitions of everything outside are kept meanwhile. */
+  readonly #path: string;
   readonly #signal: AbortSignal;
 
-  constructor(runtime: Runtime, call: CarryOver, folder: string, signal: AbortSignal) {
+  constructor(runtime: Runtime, call: CarryOver, path: string, signal: AbortSignal) {
     this.#runtime = runtime;
     this.#call = call;
-    this.#folder = folder;
+    this.#path = path;
     this.#signal = signal;
   }
 
-  async dumpSection(section: "pre-data" | "post-data", args: readonly string[]): Promise<Section> {
-    const { client, live } = this.#call;
-    const path = join(this.#folder, section);
+  async dumpDefinitions(): Promise<TocEntry[]> {
+    const { client, live, snapshot, inside } = this.#call;
+    const path = this.#path;
+    const sections = ["--section=pre-data", "--section=post-data"];
+    const args = [
+      "--format=custom",
+      ...sections,
+      `--file=${path}`,
+      "--no-password",
+      `--snapshot=${snapshot}`,
+    ];
     await runForText(
       this.#runtime,
       {
         program: clientProgram(client, "pg_dump"),
-        args: ["--format=custom", `--section=${section}`, `--file=${path}`, "--no-password", ...args],
+        args: [...args, ...outsideArgs(inside)],
         env: toolEnvironment(this.#runtime, live.settings),
       },
       this.#signal,
     );
-    return { path, entries: await listContents(this.#runtime, { client, path }, this.#signal) };
+    return await listContents(this.#runtime, { client, path }, this.#signal);
   }
 
-  async load({ path }: Section, entries: readonly TocEntry[]): Promise<void> {
+  async load(entries: readonly TocEntry[]): Promise<void> {
     const { client, copy } = this.#call;
-    this.#tell(await loadEntries(this.#runtime, { client, path, entries, settings: copy }, this.#signal));
+    const request = { client, path: this.#path, entries, settings: copy };
+    this.#tell(await loadEntries(this.#runtime, request, this.#signal));
   }
 
-  async copyRows(args: readonly string[]): Promise<void> {
-    const { client, live, copy } = this.#call;
-    const dumpArgs = ["--section=data", ...args];
+  /** @param which arguments of `pg_dump` that choose tables and sequences */
+  async copyRows(which: readonly string[]): Promise<void> {
+    const { client, live, copy, snapshot } = this.#call;
+    const dumpArgs = ["--section=data", `--snapshot=${snapshot}`, ...which];
     this.#tell(
       await pipeDump(this.#runtime, { client, from: live.settings, to: copy, dumpArgs }, this.#signal),
     );
@@ -132,34 +131,63 @@ async function extensionOids(live: Session, schemas: readonly string[]): Promise
   return new Set(rows.map((row) => row.oid));
 }
 
-/** The quoted names of the tables among the entries. */
-async function tableNames(live: Session, entries: readonly TocEntry[]): Promise<string[]> {
+/** The quoted names of the tables and sequences among the entries: those that have contents to be copied. */
+async function relationNames(live: Session, entries: readonly TocEntry[]): Promise<string[]> {
+  const oids = entries.filter(({ type }) => type === "TABLE" || type === "SEQUENCE").map(({ oid }) => oid);
   const rows = await live.query<{ schema: string; name: string }>(
     `select n.nspname as schema, c.relname as name from pg_catalog.pg_class c
        join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = any ($1::oid[])`,
-    [entries.filter((entry) => entry.type === "TABLE").map((entry) => entry.oid)],
+    [oids],
   );
   return rows.map((row) => quoteName(row.schema, row.name));
 }
 
 interface Arrangement {
   readonly schemas: readonly TocEntry[];
-  readonly alone: readonly TocEntry[];
-  readonly dependent: readonly TocEntry[];
+  readonly pre: readonly TocEntry[];
+  readonly post: readonly TocEntry[];
+  /** What needs the inside. */
+  readonly dependentPre: readonly TocEntry[];
+  readonly dependentPost: readonly TocEntry[];
 }
 
 // Four that name their object only by text, and event triggers, which would fire meanwhile: they come at the end.
 const LAST = new Set(["ACL", "COMMENT", "SECURITY LABEL", "DEFAULT ACL", "EVENT TRIGGER"]);
 
+/** @param dependents keys of `listDependents` */
 function arrange(entries: readonly TocEntry[], dependents: ReadonlySet<string>): Arrangement {
-  const schemas: TocEntry[] = [];
-  const alone: TocEntry[] = [];
-  const dependent: TocEntry[] = [];
-  for (const entry of entries) {
-    if (entry.type === "SCHEMA") schemas.push(entry);
-    else if (LAST.has(entry.type)) dependent.push(entry);
-    else if (dependents.has(`${entry.catalogOid} ${entry.oid}`)) dependent.push(entry);
-    else alone.push(entry);
+  const dependent = withNeeding(
+    entries,
+    entries.filter(({ catalogOid, oid, type }) => LAST.has(type) || dependents.has(`${catalogOid} ${oid}`)),
+  );
+  const isSchema = ({ type }: TocEntry): boolean => type === "SCHEMA";
+  const others = entries.filter((entry) => !isSchema(entry));
+  const pick = (section: TocEntry["section"], late: boolean): TocEntry[] =>
+    others.filter((entry) => entry.section === section && dependent.has(entry.id) === late);
+  return {
+    schemas: entries.filter(isSchema),
+    pre: pick("pre-data", false),
+    post: pick("post-data", false),
+    dependentPre: pick("pre-data", true),
+    dependentPost: pick("post-data", true),
+  };
+}
+
+/**
+ * The numbers of some entries and of all that need them. The catalogue knows what needs the inside; the archive knows of
+ * entries that have no object of their own in the catalogue: attached partitions, refreshed views, owned sequences.
+ */
+function withNeeding(entries: readonly TocEntry[], first: readonly TocEntry[]): Set<number> {
+  const needing = new Map<number, number[]>();
+  for (const { id, needs } of entries) {
+    for (const need of needs) needing.set(need, [...(needing.get(need) ?? []), id]);
   }
-  return { schemas, alone, dependent };
+  const found = new Set<number>();
+  const open = first.map(({ id }) => id);
+  for (let id = open.pop(); id !== undefined; id = open.pop()) {
+    if (found.has(id)) continue;
+    found.add(id);
+    open.push(...(needing.get(id) ?? []));
+  }
+  return found;
 }

@@ -1,43 +1,92 @@
 import { loadArchive } from "../../engines/archive/load.ts";
+import { messageOf } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { counted } from "../../lib/text.ts";
+import { listSchemas } from "../../postgres/catalog.ts";
 import type { PostgresClient } from "../../postgres/clients.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
-import { createExtensions, type Extension } from "../../postgres/extensions.ts";
-import { connect, type Session } from "../../postgres/session.ts";
+import { createExtensions, type Extension, listExtensions } from "../../postgres/extensions.ts";
+import { connect, quoteIdentifier, type Session } from "../../postgres/session.ts";
 import { compareRows, type RowComparison } from "./compare-rows.ts";
 import type { CheckedSource } from "./plan.ts";
+
+export interface FillTarget {
+  readonly client: PostgresClient;
+  readonly settings: ConnectionSettings;
+  /** For a database that was there before and empty: a failure must leave it as it was. */
+  readonly singleTransaction: boolean;
+}
 
 /**
  * Loads a whole archive into a database: first the extensions that the archive relies on and does not carry, then the
  * archive itself; then every table's rows are counted and compared.
- * @param singleTransaction for a database that was there before: a failure must leave it as it was
  */
 export async function fillDatabase(
   runtime: Runtime,
   checked: CheckedSource,
-  target: { client: PostgresClient; settings: ConnectionSettings; singleTransaction: boolean },
+  target: FillTarget,
   signal: AbortSignal,
 ): Promise<RowComparison> {
-  const { source, facts } = checked;
   await using session = await connect(runtime, target.settings, signal);
-  for (const note of await createExtensions(session, extensionsOutside(checked))) runtime.reporter.note(note);
-  const load = await loadArchive(
-    runtime,
-    {
-      open: source.open,
-      format: source.format,
-      compression: source.compression,
-      client: target.client,
-      settings: target.settings,
-      singleTransaction: target.singleTransaction,
-      totalBytes: facts.bytes,
-      totalTables: facts.tables.length,
-    },
-    signal,
-  );
-  for (const omission of load.leftOut) runtime.reporter.warn(`left out: ${omission}`);
+  const given = await readGiven(session);
+  try {
+    const notes = await createExtensions(session, extensionsOutside(checked));
+    for (const note of notes) runtime.reporter.note(note);
+    await load(runtime, checked, target, signal);
+  } catch (error) {
+    if (target.singleTransaction) await takeBack(runtime, target.settings, given);
+    throw error;
+  }
   return await checkFilled(runtime, session, checked);
+}
+
+async function load(
+  runtime: Runtime,
+  { source, facts }: CheckedSource,
+  { client, settings, singleTransaction }: FillTarget,
+  signal: AbortSignal,
+): Promise<void> {
+  const { open, format, compression } = source;
+  const request = {
+    ...{ open, format, compression, client, settings, singleTransaction },
+    totalBytes: facts.bytes,
+    totalTables: facts.tables.length,
+  };
+  const { leftOut } = await loadArchive(runtime, request, signal);
+  for (const omission of leftOut) runtime.reporter.warn(`left out: ${omission}`);
+}
+
+/** What a database had before: the names of its extensions and schemas. */
+interface Given {
+  readonly extensions: ReadonlySet<string>;
+  readonly schemas: ReadonlySet<string>;
+}
+
+async function readGiven(session: Session): Promise<Given> {
+  return {
+    extensions: new Set((await listExtensions(session)).map(({ name }) => name)),
+    schemas: new Set(await listSchemas(session)),
+  };
+}
+
+const CLEAN_UP_MS = 30_000;
+
+/** Removes the extensions that were made for a load that failed; on a session of its own, for ours may be what failed. */
+async function takeBack(runtime: Runtime, settings: ConnectionSettings, given: Given): Promise<void> {
+  try {
+    await using session = await connect(runtime, settings, AbortSignal.timeout(CLEAN_UP_MS));
+    const now = await readGiven(session);
+    // Those that others need come first, so the last go first.
+    for (const name of [...now.extensions].toReversed()) {
+      if (!given.extensions.has(name)) await session.query(`drop extension ${quoteIdentifier(name)}`);
+    }
+    for (const name of now.schemas) {
+      if (!given.schemas.has(name)) await session.query(`drop schema ${quoteIdentifier(name)}`);
+    }
+  } catch (error) {
+    // The first error is the one to report.
+    runtime.reporter.warn(`take back what was made in ${settings.database}: ${messageOf(error)}`);
+  }
 }
 
 /** Compares the rows and gathers statistics, without which the first queries would be slow. */

@@ -1,8 +1,9 @@
 import type { DumpFacts } from "../../engines/archive/inspect-dump.ts";
 import { readBack } from "../../engines/archive/read-back.ts";
+import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
+import { nearest } from "../../lib/text.ts";
 import type { PostgresClient } from "../../postgres/clients.ts";
-import type { ConnectionSettings } from "../../postgres/connection.ts";
 import type { ExpectedRows } from "./compare-rows.ts";
 import type { ArchiveSource } from "./source.ts";
 
@@ -53,10 +54,17 @@ export async function checkSource(
   return { source, facts, expected };
 }
 
-/** What a step of a restore works with. */
-export interface RestoreTools {
-  readonly runtime: Runtime;
-  readonly client: PostgresClient;
-  /** The server's maintenance connection settings. */
-  readonly admin: ConnectionSettings;
+/**
+ * Fails with `schema_missing`, before anything is made, when the archive has nothing in a chosen schema. Tables are
+ * looked up in the scratch database: a partitioned one has no rows by itself and cannot be seen here.
+ */
+export function requireSchemasIn({ expected, facts }: CheckedSource, selection: Selection): void {
+  const known = [...new Set([...facts.schemas, ...expected.map((table) => table.schema)])];
+  for (const schema of selection.schemas) {
+    if (known.includes(schema)) continue;
+    const guess = nearest(schema, known);
+    throw new AppError("schema_missing", `restore schema ${schema}: no such schema in the backup`, {
+      hint: guess === undefined ? `it has: ${known.join(", ")}` : `did you mean ${guess}?`,
+    });
+  }
 }

@@ -1,7 +1,7 @@
 import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { formatLocalTime } from "../../lib/local-time.ts";
-import { formatBytes } from "../../lib/text.ts";
+import { counted, formatBytes } from "../../lib/text.ts";
 import { connectBeside, countUserObjects, databaseExists } from "../../postgres/admin.ts";
 import { chooseClient, findClients, type PostgresClient } from "../../postgres/clients.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
@@ -14,9 +14,9 @@ import type { Storage } from "../../storage/storage.ts";
 import type { ApplicationCommands } from "../application.ts";
 import type { RowComparison } from "./compare-rows.ts";
 import { fillDatabase } from "./fill.ts";
-import { type CheckedSource, checkSource, isWhole, type Selection } from "./plan.ts";
-import { copySelection } from "./select.ts";
-import { suffixedName } from "./names.ts";
+import { type CheckedSource, checkSource, isWhole, requireSchemasIn, type Selection } from "./plan.ts";
+import { copySelection, requireAbsent } from "./select.ts";
+import { freeName } from "./names.ts";
 import { findSource } from "./source.ts";
 import { type SwapResult, swapDatabase } from "./swap.ts";
 import { createTemporaryDatabase, dropAbandoned } from "./temporary-database.ts";
@@ -88,12 +88,14 @@ export async function restoreDatabase(
   const client = chooseClient(await findClients(runtime, signal), admin.serverVersion);
   const into = await finalName(runtime, request, admin, signal);
   const checked = await checkSource(runtime, source, client, signal);
+  requireSchemasIn(checked, request.selection);
   const run: Run = { runtime, request, admin, client, checked };
+  // What a killed restore left may be what the space is missing for.
+  if (!request.dryRun) await dropAbandoned(runtime, admin, signal);
   await requireServerSpace(run, signal);
   const preview = previewOf(run, into);
   if (request.dryRun) return { preview, done: null };
   await request.confirm(preview);
-  await dropAbandoned(runtime, admin);
   const created = await ensureRoles(admin, checked.facts.roles);
   if (created.length > 0) runtime.reporter.note(`created roles without login: ${created.join(", ")}`);
   const { comparison, swap } = await bringBack(run, into, signal);
@@ -141,10 +143,15 @@ async function bringBack(run: Run, into: string, signal: AbortSignal): Promise<O
       const { application } = request.target;
       return application === null
         ? await swapping()
-        : await whileStopped(run.runtime, application, swapping, signal);
+        : await whileStopped(run.runtime, application, { work: swapping, ...SWAPPED }, signal);
     }
   }
 }
+
+const SWAPPED = {
+  done: "the database was swapped",
+  hint: "`handled restore DATABASE --undo` puts the old database back",
+};
 
 /** Restores under a temporary name and renames at the end. */
 async function intoNew(run: Run, name: string, signal: AbortSignal): Promise<RowComparison> {
@@ -184,9 +191,6 @@ async function intoExisting(run: Run, signal: AbortSignal): Promise<RowCompariso
 
 async function bySwap(run: Run, signal: AbortSignal): Promise<Outcome> {
   const { runtime, request, admin, client, checked } = run;
-  const manifest = checked.source.manifest;
-  const backedUp = manifest?.index.schemas ?? schemasOf(checked);
-  const inside = request.selection.schemas.length > 0 ? request.selection.schemas : backedUp;
   let comparison: RowComparison = { tables: 0, rows: 0 };
   const swap = await swapDatabase(
     runtime,
@@ -194,7 +198,7 @@ async function bySwap(run: Run, signal: AbortSignal): Promise<Outcome> {
       client,
       admin,
       live: request.connection,
-      inside,
+      inside: insideOf(run),
       by: checked.source.label,
       timeZone: request.timeZone,
       keepReplacedMs: request.keepReplacedMs,
@@ -208,8 +212,12 @@ async function bySwap(run: Run, signal: AbortSignal): Promise<Outcome> {
   return { comparison, swap };
 }
 
-/** Null for a backup of the whole database. A foreign archive does not say; the schemas in it are all we know. */
-function schemasOf({ source, facts }: CheckedSource): readonly string[] | null {
+/**
+ * The schemas that a swap brings back; null for a backup of the whole database. A foreign archive does not say what it
+ * is of; the schemas in it are all we know.
+ */
+function insideOf({ request, checked: { source, facts } }: Run): readonly string[] | null {
+  if (request.selection.schemas.length > 0) return request.selection.schemas;
   if (source.manifest !== null) return source.manifest.index.schemas;
   return [...new Set([...facts.schemas, ...facts.tables.map((table) => table.schema)])];
 }
@@ -262,12 +270,13 @@ async function finalName(
     case "swap":
       return connection.database;
     case "to":
-      if (isWhole(selection) && (await databaseExists(admin, connection.database))) {
-        await requireEmpty(runtime, connection, signal);
+      if (await databaseExists(admin, connection.database)) {
+        await using session = await connect(runtime, connection, signal);
+        await (isWhole(selection) ? requireEmpty(session) : requireAbsent(session, selection));
       }
       return connection.database;
     case "new": {
-      const name = target.name ?? restoredName(request, runtime.clock.now());
+      const name = target.name ?? (await restoredName(request, admin, runtime.clock.now()));
       if (Buffer.byteLength(name, "utf8") > 63) {
         throw new AppError("usage", `restore into ${name}: a name has at most 63 bytes`);
       }
@@ -277,25 +286,24 @@ async function finalName(
   }
 }
 
-async function requireEmpty(
-  runtime: Runtime,
-  settings: ConnectionSettings,
-  signal: AbortSignal,
-): Promise<void> {
-  await using session = await connect(runtime, settings, signal);
+async function requireEmpty(session: Session): Promise<void> {
   const objects = await countUserObjects(session);
   if (objects === 0) return;
   throw new AppError(
     "target_exists",
-    `restore into ${settings.database}: it is not empty (${objects} objects)`,
+    `restore into ${session.settings.database}: it is not empty (${counted(objects, "object")})`,
     {
       hint: "name a new database, or put the backup in its place with `--swap`",
     },
   );
 }
 
-function restoredName({ connection, timeZone }: RestoreRequest, now: Date): string {
-  return suffixedName(connection.database, `_restored_${formatLocalTime(now, timeZone)}`);
+async function restoredName(
+  { connection, timeZone }: RestoreRequest,
+  admin: Session,
+  now: Date,
+): Promise<string> {
+  return await freeName(admin, connection.database, `_restored_${formatLocalTime(now, timeZone)}`);
 }
 
 function targetExists(name: string): AppError {
@@ -308,14 +316,20 @@ function targetExists(name: string): AppError {
 const SPACE_MARGIN = 1.1;
 
 /** Fails early when the server's disk certainly cannot take what the backup holds. */
-async function requireServerSpace({ request, admin, checked }: Run, signal: AbortSignal): Promise<void> {
+async function requireServerSpace(run: Run, signal: AbortSignal): Promise<void> {
+  const { request, admin, checked } = run;
   signal.throwIfAborted();
   const free = await serverFreeBytes(admin);
   if (free === undefined) return;
   const { manifest } = checked.source;
-  const once = manifest?.index.totals.serverBytes ?? checked.facts.bytes;
-  // Chosen parts pass through a scratch database that holds the whole.
-  const needed = Math.round(once * SPACE_MARGIN * (isWhole(request.selection) ? 1 : 2));
+  const stored = manifest?.index.totals.serverBytes ?? checked.facts.bytes;
+  // A swap of some schemas copies the rest of the live database as well.
+  const beside = request.target.kind === "swap" && insideOf(run) !== null;
+  const once = beside ? Math.max(stored, await liveBytes(admin, request.connection)) : stored;
+  // Chosen parts pass through a scratch database that holds the whole. And all of it passes through the log first, which
+  // grows to its own limit: a server that cannot write its log stops, with every database that it serves.
+  const data = Math.round(once * SPACE_MARGIN * (isWhole(request.selection) ? 1 : 2));
+  const needed = data + Math.min(data, await logLimit(admin));
   if (needed <= free) return;
   throw new AppError(
     "space_missing",
@@ -324,6 +338,22 @@ async function requireServerSpace({ request, admin, checked }: Run, signal: Abor
       hint: "free some space (`handled doctor` lists databases kept after a swap), or restore to another server (`--to`)",
     },
   );
+}
+
+/** Bytes that the server's write-ahead log takes before it is recycled. */
+async function logLimit(admin: Session): Promise<number> {
+  const [row] = await admin.query<{ bytes: string }>(
+    "select pg_catalog.pg_size_bytes(pg_catalog.current_setting('max_wal_size')) as bytes",
+  );
+  return Number(row?.bytes ?? 0);
+}
+
+async function liveBytes(admin: Session, { database }: ConnectionSettings): Promise<number> {
+  const [row] = await admin.query<{ bytes: string }>(
+    "select pg_catalog.pg_database_size(oid) as bytes from pg_catalog.pg_database where datname = $1",
+    [database],
+  );
+  return Number(row?.bytes ?? 0);
 }
 
 function previewOf({ request, checked }: Run, into: string): RestorePreview {

@@ -1,61 +1,80 @@
 import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { nearest } from "../../lib/text.ts";
-import { listRelations, type Relation, requireSchemas } from "../../postgres/catalog.ts";
+import { listRelations, listSchemas, type Relation, requireSchemas } from "../../postgres/catalog.ts";
 import type { PostgresClient } from "../../postgres/clients.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
-import { createExtensions, listExtensions } from "../../postgres/extensions.ts";
+import { listExtensions } from "../../postgres/extensions.ts";
 import { pipeDump } from "../../engines/archive/pipe-dump.ts";
 import { connect, quoteIdentifier, quoteName, type Session } from "../../postgres/session.ts";
 import { compareRows, type ExpectedRows, type RowComparison } from "./compare-rows.ts";
+import { isolate } from "./isolate.ts";
 import type { Selection } from "./plan.ts";
 
-/** What of a scratch database goes over: its relations, and whether their whole schemas go. */
+/** What of a scratch database goes over. */
 interface Chosen {
   readonly relations: readonly Relation[];
+  /** Schemas that were chosen themselves. */
   readonly schemas: readonly string[];
-  /** Extensions that live in these schemas: `pg_dump -e` takes them along, after their schema was created. */
-  readonly extensions: readonly string[];
-  /** Relations of the same schemas that stay behind. */
-  readonly others: readonly Relation[];
+}
+
+export interface CopySelection {
+  readonly client: PostgresClient;
+  /** A scratch database that holds the whole backup; it may be changed. */
+  readonly from: ConnectionSettings;
+  readonly to: ConnectionSettings;
+  readonly selection: Selection;
+  /**
+   * `empty`: the target was made for this and gets what the tables may need too: types, functions, extensions.
+   * `live`: the target has that, and gets only what was chosen, in one transaction.
+   */
+  readonly beside: "empty" | "live";
 }
 
 /**
  * Copies chosen schemas or tables out of a scratch database that holds the whole backup. SQL text is never edited:
  * `pg_dump` of the scratch database says what belongs to a table.
- * @param beside `empty`: the target was made for this and gets what the tables need (types, functions, extensions of
- * their schemas); `live`: the target has that, and gets only the tables, in one transaction
  */
 export async function copySelection(
   runtime: Runtime,
-  call: {
-    client: PostgresClient;
-    from: ConnectionSettings;
-    to: ConnectionSettings;
-    selection: Selection;
-    beside: "empty" | "live";
-  },
+  call: CopySelection,
   signal: AbortSignal,
 ): Promise<RowComparison> {
-  await using scratch = await connect(runtime, call.from, signal);
-  await using target = await connect(runtime, call.to, signal);
-  const chosen = await choose(scratch, call.selection);
+  const { client, from, to, selection, beside } = call;
+  await using scratch = await connect(runtime, from, signal);
+  await using target = await connect(runtime, to, signal);
+  const chosen = await choose(scratch, selection);
   const expected = await countChosen(scratch, chosen);
-  if (call.beside === "empty") {
-    await dropForeignKeysLeaving(runtime, scratch, chosen);
-    const outside = (await listExtensions(scratch)).filter(({ name }) => !chosen.extensions.includes(name));
-    for (const note of await createExtensions(target, outside)) runtime.reporter.note(note);
+  if (beside === "empty") {
+    const relations = chosen.relations.map((relation) => relation.oid);
+    await isolate(runtime, scratch, { relations, schemas: chosen.schemas });
   }
-  const dumpArgs = dumpArguments(chosen, call.beside, call.selection);
-  const leftOut = await pipeDump(
-    runtime,
-    { client: call.client, from: call.from, to: call.to, dumpArgs },
-    signal,
-  );
+  const dumpArgs = beside === "empty" ? REST : await chosenArguments(scratch, chosen);
+  const leftOut = await pipeDump(runtime, { client, from, to, dumpArgs }, signal);
   for (const omission of leftOut) runtime.reporter.warn(`left out: ${omission}`);
   const comparison = await compareRows(runtime, target, expected);
   for (const table of expected) await target.query(`analyze ${quoteName(table.schema, table.name)}`);
   return comparison;
+}
+
+/** Fails with `target_exists` when a chosen schema or table is in the database: nothing there is ever replaced. */
+export async function requireAbsent(session: Session, selection: Selection): Promise<void> {
+  const schemas = (await listSchemas(session)).filter((schema) => selection.schemas.includes(schema));
+  const tables = (await listRelations(session, null)).filter((relation) =>
+    selection.tables.some((text) => isWrittenAs(relation, text)),
+  );
+  const there = [
+    ...schemas.map((schema) => `schema ${quoteIdentifier(schema)}`),
+    ...tables.map((table) => `table ${quoteName(table.schema, table.name)}`),
+  ];
+  if (there.length === 0) return;
+  throw new AppError(
+    "target_exists",
+    `restore into ${session.settings.database}: it has ${there.join(", ")} already`,
+    {
+      hint: "rename or drop it first, or restore it into a new database (`--new-database`) and copy what is needed",
+    },
+  );
 }
 
 async function choose(scratch: Session, selection: Selection): Promise<Chosen> {
@@ -67,27 +86,16 @@ async function choose(scratch: Session, selection: Selection): Promise<Chosen> {
   const relations = all.filter(
     (relation) => selection.schemas.includes(relation.schema) || withPartitions.has(relation.oid),
   );
-  const schemas = [...new Set([...selection.schemas, ...relations.map((relation) => relation.schema)])];
-  const taken = new Set(relations.map((relation) => relation.oid));
-  const others = all.filter(
-    (relation) =>
-      schemas.includes(relation.schema) &&
-      !taken.has(relation.oid) &&
-      !selection.schemas.includes(relation.schema),
-  );
-  const extensions = (await listExtensions(scratch))
-    .filter((extension) => schemas.includes(extension.schema) && extension.schema !== "public")
-    .map((extension) => extension.name);
-  return { relations, schemas, extensions, others };
+  return { relations, schemas: selection.schemas };
 }
 
-/** Finds `schema.table` as written plainly or quoted as SQL does. */
+/** Whether a text names the relation, plainly or quoted as SQL does. */
+function isWrittenAs({ schema, name }: Relation, text: string): boolean {
+  return text === `${schema}.${name}` || text === quoteName(schema, name);
+}
+
 function findTable(relations: readonly Relation[], text: string): Relation {
-  const names = (relation: Relation): string[] => [
-    `${relation.schema}.${relation.name}`,
-    quoteName(relation.schema, relation.name),
-  ];
-  const found = relations.filter((relation) => names(relation).includes(text));
+  const found = relations.filter((relation) => isWrittenAs(relation, text));
   const [first] = found;
   if (first !== undefined && found.length === 1) return first;
   const guess = nearest(
@@ -135,38 +143,19 @@ async function countChosen(scratch: Session, chosen: Chosen): Promise<ExpectedRo
   return expected;
 }
 
-/**
- * A foreign key to a table that stays behind cannot come along. It is dropped in the scratch database, which is thrown
- * away, so that `pg_dump` does not mention it; the user is told which.
- */
-async function dropForeignKeysLeaving(runtime: Runtime, scratch: Session, chosen: Chosen): Promise<void> {
-  const rows = await scratch.query<{ name: string; schema: string; table: string; referenced: string }>(
-    `select k.conname as name, n.nspname as schema, c.relname as table, k.confrelid::regclass::text as referenced
-       from pg_catalog.pg_constraint k join pg_catalog.pg_class c on c.oid = k.conrelid
-       join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-      where k.contype = 'f' and k.conparentid = 0 and k.conrelid = any ($1::oid[]) and not k.confrelid = any ($1::oid[])`,
-    [chosen.relations.map((relation) => relation.oid)],
-  );
-  for (const { name, schema, table, referenced } of rows) {
-    const constraint = quoteIdentifier(name);
-    await scratch.query(`alter table ${quoteName(schema, table)} drop constraint ${constraint}`);
-    runtime.reporter.warn(
-      `left out: foreign key ${constraint} of ${quoteName(schema, table)}, for ${referenced} was not chosen`,
-    );
-  }
-}
+// Everything in the scratch database but what belongs to a whole database rather than to tables.
+const REST = ["--no-publications", "--no-subscriptions", "--no-blobs"];
 
 /** Names in quotes mean themselves in `pg_dump`'s patterns, whatever characters they have. */
-function dumpArguments(chosen: Chosen, beside: "empty" | "live", selection: Selection): string[] {
-  const names = (relations: readonly Relation[]): string[] =>
-    relations.map((relation) => quoteName(relation.schema, relation.name));
-  if (beside === "live" && selection.tables.length > 0) {
-    return ["--strict-names", ...names(chosen.relations).map((name) => `--table=${name}`)];
+async function chosenArguments(scratch: Session, { relations, schemas }: Chosen): Promise<string[]> {
+  if (schemas.length === 0) {
+    return ["--strict-names", ...relations.map(({ schema, name }) => `--table=${quoteName(schema, name)}`)];
   }
+  // They come after their schema was created, which a dump without `-e` would leave out.
+  const extensions = (await listExtensions(scratch)).filter(({ schema }) => schemas.includes(schema));
   return [
     "--strict-names",
-    ...chosen.schemas.map((schema) => `--schema=${quoteIdentifier(schema)}`),
-    ...chosen.extensions.map((name) => `--extension=${quoteIdentifier(name)}`),
-    ...names(chosen.others).map((name) => `--exclude-table=${name}`),
+    ...schemas.map((schema) => `--schema=${quoteIdentifier(schema)}`),
+    ...extensions.map(({ name }) => `--extension=${quoteIdentifier(name)}`),
   ];
 }

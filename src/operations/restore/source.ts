@@ -58,8 +58,12 @@ export async function findSource(
   const { backups, damaged } = await listBackups(repository, database, signal);
   if (which === "latest") {
     const [newest] = backups;
-    if (newest !== undefined) return await backupSource(repository, newest, signal);
-    throw noBackups(database, repository, damaged.length);
+    if (newest === undefined) throw noBackups(database, repository, damaged.length);
+    // Ids begin with their time. Whoever asks for the latest must hear that a later one was there.
+    for (const { id, reason } of damaged.filter((backup) => backup.id > newest.id)) {
+      runtime.reporter.warn(`${id} is later than ${newest.id} and cannot be restored: ${reason}`);
+    }
+    return await backupSource(repository, newest, signal);
   }
   const found = [...backups, ...damaged.flatMap(({ index }) => index ?? [])].find((backup) =>
     namesOf(backup).includes(which),

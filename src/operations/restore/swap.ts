@@ -13,8 +13,11 @@ import {
 import { connect, type Session } from "../../postgres/session.ts";
 import { carryOver } from "./carry-over.ts";
 import { exchangeDatabases } from "./exchange.ts";
-import { suffixedName } from "./names.ts";
-import { compareOutside, listUncarriable, lockOutside, readDrift } from "./outside.ts";
+import { freeName } from "./names.ts";
+import { compareOutside } from "./compare-outside.ts";
+import { readDrift, readLargeObjectDrift } from "./drift.ts";
+import { holdOutside } from "./hold-outside.ts";
+import { listUncarriable } from "./outside.ts";
 import { createTemporaryDatabase } from "./temporary-database.ts";
 
 export interface SwapCall {
@@ -59,38 +62,47 @@ export async function swapDatabase(
   await using copy = await createTemporaryDatabase(runtime, admin, live.database, properties);
   const watcher = await connect(runtime, live, signal);
   try {
-    const lastLook =
+    const lookOutside =
       call.inside === null
         ? await fillWhole(call, watcher, copy.settings)
         : await fillBeside(runtime, call, call.inside, watcher, copy.settings, signal);
     await requireSameProperties(call, copy.name, properties);
+    const lastLook = async (): Promise<void> => {
+      await lookOutside();
+      const now = await readProperties(admin, live.database);
+      if (now === null || compareProperties(properties, now).length > 0) throw drifted(live.database);
+    };
     const at = runtime.clock.now();
-    const before = suffixedName(live.database, `_before_${formatLocalTime(at, call.timeZone)}`);
+    const before = await freeName(admin, live.database, `_before_${formatLocalTime(at, call.timeZone)}`);
     const dropAfter = new Date(at.getTime() + call.keepReplacedMs);
     await exchangeDatabases(
       runtime,
       {
         server: admin.settings,
         live: live.database,
+        replaced: {
+          aside: before,
+          marker: (xid) => ({
+            program: "handled",
+            purpose: "replaced",
+            name: live.database,
+            at: at.toISOString(),
+            dropAfter: dropAfter.toISOString(),
+            by: call.by,
+            xid,
+            comment: properties.comment,
+            undone: false,
+          }),
+          watcher: { session: watcher, lastLook },
+        },
         replacement: copy.name,
         comment: properties.comment,
-        aside: before,
-        marker: (xid) => ({
-          program: "handled",
-          purpose: "replaced",
-          name: live.database,
-          at: at.toISOString(),
-          dropAfter: dropAfter.toISOString(),
-          by: call.by,
-          xid,
-          comment: properties.comment,
-          undone: false,
-        }),
-        watcher: { session: watcher, lastLook },
       },
       signal,
     );
     copy.keep();
+    // Told at once: should what follows fail, this has happened all the same.
+    runtime.reporter.note(`swapped: the database that was in place is ${before} now`);
     return { before, dropAfter };
   } finally {
     await watcher[Symbol.asyncDispose]();
@@ -114,13 +126,11 @@ async function fillBeside(
   signal: AbortSignal,
 ): Promise<LastLook> {
   await requireCarriable(watcher, inside);
-  await watcher.query("begin isolation level repeatable read");
-  await lockOutside(watcher, inside, call.lockTimeoutMs);
-  const [exported] = await watcher.query<{ snapshot: string }>(
-    "select pg_catalog.pg_export_snapshot() as snapshot",
-  );
-  const snapshot = exported?.snapshot ?? "";
-  const drift = await readDriftNow(runtime, call.live, inside, signal);
+  // The watcher sees its snapshot only; this one sees what is now.
+  await using observer = await connect(runtime, call.live, signal);
+  const snapshot = await holdOutside(watcher, observer, inside, call.lockTimeoutMs);
+  const drift = await readDrift(observer, inside);
+  const largeObjects = await largeObjectDrift(observer);
   await carryOver(
     runtime,
     {
@@ -144,31 +154,43 @@ async function fillBeside(
   );
   if (problems.length > 0) throw notCarried(call.live.database, problems);
   runtime.reporter.note("everything outside the backup's schemas was carried over and compared");
+  const held = largeObjects !== null && (await lockLargeObjects(watcher));
+  if ((await largeObjectDrift(observer)) !== largeObjects) throw drifted(call.live.database);
   return async () => {
-    // The transaction's snapshot is old by now, and its locks must hold until the database is nobody's: look from
-    // within it at what its snapshot does not hide.
+    // The transaction's snapshot is old by now. Its locks have done their work: nobody but us is connected any more.
     await watcher.query("commit");
-    if ((await readDrift(watcher, inside)) !== drift) {
-      throw new AppError(
-        "swap_refused",
-        `swap ${call.live.database}: it was changed outside the backup's schemas meanwhile`,
-        {
-          hint: "stop what writes to it, then run the command again; nothing was changed",
-        },
-      );
-    }
+    if ((await readDrift(watcher, inside)) !== drift) throw drifted(call.live.database);
+    if (!held && (await largeObjectDrift(watcher)) !== largeObjects) throw drifted(call.live.database);
   };
 }
 
-/** As of now, on a connection of its own: the watcher sees its snapshot only. */
-async function readDriftNow(
-  runtime: Runtime,
-  live: ConnectionSettings,
-  inside: readonly string[],
-  signal: AbortSignal,
-): Promise<string> {
-  await using session = await connect(runtime, live, signal);
-  return await readDrift(session, inside);
+/** Null when there are none. */
+async function largeObjectDrift(session: Session): Promise<string | null> {
+  const some = await session.query("select from pg_catalog.pg_largeobject_metadata limit 1");
+  return some.length === 0 ? null : await readLargeObjectDrift(session);
+}
+
+/**
+ * Keeps large objects as they are; false when the role may not. Not to be called earlier: their readers, `pg_dump` among
+ * them, take a lock that this one excludes.
+ */
+async function lockLargeObjects(watcher: Session): Promise<boolean> {
+  const [row] = await watcher.query<{ may: boolean }>(
+    "select pg_catalog.has_table_privilege('pg_catalog.pg_largeobject', 'UPDATE, DELETE, TRUNCATE') as may",
+  );
+  if (row?.may !== true) return false;
+  await watcher.query("lock table pg_catalog.pg_largeobject in share mode");
+  return true;
+}
+
+function drifted(database: string): AppError {
+  return new AppError(
+    "swap_refused",
+    `swap ${database}: it was changed outside the backup's schemas meanwhile`,
+    {
+      hint: "stop what writes to it, then run the command again; nothing was changed",
+    },
+  );
 }
 
 async function requireCarriable(live: Session, inside: readonly string[]): Promise<void> {

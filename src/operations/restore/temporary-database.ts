@@ -1,11 +1,11 @@
-import { randomBytes } from "node:crypto";
-import { messageOf } from "../../errors.ts";
+import { createHash, randomBytes } from "node:crypto";
+import { isAppError, messageOf } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { dropDatabase } from "../../postgres/admin.ts";
 import { type ConnectionSettings, withDatabase } from "../../postgres/connection.ts";
-import { listMarked, markSql } from "../../postgres/marker.ts";
+import { markSql, parseMarker } from "../../postgres/marker.ts";
 import { createDatabase, type Properties } from "../../postgres/properties.ts";
-import { connect, type Session } from "../../postgres/session.ts";
+import { connect, quoteName, type Session } from "../../postgres/session.ts";
 import { describeHolder, stateOfHolder } from "../../repository/holder.ts";
 import { Holder } from "../../repository/manifest.ts";
 
@@ -32,7 +32,8 @@ export async function createTemporaryDatabase(
   target: string,
   properties: Properties | null,
 ): Promise<TemporaryDatabase> {
-  const name = `handled_restoring_${randomBytes(4).toString("hex")}`;
+  const holder = await describeHolder("restore");
+  const name = temporaryName(holder);
   await createDatabase(admin, name, properties);
   let kept = false;
   const dispose = async (): Promise<void> => {
@@ -44,7 +45,7 @@ export async function createTemporaryDatabase(
         program: "handled",
         purpose: "restoring",
         target,
-        holder: await describeHolder("restore"),
+        holder,
         startedAt: runtime.clock.now().toISOString(),
       }),
     );
@@ -66,8 +67,10 @@ const CLEAN_UP_MS = 30_000;
 
 /** On a connection and a signal of its own: those of the restore may be what failed. */
 async function dropAfterFailure(runtime: Runtime, settings: ConnectionSettings, name: string): Promise<void> {
+  const signal = AbortSignal.timeout(CLEAN_UP_MS);
   try {
-    await using session = await connect(runtime, settings, AbortSignal.timeout(CLEAN_UP_MS));
+    await using session = await connect(runtime, settings, signal);
+    await freeSpace(runtime, withDatabase(settings, name), signal);
     await dropDatabase(session, name);
   } catch (error) {
     // The first error is the one to report; this database is recognised and dropped by the next restore.
@@ -77,17 +80,91 @@ async function dropAfterFailure(runtime: Runtime, settings: ConnectionSettings, 
   }
 }
 
-/** Drops what restores that were killed on this machine left on the server, and says so. */
-export async function dropAbandoned(runtime: Runtime, admin: Session): Promise<void> {
-  const self = await describeHolder("restore");
-  for (const { database, marker } of await listMarked(admin)) {
-    // The comment stays when a finished restore could not take it away; only the name says "in the making".
-    if (marker.purpose !== "restoring" || !/^handled_restoring_[0-9a-f]{8}$/.test(database)) continue;
-    const holder = Holder.safeParse(marker.holder);
-    if (!holder.success || (await stateOfHolder(holder.data, self)) !== "dead") continue;
-    await dropDatabase(admin, database);
-    runtime.reporter.note(
-      `dropped ${database}, left behind by a restore of ${marker.target} that was killed`,
+// Smaller tables are not worth the time: what is needed is room for a checkpoint.
+const LARGE_BYTES = 1024 * 1024;
+
+/**
+ * Drops the large tables of a database that is to go. `DROP DATABASE` makes a checkpoint before it removes any file, and
+ * a checkpoint on a full disk brings the whole server down, the live database with it; a dropped table frees its space
+ * at once.
+ */
+async function freeSpace(runtime: Runtime, settings: ConnectionSettings, signal: AbortSignal): Promise<void> {
+  try {
+    await using session = await connect(runtime, settings, signal);
+    // A load that was stopped may not be quite over, and would keep its table from us.
+    await session.query(
+      `select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity
+        where datname = pg_catalog.current_database() and pid <> pg_catalog.pg_backend_pid() and usename = current_user`,
     );
+    await session.query("set lock_timeout = '5s'");
+    const tables = await session.query<{ schema: string; name: string }>(
+      `select n.nspname as schema, c.relname as name
+         from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where c.relkind = 'r' and n.nspname !~ '^pg_' and pg_catalog.pg_table_size(c.oid) > $1
+        order by pg_catalog.pg_table_size(c.oid) desc`,
+      [LARGE_BYTES],
+    );
+    for (const { schema, name } of tables) {
+      await session.query(`drop table if exists ${quoteName(schema, name)} cascade`);
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    // Only a precaution: that the database itself is dropped is what counts.
+    if (!isAppError(error)) throw error;
   }
+}
+
+/**
+ * `handled_restoring_1a2b3c4d_9f8e7d6c_1234_567890`: random, and who makes it (a digest of the kernel's boot, process,
+ * its start). The comment says more, but comes a moment after the database: a process killed in between must be
+ * recognised too.
+ */
+function temporaryName(holder: Holder): string {
+  const random = randomBytes(4).toString("hex");
+  const { pid, processStart } = holder;
+  const maker = processStart === null ? "" : `_${kernelOf(holder)}_${pid}_${processStart}`;
+  return `handled_restoring_${random}${maker}`;
+}
+
+function kernelOf({ bootId, pidNamespace }: Holder): string {
+  return createHash("sha256").update(`${bootId} ${pidNamespace}`).digest("hex").slice(0, 8);
+}
+
+/** Drops what restores that were killed on this machine left on the server, and says so. */
+export async function dropAbandoned(runtime: Runtime, admin: Session, signal: AbortSignal): Promise<void> {
+  const self = await describeHolder("restore");
+  // The comment stays when a finished restore could not take it away; only the name says "in the making".
+  const found = await admin.query<{ database: string; comment: string | null }>(
+    `select d.datname as database, pg_catalog.shobj_description(d.oid, 'pg_database') as comment
+       from pg_catalog.pg_database d where d.datname ~ '^handled_restoring_[0-9a-f]{8}(_|$)' order by 1`,
+  );
+  for (const { database, comment } of found) {
+    const marker = parseMarker(comment);
+    const holder =
+      marker?.purpose === "restoring" ? markedHolder(marker.holder) : namedHolder(database, self);
+    if (holder === undefined || (await stateOfHolder(holder, self)) !== "dead") continue;
+    const made = marker?.purpose === "restoring" ? ` of ${marker.target}` : "";
+    try {
+      await freeSpace(runtime, withDatabase(admin.settings, database), signal);
+      await dropDatabase(admin, database);
+    } catch (error) {
+      if (!isAppError(error, "privilege_missing")) throw error;
+      runtime.reporter.warn(`${database} was left behind by a restore that was killed: ${error.message}`);
+      continue;
+    }
+    runtime.reporter.note(`dropped ${database}, left behind by a restore${made} that was killed`);
+  }
+}
+
+function markedHolder(value: unknown): Holder | undefined {
+  const parsed = Holder.safeParse(value);
+  return parsed.success ? parsed.data : undefined;
+}
+
+/** The maker as the name tells; undefined unless it was made under our kernel. */
+function namedHolder(database: string, self: Holder): Holder | undefined {
+  const [, kernel, pid, start] =
+    /^handled_restoring_[0-9a-f]{8}_([0-9a-f]{8})_(\d+)_(\d+)$/.exec(database) ?? [];
+  if (kernel !== kernelOf(self) || start === undefined) return undefined;
+  return { ...self, pid: Number(pid), processStart: start };
 }

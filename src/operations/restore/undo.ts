@@ -4,11 +4,12 @@ import type { Runtime } from "../../lib/runtime.ts";
 import { connectBeside, databaseExists } from "../../postgres/admin.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import { listMarked, type Marker } from "../../postgres/marker.ts";
+import { readProperties } from "../../postgres/properties.ts";
 import { connect, quoteName, type Session } from "../../postgres/session.ts";
 import { listRelations } from "../../postgres/catalog.ts";
 import type { ApplicationCommands } from "../application.ts";
 import { exchangeDatabases } from "./exchange.ts";
-import { suffixedName } from "./names.ts";
+import { freeName } from "./names.ts";
 import { whileStopped } from "./while-stopped.ts";
 
 export interface UndoRequest {
@@ -41,7 +42,9 @@ export interface UndoPreview {
 
 export interface UndoReport {
   readonly preview: UndoPreview;
-  /** The name under which the database that was in place stays; null after a dry run. */
+  /** False after a dry run. */
+  readonly done: boolean;
+  /** The name under which the database that was in place stays; null where there was none. */
   readonly undone: string | null;
 }
 
@@ -63,14 +66,19 @@ export async function undoSwap(
       ? await laterWrites(runtime, request, marker.xid, signal)
       : [],
   };
-  if (request.dryRun) return { preview, undone: null };
+  if (request.dryRun) return { preview, done: false, undone: null };
   await request.confirm(preview);
-  const exchange = (): Promise<string> => putBack(runtime, request, admin, before, marker, signal);
+  const exchange = (): Promise<string | null> => putBack(runtime, request, admin, before, marker, signal);
   const undone =
     request.application === null
       ? await exchange()
-      : await whileStopped(runtime, request.application, exchange, signal);
-  return { preview, undone };
+      : await whileStopped(
+          runtime,
+          request.application,
+          { work: exchange, done: `${before} is in place again`, hint: null },
+          signal,
+        );
+  return { preview, done: true, undone };
 }
 
 type Replaced = Extract<Marker, { purpose: "replaced" }>;
@@ -118,32 +126,38 @@ async function putBack(
   before: string,
   marker: Replaced,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<string | null> {
   const live = request.connection.database;
+  const present = await readProperties(admin, live);
   const at = runtime.clock.now();
-  const aside = suffixedName(live, `_undone_${formatLocalTime(at, request.timeZone)}`);
+  const aside = await freeName(admin, live, `_undone_${formatLocalTime(at, request.timeZone)}`);
   await exchangeDatabases(
     runtime,
     {
       server: admin.settings,
       live,
+      replaced:
+        present === null
+          ? null
+          : {
+              aside,
+              marker: (xid) => ({
+                program: "handled",
+                purpose: "replaced",
+                name: live,
+                at: at.toISOString(),
+                dropAfter: new Date(at.getTime() + request.keepReplacedMs).toISOString(),
+                by: `undo of ${marker.by}`,
+                xid,
+                comment: present.comment,
+                undone: true,
+              }),
+              watcher: null,
+            },
       replacement: before,
       comment: marker.comment,
-      aside,
-      marker: (xid) => ({
-        program: "handled",
-        purpose: "replaced",
-        name: live,
-        at: at.toISOString(),
-        dropAfter: new Date(at.getTime() + request.keepReplacedMs).toISOString(),
-        by: `undo of ${marker.by}`,
-        xid,
-        comment: marker.comment,
-        undone: true,
-      }),
-      watcher: null,
     },
     signal,
   );
-  return aside;
+  return present === null ? null : aside;
 }

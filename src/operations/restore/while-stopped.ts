@@ -1,4 +1,4 @@
-import { AppError, messageOf } from "../../errors.ts";
+import { AppError, isAppError, messageOf } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import {
   type ApplicationCommands,
@@ -10,32 +10,41 @@ import {
 // After an interruption the application must come back all the same; its own command has its own limit.
 const RESTART_MS = 5 * 60_000;
 
+export interface WhileStopped<T> {
+  readonly work: () => Promise<T>;
+  /** What has happened once the work succeeded, for the message should the application not come up then. */
+  readonly done: string;
+  /** How to take that back. */
+  readonly hint: string | null;
+}
+
 /**
- * Stops the application, does the work, starts the application and waits until it is healthy. When the work fails or
- * is interrupted the application is started again too: what it used was not touched.
+ * Stops the application, does the work, starts the application and waits until it is healthy. When stopping or the
+ * work fails or is interrupted the application is started again too: what it used was not touched.
  */
 export async function whileStopped<T>(
   runtime: Runtime,
   application: ApplicationCommands,
-  work: () => Promise<T>,
+  { work, done, hint }: WhileStopped<T>,
   signal: AbortSignal,
 ): Promise<T> {
-  await stopApplication(runtime, application, signal);
   let result: T;
   try {
+    await stopApplication(runtime, application, signal);
     result = await work();
   } catch (error) {
     await startAgain(runtime, application);
     throw error;
   }
   try {
-    await startApplication(runtime, application, signal);
+    // Not the caller's signal: an interruption now must not leave the application stopped.
+    await startApplication(runtime, application, AbortSignal.timeout(RESTART_MS));
     await waitUntilHealthy(runtime, application, signal);
   } catch (error) {
-    const hint = error instanceof AppError ? error.hint : undefined;
-    throw new AppError("application_failed", `the database was swapped, but then: ${messageOf(error)}`, {
+    const hints = [isAppError(error) ? error.hint : undefined, hint ?? undefined];
+    throw new AppError("application_failed", `${done}, but then: ${messageOf(error)}`, {
       cause: error,
-      hint: `${hint === undefined ? "" : `${hint}; `}\`handled restore DATABASE --undo\` puts the old database back`,
+      hint: hints.filter((text) => text !== undefined).join("; "),
     });
   }
   return result;

@@ -15,3 +15,19 @@ export const EXIT_CODES: readonly { readonly code: number; readonly meaning: str
   { code: 23, meaning: "not enough space" },
   { code: 130, meaning: "interrupted" },
 ];
+
+// As wide as the rest of the help is on most terminals.
+const WIDTH = 110;
+
+/** All of them in a few lines, for the end of the help. */
+export function exitCodesHelp(): string {
+  const lines = ["Exit codes:"];
+  for (const { code, meaning } of EXIT_CODES) {
+    const last = lines.at(-1) ?? "";
+    const text = `${code} ${meaning}`;
+    const longer = last.endsWith(":") ? `${last} ${text}` : `${last} · ${text}`;
+    if (longer.length <= WIDTH) lines[lines.length - 1] = longer;
+    else lines.push(`  ${text}`);
+  }
+  return `\n${lines.join("\n")}`;
+}

@@ -1,0 +1,59 @@
+import type { z } from "zod";
+import {
+  BackupReportJson,
+  ConfigCheckJson,
+  DemoJson,
+  DoctorJson,
+  InitJson,
+  ListJson,
+  PruneJson,
+  RestoreJson,
+  ScheduleInstallJson,
+  ScheduleRemoveJson,
+  ScheduleShowJson,
+  ShowJson,
+  StatusJson,
+  UndoJson,
+} from "./json.ts";
+
+interface OutputSchema {
+  /** `schedule install`. */
+  readonly command: string;
+  readonly about: string;
+  readonly schema: z.ZodType;
+}
+
+/** The output of every command that prints JSON. */
+export const OUTPUTS: readonly OutputSchema[] = [
+  {
+    command: "backup",
+    about:
+      "One object, in one line, for each database; one that failed gives an [error](#errors) in its place.",
+    schema: BackupReportJson,
+  },
+  { command: "list", about: "One object.", schema: ListJson },
+  { command: "show", about: "One object.", schema: ShowJson },
+  {
+    command: "status",
+    about: "One object; the exit code is 4 unless every database is healthy.",
+    schema: StatusJson,
+  },
+  { command: "restore", about: "One object.", schema: RestoreJson },
+  { command: "restore --undo", about: "One object.", schema: UndoJson },
+  {
+    command: "doctor",
+    about: "One object; the exit code is 0 only when `ready` is true.",
+    schema: DoctorJson,
+  },
+  { command: "prune", about: "One object.", schema: PruneJson },
+  { command: "schedule install", about: "One object.", schema: ScheduleInstallJson },
+  { command: "schedule show", about: "One object.", schema: ScheduleShowJson },
+  { command: "schedule remove", about: "One object.", schema: ScheduleRemoveJson },
+  {
+    command: "config check",
+    about: "One object; an invalid strategy gives an [error](#errors).",
+    schema: ConfigCheckJson,
+  },
+  { command: "init", about: "One object.", schema: InitJson },
+  { command: "demo", about: "One object.", schema: DemoJson },
+];

@@ -1,0 +1,146 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import {
+  BackupReportJson,
+  ConfigCheckJson,
+  DoctorJson,
+  ErrorJson,
+  InitJson,
+  ListJson,
+  PruneJson,
+  RestoreJson,
+  ScheduleInstallJson,
+  ScheduleRemoveJson,
+  ScheduleShowJson,
+  ShowJson,
+  StatusJson,
+  UndoJson,
+} from "../src/cli/json.ts";
+import { OUTPUTS } from "../src/cli/outputs.ts";
+import { jsonOf, runCli, spawnCli } from "./support/cli.ts";
+import { fileCrontab } from "./support/crontab.ts";
+import { freshDatabase, runSql } from "./support/postgres.ts";
+import { temporaryFolder } from "./support/temporary-folder.ts";
+
+const SQL = `
+  create schema shop;
+  create table shop.products (id int primary key, name text);
+  insert into shop.products select i, 'product ' || i from generate_series(1, 1000) i;
+  create table shop.empty ();
+  create materialized view shop.names as select name from shop.products;
+`;
+
+/** A team's machine: a database, a folder with a strategy for it, and a crontab. */
+async function machine() {
+  const database = await freshDatabase({ sql: SQL });
+  const folder = await temporaryFolder();
+  const crontab = await fileCrontab();
+  const options = { cwd: folder.path, env: { PATH: `${crontab.env["PATH"]}:${process.env["PATH"]}` } };
+  const init = await runCli(
+    ["init", "--database", `shop=${database.url}`, "--schemas", "shop", "--repository", "backups", "--json"],
+    options,
+  );
+  return {
+    database,
+    options,
+    path: folder.path,
+    init,
+    json: async (...args: string[]) => {
+      const result = await runCli([...args, "--json"], options);
+      return { code: result.code, stderr: result.stderr, value: jsonOf(result) };
+    },
+    [Symbol.asyncDispose]: async () => {
+      const rows = await database.query<{ datname: string }>(
+        "select datname from pg_database where datname like $1",
+        [`${database.name}\\_%`],
+      );
+      for (const { datname } of rows)
+        await runSql(database.url.replace(/[^/]*$/, "postgres"), `drop database "${datname}"`);
+      await crontab[Symbol.asyncDispose]();
+      await folder[Symbol.asyncDispose]();
+      await database[Symbol.asyncDispose]();
+    },
+  };
+}
+
+describe("JSON output", () => {
+  test("every command prints what its schema says, from init to undo", async () => {
+    await using there = await machine();
+    const { json, database } = there;
+    const checked = new Map<string, unknown>();
+    const run = async (
+      command: string,
+      schema: { parse: (value: unknown) => unknown },
+      ...args: string[]
+    ) => {
+      const { code, value, stderr } = await json(...args);
+      expect({ args, code, stderr }).toMatchObject({ code: 0 });
+      checked.set(command, schema.parse(value));
+      return value;
+    };
+    checked.set("init", InitJson.parse(jsonOf(there.init)));
+    await run("config check", ConfigCheckJson, "config", "check");
+    await run("doctor", DoctorJson, "doctor");
+    const backup = BackupReportJson.parse(await run("backup", BackupReportJson, "backup"));
+    expect(backup).toMatchObject({
+      database: "shop",
+      kind: "archive",
+      rows: 1000,
+      totalBackups: 1,
+      deleted: [],
+    });
+    await writeFile(join(there.path, "backups/shop/by_hand.sql"), "select 1;\n");
+    await run("list", ListJson, "list");
+    await run("show", ShowJson, "show", "shop", "latest");
+    expect(checked.get("show")).toMatchObject({
+      id: backup.id,
+      retention: { keep: true },
+      tableDetails: [
+        { name: "products", rows: 1000 },
+        { name: "empty", rows: 0 },
+        { name: "names", rows: null },
+      ],
+    });
+    await run("status", StatusJson, "status");
+    await run("prune", PruneJson, "prune", "--dry-run");
+    await run("restore", RestoreJson, "restore", "shop", "--new-database", `${database.name}_new`);
+    await run("restore", RestoreJson, "restore", "shop", "--swap", "--yes");
+    expect(checked.get("restore")).toMatchObject({
+      replaces: true,
+      rows: 1000,
+      dropAfter: expect.any(String) as string,
+    });
+    await run("restore --undo", UndoJson, "restore", "shop", "--undo", "--yes");
+    await run("schedule install", ScheduleInstallJson, "schedule", "install", "--log", "handled.log");
+    await run("schedule show", ScheduleShowJson, "schedule", "show", "--cron");
+    await run("schedule remove", ScheduleRemoveJson, "schedule", "remove", "--cron");
+    // The demo has a test of its own.
+    expect(OUTPUTS.map(({ command }) => command).toSorted()).toEqual([...checked.keys(), "demo"].toSorted());
+  });
+
+  test("a command that fails prints the error, in words too", async () => {
+    await using there = await machine();
+    const { code, value, stderr } = await there.json("backup", "shop", "--schema", "shpo");
+    expect(code).toBe(2);
+    expect(ErrorJson.parse(value).error).toMatchObject({
+      code: "schema_missing",
+      hint: expect.stringContaining("did you mean shop?") as string,
+    });
+    expect(stderr).toMatch(/^handled: back up shop: .*\nhint: did you mean shop\?/);
+  });
+
+  test("the real program behaves as it does in the tests' own process", async () => {
+    await using there = await machine();
+    const { result } = spawnCli(["backup", "--json"], there.options);
+    const { code, stdout } = await result;
+    expect(code).toBe(0);
+    const backup = BackupReportJson.parse(JSON.parse(stdout));
+    expect((await readFile(backup.location)).length).toBe(backup.storedBytes);
+    const failed = await spawnCli(["show", "nothing"], there.options).result;
+    expect(failed).toMatchObject({ code: 1, stdout: "" });
+    expect(failed.stderr).toBe(
+      "handled: show nothing: there is no such backup\nhint: `handled list` shows those that there are\n",
+    );
+  });
+});
