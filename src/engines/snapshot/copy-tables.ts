@@ -17,11 +17,11 @@ export interface CopyRequest {
   readonly settings: ConnectionSettings;
   readonly snapshot: string;
   readonly tables: readonly SourceTable[];
+  /** Materialized views to be refreshed by a restore. */
+  readonly views: readonly { readonly schema: string; readonly name: string }[];
   readonly known: KnownParts;
   /** Worker threads: each has a connection and does all the work on its rows. */
   readonly threads: number;
-  /** Bytes of the tables on the server's disk, for the progress. */
-  readonly serverBytes: number;
 }
 
 export interface CopyResult {
@@ -106,6 +106,20 @@ export async function copyTables(
     lines.push(line);
     totals.newBytes += line.partList?.size ?? 0;
     totals.namedBytes += line.partList?.size ?? 0;
+  }
+  const none = { parts: 0, bytes: 0 };
+  for (const view of request.views) {
+    lines.push({
+      ...view,
+      rows: null,
+      bytes: 0,
+      digest: null,
+      partList: null,
+      identity: null,
+      read: none,
+      reused: none,
+      note: null,
+    });
   }
   return { ...totals, tables: lines };
 }

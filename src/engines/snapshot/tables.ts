@@ -115,3 +115,15 @@ export function copyOutSql(table: SourceTable, range: BlockRange): string {
   if (range.to !== null) bounds.push(`t.ctid < '(${range.to},0)'`);
   return `copy (select ${columns} ${from} where ${bounds.join(" and ")}) to stdout`;
 }
+
+/** The materialized views of the chosen schemas that hold rows: a restore refreshes them. */
+export async function listFilledViews(
+  session: Session,
+  schemas: readonly string[] | null,
+): Promise<{ schema: string; name: string }[]> {
+  return await session.query<{ schema: string; name: string }>(
+    `select schemaname as schema, matviewname as name from pg_catalog.pg_matviews
+      where ispopulated and ($1::text[] is null or schemaname = any ($1)) order by 1, 2`,
+    [schemas],
+  );
+}
