@@ -103,7 +103,7 @@ interface OpenFrame {
  * Everything else, bytes that end within a frame or no frame at all throws AppError `backup_damaged`. That whole frames are
  * missing or swapped cannot be seen here: the caller compares sizes and hashes.
  */
-export class FrameReader {
+class FrameReader {
   #bytes: Buffer = Buffer.alloc(0);
   /** The bytes from `#from` to `#to` are not consumed yet. */
   #from = 0;

@@ -117,7 +117,7 @@ const SnapshotBaseline = z.strictObject({
   /** The settings that the rows' text depends on, in one line. */
   settings: z.string(),
 });
-export type SnapshotBaseline = z.infer<typeof SnapshotBaseline>;
+type SnapshotBaseline = z.infer<typeof SnapshotBaseline>;
 
 const SnapshotFacts = z.strictObject({
   /** Parts by how they came into the backup: read from the server, or reused without reading. */
@@ -135,7 +135,7 @@ const SnapshotFacts = z.strictObject({
   /** Null: nothing of this snapshot may be reused without reading. */
   baseline: SnapshotBaseline.nullable(),
 });
-export type SnapshotFacts = z.infer<typeof SnapshotFacts>;
+type SnapshotFacts = z.infer<typeof SnapshotFacts>;
 
 const SnapshotIndex = z.strictObject({
   ...identity,

@@ -91,11 +91,11 @@ export async function copyTables(
         entry.work.copied.set(entry.range, parts);
         for (const part of parts) {
           totals.partsRead += 1;
-          totals.namedBytes += part.size;
+          totals.namedBytes += part.line.size;
           if (!part.stored) continue;
           totals.newParts += 1;
-          totals.newBytes += part.size;
-          known.add(part);
+          totals.newBytes += part.line.size;
+          known.add(part.line);
         }
       },
     },
@@ -144,14 +144,14 @@ async function writeTable(
     const parts = copied.get(index);
     if (parts === undefined) throw new AppError("unexpected", `copy ${schema}.${name}: a range is missing`);
     let rows = 0;
-    for (const part of parts) {
-      rows += part.rows;
-      total.bytes += part.bytes;
-      total.digest = addDigests(total.digest, part.digest);
+    for (const { line } of parts) {
+      rows += line.rows;
+      total.bytes += line.bytes;
+      total.digest = addDigests(total.digest, line.digest);
     }
     total.rows += rows;
     total.parts += parts.length;
-    await list.add({ ...range, rows, parts: parts.map(({ stored: _, ...line }) => line), identity: null });
+    await list.add({ ...range, rows, parts: parts.map(({ line }) => line), identity: null });
   }
   return {
     schema,

@@ -84,7 +84,7 @@ async function storePart({ storage, data, signal }: Desk, part: BuiltPart): Prom
     throw new AppError("unexpected", `store a part: ${answer.kind} instead of an answer`);
   const stored = answer.known === null;
   const ref = answer.known ?? (await writePart({ storage }, data.database, textHash, part.read(), signal));
-  return { ...ref, rows, bytes, digest, stored };
+  return { line: { ...ref, rows, bytes, digest }, stored };
 }
 
 function threadError(error: unknown): ThreadError {

@@ -19,7 +19,7 @@ export interface BuiltPart extends AsyncDisposable {
 
 const FRAME_BYTES = FRAME_TEXT;
 // A part is read and written whole by one worker: this bounds its memory, and what one damaged object loses.
-export const PART_BYTES = 32 * 1024 * 1024;
+const PART_BYTES = 32 * 1024 * 1024;
 // Compressed bytes held in memory; only a row longer than a part ever goes beyond this.
 const HELD_BYTES = 40 * 1024 * 1024;
 const LEVEL = 3;

@@ -94,7 +94,7 @@ export interface BlockRange {
 }
 
 // 8 MiB of heap. Fixed, and counted from block 0, so that the ranges of two backups are the same blocks.
-export const RANGE_BLOCKS = 1024;
+const RANGE_BLOCKS = 1024;
 
 /** Cuts a table into ranges. The last one has no end: rows may be in blocks that came after we looked. */
 export function cutTable(table: SourceTable): BlockRange[] {

@@ -21,7 +21,8 @@ export interface CopyJob {
 }
 
 /** A part as its list describes it, and whether it had to be stored. */
-export interface CopiedPart extends PartLine {
+export interface CopiedPart {
+  readonly line: PartLine;
   readonly stored: boolean;
 }
 
