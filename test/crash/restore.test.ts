@@ -1,7 +1,8 @@
+import { readdir } from "node:fs/promises";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Cluster } from "../../src/postgres/cluster.ts";
 import { backedUp, type BackedUp, databasesLike, expectedDatabase } from "../support/backed-up.ts";
-import { freshCluster, runSql, uniqueName } from "../support/postgres.ts";
+import { freshCluster, runSql, temporaryFolder, uniqueName } from "../support/postgres.ts";
 import { killAtEveryMoment } from "./harness.ts";
 import type { Moment } from "./moments.ts";
 
@@ -98,8 +99,12 @@ async function dropOthers(lane: Lane): Promise<void> {
   for (const name of await othersOf(lane)) await expectedDatabase(name, cluster.url())[Symbol.asyncDispose]();
 }
 
-async function expectCleanRun(lane: Lane, args: readonly string[]): Promise<void> {
-  const result = await lane.shop.restore(args);
+async function expectCleanRun(
+  lane: Lane,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const result = await lane.shop.restore(args, { env });
   expect(result.code, result.stderr).toBe(0);
 }
 
@@ -148,6 +153,7 @@ test("a swap that is killed at any moment leaves the old rows or the new, and no
 }, async () => {
   await using owned = new AsyncDisposableStack();
   const lanes = await makeLanes(owned);
+  const env = { TMPDIR: owned.use(await temporaryFolder()).path };
   const begin = async (lane: Lane): Promise<void> => {
     await dropOthers(lane);
     await lane.shop.live.query(`${ACCIDENT}; insert into public.note values ('another')`);
@@ -161,6 +167,7 @@ test("a swap that is killed at any moment leaves the old rows or the new, and no
     landmarks: LANDMARKS,
     only: changes(),
     timeStandsStill: false,
+    env,
     inspect: async (lane, moment, all) => {
       const { live } = lane.shop;
       const items = await itemsIn(live.url);
@@ -189,12 +196,14 @@ test("a swap that is killed at any moment leaves the old rows or the new, and no
   expect(outcomes).toEqual(new Set(["old", "new"]));
   expect(tried.some((moment) => moment.startsWith("before sql LOCK"))).toBe(true);
   for (const lane of lanes) {
-    await expectCleanRun(lane, ["latest", "--swap", "--yes"]);
+    await expectCleanRun(lane, ["latest", "--swap", "--yes"], env);
     expect(await itemsIn(lane.shop.live.url)).toEqual(NEW);
     expect(await notesIn(lane.shop.live.url)).toEqual([{ rows: lane.notes }]);
     expect(await othersOf(lane)).toHaveLength(1);
   }
   expect(await databasesLike("handled%", cluster.url())).toEqual([]);
+  // What they carried over lay in files meanwhile.
+  expect(await readdir(env.TMPDIR)).toEqual([]);
 });
 
 test("an undo that is killed at any moment leaves the one database or the other in place", {

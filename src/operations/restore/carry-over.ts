@@ -1,4 +1,3 @@
-import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { listContents, loadEntries, type TocEntry } from "../../engines/archive/table-of-contents.ts";
 import { runForText } from "../../lib/process.ts";
@@ -9,6 +8,7 @@ import { createExtensions, listExtensions } from "../../postgres/extensions.ts";
 import { pipeDump } from "../../engines/archive/pipe-dump.ts";
 import { connect, quoteName, type Session } from "../../postgres/session.ts";
 import { listDependents, outsideArgs } from "./outside.ts";
+import { makeSwapFolder } from "./swap-folder.ts";
 
 export interface CarryOver {
   readonly client: PostgresClient;
@@ -29,29 +29,25 @@ export interface CarryOver {
  */
 export async function carryOver(runtime: Runtime, call: CarryOver, signal: AbortSignal): Promise<void> {
   const { live, inside } = call;
-  const folder = await mkdtemp(join(runtime.env["TMPDIR"] ?? "/tmp", "handled-swap-"));
-  try {
-    const carrier = new Carrier(runtime, call, join(folder, "outside"), signal);
-    // An extension that lives in one of the schemas inside comes with them.
-    const extensions = await extensionOids(live, inside);
-    const entries = (await carrier.dumpDefinitions()).filter(
-      ({ type, oid }) => type !== "EXTENSION" || !extensions.has(oid),
-    );
-    const steps = arrange(entries, await listDependents(live, inside));
-    const late = await relationNames(live, steps.dependentPre);
+  await using folder = await makeSwapFolder(runtime);
+  const carrier = new Carrier(runtime, call, join(folder.path, "outside"), signal);
+  // An extension that lives in one of the schemas inside comes with them.
+  const extensions = await extensionOids(live, inside);
+  const entries = (await carrier.dumpDefinitions()).filter(
+    ({ type, oid }) => type !== "EXTENSION" || !extensions.has(oid),
+  );
+  const steps = arrange(entries, await listDependents(live, inside));
+  const late = await relationNames(live, steps.dependentPre);
 
-    await carrier.load(steps.schemas);
-    await carrier.sameExtensions();
-    await carrier.load(steps.pre);
-    await carrier.copyRows([...outsideArgs(inside), ...late.map((name) => `--exclude-table=${name}`)]);
-    await carrier.load(steps.post);
-    await call.fillInside();
-    await carrier.load(steps.dependentPre);
-    if (late.length > 0) await carrier.copyRows(late.map((name) => `--table=${name}`));
-    await carrier.load(steps.dependentPost);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  await carrier.load(steps.schemas);
+  await carrier.sameExtensions();
+  await carrier.load(steps.pre);
+  await carrier.copyRows([...outsideArgs(inside), ...late.map((name) => `--exclude-table=${name}`)]);
+  await carrier.load(steps.post);
+  await call.fillInside();
+  await carrier.load(steps.dependentPre);
+  if (late.length > 0) await carrier.copyRows(late.map((name) => `--table=${name}`));
+  await carrier.load(steps.dependentPost);
 }
 
 /** The steps of a carry-over, each from the live database into the copy. */

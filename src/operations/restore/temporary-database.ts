@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { isAppError, messageOf } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { dropDatabase } from "../../postgres/admin.ts";
@@ -8,6 +8,7 @@ import { createDatabase, type Properties } from "../../postgres/properties.ts";
 import { connect, isSqlState, quoteName, type Session } from "../../postgres/session.ts";
 import { describeHolder, stateOfHolder } from "../../repository/holder.ts";
 import { Holder } from "../../repository/manifest.ts";
+import { isMakerGone, makerTag } from "./maker.ts";
 
 /**
  * A database in the making: under a name that nobody takes for a real one, and with a comment that says who makes it.
@@ -33,7 +34,7 @@ export async function createTemporaryDatabase(
   properties: Properties | null,
 ): Promise<TemporaryDatabase> {
   const holder = await describeHolder("restore");
-  const name = temporaryName(holder);
+  const name = await temporaryName();
   await createSimilar(runtime, admin, name, properties);
   let kept = false;
   const dispose = async (): Promise<void> => {
@@ -138,19 +139,12 @@ async function freeSpace(runtime: Runtime, settings: ConnectionSettings, signal:
 }
 
 /**
- * `handled_restoring_1a2b3c4d_9f8e7d6c_1234_567890`: random, and who makes it (a digest of the kernel's boot, process,
- * its start). The comment says more, but comes a moment after the database: a process killed in between must be
- * recognised too.
+ * `handled_restoring_1a2b3c4d_9f8e7d6c_1234_567890`: random, and who makes it. The comment says more, but comes a moment
+ * after the database: a process killed in between must be recognised too.
  */
-function temporaryName(holder: Holder): string {
-  const random = randomBytes(4).toString("hex");
-  const { pid, processStart } = holder;
-  const maker = processStart === null ? "" : `_${kernelOf(holder)}_${pid}_${processStart}`;
-  return `handled_restoring_${random}${maker}`;
-}
-
-function kernelOf({ bootId, pidNamespace }: Holder): string {
-  return createHash("sha256").update(`${bootId} ${pidNamespace}`).digest("hex").slice(0, 8);
+async function temporaryName(): Promise<string> {
+  const [random, maker] = [randomBytes(4).toString("hex"), await makerTag()];
+  return `handled_restoring_${random}${maker === "" ? "" : `_${maker}`}`;
 }
 
 /** Drops what restores that were killed on this machine left on the server, and says so. */
@@ -163,9 +157,12 @@ export async function dropAbandoned(runtime: Runtime, admin: Session, signal: Ab
   );
   for (const { database, comment } of found) {
     const marker = parseMarker(comment);
-    const holder =
-      marker?.purpose === "restoring" ? markedHolder(marker.holder) : namedHolder(database, self);
-    if (holder === undefined || (await stateOfHolder(holder, self)) !== "dead") continue;
+    const holder = marker?.purpose === "restoring" ? markedHolder(marker.holder) : undefined;
+    const gone =
+      holder === undefined
+        ? await isMakerGone(database.slice("handled_restoring_1a2b3c4d_".length))
+        : (await stateOfHolder(holder, self)) === "dead";
+    if (!gone) continue;
     const made = marker?.purpose === "restoring" ? ` of ${marker.target}` : "";
     try {
       await freeSpace(runtime, withDatabase(admin.settings, database), signal);
@@ -182,12 +179,4 @@ export async function dropAbandoned(runtime: Runtime, admin: Session, signal: Ab
 function markedHolder(value: unknown): Holder | undefined {
   const parsed = Holder.safeParse(value);
   return parsed.success ? parsed.data : undefined;
-}
-
-/** The maker as the name tells; undefined unless it was made under our kernel. */
-function namedHolder(database: string, self: Holder): Holder | undefined {
-  const [, kernel, pid, start] =
-    /^handled_restoring_[0-9a-f]{8}_([0-9a-f]{8})_(\d+)_(\d+)$/.exec(database) ?? [];
-  if (kernel !== kernelOf(self) || start === undefined) return undefined;
-  return { ...self, pid: Number(pid), processStart: start };
 }
