@@ -98,6 +98,7 @@ async function expectSoundListing(storage: Storage): Promise<string[]> {
   const { backups, damaged } = await listBackups(repository, "shop", signal);
   expect(damaged).toEqual([]);
   for (const index of backups) {
+    if (index.kind !== "archive") throw new Error(`${index.id} is no archive`);
     const archive = await storage.get(index.archive.key, signal);
     expect(createHash("sha256").update(archive).digest("hex")).toBe(index.archive.sha256);
     await readTables(repository, index, signal);

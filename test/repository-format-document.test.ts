@@ -5,11 +5,14 @@ import type { z } from "zod";
 import {
   BackupContent,
   BackupIndex,
+  GarbageNoteHeader,
   LeaseFile,
+  ReadMarkFile,
   RepositoryFile,
   TableLine,
   UnfinishedMark,
 } from "../src/repository/manifest.ts";
+import { PartListHeader, PartRange } from "../src/repository/part-list-lines.ts";
 
 const DOCUMENT = join(import.meta.dirname, "../docs/design/repository-format.md");
 
@@ -20,6 +23,10 @@ const SCHEMAS: Readonly<Record<string, z.ZodType>> = {
   content: BackupContent,
   unfinished: UnfinishedMark,
   lease: LeaseFile,
+  "part-list-header": PartListHeader,
+  "part-range": PartRange,
+  reader: ReadMarkFile,
+  "garbage-note": GarbageNoteHeader,
 };
 
 test("the examples in the document are objects the program reads", async () => {

@@ -14,9 +14,12 @@ export const BackupJson = z
   .strictObject({
     id: z.string().regex(BACKUP_ID).describe("Identity of the backup"),
     database: z.string().describe("Name of the database in the repository"),
-    kind: z.enum(["archive"]).describe("Kind of backup"),
-    format: z.enum(["plain", "custom"]).describe("Format of the archive"),
-    compression: z.enum(["gzip", "zstd"]).describe("Compression of the archive"),
+    kind: z.enum(["archive", "snapshot"]).describe("Kind of backup"),
+    format: z.enum(["plain", "custom"]).nullable().describe("Format of the archive; null for a snapshot"),
+    compression: z
+      .enum(["gzip", "zstd"])
+      .nullable()
+      .describe("Compression of the archive; null for a snapshot"),
     schedule: z
       .string()
       .nullable()
@@ -28,10 +31,13 @@ export const BackupJson = z
     tables: count.describe("Tables in it"),
     rows: count.describe("Rows in it"),
     bytes: bytes.describe("Size before compression"),
-    storedBytes: bytes.describe("Size in the repository"),
+    storedBytes: bytes.describe("Bytes that it added to the repository"),
     serverVersion: z.string().describe("Version of the PostgreSQL server"),
-    archive: z.string().describe("Where the archive lies, relative to the repository"),
-    sha256: z.string().describe("SHA-256 of the archive"),
+    archive: z
+      .string()
+      .nullable()
+      .describe("Where the archive lies, relative to the repository; null for a snapshot"),
+    sha256: z.string().nullable().describe("SHA-256 of the archive; null for a snapshot"),
   })
   .meta({ title: "backup" });
 export type BackupJson = z.infer<typeof BackupJson>;

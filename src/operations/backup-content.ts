@@ -9,7 +9,7 @@ import { toolEnvironment } from "../postgres/connection.ts";
 import { listExtensions } from "../postgres/extensions.ts";
 import { readProperties } from "../postgres/properties.ts";
 import { quoteName, type Session } from "../postgres/session.ts";
-import type { BackupContent, TableLine } from "../repository/manifest.ts";
+import type { ArchiveContent, ArchiveTable } from "../repository/manifest.ts";
 
 /** Reads what a dump of chosen schemas does not carry. Runs inside the backup's snapshot where SQL is concerned. */
 export async function readContent(
@@ -18,7 +18,7 @@ export async function readContent(
   client: PostgresClient,
   schemas: readonly string[] | null,
   signal: AbortSignal,
-): Promise<Omit<BackupContent, "roles">> {
+): Promise<Omit<ArchiveContent, "roles">> {
   const properties = await readProperties(session, session.settings.database);
   if (properties === null)
     throw new AppError("unexpected", "read the database's properties: it is not in pg_database");
@@ -68,7 +68,7 @@ export function tableLines(
   facts: DumpFacts,
   relations: readonly Relation[],
   counts: ReadonlyMap<string, number>,
-): TableLine[] {
+): ArchiveTable[] {
   const dumped = new Map(facts.tables.map((table) => [quoteName(table.schema, table.name), table]));
   const problems: string[] = [];
   for (const [name, rows] of counts) {
@@ -86,7 +86,7 @@ export function tableLines(
       },
     );
   }
-  const lines: TableLine[] = facts.tables.map((table) => ({
+  const lines: ArchiveTable[] = facts.tables.map((table) => ({
     schema: table.schema,
     name: table.name,
     rows: table.rows,

@@ -21,7 +21,7 @@ import { connect, quoteIdentifier, type Session } from "../postgres/session.ts";
 import { listBackups, newBackupId, publishBackup, recoverUnfinished } from "../repository/backups.ts";
 import { databaseFolder, REPOSITORY_FILE } from "../repository/layout.ts";
 import { acquireLease, type Lease } from "../repository/lease.ts";
-import type { ArchiveFile, BackupIndex } from "../repository/manifest.ts";
+import type { ArchiveFile, ArchiveIndex, BackupIndex } from "../repository/manifest.ts";
 import { openOrCreateRepository, type Repository } from "../repository/repository.ts";
 import type { Storage } from "../storage/storage.ts";
 import { tableLines } from "./backup-content.ts";
@@ -50,7 +50,7 @@ export interface BackupRequest {
 }
 
 export interface BackupReport {
-  readonly index: BackupIndex;
+  readonly index: ArchiveIndex;
   /** Where the archive lies, and the link to the newest (null where the place has no links). */
   readonly location: string;
   readonly latest: string | null;
@@ -120,7 +120,7 @@ async function requireOutside(path: string, { place }: Storage): Promise<void> {
 /** Makes the extra copy. That it fails takes nothing away from the backup, and the error says so. */
 async function copyOut(
   { storage, place }: Repository,
-  { archive }: BackupIndex,
+  { archive }: ArchiveIndex,
   file: { readonly path: string; readonly overwrite: boolean },
   signal: AbortSignal,
 ): Promise<void> {
@@ -182,11 +182,11 @@ async function requireSpace(
   const free = await repository.storage.freeBytes(signal);
   if (free === undefined) return;
   const { backups } = await listBackups(repository, request.database, signal);
-  const last = backups.find((backup) => backup.schedule === request.schedule);
-  if (last === undefined || last.archive.size <= free) return;
+  const last = backups.find((backup) => backup.kind === "archive" && backup.schedule === request.schedule);
+  if (last === undefined || last.totals.storedBytes <= free) return;
   throw new AppError(
     "space_missing",
-    `back up ${request.database} to ${repository.place}: ${formatBytes(free)} free, the last backup took ${formatBytes(last.archive.size)}`,
+    `back up ${request.database} to ${repository.place}: ${formatBytes(free)} free, the last backup took ${formatBytes(last.totals.storedBytes)}`,
     { hint: "free some space, or keep fewer backups (`handled prune --dry-run`)" },
   );
 }
@@ -200,7 +200,7 @@ interface Run {
   readonly lease: Lease;
 }
 
-async function takeArchive(run: Run, signal: AbortSignal): Promise<BackupIndex> {
+async function takeArchive(run: Run, signal: AbortSignal): Promise<ArchiveIndex> {
   const { runtime, request, repository, session, client, lease } = run;
   const id = newBackupId(runtime.clock);
   const startedAt = runtime.clock.now();

@@ -1,6 +1,7 @@
 import { latestName } from "../engines/archive/names.ts";
 import { isAppError } from "../errors.ts";
 import { databaseFolder } from "../repository/layout.ts";
+import { isArchive } from "../repository/listing.ts";
 import type { ArchiveFile, BackupIndex } from "../repository/manifest.ts";
 import type { Repository } from "../repository/repository.ts";
 
@@ -27,7 +28,7 @@ export async function updateLatest(
   const linkTo = (shape: Pick<ArchiveFile, "format" | "compression">): string =>
     databaseFolder(database) + latestName({ prefix, database, ...shape });
   const newest = new Map<string, string>();
-  for (const { archive } of backups) {
+  for (const { archive } of backups.filter(isArchive)) {
     const link = linkTo(archive);
     if (!newest.has(link)) newest.set(link, archive.key);
   }

@@ -3,6 +3,7 @@ import type { Runtime } from "../lib/runtime.ts";
 import { deleteBackup, listBackups, recoverUnfinished } from "../repository/backups.ts";
 import { acquireLease, type Lease } from "../repository/lease.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
+import { livingReaders } from "../repository/readers.ts";
 import { openRepository, type Repository } from "../repository/repository.ts";
 import { planRetention } from "../repository/retention.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -96,10 +97,17 @@ export async function pruneUnderLease(
   const { repository, database, prefix } = scope;
   const decisions = await planPrune(runtime, scope, signal);
   const latest = await updateLatest(repository, database, prefix, keptBackups(decisions), signal);
-  for (const { backup, keep } of decisions) {
-    if (!keep) await deleteBackup(repository, backup, lease, signal);
+  if (decisions.every(({ keep }) => keep)) return { decisions, latest };
+  // Removes the markers of dead readers, which would keep what they once read.
+  await livingReaders(runtime, repository, database, lease, signal);
+  const done: PruneDecision[] = [];
+  for (const decision of decisions) {
+    const gone = !decision.keep && (await deleteBackup(repository, decision.backup, lease, signal));
+    done.push(
+      gone || decision.keep ? decision : { ...decision, keep: true, reasons: ["being read right now"] },
+    );
   }
-  return { decisions, latest };
+  return { decisions: done, latest };
 }
 
 export interface PruneRequest {

@@ -72,7 +72,7 @@ export async function showBackup(
 }
 
 function isCalled(backup: BackupIndex, name: string): boolean {
-  return backup.id === name || basename(backup.archive.key) === name;
+  return backup.id === name || (backup.kind === "archive" && basename(backup.archive.key) === name);
 }
 
 async function collectShelves(
@@ -125,7 +125,9 @@ async function explainMissing(
   }
   if (failure !== undefined) return inOperation(what, failure);
   const names = shelves.flatMap(({ backups }) =>
-    backups.flatMap(({ id, archive }) => [id, basename(archive.key)]),
+    backups.flatMap((index) =>
+      index.kind === "archive" ? [index.id, basename(index.archive.key)] : [index.id],
+    ),
   );
   const guess = backup === "latest" ? undefined : nearest(backup, names);
   return new AppError("backup_missing", `${what}: there is no such backup`, {

@@ -1,4 +1,6 @@
+import { pipeline } from "node:stream/promises";
 import type pg from "pg";
+import { from as copyFrom, to as copyTo } from "pg-copy-streams";
 import { AppError, isAppError } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { sendCancel } from "./cancel-request.ts";
@@ -12,6 +14,8 @@ export { quoteIdentifier, quoteLiteral, quoteName } from "./quoting.ts";
 // A server that hangs must not keep us from ending; it notices the closed socket by itself.
 const END_TIMEOUT_MS = 2000;
 
+// What may wait between the socket and the consumer of a COPY.
+const COPY_BUFFER = 1024 * 1024;
 /**
  * Reads what a session must know, and frees it from what databases and roles are set to for the sake of applications:
  * limits would end a long backup, and a `search_path` may put anybody's `count()` before the server's. What the
@@ -87,6 +91,33 @@ export class Session implements AsyncDisposable {
     return await run;
   }
 
+  /**
+   * Runs a `COPY … TO STDOUT` and gives its text to `take`, chunk by chunk, waiting where it returns a promise. Fails
+   * like `query`, or with what `take` threw.
+   */
+  async copyOut(sql: string, take: (chunk: Buffer) => void | Promise<void>): Promise<void> {
+    const run = this.#last.then(() =>
+      this.#observed(sql, async () => {
+        const stream = this.#open.client.query(copyTo(sql, { highWaterMark: COPY_BUFFER }));
+        for await (const chunk of stream as AsyncIterable<Buffer>) {
+          const taken = take(chunk);
+          if (taken !== undefined) await taken;
+        }
+      }),
+    );
+    this.#last = run.catch(() => undefined);
+    await run;
+  }
+
+  /** Runs a `COPY … FROM STDIN` with the text that `source` gives. When `source` fails, nothing of it is kept. */
+  async copyIn(sql: string, source: AsyncIterable<Uint8Array>): Promise<void> {
+    const run = this.#last.then(() =>
+      this.#observed(sql, () => pipeline(source, this.#open.client.query(copyFrom(sql)))),
+    );
+    this.#last = run.catch(() => undefined);
+    await run;
+  }
+
   /** False behind a pooler, which hands statements to changing servers and makes snapshots and locks unreliable. */
   async isDirect(): Promise<boolean> {
     const [row] = await this.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
@@ -107,16 +138,21 @@ export class Session implements AsyncDisposable {
   }
 
   async #run<Row extends object>(sql: string, params: readonly unknown[]): Promise<Row[]> {
+    return await this.#observed(sql, () => runStatement<Row>(this.#open.client, sql, params));
+  }
+
+  async #observed<T>(sql: string, work: () => Promise<T>): Promise<T> {
     this.#signal.throwIfAborted();
     const operation = describeStatement(sql);
     if (this.#closed) throw new AppError("unexpected", `${operation}: the session is closed`);
     this.#runtime.observer("before", operation);
     try {
-      const rows = await runStatement<Row>(this.#open.client, sql, params);
+      const result = await work();
       this.#runtime.observer("after", operation);
-      return rows;
+      return result;
     } catch (cause) {
       this.#signal.throwIfAborted();
+      if (cause instanceof AppError) throw cause;
       throw queryError(this.#runtime, operation, this.#host, cause, this.#open.lost());
     }
   }

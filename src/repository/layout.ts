@@ -1,4 +1,4 @@
-import type { BackupId } from "./manifest.ts";
+import { type BackupId, type BackupIndex, PART_NAME, type PartName } from "./manifest.ts";
 
 /** Where everything lies, relative to the repository's root. docs/design/repository-format.md explains it. */
 export const REPOSITORY_FILE = "repository.json";
@@ -47,6 +47,34 @@ export const contentKey = (database: string, id: BackupId): string => `${backupF
 export const unfinishedKey = (database: string, id: BackupId): string =>
   `${backupFolder(database, id)}unfinished`;
 export const leaseKey = (database: string, n: number): string => `${databaseFolder(database)}lease.${n}.json`;
+
+/** What a person is shown as a backup's place: the key of its archive, or the folder of a snapshot's manifest. */
+export function locationKey(index: BackupIndex): string {
+  if (index.kind === "archive") return index.archive.key;
+  return backupFolder(index.database, index.id).slice(0, -1);
+}
+
+/** Folders by the first two digits, so that no folder has more than a file system can list well. */
+const spread = (name: PartName): string => `${name.slice(0, 2)}/${name}`;
+export const partsFolder = (database: string): string => `${databaseFolder(database)}parts/`;
+export const partKey = (database: string, name: PartName): string =>
+  `${partsFolder(database)}${spread(name)}`;
+export const partListsFolder = (database: string): string => `${databaseFolder(database)}tables/`;
+export const partListKey = (database: string, name: PartName): string =>
+  `${partListsFolder(database)}${spread(name)}`;
+
+/** The name of the part or part list with this key; undefined for a key that is neither's. */
+export function partNameOfKey(database: string, key: string): PartName | undefined {
+  const name = key.slice(key.lastIndexOf("/") + 1);
+  if (!PART_NAME.test(name)) return undefined;
+  const part = name as PartName;
+  return key === partKey(database, part) || key === partListKey(database, part) ? part : undefined;
+}
+
+export const garbageFolder = (database: string): string => `${databaseFolder(database)}records/garbage/`;
+export const readersFolder = (database: string): string => `${databaseFolder(database)}readers/`;
+export const readerKey = (database: string, token: string): string =>
+  `${readersFolder(database)}${token}.json`;
 
 /** The number in a lease's key; undefined for any other key. */
 export function leaseNumber(key: string): number | undefined {

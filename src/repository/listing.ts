@@ -1,8 +1,16 @@
 import { isAppError, messageOf } from "../errors.ts";
 import { mapBounded } from "../lib/concurrency.ts";
 import type { Storage, StoredObject } from "../storage/storage.ts";
-import { backupsFolder, databaseFolder, indexKey, isArchiveName, unfinishedKey } from "./layout.ts";
-import { BackupId, type BackupIndex } from "./manifest.ts";
+import {
+  backupsFolder,
+  contentKey,
+  databaseFolder,
+  indexKey,
+  isArchiveName,
+  tablesKey,
+  unfinishedKey,
+} from "./layout.ts";
+import { type ArchiveIndex, BackupId, type BackupIndex, type SnapshotIndex } from "./manifest.ts";
 import { readIndex } from "./manifests.ts";
 import type { Repository } from "./repository.ts";
 import { readMark } from "./marks.ts";
@@ -20,7 +28,10 @@ export interface DamagedBackup {
 }
 
 export interface BackupListing {
-  /** Newest first, by the moment they bring back. Each one's archive is there in its full size. */
+  /**
+   * Newest first, by the moment they bring back. Each one's archive is there in its full size; of a snapshot, only that its
+   * manifest is there was looked at.
+   */
   readonly backups: BackupIndex[];
   /** Sorted by id. One damaged backup never hides the others. */
   readonly damaged: DamagedBackup[];
@@ -39,10 +50,11 @@ export async function listBackups(
   const read = found.filter((each) => each !== undefined);
   const backups = read.flatMap((each) => (each.kind === "index" ? [each.index] : []));
   const damaged = read.flatMap((each) => (each.kind === "damaged" ? [each.damaged] : []));
-  const { sound, broken } = await checkArchives(repository, database, backups, signal);
+  const archives = await checkArchives(repository, database, backups.filter(isArchive), signal);
+  const snapshots = await checkSnapshots(repository, database, backups.filter(isSnapshot), folders, signal);
   return {
-    backups: sound.toSorted(newestFirst),
-    damaged: [...damaged, ...broken].toSorted((a, b) => (a.id < b.id ? -1 : 1)),
+    backups: [...archives.sound, ...snapshots.sound].toSorted(newestFirst),
+    damaged: [...damaged, ...archives.broken, ...snapshots.broken].toSorted((a, b) => (a.id < b.id ? -1 : 1)),
   };
 }
 
@@ -59,7 +71,7 @@ export async function listForeign(
   const { storage } = repository;
   const candidates = (await listArchives(storage, database, signal)).filter(({ key }) => isArchiveName(key));
   if (candidates.length === 0) return [];
-  const known = new Set(backups.map(({ archive }) => archive.key));
+  const known = new Set(backups.filter(isArchive).map(({ archive }) => archive.key));
   const ids = new Set<string>(backups.map(({ id }) => id));
   // Looked up after the files, so that a backup finished in between is not taken for a foreign one.
   for (const [id, names] of await surveyBackups(storage, database, signal)) {
@@ -129,7 +141,7 @@ async function inspectOrphan(
 }
 
 /** Errors that concern one index; anything else (an interruption, say) ends the listing. */
-function isUnreadable(error: unknown): boolean {
+export function isUnreadable(error: unknown): boolean {
   return (
     isAppError(error, "backup_damaged") ||
     isAppError(error, "repository_version") ||
@@ -137,13 +149,18 @@ function isUnreadable(error: unknown): boolean {
   );
 }
 
+interface Checked {
+  readonly sound: BackupIndex[];
+  readonly broken: DamagedBackup[];
+}
+
 /** Archives lie in plain sight, where people tidy up by hand: a backup without its file must not pass for one. */
 async function checkArchives(
   repository: Repository,
   database: string,
-  backups: readonly BackupIndex[],
+  backups: readonly ArchiveIndex[],
   signal: AbortSignal,
-): Promise<{ sound: BackupIndex[]; broken: DamagedBackup[] }> {
+): Promise<Checked> {
   const sound: BackupIndex[] = [];
   const broken: DamagedBackup[] = [];
   if (backups.length === 0) return { sound, broken };
@@ -161,6 +178,44 @@ async function checkArchives(
     }
   }
   return { sound, broken };
+}
+
+/** Whether all parts are there only a verification can tell; that the manifest is there the survey has seen. */
+async function checkSnapshots(
+  repository: Repository,
+  database: string,
+  backups: readonly SnapshotIndex[],
+  folders: ReadonlyMap<BackupId, ReadonlySet<string>>,
+  signal: AbortSignal,
+): Promise<Checked> {
+  const sound: BackupIndex[] = [];
+  const broken: DamagedBackup[] = [];
+  for (const index of backups) {
+    const missing: string[] = [];
+    for (const [name, key] of Object.entries({
+      tables: tablesKey(database, index.id),
+      content: contentKey(database, index.id),
+    })) {
+      if (folders.get(index.id)?.has(name) === true) continue;
+      // A survey is no snapshot: what it did not see it may have passed over while it was being written.
+      if ((await repository.storage.stat(key, signal)) === undefined) missing.push(`\`${name}\``);
+    }
+    if (missing.length === 0) {
+      sound.push(index);
+    } else if ((await repository.storage.stat(indexKey(database, index.id), signal)) !== undefined) {
+      // Its index is still there, so this is not a backup that is being deleted right now.
+      broken.push({ id: index.id, reason: `its object ${missing.join(" and ")} is missing`, index });
+    }
+  }
+  return { sound, broken };
+}
+
+export function isArchive(index: BackupIndex): index is ArchiveIndex {
+  return index.kind === "archive";
+}
+
+export function isSnapshot(index: BackupIndex): index is SnapshotIndex {
+  return index.kind === "snapshot";
 }
 
 async function listArchives(
@@ -181,8 +236,9 @@ async function archiveNamedBy(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   try {
-    if (!names.has("index")) return (await readMark(repository.storage, database, id, signal))?.archive.key;
-    return (await readIndex(repository, database, id, signal)).archive.key;
+    if (!names.has("index")) return (await readMark(repository.storage, database, id, signal))?.archive?.key;
+    const index = await readIndex(repository, database, id, signal);
+    return index.kind === "archive" ? index.archive.key : undefined;
   } catch (error) {
     if (isAppError(error, "backup_missing") || isUnreadable(error)) return undefined;
     throw error;

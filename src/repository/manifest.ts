@@ -3,10 +3,15 @@ import { z } from "zod";
 /** The repository format this program writes. Older ones stay readable; newer ones are refused. */
 export const FORMAT_VERSION = 1;
 
+const format = z.int().min(1);
 const bytes = z.int().min(0);
 const time = z.iso.datetime();
 /** SHA-256 of the bytes as stored, in hexadecimal. */
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+/** Sum of the rows' hashes modulo 2^128, in hexadecimal: the same whatever order the rows are in. */
+export const rowDigest = z.string().regex(/^[0-9a-f]{32}$/);
+/** A 64-bit transaction id, as decimal text: JSON numbers cannot hold it. */
+export const xid = z.string().regex(/^\d{1,20}$/);
 
 export const BACKUP_ID = /^\d{8}T\d{6}Z-[0-9a-f]{4}$/;
 export type BackupId = string & { readonly __brand: "BackupId" };
@@ -15,9 +20,20 @@ export const BackupId = z
   .regex(BACKUP_ID)
   .transform((text) => text as BackupId);
 
+/**
+ * Name of a part or part list: SHA-256 of its text, `-`, and 16 random hexadecimal digits. The second half makes each key
+ * one that is written once: whoever still means to delete an old object of the same text cannot meet a new one.
+ */
+export type PartName = string & { readonly __brand: "PartName" };
+export const PART_NAME = /^[0-9a-f]{64}-[0-9a-f]{16}$/;
+export const PartName = z
+  .string()
+  .regex(PART_NAME)
+  .transform((text) => text as PartName);
+
 /** `repository.json`: what this place is. Plain, holds no secret. */
 export const RepositoryFile = z.strictObject({
-  format: z.int(),
+  format,
   id: z.uuid(),
   createdAt: time,
 });
@@ -46,17 +62,12 @@ const ArchiveFile = z.strictObject({
 });
 export type ArchiveFile = z.infer<typeof ArchiveFile>;
 
+/** Size and SHA-256 of an object as stored. */
 const StoredPart = z.strictObject({ size: bytes, sha256 });
 
-/**
- * `backups/<id>/index`: the summary whose existence is what makes a backup exist. At most 64 KiB.
- * It names (with size and hash) the two other objects of the manifest and the archive.
- */
-export const BackupIndex = z.strictObject({
-  format: z.int(),
-  id: BackupId,
-  database: z.string(),
-  kind: z.literal("archive"),
+/** What the index of every kind of backup says: first whose it is, then what it is about. */
+const identity = { format, id: BackupId, database: z.string() };
+const shared = {
   /** The entry under `backups:` in the strategy that asked for it; null for one taken by hand without a strategy. */
   schedule: z.string().nullable(),
   /** When the run began, when its snapshot was taken (what a restore brings back), when the last byte was durable. */
@@ -75,19 +86,78 @@ export const BackupIndex = z.strictObject({
     rows: z.int().min(0),
     /** Bytes of the dump before compression (of its text form). */
     bytes,
-    /** Bytes in the repository. */
+    /** Bytes that this backup added to the repository: all of an archive, only what was new of a snapshot. */
     storedBytes: bytes,
     /** Bytes on the server's disk: tables, toast and indexes, at the time of the backup. */
     serverBytes: bytes,
   }),
+};
+
+const ArchiveIndex = z.strictObject({
+  ...identity,
+  kind: z.literal("archive"),
+  ...shared,
   archive: ArchiveFile,
   tables: StoredPart,
   content: StoredPart,
 });
+export type ArchiveIndex = z.infer<typeof ArchiveIndex>;
+
+/** What the next snapshot has to know of this one before it may reuse a range; `design/snapshot-engine.md` says why. */
+const SnapshotBaseline = z.strictObject({
+  /** Bounds of the snapshot, 64 bits. */
+  xmin: xid,
+  xmax: xid,
+  /** Transactions burnt after the snapshot, and how each ended: `1` committed, `0` rolled back. */
+  marker: z.strictObject({ xids: z.array(xid).length(64), bits: z.string().regex(/^[01]{64}$/) }),
+  /** Upper half of the seed of the tuples' hash. */
+  secret: z.int().min(0).max(0x7f_ff_ff_ff),
+  /** The role that read. */
+  role: z.string(),
+  /** The settings that the rows' text depends on, in one line. */
+  settings: z.string(),
+});
+type SnapshotBaseline = z.infer<typeof SnapshotBaseline>;
+
+const SnapshotFacts = z.strictObject({
+  /** Parts by how they came into the backup: read from the server, or reused without reading. */
+  parts: z.strictObject({ read: z.int().min(0), reused: z.int().min(0) }),
+  /** COPY text that was read from the server, and that stands in reused parts. */
+  readBytes: bytes,
+  reusedBytes: bytes,
+  /** Parts that were stored, for nothing like them was there, and their size as stored. */
+  newParts: z.int().min(0),
+  newBytes: bytes,
+  /** Size as stored of every part and part list that the backup names: what copying it elsewhere would take. */
+  namedBytes: bytes,
+  /** Parts that could have been reused and were read all the same, and how many of them were not what they should be. */
+  sample: z.strictObject({ read: z.int().min(0), differing: z.int().min(0) }),
+  /** Null: nothing of this snapshot may be reused without reading. */
+  baseline: SnapshotBaseline.nullable(),
+});
+type SnapshotFacts = z.infer<typeof SnapshotFacts>;
+
+const SnapshotIndex = z.strictObject({
+  ...identity,
+  kind: z.literal("snapshot"),
+  ...shared,
+  snapshot: SnapshotFacts,
+  tables: StoredPart,
+  content: StoredPart,
+  /** SHA-256 of this object as one line of JSON without this key and without a line feed. */
+  checksum: sha256,
+});
+export type SnapshotIndex = z.infer<typeof SnapshotIndex>;
+
+/**
+ * `backups/<id>/index`: the summary whose existence is what makes a backup exist. At most 64 KiB.
+ * It names (with size and hash) the two other objects of the manifest, and the archive of an archive backup.
+ */
+export const BackupIndex = z.discriminatedUnion("kind", [ArchiveIndex, SnapshotIndex]);
 export type BackupIndex = z.infer<typeof BackupIndex>;
 
-/** One line of `backups/<id>/tables`. */
-export const TableLine = z.strictObject({
+/** One line of `backups/<id>/tables` of an archive. */
+export const ArchiveTable = z.strictObject({
   schema: z.string(),
   name: z.string(),
   /** Exact number of rows in the snapshot; null where the dump carries none (a materialized view is refreshed). */
@@ -95,6 +165,35 @@ export const TableLine = z.strictObject({
   /** Bytes of the rows in the dump's text form (COPY text). */
   bytes,
 });
+export type ArchiveTable = z.infer<typeof ArchiveTable>;
+
+/** How many parts of a table came in one way, and the COPY text in them. */
+const PartCount = z.strictObject({ parts: z.int().min(0), bytes });
+
+/** One line of `backups/<id>/tables` of a snapshot. */
+export const SnapshotTable = ArchiveTable.extend({
+  /** Digest of all rows; null where there are none to digest (a materialized view is refreshed). */
+  digest: rowDigest.nullable(),
+  /** Null for what has no rows of its own: a partitioned table, a materialized view. */
+  partList: z.strictObject({ name: PartName, size: bytes, sha256 }).nullable(),
+  /** What a later snapshot must find unchanged before it reuses anything; null: nothing may be reused. */
+  identity: z
+    .strictObject({
+      databaseOid: z.int().min(0),
+      tableOid: z.int().min(0),
+      filenode: z.int().min(0),
+      /** Of the row type, with all types in it. */
+      signature: z.string(),
+    })
+    .nullable(),
+  read: PartCount,
+  reused: PartCount,
+  /** Why nothing, or not all, could be reused; null: nothing to say. */
+  note: z.string().nullable(),
+});
+export type SnapshotTable = z.infer<typeof SnapshotTable>;
+
+export const TableLine = z.union([ArchiveTable, SnapshotTable]);
 export type TableLine = z.infer<typeof TableLine>;
 
 const Setting = z.strictObject({
@@ -131,8 +230,8 @@ const DatabaseProperties = z.strictObject({
 
 const ExtensionFact = z.strictObject({ name: z.string(), schema: z.string(), version: z.string() });
 
-/** `backups/<id>/content`: what restoring and proving need beyond the archive. */
-export const BackupContent = z.strictObject({
+/** `backups/<id>/content` of an archive: what restoring and proving need beyond it. */
+export const ArchiveContent = z.strictObject({
   database: DatabaseProperties,
   extensions: z.array(ExtensionFact),
   /** Roles that own something in the backup or are granted something. */
@@ -143,16 +242,27 @@ export const BackupContent = z.strictObject({
     z.strictObject({ schema: z.string(), name: z.string(), value: z.string(), called: z.boolean() }),
   ),
 });
+export type ArchiveContent = z.infer<typeof ArchiveContent>;
+
+/** `backups/<id>/content` of a snapshot: also every definition, as an archive without rows. */
+export const SnapshotContent = ArchiveContent.extend({
+  /** `pg_dump --schema-only --format custom`, in base64. */
+  schemaArchive: z.string().refine(isBase64, "not base64"),
+});
+export type SnapshotContent = z.infer<typeof SnapshotContent>;
+
+export const BackupContent = z.union([ArchiveContent, SnapshotContent]);
 export type BackupContent = z.infer<typeof BackupContent>;
 
 /**
- * `backups/<id>/unfinished`: a run is about to give an archive its name, or to delete a backup. While it is there and
- * the index is not, the folder is no backup: the next writer, under the lease, removes what the mark names.
+ * `backups/<id>/unfinished`: a run is about to publish a backup, or to delete one. While it is there and the index is
+ * not, the folder is no backup: the next writer, under the lease, removes what the mark names.
  */
 export const UnfinishedMark = z.strictObject({
-  format: z.int(),
+  format,
   doing: z.enum(["write", "delete"]),
-  archive: z.strictObject({ key: z.string(), size: bytes, sha256 }),
+  /** Null for a snapshot: its parts and part lists are left to the collection of garbage. */
+  archive: z.strictObject({ key: z.string(), size: bytes, sha256 }).nullable(),
 });
 export type UnfinishedMark = z.infer<typeof UnfinishedMark>;
 
@@ -172,7 +282,7 @@ export type Holder = z.infer<typeof Holder>;
 
 /** `lease.<n>.json`. The highest n holds. */
 export const LeaseFile = z.strictObject({
-  format: z.int(),
+  format,
   token: z.uuid(),
   holder: Holder,
   acquiredAt: time,
@@ -181,3 +291,25 @@ export const LeaseFile = z.strictObject({
   released: z.boolean(),
 });
 export type LeaseFile = z.infer<typeof LeaseFile>;
+
+/** `readers/<token>.json`: a process is reading backups; what it reads is not deleted while it lives. */
+export const ReadMarkFile = z.strictObject({
+  format,
+  token: z.uuid(),
+  holder: Holder,
+  /** The backups it reads; empty while it is not known which. */
+  backups: z.array(BackupId),
+  since: time,
+  /** Grows with each renewal, as in a lease. */
+  renewals: z.int().min(0),
+});
+export type ReadMarkFile = z.infer<typeof ReadMarkFile>;
+
+/** First line of `records/garbage/<uuid>.note`; a key a line follows, each of an object that no index leads to. */
+export const GarbageNoteHeader = z.strictObject({ format, at: time });
+export type GarbageNoteHeader = z.infer<typeof GarbageNoteHeader>;
+
+/** A schema archive may have many megabytes: a regular expression with groups would exhaust its stack on them. */
+function isBase64(text: string): boolean {
+  return text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text);
+}

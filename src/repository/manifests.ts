@@ -1,24 +1,46 @@
 import { createHash, randomBytes } from "node:crypto";
+import type { z } from "zod";
 import { AppError, isAppError } from "../errors.ts";
 import type { Clock } from "../lib/clock.ts";
 import { contentKey, indexKey, isInDatabaseFolder, tablesKey } from "./layout.ts";
-import { BackupContent, BackupId, BackupIndex, FORMAT_VERSION, TableLine } from "./manifest.ts";
+import {
+  ArchiveContent,
+  type ArchiveIndex,
+  ArchiveTable,
+  type BackupContent,
+  BackupId,
+  BackupIndex,
+  FORMAT_VERSION,
+  SnapshotContent,
+  type SnapshotIndex,
+  SnapshotTable,
+  type TableLine,
+} from "./manifest.ts";
 import { encodeJson, parseJson, parseStored, parseVersioned, requireSound } from "./parse.ts";
 import type { Repository } from "./repository.ts";
 
 // Listing reads every index; a bound on its size is what keeps listing thousands of backups cheap.
 const INDEX_LIMIT = 64 * 1024;
 
+type HeadOf<Index> = Omit<Index, "format" | "tables" | "content" | "checksum">;
+
 /** What a run knows of its backup; the rest of the index follows from the two other objects of the manifest. */
-export type BackupHead = Omit<BackupIndex, "format" | "tables" | "content">;
+export type ArchiveHead = HeadOf<ArchiveIndex>;
+export type SnapshotHead = HeadOf<SnapshotIndex>;
 
 /** A manifest ready to be written. */
-export interface EncodedManifest {
-  readonly index: BackupIndex;
+export interface EncodedManifest<Index extends BackupIndex = BackupIndex> {
+  readonly index: Index;
   readonly indexData: Buffer;
   readonly tablesData: Buffer;
   readonly contentData: Buffer;
 }
+
+/** How the objects beside an index are read, for each kind of backup. */
+const SCHEMAS = {
+  archive: { table: ArchiveTable, content: ArchiveContent },
+  snapshot: { table: SnapshotTable, content: SnapshotContent },
+} as const;
 
 /** The id of a backup that begins now: `20241211T143022Z-7f3a`. */
 export function newBackupId(clock: Clock): BackupId {
@@ -28,17 +50,38 @@ export function newBackupId(clock: Clock): BackupId {
 
 /** Encodes a manifest; what could not be read back, or is too big, is refused before anything is written. */
 export function encodeManifest(
-  head: BackupHead,
+  head: ArchiveHead,
+  tables: readonly ArchiveTable[],
+  content: ArchiveContent,
+): EncodedManifest<ArchiveIndex>;
+export function encodeManifest(
+  head: SnapshotHead,
+  tables: readonly SnapshotTable[],
+  content: SnapshotContent,
+): EncodedManifest<SnapshotIndex>;
+export function encodeManifest(
+  head: ArchiveHead | SnapshotHead,
   tables: readonly TableLine[],
   content: BackupContent,
 ): EncodedManifest {
   const what = `the manifest of ${head.id}`;
-  const tablesData = Buffer.concat(tables.map((line) => encodeJson(requireSound(TableLine, line, what))));
-  const contentData = encodeJson(requireSound(BackupContent, content, what));
-  const index = requireSound(
-    BackupIndex,
-    { ...head, format: FORMAT_VERSION, tables: describePart(tablesData), content: describePart(contentData) },
-    what,
+  const schemas = SCHEMAS[head.kind];
+  const tablesData = Buffer.concat(
+    tables.map((line) => encodeJson(requireSound<TableLine>(schemas.table, line, what))),
+  );
+  const contentData = encodeJson(requireSound<BackupContent>(schemas.content, content, what));
+  const index = seal(
+    requireSound(
+      BackupIndex,
+      {
+        format: FORMAT_VERSION,
+        ...head,
+        tables: describePart(tablesData),
+        content: describePart(contentData),
+        ...(head.kind === "snapshot" ? { checksum: "0".repeat(64) } : {}),
+      },
+      what,
+    ),
   );
   const indexData = encodeJson(index);
   if (indexData.length > INDEX_LIMIT) {
@@ -51,9 +94,26 @@ export function encodeManifest(
   return { index, indexData, tablesData, contentData };
 }
 
+/** With its checksum, for kinds of backup that have one: archives written before there was one must stay readable. */
+function seal(index: BackupIndex): BackupIndex {
+  if (index.kind === "archive") return index;
+  const { checksum: _, ...rest } = index;
+  return { ...rest, checksum: checksumOf(rest) };
+}
+
+function checksumOf(index: object): string {
+  return createHash("sha256").update(JSON.stringify(index)).digest("hex");
+}
+
+/** The bytes that stand in the place of the index of a run that can never publish it now. */
+export function encodeVoid(): Buffer {
+  return encodeJson({ format: FORMAT_VERSION, void: true });
+}
+
 /**
- * Reads the summary of a backup. Throws `backup_missing` when there is none, `repository_version` when a newer program
- * wrote it, `backup_damaged` when it cannot be understood or is not the one that belongs there.
+ * Reads the summary of a backup. Throws `backup_missing` when there is none (or its place is taken by a void one),
+ * `repository_version` when a newer program wrote it, `backup_damaged` when it cannot be understood or is not the one
+ * that belongs there.
  */
 export async function readIndex(
   repository: Repository,
@@ -62,37 +122,87 @@ export async function readIndex(
   signal: AbortSignal,
 ): Promise<BackupIndex> {
   const key = indexKey(database, id);
-  const index = parseVersioned(BackupIndex, await getIndex(repository, database, id, signal), key);
+  const data = await getIndex(repository, database, id, signal);
+  if (isVoid(data)) throw noSuchBackup(database, id, undefined);
+  const index = parseVersioned(BackupIndex, data, key);
+  if (index.kind === "snapshot") checkSeal(data, index.checksum, key);
   if (index.id !== id || index.database !== database) {
     throw new AppError("backup_damaged", `read ${key}: it describes ${index.id} of ${index.database}`);
   }
-  if (!isInDatabaseFolder(database, index.archive.key)) {
+  if (index.kind === "archive" && !isInDatabaseFolder(database, index.archive.key)) {
     throw new AppError("backup_damaged", `read ${key}: its archive ${index.archive.key} lies elsewhere`);
   }
   return index;
 }
 
 /** The tables of a backup. Throws `object_missing` or `backup_damaged`. */
+export function readTables(
+  repository: Repository,
+  index: ArchiveIndex,
+  signal: AbortSignal,
+): Promise<ArchiveTable[]>;
+export function readTables(
+  repository: Repository,
+  index: SnapshotIndex,
+  signal: AbortSignal,
+): Promise<SnapshotTable[]>;
+export function readTables(
+  repository: Repository,
+  index: BackupIndex,
+  signal: AbortSignal,
+): Promise<ArchiveTable[] | SnapshotTable[]>;
 export async function readTables(
   repository: Repository,
   index: BackupIndex,
   signal: AbortSignal,
 ): Promise<TableLine[]> {
   const key = tablesKey(index.database, index.id);
-  const data = await readPart(repository, key, index.tables, signal);
+  const data = await readManifestPart(repository, key, index.tables, signal);
   const lines = data.toString("utf8").split("\n").slice(0, -1);
-  return lines.map((line) => parseStored(TableLine, parseJson(line, key), key));
+  const schema: z.ZodType<TableLine> = SCHEMAS[index.kind].table;
+  return lines.map((line) => parseStored(schema, parseJson(line, key), key));
 }
 
 /** What restoring and proving need. Throws `object_missing` or `backup_damaged`. */
+export function readContent(
+  repository: Repository,
+  index: ArchiveIndex,
+  signal: AbortSignal,
+): Promise<ArchiveContent>;
+export function readContent(
+  repository: Repository,
+  index: SnapshotIndex,
+  signal: AbortSignal,
+): Promise<SnapshotContent>;
+export function readContent(
+  repository: Repository,
+  index: BackupIndex,
+  signal: AbortSignal,
+): Promise<BackupContent>;
 export async function readContent(
   repository: Repository,
   index: BackupIndex,
   signal: AbortSignal,
 ): Promise<BackupContent> {
   const key = contentKey(index.database, index.id);
-  const data = await readPart(repository, key, index.content, signal);
-  return parseStored(BackupContent, parseJson(data, key), key);
+  const data = await readManifestPart(repository, key, index.content, signal);
+  const schema: z.ZodType<BackupContent> = SCHEMAS[index.kind].content;
+  return parseStored(schema, parseJson(data, key), key);
+}
+
+/** Whether these bytes stand in the place of an index so that a late writer cannot publish it any more. */
+export function isVoid(data: Buffer): boolean {
+  // The whole of it, so that a damaged index is never taken for a void one.
+  return data.equals(encodeVoid());
+}
+
+/** Finds any change of the text, for most of it is not compared with anything else. */
+function checkSeal(data: Buffer, checksum: string, key: string): void {
+  // The stored text itself, not what the schema made of it.
+  const stored = parseJson(data, key) as Record<string, unknown>;
+  const { checksum: _, ...rest } = stored;
+  if (checksumOf(rest) === checksum && data.equals(encodeJson(stored))) return;
+  throw new AppError("backup_damaged", `read ${key}: its checksum is not that of its text`);
 }
 
 async function getIndex(
@@ -105,11 +215,15 @@ async function getIndex(
     return await repository.storage.get(indexKey(database, id), signal);
   } catch (error) {
     if (!isAppError(error, "object_missing")) throw error;
-    throw new AppError("backup_missing", `read backup ${id} of ${database}: there is no such backup`, {
-      cause: error,
-      hint: `\`handled list ${database}\` shows those that there are`,
-    });
+    throw noSuchBackup(database, id, error);
   }
+}
+
+function noSuchBackup(database: string, id: BackupId, cause: unknown): AppError {
+  return new AppError("backup_missing", `read backup ${id} of ${database}: there is no such backup`, {
+    cause,
+    hint: `\`handled list ${database}\` shows those that there are`,
+  });
 }
 
 interface Part {
@@ -121,7 +235,7 @@ function describePart(data: Buffer): Part {
   return { size: data.length, sha256: createHash("sha256").update(data).digest("hex") };
 }
 
-async function readPart(
+async function readManifestPart(
   repository: Repository,
   key: string,
   expected: Part,

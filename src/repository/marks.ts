@@ -7,13 +7,18 @@ import { encodeJson, parseVersioned } from "./parse.ts";
 /** Says, durably, that the objects of a backup are about to be written or deleted. */
 export async function writeMark(
   storage: Storage,
-  { database, id, archive }: BackupIndex,
+  index: BackupIndex,
   doing: UnfinishedMark["doing"],
   signal: AbortSignal,
 ): Promise<void> {
-  const { key, size, sha256 } = archive;
-  const mark: UnfinishedMark = { format: FORMAT_VERSION, doing, archive: { key, size, sha256 } };
-  await storage.put(unfinishedKey(database, id), encodeJson(mark), signal);
+  const mark: UnfinishedMark = { format: FORMAT_VERSION, doing, archive: markedArchive(index) };
+  await storage.put(unfinishedKey(index.database, index.id), encodeJson(mark), signal);
+}
+
+function markedArchive(index: BackupIndex): UnfinishedMark["archive"] {
+  if (index.kind === "snapshot") return null;
+  const { key, size, sha256 } = index.archive;
+  return { key, size, sha256 };
 }
 
 /** The mark of a backup, or undefined. Throws `backup_damaged` or `repository_version`. */
@@ -26,7 +31,7 @@ export async function readMark(
   const key = unfinishedKey(database, id);
   try {
     const mark = parseVersioned(UnfinishedMark, await storage.get(key, signal), key);
-    if (isInDatabaseFolder(database, mark.archive.key)) return mark;
+    if (mark.archive === null || isInDatabaseFolder(database, mark.archive.key)) return mark;
     throw new AppError("backup_damaged", `read ${key}: its archive ${mark.archive.key} lies elsewhere`);
   } catch (error) {
     if (isAppError(error, "object_missing")) return undefined;

@@ -17,7 +17,7 @@ export function parseJson(data: Buffer | string, what: string): unknown {
  * An object of the repository that carries a format version. Throws `repository_version` when a newer program wrote
  * it, `backup_damaged` when it breaks its schema.
  */
-export function parseVersioned<T>(schema: z.ZodType<T>, data: Buffer, what: string): T {
+export function parseVersioned<T>(schema: z.ZodType<T>, data: Buffer | string, what: string): T {
   const value = parseJson(data, what);
   const versioned = Versioned.safeParse(value);
   if (versioned.success && versioned.data.format > FORMAT_VERSION) {

@@ -5,8 +5,9 @@ import type { Runtime } from "../lib/runtime.ts";
 import type { Storage } from "../storage/storage.ts";
 import { contentKey, databaseFolder, indexKey, tablesKey, unfinishedKey } from "./layout.ts";
 import type { Lease } from "./lease.ts";
-import { listBackups, surveyBackups } from "./listing.ts";
+import { isArchive, listBackups, surveyBackups } from "./listing.ts";
 import type { BackupId, BackupIndex, UnfinishedMark } from "./manifest.ts";
+import { encodeVoid, isVoid } from "./manifests.ts";
 import { readMark } from "./marks.ts";
 import type { Repository } from "./repository.ts";
 
@@ -39,13 +40,11 @@ export async function recoverUnfinished(
   for (const [id, names] of await surveyBackups(storage, database, signal)) {
     if (!names.has("unfinished")) continue;
     await lease.check(signal);
-    const reason = await recoverOne(repository, database, id, names, signal);
-    if (reason === undefined) {
-      if (!names.has("index")) removed.push(id);
-      continue;
-    }
+    const outcome = await recoverOne(repository, database, id, signal);
+    if (outcome === "removed") removed.push(id);
+    if (typeof outcome === "string") continue;
     left.push(id);
-    runtime.reporter.warn(`clean up after the crashed backup ${id}: ${reason}`);
+    runtime.reporter.warn(`clean up after the crashed backup ${id}: ${outcome.left}`);
   }
   if (removed.length > 0)
     runtime.reporter.note(`removed the remains of ${removed.join(", ")}, cut off by a crash`);
@@ -58,13 +57,35 @@ export async function recoverUnfinished(
  */
 export async function discardUnfinished(
   repository: Repository,
-  { database, id, archive }: BackupIndex,
+  index: BackupIndex,
   signal: AbortSignal,
 ): Promise<void> {
   const { storage } = repository;
+  const { database, id } = index;
+  if (index.kind === "snapshot") {
+    // Nothing more than needed is written: the disk may be full.
+    const written = (await stateOfIndex(storage, database, id, signal)) === "there";
+    await (written ? removeSnapshot : removeManifest)(storage, database, id, signal);
+    return;
+  }
   await storage.delete(indexKey(database, id), signal);
-  if (await isArchive(storage, archive, signal)) await storage.delete(archive.key, signal);
+  if (await isSameArchive(storage, index.archive, signal)) await storage.delete(index.archive.key, signal);
   await removeManifest(storage, database, id, signal);
+}
+
+/**
+ * Removes the manifest of a snapshot. From the first step until the last a void index stands in its folder: even when
+ * another writer took over meanwhile and removed the mark, what a crash leaves is not taken for a damaged backup.
+ */
+export async function removeSnapshot(
+  storage: Storage,
+  database: string,
+  id: BackupId,
+  signal: AbortSignal,
+): Promise<void> {
+  await storage.put(indexKey(database, id), encodeVoid(), signal);
+  await removeManifest(storage, database, id, signal);
+  await storage.delete(indexKey(database, id), signal);
 }
 
 /** Removes all but the index. The mark goes last: until then the next writer finds what is left. */
@@ -79,19 +100,21 @@ export async function removeManifest(
   await storage.delete(unfinishedKey(database, id), signal);
 }
 
-/** Completes or undoes one marked backup. Returns what was left alone, in words, if anything was. */
+/** What became of one marked backup; `left` says in words what was not touched, and why. */
+type Outcome = "complete" | "removed" | { readonly left: string };
+
+/** Completes or undoes one marked backup. */
 async function recoverOne(
   repository: Repository,
   database: string,
   id: BackupId,
-  names: ReadonlySet<string>,
   signal: AbortSignal,
-): Promise<string | undefined> {
+): Promise<Outcome> {
   const { storage } = repository;
-  if (names.has("index")) {
+  if ((await stateOfIndex(storage, database, id, signal)) === "there") {
     // Written whole before the crash, or not yet begun to be deleted.
     await storage.delete(unfinishedKey(database, id), signal);
-    return undefined;
+    return "complete";
   }
   let mark: UnfinishedMark | undefined;
   try {
@@ -99,11 +122,35 @@ async function recoverOne(
   } catch (error) {
     if (!isAppError(error, "backup_damaged") && !isAppError(error, "repository_version")) throw error;
     // Which archive it names cannot be known: nothing of it is touched.
-    return messageOf(error);
+    return { left: messageOf(error) };
+  }
+  if (mark?.archive === null && mark.doing === "write") {
+    // Its writer may be asleep one step before the index, and the parts it names may be collected before it wakes. With
+    // the place taken it cannot publish any more. When it did so just now, the backup is whole: nothing was removed yet.
+    const made = await storage.putIfAbsent(indexKey(database, id), encodeVoid(), signal);
+    if (!made && (await stateOfIndex(storage, database, id, signal)) === "there") {
+      await storage.delete(unfinishedKey(database, id), signal);
+      return "complete";
+    }
   }
   const left = mark === undefined ? undefined : await removeArchive(repository, database, mark, signal);
-  await removeManifest(storage, database, id, signal);
-  return left;
+  if (mark?.archive === null && mark.doing === "delete") await removeSnapshot(storage, database, id, signal);
+  else await removeManifest(storage, database, id, signal);
+  return left === undefined ? "removed" : { left };
+}
+
+async function stateOfIndex(
+  storage: Storage,
+  database: string,
+  id: BackupId,
+  signal: AbortSignal,
+): Promise<"there" | "void" | "missing"> {
+  try {
+    return isVoid(await storage.get(indexKey(database, id), signal)) ? "void" : "there";
+  } catch (error) {
+    if (isAppError(error, "object_missing")) return "missing";
+    throw error;
+  }
 }
 
 /** Removes the archive that a mark names; says why not when it is not the marked one. */
@@ -114,9 +161,10 @@ async function removeArchive(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const { storage } = repository;
+  if (archive === null) return undefined;
   // The mark is written before the archive gets its name. If something else took that name first, the file is not ours
   // to delete. A backup that was being deleted had an index naming this key: the file was ours, whatever it holds now.
-  if (doing === "write" && !(await isArchive(storage, archive, signal))) {
+  if (doing === "write" && !(await isSameArchive(storage, archive, signal))) {
     const there = (await storage.stat(archive.key, signal)) !== undefined;
     return there ? `${archive.key} is not the file that was being written, and stays` : undefined;
   }
@@ -128,9 +176,9 @@ async function removeArchive(
 }
 
 /** Whether the object under the archive's key is that archive, byte for byte. */
-async function isArchive(
+async function isSameArchive(
   storage: Storage,
-  archive: UnfinishedMark["archive"],
+  archive: NonNullable<UnfinishedMark["archive"]>,
   signal: AbortSignal,
 ): Promise<boolean> {
   const found = await storage.stat(archive.key, signal);
@@ -147,5 +195,5 @@ async function archivesOfBackups(
 ): Promise<Set<string>> {
   const { backups, damaged } = await listBackups(repository, database, signal);
   const indexes = [...backups, ...damaged.flatMap(({ index }) => (index === undefined ? [] : [index]))];
-  return new Set(indexes.map(({ archive }) => archive.key));
+  return new Set(indexes.filter(isArchive).map(({ archive }) => archive.key));
 }

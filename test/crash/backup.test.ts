@@ -2,9 +2,10 @@ import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { isArchive } from "../../src/repository/listing.ts";
 import { listBackups, listForeign, readContent, readTables } from "../../src/repository/backups.ts";
 import { leaseNumber } from "../../src/repository/layout.ts";
-import type { BackupIndex } from "../../src/repository/manifest.ts";
+import type { ArchiveIndex } from "../../src/repository/manifest.ts";
 import { openRepository } from "../../src/repository/repository.ts";
 import { openFilesystem } from "../../src/storage/filesystem.ts";
 import { jsonOf, runCli } from "../support/cli.ts";
@@ -38,11 +39,12 @@ async function backUp(lane: Lane): Promise<void> {
 }
 
 /** Every backup that is listed is whole, and nothing else looks like one. Returns them, newest first. */
-async function expectSound(folder: string, foreign: readonly string[]): Promise<BackupIndex[]> {
+async function expectSound(folder: string, foreign: readonly string[]): Promise<ArchiveIndex[]> {
   const storage = openFilesystem(testRuntime(), folder);
   const repository = await openRepository(testRuntime(), storage, signal);
-  const { backups, damaged } = await listBackups(repository, "data", signal);
+  const { backups: all, damaged } = await listBackups(repository, "data", signal);
   expect(damaged).toEqual([]);
+  const backups = all.filter(isArchive);
   for (const index of backups) {
     const archive = await readFile(join(folder, index.archive.key));
     expect(createHash("sha256").update(archive).digest("hex")).toBe(index.archive.sha256);
@@ -55,7 +57,7 @@ async function expectSound(folder: string, foreign: readonly string[]): Promise<
 }
 
 /** Nothing is there but what these backups consist of. */
-async function expectTidy(folder: string, backups: readonly BackupIndex[]): Promise<void> {
+async function expectTidy(folder: string, backups: readonly ArchiveIndex[]): Promise<void> {
   const expected = backups.flatMap(({ id, archive }) => [
     archive.key,
     ...["content", "index", "tables"].map((name) => `data/backups/${id}/${name}`),
@@ -81,7 +83,7 @@ async function makeLane(disposables: AsyncDisposableStack): Promise<Lane> {
   return lane;
 }
 
-const idsOf = (backups: readonly BackupIndex[]): string[] => backups.map(({ id }) => id);
+const idsOf = (backups: readonly ArchiveIndex[]): string[] => backups.map(({ id }) => id);
 
 /** How far a killed run came, by the backups there are. */
 function outcomeOf(

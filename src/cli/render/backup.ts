@@ -10,8 +10,7 @@ export function indexJson(index: BackupIndex): BackupJson {
     id: index.id,
     database: index.database,
     kind: index.kind,
-    format: index.archive.format,
-    compression: index.archive.compression,
+    ...archiveJson(index),
     schedule: index.schedule,
     snapshotAt: index.snapshotAt,
     finishedAt: index.finishedAt,
@@ -22,9 +21,19 @@ export function indexJson(index: BackupIndex): BackupJson {
     bytes: index.totals.bytes,
     storedBytes: index.totals.storedBytes,
     serverVersion: index.server.version,
-    archive: index.archive.key,
-    sha256: index.archive.sha256,
   };
+}
+
+function archiveJson(index: BackupIndex): Pick<BackupJson, "format" | "compression" | "archive" | "sha256"> {
+  if (index.kind === "snapshot") return { format: null, compression: null, archive: null, sha256: null };
+  const { format, compression, key, sha256 } = index.archive;
+  return { format, compression, archive: key, sha256 };
+}
+
+/** `archive, plain, gzip`. */
+export function describeKind(index: BackupIndex): string {
+  if (index.kind === "snapshot") return index.kind;
+  return `${index.kind}, ${index.archive.format}, ${index.archive.compression}`;
 }
 
 export function backupJson(report: BackupReport): BackupReportJson {
@@ -44,7 +53,7 @@ export function renderBackup(output: Output, name: string, report: BackupReport)
   const { index } = report;
   const { rows, tables, bytes, storedBytes } = index.totals;
   const lines: [string, string][] = [
-    ["Backup", `${index.id} (${index.archive.format}, ${index.archive.compression})`],
+    ["Backup", `${index.id} (${describeKind(index)})`],
     ["Location", report.location],
     ...(report.latest === null ? [] : [["Latest", report.latest] as [string, string]]),
     ...(report.file === null ? [] : [["Copy", report.file] as [string, string]]),

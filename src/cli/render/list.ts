@@ -40,10 +40,10 @@ function renderListing(output: Output, listing: DatabaseListing, now: Date, time
       backup.id,
       formatTime(new Date(backup.snapshotAt), timeZone),
       formatAge(new Date(backup.snapshotAt), now),
-      `${backup.kind} ${backup.archive.format}`,
+      backup.kind === "archive" ? `${backup.kind} ${backup.archive.format}` : backup.kind,
       formatCount(backup.totals.rows),
       formatBytes(backup.totals.storedBytes),
-      basename(backup.archive.key),
+      backup.kind === "archive" ? basename(backup.archive.key) : "",
     ]),
     ...foreign.map(({ key, size, modified }) => [
       "foreign",

@@ -2,8 +2,9 @@ import { counted, formatBytes, formatCount, formatDuration } from "../../lib/tex
 import type { BackupDetails } from "../../operations/show.ts";
 import type { ShowJson } from "../json.ts";
 import type { Output } from "../output.ts";
-import { indexJson } from "./backup.ts";
+import { describeKind, indexJson } from "./backup.ts";
 import { renderTable } from "./table.ts";
+import { locationKey } from "../../repository/layout.ts";
 import { formatAge, formatTime } from "./time.ts";
 
 /** What retention says of the backup; null without a strategy for its database. */
@@ -43,7 +44,7 @@ export function renderShow(
   timeZone: string,
 ): string {
   const { index, content, tables } = details;
-  const { totals, archive, server } = index;
+  const { totals, server } = index;
   const taken = new Date(index.snapshotAt);
   const named = server.database === index.database ? "" : `, database ${server.database}`;
   const extensions = content.extensions.map(({ name, version }) => `${name} ${version}`);
@@ -64,13 +65,17 @@ export function renderShow(
       `${formatBytes(totals.storedBytes)} (${formatBytes(totals.bytes)} before compression, ${formatBytes(totals.serverBytes)} on the server)`,
     ],
     ["Extensions", extensions.length === 0 ? "none" : extensions.join(", ")],
-    ["Archive", locationOf(details)],
-    ["SHA-256", archive.sha256],
+    ...(index.kind === "archive"
+      ? ([
+          ["Archive", locationOf(details)],
+          ["SHA-256", index.archive.sha256],
+        ] as [string, string][])
+      : ([["Manifest", locationOf(details)]] as [string, string][])),
     ...(retention === null ? [] : [["Retention", describeVerdict(retention)] as [string, string]]),
   ];
   const width = Math.max(...lines.map(([label]) => label.length));
   return [
-    output.paint("bold", `${index.id} (${index.kind}, ${archive.format}, ${archive.compression})`),
+    output.paint("bold", `${index.id} (${describeKind(index)})`),
     ...lines.map(([label, value]) => `  ${output.paint("dim", label.padEnd(width))}  ${value}`),
     ...(tables.length === 0 ? [] : ["", renderTables(tables)]),
     ...(tables.length > MOST_TABLES
@@ -80,7 +85,7 @@ export function renderShow(
 }
 
 function locationOf({ repository, index }: BackupDetails): string {
-  return `${repository.place}/${index.archive.key}`;
+  return `${repository.place}/${locationKey(index)}`;
 }
 
 function describeVerdict({ keep, reasons }: NonNullable<Verdict>): string {

@@ -175,7 +175,7 @@ async function checkSpace(
 function largestLast(backups: readonly BackupIndex[], planned: readonly PlannedBackup[]): number {
   const last = planned.flatMap(({ name }) => backups.find(({ schedule }) => schedule === name) ?? []);
   const relevant = last.length > 0 ? last : backups.slice(0, 1);
-  return Math.max(0, ...relevant.map(({ archive }) => archive.size));
+  return Math.max(0, ...relevant.map(({ totals }) => totals.storedBytes));
 }
 
 function judgeBackups(

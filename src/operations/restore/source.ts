@@ -11,9 +11,10 @@ import { databaseFolder } from "../../repository/layout.ts";
 import {
   type ArchiveFile,
   BACKUP_ID,
-  type BackupContent,
+  type ArchiveContent,
+  type ArchiveIndex,
+  type ArchiveTable,
   type BackupIndex,
-  type TableLine,
 } from "../../repository/manifest.ts";
 import { openRepository, type Repository } from "../../repository/repository.ts";
 import type { Storage } from "../../storage/storage.ts";
@@ -29,9 +30,9 @@ export interface ArchiveSource {
   readonly size: number;
   /** What the repository knows of it; null for a foreign archive. */
   readonly manifest: {
-    readonly index: BackupIndex;
-    readonly tables: readonly TableLine[];
-    readonly content: BackupContent;
+    readonly index: ArchiveIndex;
+    readonly tables: readonly ArchiveTable[];
+    readonly content: ArchiveContent;
   } | null;
 }
 
@@ -64,8 +65,8 @@ export async function findSource(
     }
     return await backupSource(repository, newest, signal);
   }
-  const found = [...backups, ...damaged.flatMap(({ index }) => index ?? [])].find(
-    (backup) => backup.id === which || basename(backup.archive.key) === which,
+  const found = [...backups, ...damaged.flatMap(({ index }) => index ?? [])].find((backup) =>
+    namesOf(backup).includes(which),
   );
   if (found !== undefined) return await backupSource(repository, found, signal);
   const broken = damaged.find(({ id }) => id === which);
@@ -76,7 +77,7 @@ export async function findSource(
   }
   const foreign = await foreignSource(repository, database, which, signal);
   if (foreign !== undefined) return foreign;
-  const ids = backups.flatMap((backup) => [backup.id, basename(backup.archive.key)]);
+  const ids = backups.flatMap(namesOf);
   const guess = nearest(which, ids);
   throw new AppError(
     "backup_missing",
@@ -86,6 +87,10 @@ export async function findSource(
         guess === undefined ? `\`handled list ${database}\` shows what is there` : `did you mean ${guess}?`,
     },
   );
+}
+
+function namesOf(backup: BackupIndex): string[] {
+  return backup.kind === "archive" ? [backup.id, basename(backup.archive.key)] : [backup.id];
 }
 
 function noBackups(database: string, repository: Repository, damaged: number): AppError {
@@ -148,6 +153,9 @@ async function backupSource(
   index: BackupIndex,
   signal: AbortSignal,
 ): Promise<ArchiveSource> {
+  if (index.kind !== "archive") {
+    throw new AppError("usage", `restore ${index.id}: it is a ${index.kind}, not an archive`);
+  }
   return {
     label: index.id,
     format: index.archive.format,

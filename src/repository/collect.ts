@@ -1,0 +1,213 @@
+import { mapBounded } from "../lib/concurrency.ts";
+import type { Runtime } from "../lib/runtime.ts";
+import type { Storage } from "../storage/storage.ts";
+import { ByteTable } from "./byte-table.ts";
+import { type GarbageNote, listNotes, readNote, storageTime, writeNote } from "./garbage-notes.ts";
+import { indexKey, partKey, partListKey, partListsFolder, partNameOfKey, partsFolder } from "./layout.ts";
+import type { Lease } from "./lease.ts";
+import type { BackupId } from "./manifest.ts";
+import { findNamedObjects, type NamedObjects } from "./named-objects.ts";
+import { NAME_BYTES, packName, unpackName } from "./part-names.ts";
+import { describeReader, livingReaders } from "./readers.ts";
+import type { Repository } from "./repository.ts";
+import { removeSnapshot } from "./unfinished.ts";
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+const VOID_MS = 30 * DAY_MS;
+// Between two looks at the lease; enough that looking costs nothing beside the deletions.
+const BATCH = 500;
+const PARALLEL_DELETES = 8;
+
+export interface CollectOptions {
+  /** How long something must have been noted as garbage before it is deleted, in milliseconds; default a day. */
+  readonly minAgeMs?: number;
+}
+
+interface GarbageCount {
+  readonly objects: number;
+  /** As stored. */
+  readonly bytes: number;
+}
+
+export interface GarbageReport {
+  /** Found unnamed for the first time, and noted. */
+  readonly noted: GarbageCount;
+  /** Noted before, and not deleted: too short a time ago, or for the reasons in `refused`. */
+  readonly waiting: GarbageCount;
+  readonly deleted: GarbageCount;
+  /** Why nothing was deleted, in words; empty when nothing stood in the way. */
+  readonly refused: readonly string[];
+}
+
+/**
+ * Deletes parts and part lists that no index leads to, in two runs: one notes them, another, at least `minAgeMs` later by
+ * the storage's clock, looks again and deletes what is still unnamed. Nothing is noted or deleted while any index, list of
+ * tables or part list cannot be read, for it may name anything; nothing is deleted while somebody reads. The caller holds
+ * the lease and has called `recoverUnfinished`. May be cut off anywhere: the next run goes on.
+ */
+export async function collectGarbage(
+  runtime: Runtime,
+  repository: Repository,
+  database: string,
+  lease: Lease,
+  { minAgeMs = DAY_MS }: CollectOptions,
+  signal: AbortSignal,
+): Promise<GarbageReport> {
+  const held = AbortSignal.any([signal, lease.lost]);
+  await lease.check(held);
+  const named = await findNamedObjects(repository, database, held);
+  if (named.doubts.length > 0) return report({ refused: named.doubts });
+  const garbage = await findGarbage(repository.storage, database, named, held);
+  const notes = await listNotes(repository.storage, database, held);
+  if (garbage.size + notes.length + named.voids.length === 0) return report({});
+  const now = await storageTime(runtime, repository.storage, database, held);
+  await removeVoids(repository.storage, database, named.voids, now, lease, held);
+  const old: GarbageNote[] = [];
+  for (const note of notes) {
+    const isOld = now.getTime() - note.noted.getTime() >= minAgeMs;
+    if (isOld) old.push(note);
+    for await (const key of readNote(runtime, repository.storage, note, held)) garbage.mark(key, isOld);
+  }
+  const noted = garbage.count("new");
+  if (noted.objects > 0) {
+    await lease.check(held);
+    await writeNote(runtime, repository.storage, database, garbage.keys("new"), held);
+  }
+  const waiting = garbage.count("young");
+  const due = garbage.count("old");
+  const readers = due.objects === 0 ? [] : await livingReaders(runtime, repository, database, lease, held);
+  if (readers.length > 0) {
+    const refused = readers.map((reader) => `${describeReader(reader)} is reading`);
+    return report({ noted, waiting: sum(waiting, due), refused });
+  }
+  await deleteAll(repository.storage, garbage.keys("old"), lease, held);
+  // What they named is deleted, or named again: then it has to be noted anew before it may go.
+  await deleteAll(repository.storage, old.map(({ key }) => key).values(), lease, held);
+  return report({ noted, waiting, deleted: due });
+}
+
+const NOTHING: GarbageCount = { objects: 0, bytes: 0 };
+
+const sum = (a: GarbageCount, b: GarbageCount): GarbageCount => ({
+  objects: a.objects + b.objects,
+  bytes: a.bytes + b.bytes,
+});
+
+function report(parts: Partial<GarbageReport>): GarbageReport {
+  return { noted: NOTHING, waiting: NOTHING, deleted: NOTHING, refused: [], ...parts };
+}
+
+async function findGarbage(
+  storage: Storage,
+  database: string,
+  { names }: NamedObjects,
+  signal: AbortSignal,
+): Promise<Garbage> {
+  const garbage = new Garbage(database);
+  for (const folder of [partsFolder(database), partListsFolder(database)]) {
+    for await (const { key, size } of storage.list(folder, "all", signal)) {
+      const name = partNameOfKey(database, key);
+      // Anything that has no name of ours is somebody else's.
+      if (name === undefined || names.find(packName(name)) !== undefined) continue;
+      garbage.add(key, size);
+    }
+  }
+  return garbage;
+}
+
+async function deleteAll(
+  storage: Storage,
+  keys: Iterator<string>,
+  lease: Lease,
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    const batch: string[] = [];
+    while (batch.length < BATCH) {
+      const next = keys.next();
+      if (next.done === true) break;
+      batch.push(next.value);
+    }
+    if (batch.length === 0) return;
+    await lease.check(signal);
+    await mapBounded(batch, PARALLEL_DELETES, (key) => storage.delete(key, signal));
+  }
+}
+
+/**
+ * Removes what recovery left in the place of the indexes of crashed runs. They outlive by far the parts of those runs: as
+ * long as one is there, the run cannot come back and publish an index that names parts which are gone.
+ */
+async function removeVoids(
+  storage: Storage,
+  database: string,
+  ids: readonly BackupId[],
+  now: Date,
+  lease: Lease,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const id of ids) {
+    const key = indexKey(database, id);
+    const found = await storage.stat(key, signal);
+    if (found === undefined || now.getTime() - found.modified.getTime() < VOID_MS) continue;
+    await lease.check(signal);
+    // With what a writer that came too late put beside it.
+    await removeSnapshot(storage, database, id, signal);
+  }
+}
+
+/** Since when something is known to be garbage: found now, noted lately, or noted long enough ago. */
+type Age = "new" | "young" | "old";
+const AGES: readonly Age[] = ["new", "young", "old"];
+
+// Of each: folder (0: parts, 1: tables), age, size as stored.
+const VALUE_BYTES = 8;
+
+/** What no index leads to, in 60 bytes each. */
+class Garbage {
+  readonly #database: string;
+  readonly #objects = new ByteTable(NAME_BYTES, VALUE_BYTES);
+
+  constructor(database: string) {
+    this.#database = database;
+  }
+
+  get size(): number {
+    return this.#objects.size;
+  }
+
+  add(key: string, size: number): void {
+    const name = partNameOfKey(this.#database, key);
+    if (name === undefined) return;
+    const { value } = this.#objects.add(packName(name));
+    value.writeUInt8(key === partKey(this.#database, name) ? 0 : 1, 0);
+    value.writeUIntLE(size, 2, 6);
+  }
+
+  /** Says that a note names this key; of several notes the oldest counts. Keys that are no garbage now are passed over. */
+  mark(key: string, isOld: boolean): void {
+    const age = isOld ? "old" : "young";
+    const name = partNameOfKey(this.#database, key);
+    const value = name === undefined ? undefined : this.#objects.find(packName(name));
+    if (value !== undefined) value.writeUInt8(Math.max(value.readUInt8(1), AGES.indexOf(age)), 1);
+  }
+
+  count(age: Age): GarbageCount {
+    let objects = 0;
+    let bytes = 0;
+    for (const { value } of this.#objects.entries()) {
+      if (value.readUInt8(1) !== AGES.indexOf(age)) continue;
+      objects += 1;
+      bytes += value.readUIntLE(2, 6);
+    }
+    return { objects, bytes };
+  }
+
+  *keys(age: Age): Generator<string> {
+    for (const { key, value } of this.#objects.entries()) {
+      if (value.readUInt8(1) !== AGES.indexOf(age)) continue;
+      const keyOf = value.readUInt8(0) === 0 ? partKey : partListKey;
+      yield keyOf(this.#database, unpackName(key));
+    }
+  }
+}

@@ -1,0 +1,50 @@
+import { createHash } from "node:crypto";
+import type { Readable } from "node:stream";
+import type { Storage } from "../storage/storage.ts";
+import { partKey } from "./layout.ts";
+import { newPartName } from "./part-names.ts";
+import { openChecked, type PartRef } from "./stored-parts.ts";
+
+/** Where parts lie; a `Repository` is one. Threads that only copy rows need no more of it. */
+interface Place {
+  readonly storage: Storage;
+}
+
+/**
+ * Stores a part, durably, and returns what a part list has to say of it. Always under a new key: an object of the same
+ * text that is there already may be an orphan about to be deleted, or belong to a backup that was not looked at.
+ * Whoever wants to store a text once asks `knownParts` first.
+ * @param textHash SHA-256 of the part's text, in lower-case hexadecimal
+ * @param data the part as it is to be stored: zstd frames
+ */
+export async function writePart(
+  { storage }: Place,
+  database: string,
+  textHash: string,
+  data: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): Promise<PartRef> {
+  const name = newPartName(textHash);
+  const hash = createHash("sha256");
+  await using staged = await storage.stage(partKey(database, name), signal);
+  for await (const chunk of data) {
+    hash.update(chunk);
+    await staged.write(chunk);
+  }
+  const size = await staged.finish();
+  await staged.publish();
+  return { name, size, sha256: hash.digest("hex") };
+}
+
+/**
+ * Opens a part as it is stored: zstd frames. The stream fails at its end unless every byte was right; what was read
+ * until then must not be relied on. Throws `backup_damaged`, naming the part, also when it is not there.
+ */
+export async function readPart(
+  { storage }: Place,
+  database: string,
+  part: PartRef,
+  signal: AbortSignal,
+): Promise<Readable> {
+  return await openChecked(storage, partKey(database, part.name), `part ${part.name}`, part, signal);
+}
