@@ -105,6 +105,8 @@ export type ArchiveIndex = z.infer<typeof ArchiveIndex>;
 
 /** What the next snapshot has to know of this one before it may reuse a range; `design/snapshot-engine.md` says why. */
 const SnapshotBaseline = z.strictObject({
+  /** Counts the snapshots that built on each other, from 1. */
+  generation: z.int().min(1),
   /** Bounds of the snapshot, 64 bits. */
   xmin: xid,
   xmax: xid,

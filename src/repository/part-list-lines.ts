@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { PartName, rowDigest, xid } from "./manifest.ts";
+import { PartName, rowDigest } from "./manifest.ts";
 
 const count = z.int().min(0);
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
@@ -13,6 +13,8 @@ export const PartListHeader = z.strictObject({
   columns: z.array(z.string()),
   /** The statement that takes the parts' text: `COPY "s"."t" ("a","b") FROM STDIN`. */
   copy: z.string(),
+  /** Blocks a range has; null where the table is not cut. */
+  rangeBlocks: z.int().min(1).nullable(),
 });
 export type PartListHeader = z.infer<typeof PartListHeader>;
 
@@ -45,10 +47,11 @@ export const PartRange = z.strictObject({
         .string()
         .regex(/^-?\d{1,20}$/)
         .nullable(),
-      /** Lower bound of the snapshot the range was read or last reused under. */
-      xmin: xid,
-      /** How often it was reused since it was read. */
-      reuses: count,
+      /**
+       * The generation (of the snapshot's baseline) that last read it; how often it was reused since is the difference.
+       * Stays as it is while the range is reused, so that the list of an unchanged table stays the same text.
+       */
+      generation: z.int().min(1),
       readAt: z.iso.datetime(),
     })
     .nullable(),

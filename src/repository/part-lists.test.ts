@@ -23,6 +23,7 @@ const HEADER = {
   name: "orders",
   columns: ["id", "a \n b"],
   copy: 'COPY "public"."orders" ("id","a \n b") FROM STDIN',
+  rangeBlocks: 1024,
 };
 
 const open = (storage: Storage): Promise<Repository> =>

@@ -59,6 +59,7 @@ export async function takeSampleSnapshot(
       name,
       columns: ["id"],
       copy: `COPY "public"."${name}" ("id") FROM STDIN`,
+      rangeBlocks: 1024,
     };
     await using list = startPartList(repository, database, header, signal);
     for (const [number, text] of texts.entries()) {
@@ -92,7 +93,7 @@ export function rangeOf(number: number, ...parts: readonly PartLine[]): PartRang
     to: null,
     rows: parts.length,
     parts: [...parts],
-    identity: { hash: "-12345", xmin: "741", reuses: 0, readAt: "2024-12-11T14:30:22.000Z" },
+    identity: { hash: "-12345", generation: 3, readAt: "2024-12-11T14:30:22.000Z" },
   };
 }
 

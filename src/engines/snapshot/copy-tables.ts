@@ -136,7 +136,7 @@ async function writeTable(
   await using list = startPartList(
     repository,
     database,
-    { format: FORMAT_VERSION, schema, name, columns: [...columns], copy: copyIn },
+    { format: FORMAT_VERSION, schema, name, columns: [...columns], copy: copyIn, rangeBlocks: null },
     signal,
   );
   const total = { rows: 0, bytes: 0, parts: 0, digest: ZERO_DIGEST };
