@@ -1,4 +1,5 @@
 import { loadArchive } from "../../engines/archive/load.ts";
+import { loadSnapshot } from "../../engines/snapshot/load-snapshot.ts";
 import { AppError, isAppError, messageOf } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { counted } from "../../lib/text.ts";
@@ -9,7 +10,7 @@ import { createExtensions, type Extension, listExtensions } from "../../postgres
 import { connect, quoteIdentifier, type Session } from "../../postgres/session.ts";
 import { compareRows, type RowComparison } from "./compare-rows.ts";
 import type { CheckedSource } from "./plan.ts";
-import type { ArchiveSource } from "./source.ts";
+import type { BackupSource } from "./source.ts";
 
 export interface FillTarget {
   readonly client: PostgresClient;
@@ -43,32 +44,55 @@ export async function fillDatabase(
 
 async function load(
   runtime: Runtime,
+  checked: CheckedSource,
+  target: FillTarget,
+  signal: AbortSignal,
+): Promise<void> {
+  const leftOut = await loadSource(runtime, checked, target, signal).catch((error: unknown) => {
+    throw explainMissing(checked.source, error);
+  });
+  for (const omission of leftOut) runtime.reporter.warn(`left out: ${omission}`);
+}
+
+/** Returns what the role could not do and was left out. */
+async function loadSource(
+  runtime: Runtime,
   { source, facts }: CheckedSource,
   { client, settings, singleTransaction }: FillTarget,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<readonly string[]> {
+  if (source.kind === "snapshot") {
+    const { repository, manifest } = source;
+    const { index, tables, content } = manifest;
+    return await loadSnapshot(
+      runtime,
+      { repository, database: index.database, tables, content, client, settings, lanes: 2 },
+      signal,
+    );
+  }
   const { open, format, compression } = source;
-  const request = {
-    open,
-    format,
-    compression,
-    client,
-    settings,
-    singleTransaction,
-    totalBytes: facts.bytes,
-    totalTables: facts.tables.length,
-  };
-  const { leftOut } = await loadArchive(runtime, request, signal).catch((error: unknown) => {
-    throw explainMissing(source, error);
-  });
-  for (const omission of leftOut) runtime.reporter.warn(`left out: ${omission}`);
+  const { leftOut } = await loadArchive(
+    runtime,
+    {
+      open,
+      format,
+      compression,
+      client,
+      settings,
+      singleTransaction,
+      totalBytes: facts.bytes,
+      totalTables: facts.tables.length,
+    },
+    signal,
+  );
+  return leftOut;
 }
 
 // Undefined function, object, table, schema, column: something that the archive refers to is not there.
 const MISSING = ["42883", "42704", "42P01", "3F000", "42703"];
 
 /** A dump of some schemas does not carry what they need of others. */
-function explainMissing({ manifest }: ArchiveSource, error: unknown): unknown {
+function explainMissing({ manifest }: BackupSource, error: unknown): unknown {
   const schemas = manifest?.index.schemas ?? null;
   if (schemas === null || !isAppError(error, "query_failed")) return error;
   if (!MISSING.includes(String(error.details["sqlState"]))) return error;

@@ -1,11 +1,15 @@
+import { Readable } from "node:stream";
 import type { DumpFacts } from "../../engines/archive/inspect-dump.ts";
 import { readBack } from "../../engines/archive/read-back.ts";
 import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { nearest } from "../../lib/text.ts";
 import type { PostgresClient } from "../../postgres/clients.ts";
+import { quoteName } from "../../postgres/quoting.ts";
+import type { SnapshotTable } from "../../repository/manifest.ts";
 import type { ExpectedRows } from "./compare-rows.ts";
-import type { ArchiveSource } from "./source.ts";
+import { checkParts } from "./check-parts.ts";
+import type { ArchiveSource, BackupSource, SnapshotSource } from "./source.ts";
 
 /** Which part of a backup to bring back; both lists empty means all of it. */
 export interface Selection {
@@ -17,18 +21,35 @@ export interface Selection {
 export const isWhole = (selection: Selection): boolean =>
   selection.schemas.length === 0 && selection.tables.length === 0;
 
-/** An archive that was read from beginning to end and found whole, and what its restore must give. */
+/** A backup that was found whole, as far as that can be said before it is restored, and what its restore must give. */
 export interface CheckedSource {
-  readonly source: ArchiveSource;
+  readonly source: BackupSource;
+  /** What the archive's text says, or for a snapshot that of its definitions. */
   readonly facts: DumpFacts;
   readonly expected: readonly ExpectedRows[];
 }
 
 /**
- * Reads the archive once before anything is created: size, SHA-256, compression, end marker, and that it holds nothing
- * that would reach beyond the target database. Errors: `backup_damaged`, `not_an_archive`.
+ * Looks at a backup before anything is created. Errors: `backup_damaged`, `not_an_archive`.
+ * @param selection of a snapshot only the chosen part is looked at
  */
 export async function checkSource(
+  runtime: Runtime,
+  source: BackupSource,
+  selection: Selection,
+  client: PostgresClient,
+  signal: AbortSignal,
+): Promise<CheckedSource> {
+  return source.kind === "archive"
+    ? await checkArchive(runtime, source, client, signal)
+    : await checkSnapshot(runtime, source, selection, client, signal);
+}
+
+/**
+ * Reads the archive once: size, SHA-256, compression, end marker, and that it holds nothing that would reach beyond the
+ * target database.
+ */
+async function checkArchive(
   runtime: Runtime,
   source: ArchiveSource,
   client: PostgresClient,
@@ -52,6 +73,53 @@ export async function checkSource(
   // A foreign dump made with --inserts has no COPY blocks to count; there is nothing to compare then.
   const expected = manifest?.tables ?? facts.tables;
   return { source, facts, expected };
+}
+
+/**
+ * Reads the definitions, and looks whether every part is there in its size. The parts' bytes are compared while they are
+ * loaded: reading all of them twice would take longer than the restore.
+ */
+async function checkSnapshot(
+  runtime: Runtime,
+  source: SnapshotSource,
+  selection: Selection,
+  client: PostgresClient,
+  signal: AbortSignal,
+): Promise<CheckedSource> {
+  const { tables, content } = source.manifest;
+  const definitions = Buffer.from(content.schemaArchive, "base64");
+  const facts = await readBack(
+    runtime,
+    {
+      open: () => Promise.resolve(Readable.from([definitions])),
+      format: "custom",
+      compression: "gzip",
+      client,
+      expected: undefined,
+    },
+    signal,
+  );
+  await checkParts(source, namedTables(tables, selection) ?? tables, signal);
+  return { source, facts, expected: tables };
+}
+
+/** The lines of a snapshot's tables that a selection names; null when they cannot be told before they are restored. */
+export function namedTables(
+  tables: readonly SnapshotTable[],
+  { schemas, tables: named }: Selection,
+): readonly SnapshotTable[] | null {
+  if (named.length === 0 && schemas.length === 0) return tables;
+  // A partitioned table has no line of its own, and only a database tells which are its partitions.
+  const all = named.every((text) => tables.some((table) => isWrittenAs(table, text)));
+  if (!all) return null;
+  return tables.filter(
+    (table) => schemas.includes(table.schema) || named.some((text) => isWrittenAs(table, text)),
+  );
+}
+
+/** Whether a text names the table, plainly or quoted as SQL does. */
+export function isWrittenAs({ schema, name }: { schema: string; name: string }, text: string): boolean {
+  return text === `${schema}.${name}` || text === quoteName(schema, name);
 }
 
 /**

@@ -13,7 +13,7 @@ import { type CheckedSource, checkSource, isWhole, requireSchemasIn } from "./pl
 import type { RestorePreview, RestoreReport, RestoreRequest } from "./request.ts";
 import { copySelection } from "./select.ts";
 import { requireServerSpace, type SpaceNeed } from "./server-space.ts";
-import { type ArchiveSource, findSource } from "./source.ts";
+import { type BackupSource, findSource } from "./source.ts";
 import { type SwapResult, swapDatabase } from "./swap.ts";
 import { chooseTargetName, targetExists } from "./target-name.ts";
 import { createTemporaryDatabase, dropAbandoned } from "./temporary-database.ts";
@@ -36,7 +36,7 @@ export async function restoreDatabase(
   await using admin = await connectBeside(runtime, request.connection, [request.connection.database], signal);
   const client = chooseClient(await findClients(runtime, signal), admin.serverVersion);
   const into = await chooseTargetName(runtime, request, source, admin, signal);
-  const checked = await checkSource(runtime, source, client, signal);
+  const checked = await checkSource(runtime, source, request.selection, client, signal);
   requireSchemasIn(checked, request.selection);
   const run: Run = { runtime, request, admin, client, checked };
   // What a killed restore left may be what the space is missing for.
@@ -81,7 +81,7 @@ function requireSensible({ selection, target }: RestoreRequest): void {
 /** A backup of one database must not take the place of another because an address was mistyped. */
 function requireSameDatabase(
   { target, connection }: RestoreRequest,
-  { manifest, label }: ArchiveSource,
+  { manifest, label }: BackupSource,
 ): void {
   if (target.kind !== "swap" || manifest === null) return;
   const of = manifest.index.server.database;

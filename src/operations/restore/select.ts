@@ -9,7 +9,7 @@ import { pipeDump } from "../../engines/archive/pipe-dump.ts";
 import { connect, quoteIdentifier, quoteName, type Session } from "../../postgres/session.ts";
 import { compareRows, type ExpectedRows, type RowComparison } from "./compare-rows.ts";
 import { isolate } from "./isolate.ts";
-import type { Selection } from "./plan.ts";
+import { isWrittenAs, type Selection } from "./plan.ts";
 
 /** What of a scratch database goes over. */
 interface Chosen {
@@ -87,11 +87,6 @@ async function choose(scratch: Session, selection: Selection): Promise<Chosen> {
     (relation) => selection.schemas.includes(relation.schema) || withPartitions.has(relation.oid),
   );
   return { relations, schemas: selection.schemas };
-}
-
-/** Whether a text names the relation, plainly or quoted as SQL does. */
-function isWrittenAs({ schema, name }: Relation, text: string): boolean {
-  return text === `${schema}.${name}` || text === quoteName(schema, name);
 }
 
 function findTable(relations: readonly Relation[], text: string): Relation {

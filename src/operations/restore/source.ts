@@ -15,12 +15,16 @@ import {
   type ArchiveIndex,
   type ArchiveTable,
   type BackupIndex,
+  type SnapshotContent,
+  type SnapshotIndex,
+  type SnapshotTable,
 } from "../../repository/manifest.ts";
 import { openRepository, type Repository } from "../../repository/repository.ts";
 import type { Storage } from "../../storage/storage.ts";
 
 /** An archive to restore from: one of ours with its manifest, or any dump without one. */
 export interface ArchiveSource {
+  readonly kind: "archive";
   /** As a person would name it: an id, or a path. */
   readonly label: string;
   readonly format: ArchiveFile["format"];
@@ -36,6 +40,20 @@ export interface ArchiveSource {
   } | null;
 }
 
+/** A snapshot to restore from: always one of ours. */
+export interface SnapshotSource {
+  readonly kind: "snapshot";
+  readonly label: string;
+  readonly repository: Repository;
+  readonly manifest: {
+    readonly index: SnapshotIndex;
+    readonly tables: readonly SnapshotTable[];
+    readonly content: SnapshotContent;
+  };
+}
+
+export type BackupSource = ArchiveSource | SnapshotSource;
+
 /**
  * Finds what `latest`, a backup's id, a bare archive name or a file's path stands for. A path wins where it exists; then
  * the repository is asked. Errors: `backup_missing` (with the nearest id), `repository_missing`, `backup_damaged`.
@@ -46,7 +64,7 @@ export async function findSource(
   database: string,
   which: string,
   signal: AbortSignal,
-): Promise<ArchiveSource> {
+): Promise<BackupSource> {
   const path = await asFile(which);
   if (path !== undefined) return await fileSource(path, signal);
   if (storage === null) {
@@ -124,7 +142,14 @@ async function fileSource(path: string, signal: AbortSignal): Promise<ArchiveSou
   const open = (openSignal: AbortSignal): Promise<Readable> =>
     Promise.resolve(createReadStream(path, { signal: openSignal }));
   const { size } = await stat(path);
-  return { label: path, open, size, manifest: null, ...(await sniffArchive(await open(signal), path)) };
+  return {
+    kind: "archive",
+    label: path,
+    open,
+    size,
+    manifest: null,
+    ...(await sniffArchive(await open(signal), path)),
+  };
 }
 
 async function foreignSource(
@@ -140,6 +165,7 @@ async function foreignSource(
   const open = (openSignal: AbortSignal): Promise<Readable> => repository.storage.open(key, openSignal);
   const label = `${repository.place}/${key}`;
   return {
+    kind: "archive",
     label,
     open,
     size: object.size,
@@ -152,11 +178,21 @@ async function backupSource(
   repository: Repository,
   index: BackupIndex,
   signal: AbortSignal,
-): Promise<ArchiveSource> {
-  if (index.kind !== "archive") {
-    throw new AppError("usage", `restore ${index.id}: it is a ${index.kind}, not an archive`);
+): Promise<BackupSource> {
+  if (index.kind === "snapshot") {
+    return {
+      kind: "snapshot",
+      label: index.id,
+      repository,
+      manifest: {
+        index,
+        tables: await readTables(repository, index, signal),
+        content: await readContent(repository, index, signal),
+      },
+    };
   }
   return {
+    kind: "archive",
     label: index.id,
     format: index.archive.format,
     compression: index.archive.compression,

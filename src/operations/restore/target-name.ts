@@ -8,13 +8,13 @@ import { freeName } from "./names.ts";
 import { isWhole, type Selection } from "./plan.ts";
 import type { RestoreRequest } from "./request.ts";
 import { requireAbsent } from "./select.ts";
-import type { ArchiveSource } from "./source.ts";
+import type { BackupSource } from "./source.ts";
 
 /** The name that the restored database will have. Fails with `target_exists` when something would be in the way. */
 export async function chooseTargetName(
   runtime: Runtime,
   request: RestoreRequest,
-  source: ArchiveSource,
+  source: BackupSource,
   admin: Session,
   signal: AbortSignal,
 ): Promise<string> {
@@ -41,7 +41,7 @@ export async function chooseTargetName(
 }
 
 /** A backup of some schemas goes beside others, which may have what it needs. */
-function selectionOf({ manifest }: ArchiveSource, selection: Selection): Selection {
+function selectionOf({ manifest }: BackupSource, selection: Selection): Selection {
   const schemas = manifest?.index.schemas ?? null;
   return isWhole(selection) && schemas !== null ? { schemas, tables: [] } : selection;
 }
