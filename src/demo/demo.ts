@@ -4,11 +4,11 @@ import { AppError } from "../errors.ts";
 import { writeDurable } from "../lib/durable.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { counted, formatCount, formatDuration } from "../lib/text.ts";
+import { makeServerFolder, removeServerFolder } from "../operations/server-folder.ts";
 import { type Cluster, startCluster } from "../postgres/cluster.ts";
 import { resolveConnection } from "../postgres/connection.ts";
 import type { TableFingerprint } from "../postgres/fingerprint.ts";
 import { connect, quoteIdentifier, quoteName, type Session } from "../postgres/session.ts";
-import { makeDemoFolder, removeDemoFolder } from "./folder.ts";
 import { createData, createPrimary, fillData, fillPrimary, tableFingerprints } from "./platform.ts";
 
 /** How the demo shows itself and runs the program. */
@@ -38,12 +38,12 @@ const VICTIM = { schema: "reference", name: "products" };
  * table's rows and digests are compared with those before. Fails with `rows_differ` when anything is missing.
  */
 export async function runDemo(runtime: Runtime, stage: DemoStage, signal: AbortSignal): Promise<DemoReport> {
-  const folder = await makeDemoFolder(runtime, signal);
+  const folder = await makeServerFolder(runtime, "demo", signal);
   try {
     return await tellStory(runtime, stage, folder, signal);
   } finally {
     // Not the user's signal: Ctrl-C is the usual end of a demo, and the servers must go all the same.
-    await removeDemoFolder(runtime, folder, AbortSignal.timeout(CLEAN_UP_MS));
+    await removeServerFolder(runtime, folder, AbortSignal.timeout(CLEAN_UP_MS));
   }
 }
 
