@@ -114,6 +114,12 @@ export const ERRORS = {
   privilege_missing: { exit: 22, http: 403, retry: false, meaning: "the role may not do what is needed" },
   space_missing: { exit: 23, http: 507, retry: false, meaning: "not enough free disk space" },
   lock_timeout: { exit: 1, http: 409, retry: true, meaning: "another session holds a lock for too long" },
+  source_changed: {
+    exit: 1,
+    http: 409,
+    retry: true,
+    meaning: "definitions in the database changed while it was backed up",
+  },
   query_failed: { exit: 1, http: 502, retry: false, meaning: "the server rejected an SQL statement" },
   tool_failed: { exit: 1, http: 502, retry: true, meaning: "an external program failed" },
   swap_refused: {

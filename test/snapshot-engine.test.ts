@@ -38,7 +38,7 @@ test("what is copied in several threads comes back as it was, and equal rows are
   const common = { client, settings, snapshot: held.name };
   const schema = await dumpSchema(
     runtime,
-    { ...common, schemas: null, extensions: [], encoding: undefined, lockTimeoutMs: 5000 },
+    { ...common, schemas: null, extensions: [], encoding: undefined, lockTimeoutMs: 5000, applicationName: "test" },
     signal,
   );
   const known = await knownParts(repository, "shop", signal);
@@ -53,6 +53,10 @@ test("what is copied in several threads comes back as it was, and equal rows are
       views: await listFilledViews(session, null),
       known,
       threads: 2,
+      baseline: null,
+      signatures: new Map(),
+      clock: { generation: 1, now: held.takenAt },
+      secret: 1,
     },
     signal,
   );

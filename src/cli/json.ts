@@ -38,12 +38,32 @@ export const BackupJson = z
       .nullable()
       .describe("Where the archive lies, relative to the repository; null for a snapshot"),
     sha256: z.string().nullable().describe("SHA-256 of the archive; null for a snapshot"),
+    parts: z
+      .strictObject({
+        read: count.describe("Parts whose rows were read from the server"),
+        reused: count.describe("Parts taken from the last snapshot, for their rows had not changed"),
+      })
+      .nullable()
+      .describe("The parts of a snapshot; null for an archive"),
   })
   .meta({ title: "backup" });
 export type BackupJson = z.infer<typeof BackupJson>;
 
 export const BackupReportJson = BackupJson.extend({
-  location: z.string().describe("Where the archive lies"),
+  location: z.string().describe("Where it lies: the archive, or the index of the snapshot"),
+  sample: z
+    .strictObject({
+      read: count.describe("Reused ranges that were read again to see"),
+      differing: count.describe("Tables in which one was not what is stored: then everything was read"),
+    })
+    .nullable()
+    .describe("The look at what was reused; null for an archive"),
+  fullRead: z
+    .string()
+    .nullable()
+    .describe(
+      "Why nothing of an earlier snapshot could be reused; null where some could, and for an archive",
+    ),
   latest: z.string().nullable().describe("The link to the newest archive; null where the place has no links"),
   file: z.string().nullable().describe("The extra copy that `--file` asked for"),
   totalBackups: count.describe("Backups of this database that are there now"),
@@ -335,9 +355,15 @@ export const ConfigCheckJson = z.strictObject({
       backups: z.array(
         z.strictObject({
           name: z.string().describe("Name of the entry"),
-          kind: z.enum(["archive"]).describe("Kind of backup"),
-          format: z.enum(["plain", "custom"]).describe("Format of the archive"),
-          compression: z.enum(["gzip", "zstd"]).describe("Compression of the archive"),
+          kind: z.enum(["archive", "snapshot"]).describe("Kind of backup"),
+          format: z
+            .enum(["plain", "custom"])
+            .nullable()
+            .describe("Format of the archive; null for a snapshot"),
+          compression: z
+            .enum(["gzip", "zstd"])
+            .nullable()
+            .describe("Compression of the archive; null for a snapshot"),
           schedule: z.string().nullable().describe("Cron expression; null for one taken by hand"),
           keep: z.record(z.string(), z.int()).nullable().describe("Retention rules; null keeps every backup"),
           nextRun: time.nullable().describe("When it is due next"),

@@ -16,6 +16,7 @@ export function crossCheck(root: unknown): Finding[] {
       ...checkRepository(database, path, repositories),
       ...checkUnique(asList(schemas), (index) => [...path, "schemas", index]),
       ...checkUnique(names, (index) => [...path, "backups", index, "name"]),
+      ...asList(backups).flatMap((backup, index) => checkKind(asBlock(backup), [...path, "backups", index])),
     ];
   });
 }
@@ -35,6 +36,23 @@ function checkRepository(database: unknown, path: Path, repositories: readonly s
     similar === undefined ? `; there is ${repositories.join(", ")}` : `; did you mean \`${similar}\`?`;
   const message = `${formatPath(inside)} names \`${repository}\`, which is not under repositories${suggestion}`;
   return [{ path: inside, part: "value", message }];
+}
+
+const ARCHIVE_KEYS = ["format", "compression"];
+const SNAPSHOT_KEYS = ["jobs"];
+
+/** A setting of the other kind would be ignored, which is not what whoever wrote it expects. */
+function checkKind(backup: Block, path: Path): Finding[] {
+  const { kind = "archive" } = backup;
+  if (kind !== "archive" && kind !== "snapshot") return [];
+  const others = kind === "archive" ? SNAPSHOT_KEYS : ARCHIVE_KEYS;
+  return others
+    .filter((key) => backup[key] !== undefined)
+    .map((key) => ({
+      path: [...path, key],
+      part: "key" as const,
+      message: `${formatPath([...path, key])} is nothing that \`kind: ${kind}\` has`,
+    }));
 }
 
 function checkUnique(values: readonly unknown[], pathOf: (index: number) => Path): Finding[] {

@@ -56,15 +56,32 @@ const Application = z.strictObject({
 
 const Backup = z.strictObject({
   name: label().describe("Name of the entry, unique within the database"),
-  kind: z.enum(["archive"]).default("archive").describe("`archive`: one file, made by `pg_dump`"),
+  kind: z
+    .enum(["archive", "snapshot"])
+    .default("archive")
+    .describe(
+      "`archive`: one file, made by `pg_dump`; `snapshot`: in parts, of which only what changed is read and stored",
+    ),
   format: z
     .enum(["plain", "custom"])
-    .default("plain")
-    .describe("`plain`: SQL text for `psql`; `custom`: `pg_dump`'s own format for `pg_restore`"),
+    .optional()
+    .describe(
+      "Of an archive. `plain` (default): SQL text for `psql`; `custom`: `pg_dump`'s own format for `pg_restore`",
+    ),
   compression: z
     .enum(["gzip", "zstd"])
-    .default("gzip")
-    .describe("`custom` with `zstd` needs PostgreSQL clients of version 16 or later"),
+    .optional()
+    .describe(
+      "Of an archive: `gzip` (default) or `zstd`. `custom` with `zstd` needs PostgreSQL clients of version 16 or later",
+    ),
+  jobs: z
+    .int()
+    .min(1)
+    .max(256)
+    .optional()
+    .describe(
+      "Of a snapshot: how many connections read at the same time; default: as many as there are cores",
+    ),
   schedule: checked(scheduleProblem)
     .transform(normalizeSchedule)
     .meta({ title: "cron expression" })

@@ -46,9 +46,12 @@ export interface StrategyDatabase {
 
 export interface StrategyBackup {
   readonly name: string;
-  readonly kind: "archive";
-  readonly format: "plain" | "custom";
-  readonly compression: "gzip" | "zstd";
+  readonly kind: "archive" | "snapshot";
+  /** Of an archive; undefined means `plain`, and `gzip`. */
+  readonly format: "plain" | "custom" | undefined;
+  readonly compression: "gzip" | "zstd" | undefined;
+  /** Of a snapshot; undefined means one a core. */
+  readonly jobs: number | undefined;
   /** Five fields of cron; undefined is only by hand. */
   readonly schedule: string | undefined;
   /** Undefined keeps every backup. */
@@ -87,6 +90,9 @@ export function buildStrategy(file: StrategyFile, path: string, whereIs: (path: 
       repository: database.repository ?? names.join(),
       backups: database.backups.map((backup) => ({
         ...backup,
+        format: backup.format,
+        compression: backup.compression,
+        jobs: backup.jobs,
         schedule: backup.schedule,
         keep: backup.keep,
       })),

@@ -4,14 +4,13 @@ import type { Runtime } from "../lib/runtime.ts";
 import { namingBlocker } from "../postgres/blockers.ts";
 import { countRows, measureTables, type Relation } from "../postgres/catalog.ts";
 import type { PostgresClient } from "../postgres/clients.ts";
-import { listExtensions } from "../postgres/extensions.ts";
 import { watchLocks } from "../postgres/lock-watch.ts";
-import { readEncoding } from "../postgres/server.ts";
 import { connect, type Session } from "../postgres/session.ts";
 import { type HeldSnapshot, holdSnapshot } from "../postgres/snapshot.ts";
 import type { ArchiveFile, BackupContent, BackupId } from "../repository/manifest.ts";
 import type { StagedObject } from "../storage/storage.ts";
 import { readContent } from "./backup-content.ts";
+import { encodingFor, extensionsIn } from "./dump-scope.ts";
 
 export interface DumpInSnapshot {
   readonly id: BackupId;
@@ -37,7 +36,7 @@ export interface SnapshotDump extends DumpResult {
 }
 
 // The watch tells who is in the way; `pg_dump`'s own limit comes after it, should the watch have lost its connection.
-const WATCH_AHEAD_MS = 5000;
+export const WATCH_AHEAD_MS = 5000;
 
 /**
  * Runs `pg_dump` and counts every table's rows at the same time, both in one exported snapshot. Returns or throws only
@@ -84,7 +83,7 @@ async function dumpRequest(
   serverBytes: number,
 ): Promise<DumpRequest> {
   const { session, client, staged, schemas, format, compression } = dump;
-  const extensions = schemas === null ? [] : await extensionsIn(session, schemas);
+  const extensions = await extensionsIn(session, schemas);
   return {
     client,
     settings: session.settings,
@@ -125,25 +124,3 @@ async function readBeside(
 
 const tablesOf = (snapshot: HeldSnapshot): Relation[] =>
   snapshot.relations.filter((relation) => relation.kind === "table");
-
-/**
- * Extensions that a dump of chosen schemas takes along (`pg_dump -e`): those that live in these schemas or in
- * `public`. The ones in other schemas are created by the restore, for the dump could not create their schema.
- */
-async function extensionsIn(session: Session, schemas: readonly string[]): Promise<string[]> {
-  const extensions = await listExtensions(session);
-  return extensions
-    .filter((extension) => schemas.includes(extension.schema) || extension.schema === "public")
-    .map((extension) => extension.name);
-}
-
-/**
- * `pg_dump` takes its arguments to be in the dump's encoding, which is the database's; ours are UTF-8. Where that makes
- * a difference the dump is made in UTF-8. Not for SQL_ASCII: there bytes are compared as they are, and a dump that
- * called them UTF-8 could not be restored.
- */
-async function encodingFor(session: Session, names: readonly string[]): Promise<"UTF8" | undefined> {
-  if (names.every((name) => /^[\x20-\x7e]*$/.test(name))) return undefined;
-  const encoding = await readEncoding(session);
-  return encoding === "UTF8" || encoding === "SQL_ASCII" ? undefined : "UTF8";
-}

@@ -28,7 +28,9 @@ const START_SQL = `
          (select pg_catalog.count(pg_catalog.set_config(s.name, w.value, false))
             from pg_catalog.pg_settings s
             join (values ('search_path', ''), ('statement_timeout', '0'), ('transaction_timeout', '0'),
-                         ('idle_in_transaction_session_timeout', '0'), ('idle_session_timeout', '0')) as w(name, value)
+                         ('idle_in_transaction_session_timeout', '0'), ('idle_session_timeout', '0'),
+                         -- Queries on the catalogues look costly to the planner, and compiling them takes longer than they do.
+                         ('jit', 'off')) as w(name, value)
               on s.name operator(pg_catalog.=) w.name
            where s.source operator(pg_catalog.<>) 'client' and pg_catalog.pg_backend_pid() operator(pg_catalog.=) $1::pg_catalog.int4)`;
 

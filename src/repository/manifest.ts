@@ -119,7 +119,7 @@ const SnapshotBaseline = z.strictObject({
   /** The settings that the rows' text depends on, in one line. */
   settings: z.string(),
 });
-type SnapshotBaseline = z.infer<typeof SnapshotBaseline>;
+export type SnapshotBaseline = z.infer<typeof SnapshotBaseline>;
 
 const SnapshotFacts = z.strictObject({
   /** Parts by how they came into the backup: read from the server, or reused without reading. */
@@ -134,10 +134,12 @@ const SnapshotFacts = z.strictObject({
   namedBytes: bytes,
   /** Parts that could have been reused and were read all the same, and how many of them were not what they should be. */
   sample: z.strictObject({ read: z.int().min(0), differing: z.int().min(0) }),
+  /** Why no range of an earlier snapshot could be reused; null where some could. */
+  fullRead: z.string().nullable(),
   /** Null: nothing of this snapshot may be reused without reading. */
   baseline: SnapshotBaseline.nullable(),
 });
-type SnapshotFacts = z.infer<typeof SnapshotFacts>;
+export type SnapshotFacts = z.infer<typeof SnapshotFacts>;
 
 const SnapshotIndex = z.strictObject({
   ...identity,

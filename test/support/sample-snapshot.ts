@@ -34,6 +34,7 @@ export function snapshotOf(id: string, tables: readonly SnapshotTable[]): NewSna
         newBytes: 20,
         namedBytes: 20,
         sample: { read: 0, differing: 0 },
+        fullRead: "there is no snapshot before it",
         baseline: null,
       },
     },

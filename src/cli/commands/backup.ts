@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { Option } from "commander";
+import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import type { Keep } from "../../config/keep.ts";
 import type { StrategyBackup } from "../../config/strategy.ts";
@@ -7,7 +8,7 @@ import { AppError, inOperation, isAppError } from "../../errors.ts";
 import { nearest } from "../../lib/text.ts";
 import { backupDatabase, type BackupReport, type BackupRequest } from "../../operations/backup.ts";
 import type { Cli } from "../cli.ts";
-import { durationArgument, keepOption, many, placeOptions } from "../options.ts";
+import { durationArgument, keepOption, many, placeOptions, positiveInteger } from "../options.ts";
 import { backupJson, renderBackup } from "../render/backup.ts";
 import { reportFailure } from "../failure.ts";
 import {
@@ -20,7 +21,7 @@ import {
 
 interface Options extends PlaceOptions {
   readonly backup?: string;
-  readonly kind?: "archive";
+  readonly kind?: "archive" | "snapshot";
   readonly format?: "plain" | "custom";
   readonly compression?: "gzip" | "zstd";
   readonly schema?: string[];
@@ -28,22 +29,27 @@ interface Options extends PlaceOptions {
   readonly overwrite?: true;
   readonly lockTimeout?: number;
   readonly keep?: Keep;
+  readonly jobs?: number;
+  readonly fullRead?: true;
 }
 
 export function addBackup(program: Command, cli: () => Cli): void {
   placeOptions(program.command("backup"))
     .summary("take backups")
     .description(
-      "Takes a backup of each named database, or of all in the strategy. Each is read back and compared with the database before it counts.",
+      "Takes a backup of each named database, or of all in the strategy. An archive is read back and compared with the " +
+        "database before it counts. A snapshot reads and stores only what changed since the last one.",
     )
     .argument("[database...]", "names from the strategy; all when none is given")
     .option("--backup <name>", "which of the database's backups in the strategy (default: the first)")
-    .addOption(new Option("--kind <kind>", "kind of backup").choices(["archive"]))
+    .addOption(new Option("--kind <kind>", "kind of backup").choices(["archive", "snapshot"]))
     .addOption(new Option("--format <format>", "format of an archive").choices(["plain", "custom"]))
     .addOption(new Option("--compression <name>", "compression").choices(["gzip", "zstd"]))
     .option("--schema <schema>", "only this schema (may be repeated)", many)
     .option("--file <path>", "also copy the archive to this path")
     .option("--overwrite", "let --file replace a file that is there")
+    .option("--jobs <number>", "connections that read a snapshot (default: one a core)", positiveInteger)
+    .option("--full-read", "read everything for a snapshot, reuse nothing of the last one")
     .option("--lock-timeout <duration>", "how long to wait for a locked table", durationArgument)
     .addOption(keepOption())
     .action(async (names: string[], options: Options) => {
@@ -60,10 +66,13 @@ async function runBackup(cli: Cli, names: readonly string[], options: Options): 
   }
   // One database that fails must not keep the others from being backed up.
   const failures: unknown[] = [];
+  let degraded = false;
   for (const target of targets) {
     try {
       const report = await backupTarget(cli, target, options);
       cli.output.result(backupJson(report), () => renderBackup(cli.output, target.name, report));
+      // The backup is whole, but something is wrong with what tells us that rows did not change.
+      if (report.index.kind === "snapshot" && report.index.snapshot.sample.differing > 0) degraded = true;
     } catch (error) {
       if (targets.length === 1 || isAppError(error, "interrupted") || cli.signal.aborted)
         throw inBackup(target, error);
@@ -71,9 +80,9 @@ async function runBackup(cli: Cli, names: readonly string[], options: Options): 
       reportFailure(cli.output, inBackup(target, error));
     }
   }
-  if (failures.length === targets.length)
+  if (failures.length === targets.length && failures.length > 0)
     cli.exitWith(failures[0] instanceof AppError ? failures[0].exitCode : 1);
-  else if (failures.length > 0) cli.exitWith(3);
+  else if (failures.length > 0 || degraded) cli.exitWith(3);
 }
 
 function inBackup(target: Target, error: unknown): unknown {
@@ -91,8 +100,7 @@ async function backupTarget(cli: Cli, target: Target, options: Options): Promise
     schemas: options.schema ?? target.entry?.schemas ?? null,
     // A run with other schemas than the strategy's is not the run that the strategy asked for.
     schedule: options.schema === undefined ? (entry?.name ?? null) : null,
-    format: options.format ?? entry?.format ?? "plain",
-    compression: options.compression ?? entry?.compression ?? "gzip",
+    how: howTo(options, entry),
     prefix: target.prefix,
     timeZone: target.timeZone,
     lockTimeoutMs: options.lockTimeout ?? target.entry?.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS,
@@ -103,6 +111,33 @@ async function backupTarget(cli: Cli, target: Target, options: Options): Promise
     retention: retentionOf(target, options.keep),
   };
   return await backupDatabase(cli.runtime, request, cli.signal);
+}
+
+/** What the options say, else the strategy's entry, else the defaults. An option of the other kind is refused. */
+function howTo(options: Options, entry: StrategyBackup | undefined): BackupRequest["how"] {
+  const kind = options.kind ?? entry?.kind ?? "archive";
+  const [others, hint] =
+    kind === "archive"
+      ? [{ "--jobs": options.jobs, "--full-read": options.fullRead }, "add `--kind snapshot`"]
+      : [{ "--format": options.format, "--compression": options.compression }, "add `--kind archive`"];
+  for (const [option, value] of Object.entries(others)) {
+    if (value !== undefined)
+      throw new AppError("usage", `\`${option}\` is nothing a backup of kind ${kind} has`, { hint });
+  }
+  // An entry of the other kind says nothing about this one.
+  const same = entry?.kind === kind ? entry : undefined;
+  if (kind === "archive") {
+    return {
+      kind,
+      format: options.format ?? same?.format ?? "plain",
+      compression: options.compression ?? same?.compression ?? "gzip",
+    };
+  }
+  return {
+    kind,
+    jobs: options.jobs ?? same?.jobs ?? availableParallelism(),
+    fullRead: options.fullRead === true,
+  };
 }
 
 function chooseBackup(target: Target, name: string | undefined): StrategyBackup | undefined {

@@ -77,8 +77,8 @@ async function describe(
     backups: database.backups.map((backup) => ({
       name: backup.name,
       kind: backup.kind,
-      format: backup.format,
-      compression: backup.compression,
+      format: backup.kind === "archive" ? (backup.format ?? "plain") : null,
+      compression: backup.kind === "archive" ? (backup.compression ?? "gzip") : null,
       schedule: backup.schedule ?? null,
       keep: backup.keep === undefined ? null : keepJson(backup.keep),
       nextRun: nextRunOf(cli, strategy, backup.schedule),

@@ -55,12 +55,11 @@ async function targetsOrReason(
 
 function databaseOf(target: Target, { schema }: Options): DoctorDatabase {
   const { entry } = target;
-  const byHand = { name: null, format: "plain", compression: "gzip" } as const;
   return {
     name: target.name,
     connection: () => target.connection(),
     storage: () => target.storage(),
     schemas: schema ?? entry?.schemas ?? null,
-    backups: entry === null || entry.backups.length === 0 ? [byHand] : entry.backups,
+    backups: entry === null || entry.backups.length === 0 ? [{ name: null }] : entry.backups,
   };
 }

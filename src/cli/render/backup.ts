@@ -1,6 +1,6 @@
 import type { BackupReport } from "../../operations/backup.ts";
 import { counted, formatBytes, formatCount, formatDuration } from "../../lib/text.ts";
-import type { BackupIndex } from "../../repository/manifest.ts";
+import type { BackupIndex, SnapshotIndex } from "../../repository/manifest.ts";
 import type { BackupJson, BackupReportJson } from "../json.ts";
 import type { Output } from "../output.ts";
 
@@ -21,6 +21,7 @@ export function indexJson(index: BackupIndex): BackupJson {
     bytes: index.totals.bytes,
     storedBytes: index.totals.storedBytes,
     serverVersion: index.server.version,
+    parts: index.kind === "snapshot" ? index.snapshot.parts : null,
   };
 }
 
@@ -40,12 +41,30 @@ export function backupJson(report: BackupReport): BackupReportJson {
   return {
     ...indexJson(report.index),
     location: report.location,
+    sample: report.index.kind === "snapshot" ? report.index.snapshot.sample : null,
+    fullRead: report.index.kind === "snapshot" ? report.index.snapshot.fullRead : null,
     latest: report.latest,
     file: report.file,
     totalBackups: report.totalBackups,
     totalBytes: report.totalBytes,
     deleted: report.deleted.map((backup) => backup.id),
   };
+}
+
+/** What a snapshot read, and what it did not have to. */
+export function readLines({ snapshot }: SnapshotIndex): [string, string][] {
+  const { parts, readBytes, reusedBytes, sample, fullRead } = snapshot;
+  return [
+    [
+      "Read",
+      `${counted(parts.read, "part")}, ${formatBytes(readBytes)}${fullRead === null ? "" : `: ${fullRead}`}`,
+    ],
+    [
+      "Reused",
+      `${counted(parts.reused, "part")}, ${formatBytes(reusedBytes)}` +
+        (sample.read === 0 ? "" : `; ${counted(sample.read, "range")} of it read again to see`),
+    ],
+  ];
 }
 
 /** The summary at the end of a backup. */
@@ -59,11 +78,12 @@ export function renderBackup(output: Output, name: string, report: BackupReport)
     ...(report.file === null ? [] : [["Copy", report.file] as [string, string]]),
     [
       "Content",
-      `${counted(rows, "row")} in ${counted(tables, "table")}, each counted in the dump as read back`,
+      `${counted(rows, "row")} in ${counted(tables, "table")}${index.kind === "archive" ? ", each counted in the dump as read back" : ""}`,
     ],
+    ...(index.kind === "snapshot" ? readLines(index) : []),
     [
       "Size",
-      `${formatBytes(storedBytes)} (${formatBytes(bytes)} before compression) in ${formatDuration(index.durationMs)}`,
+      `${index.kind === "snapshot" ? "added " : ""}${formatBytes(storedBytes)} (${formatBytes(bytes)} before compression) in ${formatDuration(index.durationMs)}`,
     ],
     ["Total backups", formatCount(report.totalBackups)],
     ["Total size", formatBytes(report.totalBytes)],

@@ -12,7 +12,7 @@ export function renderConfigCheck(output: Output, report: ConfigCheckJson, now: 
     if (database.backups.length === 0) return [[...first, "none", "-", "-", "-"]];
     return database.backups.map((backup, index) => [
       ...(index === 0 ? first : first.map(() => "")),
-      `${backup.name} (${backup.format}, ${backup.compression})`,
+      `${backup.name} (${backup.format === null ? backup.kind : `${backup.format}, ${backup.compression}`})`,
       backup.keep === null ? "everything" : describeKeep(backup.keep),
       backup.schedule ?? "by hand",
       backup.nextRun === null ? "-" : describeRun(new Date(backup.nextRun), now, timeZone),

@@ -1,14 +1,17 @@
 import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
+import { quoteName } from "../../postgres/session.ts";
 import type { KnownParts } from "../../repository/known-parts.ts";
-import { FORMAT_VERSION, type SnapshotTable } from "../../repository/manifest.ts";
-import { startPartList } from "../../repository/part-lists.ts";
+import type { SnapshotTable } from "../../repository/manifest.ts";
 import type { Repository } from "../../repository/repository.ts";
-import { copyRanges } from "./copy-pool.ts";
-import { addDigests, ZERO_DIGEST } from "./row-digest.ts";
-import { type BlockRange, copyOutSql, cutTable, type SourceTable } from "./tables.ts";
-import type { CopiedPart, CopyJob } from "./worker-messages.ts";
+import { type CopyPool, startCopyPool } from "./copy-pool.ts";
+import type { Baseline } from "./earlier-ranges.ts";
+import type { ReuseClock } from "./reuse-policy.ts";
+import { type CopyContext, type Sample, TableCopy } from "./table-copy.ts";
+import type { SourceTable } from "./tables.ts";
+import type { TypeSignature } from "./type-signature.ts";
+import type { CopyJob, CopyOutcome } from "./worker-messages.ts";
 
 export interface CopyRequest {
   readonly repository: Repository;
@@ -22,147 +25,207 @@ export interface CopyRequest {
   readonly known: KnownParts;
   /** Worker threads: each has a connection and does all the work on its rows. */
   readonly threads: number;
+  /** Null: read everything. */
+  readonly baseline: Baseline | null;
+  /** Of each table, by its oid, in the snapshot. A table without one is never reused. */
+  readonly signatures: ReadonlyMap<number, TypeSignature>;
+  readonly clock: ReuseClock;
+  /** See `SnapshotBaseline`. */
+  readonly secret: number;
 }
 
 export interface CopyResult {
   readonly tables: readonly SnapshotTable[];
   readonly partsRead: number;
+  readonly partsReused: number;
   readonly readBytes: number;
+  readonly reusedBytes: number;
   readonly newParts: number;
   /** Of parts and part lists, as stored. */
   readonly newBytes: number;
   readonly namedBytes: number;
+  /** Reused ranges that were read to see, and the tables in which one was not what is stored. */
+  readonly sampled: number;
+  readonly differing: readonly string[];
 }
 
 /**
- * Copies the rows of all tables in the exported snapshot into parts, and writes each table's part list. Returns when every
- * part and list is durable. The rows of each table are in the order of their places; tables go in the order of their size,
- * the largest first, so that no thread is left alone with a large one at the end.
+ * Copies the rows of all tables in the exported snapshot into parts, and writes each table's part list. Ranges that are
+ * as they were in the baseline are not read. A sample of them is; when one is not what is stored, nothing is reused and
+ * everything is read. Returns when every part and list is durable. Tables go in the order of their size, the largest
+ * first, so that no thread is left alone with a large one at the end.
  */
 export async function copyTables(
   runtime: Runtime,
   request: CopyRequest,
   signal: AbortSignal,
 ): Promise<CopyResult> {
-  const { repository, database, known } = request;
-  const tables = request.tables
-    .map((table) => ({ table, ranges: cutTable(table), copied: new Map<number, readonly CopiedPart[]>() }))
-    .toSorted((a, b) => b.table.blocks - a.table.blocks);
-  const totals = { partsRead: 0, readBytes: 0, newParts: 0, newBytes: 0, namedBytes: 0 };
-  const lines: SnapshotTable[] = [];
-  const open = new Map<number, { work: (typeof tables)[number]; range: number }>();
-  function* jobs(): Generator<CopyJob> {
-    let id = 0;
-    for (const work of tables) {
-      for (const [range, blocks] of work.ranges.entries()) {
-        open.set(id, { work, range });
-        yield { id, sql: copyOutSql(work.table, blocks) };
-        id += 1;
-      }
-    }
-  }
-  const progress = (bytes: number): void => {
-    totals.readBytes += bytes;
-    runtime.reporter.progress({
-      phase: "copy",
-      bytes: totals.readBytes,
-      tables: tables.filter(({ ranges, copied }) => copied.size === ranges.length).length,
-      totalTables: tables.length,
-    });
+  const first = await copyOnce(runtime, request, signal);
+  if (first.differing.length === 0) return first;
+  runtime.reporter.warn(
+    `rows of ${first.differing.join(", ")} are not what the last snapshot has, though their tuples are the same: ` +
+      "nothing is reused, everything is read",
+  );
+  const again = await copyOnce(runtime, { ...request, baseline: null }, signal);
+  const { sampled, differing } = first;
+  return {
+    ...again,
+    newParts: first.newParts + again.newParts,
+    newBytes: first.newBytes + again.newBytes,
+    sampled,
+    differing,
   };
-  await copyRanges(
-    jobs(),
+}
+
+/** Totals that grow while jobs come back. */
+interface Tally {
+  newParts: number;
+  newBytes: number;
+  namedBytes: number;
+  readBytes: number;
+  done: number;
+}
+
+async function copyOnce(runtime: Runtime, request: CopyRequest, signal: AbortSignal): Promise<CopyResult> {
+  const { repository, known, baseline } = request;
+  const tables = request.tables.toSorted((a, b) => b.serverBytes - a.serverBytes);
+  const tally: Tally = { newParts: 0, newBytes: 0, namedBytes: 0, readBytes: 0, done: 0 };
+  const totalBytes = tables.reduce((sum, table) => sum + table.serverBytes, 0);
+  const pool = startCopyPool(
     request.threads,
     {
       env: runtime.env,
       settings: request.settings,
       snapshot: request.snapshot,
+      earlierXmin: baseline?.xmin ?? null,
       storageLocation: repository.storage.place,
-      database,
+      database: request.database,
       spoolFolder: runtime.env["TMPDIR"] ?? "/tmp",
     },
     {
       known: (textHash) => known.find(textHash),
-      progress,
-      finished: (job, parts) => {
-        const entry = open.get(job);
-        if (entry === undefined) throw new AppError("unexpected", "copy tables: an unknown range came back");
-        open.delete(job);
-        entry.work.copied.set(entry.range, parts);
-        for (const part of parts) {
-          totals.partsRead += 1;
-          totals.namedBytes += part.line.size;
-          if (!part.stored) continue;
-          totals.newParts += 1;
-          totals.newBytes += part.line.size;
-          known.add(part.line);
-        }
+      progress: (bytes) => {
+        tally.readBytes += bytes;
+        const { readBytes, done } = tally;
+        const totalTables = tables.length;
+        runtime.reporter.progress({ phase: "copy", bytes: readBytes, totalBytes, tables: done, totalTables });
       },
     },
     signal,
   );
-  for (const { table, ranges, copied } of tables) {
-    const line = await writeTable(repository, database, table, ranges, copied, signal);
-    lines.push(line);
-    totals.newBytes += line.partList?.size ?? 0;
-    totals.namedBytes += line.partList?.size ?? 0;
-  }
-  const none = { parts: 0, bytes: 0 };
-  for (const view of request.views) {
-    lines.push({
-      ...view,
-      rows: null,
-      bytes: 0,
-      digest: null,
-      partList: null,
-      identity: null,
-      read: none,
-      reused: none,
-      note: null,
-    });
-  }
-  return { ...totals, tables: lines };
+  await using _ = pool;
+  const { lines, samples } = await copyEach(request, tables, pool, tally, signal);
+  const differing = await checkSamples(pool, samples);
+  const parts = (kind: "read" | "reused", of: "parts" | "bytes"): number =>
+    lines.reduce((sum, line) => sum + line[kind][of], 0);
+  return {
+    tables: [...lines, ...request.views.map(viewLine)],
+    partsRead: parts("read", "parts"),
+    partsReused: parts("reused", "parts"),
+    readBytes: parts("read", "bytes"),
+    reusedBytes: parts("reused", "bytes"),
+    newParts: tally.newParts,
+    newBytes: tally.newBytes,
+    namedBytes: tally.namedBytes,
+    sampled: samples.length,
+    differing,
+  };
 }
 
-async function writeTable(
-  repository: Repository,
-  database: string,
-  table: SourceTable,
-  ranges: readonly BlockRange[],
-  copied: ReadonlyMap<number, readonly CopiedPart[]>,
+async function copyEach(
+  request: CopyRequest,
+  tables: readonly SourceTable[],
+  pool: CopyPool,
+  tally: Tally,
   signal: AbortSignal,
-): Promise<SnapshotTable> {
-  const { schema, name, columns, copyIn } = table;
-  await using list = startPartList(
-    repository,
-    database,
-    { format: FORMAT_VERSION, schema, name, columns: [...columns], copy: copyIn, rangeBlocks: null },
-    signal,
-  );
-  const total = { rows: 0, bytes: 0, parts: 0, digest: ZERO_DIGEST };
-  for (const [index, range] of ranges.entries()) {
-    const parts = copied.get(index);
-    if (parts === undefined) throw new AppError("unexpected", `copy ${schema}.${name}: a range is missing`);
-    let rows = 0;
-    for (const { line } of parts) {
-      rows += line.rows;
-      total.bytes += line.bytes;
-      total.digest = addDigests(total.digest, line.digest);
+): Promise<{ lines: SnapshotTable[]; samples: Sample[] }> {
+  let jobs = 0;
+  const { repository, database, baseline, signatures, clock, secret, known } = request;
+  const nextJob = (): number => jobs++;
+  const context: CopyContext = { repository, database, baseline, signatures, clock, secret, nextJob, signal };
+  const open = new Map<number, TableCopy>();
+  const begun = new Set<TableCopy>();
+  const lines: SnapshotTable[] = [];
+  const samples: Sample[] = [];
+  async function* allJobs(): AsyncGenerator<CopyJob> {
+    for (const table of tables) {
+      const copy = new TableCopy(context, table);
+      begun.add(copy);
+      for await (const job of copy.jobs()) {
+        open.set(job.id, copy);
+        yield job;
+      }
     }
-    total.rows += rows;
-    total.parts += parts.length;
-    await list.add({ ...range, rows, parts: parts.map(({ line }) => line), identity: null });
   }
+  const finished = async (job: CopyJob, outcome: CopyOutcome): Promise<void> => {
+    const copy = open.get(job.id);
+    if (copy === undefined) throw new AppError("unexpected", "copy tables: an unknown job came back");
+    open.delete(job.id);
+    for (const range of outcome.ranges) {
+      if (range.kind !== "read") continue;
+      for (const { line, stored } of range.parts) {
+        if (!stored) continue;
+        tally.newParts += 1;
+        tally.newBytes += line.size;
+        known.add(line);
+      }
+    }
+    await copy.take(job, outcome);
+    const { line } = copy;
+    if (line === undefined || !begun.delete(copy)) return;
+    tally.done += 1;
+    lines.push(line);
+    samples.push(...copy.samples);
+    tally.namedBytes += copy.partBytes + (line.partList?.size ?? 0);
+    if (line.partList?.name !== earlierList(baseline, line)) tally.newBytes += line.partList?.size ?? 0;
+  };
+  try {
+    await pool.run(allJobs(), finished);
+  } finally {
+    for (const copy of begun) await copy.discard();
+  }
+  const [unfinished] = begun;
+  if (unfinished !== undefined || lines.length !== tables.length)
+    throw new AppError("unexpected", `copy tables: ${tables.length - lines.length} tables were not finished`);
+  return { lines, samples };
+}
+
+function earlierList(baseline: Baseline | null, { schema, name }: SnapshotTable): string | undefined {
+  return baseline?.tables.get(quoteName(schema, name))?.partList?.name;
+}
+
+/** Reads the sampled ranges; returns the tables in which one is not what is stored. */
+async function checkSamples(pool: CopyPool, samples: readonly Sample[]): Promise<string[]> {
+  const expected = new Map(samples.map((sample) => [sample.job.id, sample.expected]));
+  const differing = new Set<string>();
+  await pool.run(
+    samples.values().map((sample) => sample.job),
+    (job, { ranges: [outcome] }) => {
+      const stored = expected.get(job.id);
+      const same =
+        outcome?.kind === "sampled" &&
+        outcome.rows.rows === stored?.rows &&
+        outcome.rows.bytes === stored.bytes &&
+        outcome.rows.digest === stored.digest;
+      if (!same) differing.add(quoteName(job.table.schema, job.table.name));
+      return Promise.resolve();
+    },
+  );
+  return [...differing];
+}
+
+/** A materialized view has no rows of its own here. */
+function viewLine(view: { readonly schema: string; readonly name: string }): SnapshotTable {
+  const none = { parts: 0, bytes: 0 };
   return {
-    schema,
-    name,
-    rows: total.rows,
-    bytes: total.bytes,
-    digest: total.digest,
-    partList: await list.finish(),
+    ...view,
+    rows: null,
+    bytes: 0,
+    digest: null,
+    partList: null,
     identity: null,
-    read: { parts: total.parts, bytes: total.bytes },
-    reused: { parts: 0, bytes: 0 },
+    read: none,
+    reused: none,
     note: null,
   };
 }

@@ -1,20 +1,13 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { AppError, messageOf } from "../../errors.ts";
 import { makeRuntime, type Runtime } from "../../lib/runtime.ts";
-import { connect, quoteLiteral, type Session } from "../../postgres/session.ts";
-import { writePart } from "../../repository/parts.ts";
+import { connect, quoteLiteral } from "../../postgres/session.ts";
+import { copyRanges, type Desk } from "./copy-ranges.ts";
+import { PartBuilder } from "./part-builder.ts";
+import { SET_COPY_SETTINGS } from "./session-settings.ts";
+import { readAgeScale } from "./tuple-identity.ts";
 import { openStorage } from "../../storage/open.ts";
-import type { Storage } from "../../storage/storage.ts";
-import { type BuiltPart, PartBuilder } from "./part-builder.ts";
-import { COPY_SETTINGS } from "./session-settings.ts";
-import type {
-  CopiedPart,
-  CopyJob,
-  CopyWorkerData,
-  MainMessage,
-  ThreadError,
-  WorkerMessage,
-} from "./worker-messages.ts";
+import type { CopyWorkerData, MainMessage, ThreadError, WorkerMessage } from "./worker-messages.ts";
 
 // A thread of `copy-pool.ts`: copies ranges of tables, one after the other, on a connection of its own in the exported
 // snapshot; hashes, compresses and stores their parts. All the work on the rows happens here, in parallel.
@@ -40,13 +33,6 @@ async function receive(): Promise<MainMessage> {
   }
 }
 
-interface Desk {
-  readonly session: Session;
-  readonly storage: Storage;
-  readonly data: CopyWorkerData;
-  readonly signal: AbortSignal;
-}
-
 async function work(data: CopyWorkerData): Promise<void> {
   const runtime: Runtime = makeRuntime({ env: data.env });
   // The main thread ends this one when it stops; nothing here has to be told.
@@ -55,36 +41,29 @@ async function work(data: CopyWorkerData): Promise<void> {
   await using session = await connect(runtime, data.settings, signal);
   await session.query("begin isolation level repeatable read read only");
   await session.query(`set transaction snapshot ${quoteLiteral(data.snapshot)}`);
-  for (const setting of COPY_SETTINGS) await session.query(setting);
+  await session.query(SET_COPY_SETTINGS);
+  await using builder = new PartBuilder(data.spoolFolder);
+  const desk: Desk = {
+    session,
+    storage,
+    database: data.database,
+    scale: data.earlierXmin === null ? null : await readAgeScale(session, data.earlierXmin),
+    builder,
+    findKnown: async (textHash, bytes) => {
+      send({ kind: "made", textHash, bytes });
+      const answer = await receive();
+      if (answer.kind === "answer") return answer.known;
+      throw new AppError("unexpected", `store a part: ${answer.kind} instead of an answer`);
+    },
+  };
   send({ kind: "ready" });
   for (;;) {
     const message = await receive();
     if (message.kind === "end") break;
-    if (message.kind === "job") await copyRange({ session, storage, data, signal }, message.job);
+    if (message.kind !== "job") throw new AppError("unexpected", `copy tables: ${message.kind} out of turn`);
+    send({ kind: "done", job: message.job.id, outcome: await copyRanges(desk, message.job, signal) });
   }
   await session.query("commit");
-}
-
-async function copyRange(desk: Desk, job: CopyJob): Promise<void> {
-  const parts: CopiedPart[] = [];
-  await using builder = new PartBuilder(desk.data.spoolFolder, async (part) => {
-    parts.push(await storePart(desk, part));
-  });
-  await desk.session.copyOut(job.sql, (chunk) => builder.add(chunk));
-  await builder.finish();
-  send({ kind: "done", job: job.id, parts });
-}
-
-/** Stores a part unless the main thread knows one of the same text, which then stands for it. */
-async function storePart({ storage, data, signal }: Desk, part: BuiltPart): Promise<CopiedPart> {
-  const { textHash, rows, bytes, digest } = part;
-  send({ kind: "made", textHash, bytes, rows });
-  const answer = await receive();
-  if (answer.kind !== "answer")
-    throw new AppError("unexpected", `store a part: ${answer.kind} instead of an answer`);
-  const stored = answer.known === null;
-  const ref = answer.known ?? (await writePart({ storage }, data.database, textHash, part.read(), signal));
-  return { line: { ...ref, rows, bytes, digest }, stored };
 }
 
 function threadError(error: unknown): ThreadError {

@@ -25,13 +25,15 @@ const HELD_BYTES = 40 * 1024 * 1024;
 const LEVEL = 3;
 const NEWLINE = 0x0a;
 
+type OnPart = (part: BuiltPart) => Promise<void>;
+
 /**
  * Makes parts of COPY text that comes in chunks: at most `PART_BYTES` of text each, cut between rows, a longer row in a
- * part of its own. `onPart` gets each as soon as it is finished; the text of the next one waits.
+ * part of its own. Serves one text after the other, for its buffers are costly.
  */
 export class PartBuilder implements AsyncDisposable {
   readonly #spoolFolder: string;
-  readonly #onPart: (part: BuiltPart) => Promise<void>;
+  #onPart: OnPart = () => Promise.resolve();
   readonly #frame = Buffer.allocUnsafeSlow(FRAME_BYTES);
   #filled = 0;
   #bytes = 0;
@@ -43,8 +45,12 @@ export class PartBuilder implements AsyncDisposable {
   #lastByte = NEWLINE;
 
   /** @param spoolFolder where the compressed text of rows longer than a part waits */
-  constructor(spoolFolder: string, onPart: (part: BuiltPart) => Promise<void>) {
+  constructor(spoolFolder: string) {
     this.#spoolFolder = spoolFolder;
+  }
+
+  /** Begins a text. `onPart` gets each part of it as soon as it is finished; the text of the next one waits. */
+  begin(onPart: OnPart): void {
     this.#onPart = onPart;
   }
 

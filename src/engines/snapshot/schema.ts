@@ -31,6 +31,8 @@ export async function dumpSchema(
     /** See `DumpRequest`. */
     encoding: "UTF8" | undefined;
     lockTimeoutMs: number;
+    /** As the server shows its session: for whoever watches its locks. */
+    applicationName: string;
   },
   signal: AbortSignal,
 ): Promise<SchemaDump> {
@@ -45,7 +47,7 @@ export async function dumpSchema(
           (arg) => arg !== "--verbose",
         ),
       ],
-      env: toolEnvironment(runtime, settings),
+      env: { ...toolEnvironment(runtime, settings), PGAPPNAME: request.applicationName },
       output: (stdout) => collectBytes(stdout),
     },
     signal,

@@ -2,23 +2,40 @@
  * Settings under which rows become text, fixed so that the same row always gives the same bytes, whatever the server's,
  * the database's or the role's own settings are. PostgreSQL manual, "Client Connection Defaults" and "COPY".
  */
-export const COPY_SETTINGS: readonly string[] = [
+const TEXT_SETTINGS = {
   // An error rather than rows silently left out by a policy.
-  "set local row_security = off",
-  "set local search_path = ''",
-  "set local datestyle = 'ISO, YMD'",
-  "set local intervalstyle = 'postgres'",
-  "set local timezone = 'UTC'",
-  "set local extra_float_digits = 3",
-  "set local bytea_output = 'hex'",
-  "set local quote_all_identifiers = off",
-  "set local lc_monetary = 'C'",
-  "set local xmloption = 'content'",
-  // A range must be read by its tuple ids and in their order, in one pass.
-  "set local enable_seqscan = off",
-  "set local max_parallel_workers_per_gather = 0",
-  "set local synchronize_seqscans = off",
-  "set local jit = off",
-  "set local statement_timeout = 0",
-  "set local idle_in_transaction_session_timeout = 0",
-];
+  row_security: "off",
+  search_path: "",
+  datestyle: "ISO, YMD",
+  intervalstyle: "postgres",
+  timezone: "UTC",
+  extra_float_digits: "3",
+  bytea_output: "hex",
+  quote_all_identifiers: "off",
+  lc_monetary: "C",
+  xmloption: "content",
+} as const;
+
+/** Settings under which a range can only be read by its tuple ids, in their order and in one pass. */
+const PLAN_SETTINGS = {
+  enable_seqscan: "off",
+  enable_indexscan: "off",
+  enable_indexonlyscan: "off",
+  enable_bitmapscan: "off",
+  enable_tidscan: "on",
+  max_parallel_workers_per_gather: "0",
+  synchronize_seqscans: "off",
+  jit: "off",
+  statement_timeout: "0",
+  idle_in_transaction_session_timeout: "0",
+} as const;
+
+/** One statement that makes all of these settings for the running transaction. */
+export const SET_COPY_SETTINGS = `select ${Object.entries({ ...TEXT_SETTINGS, ...PLAN_SETTINGS })
+  .map(([name, value]) => `pg_catalog.set_config('${name}', '${value}', true)`)
+  .join(", ")}`;
+
+/** What the text of the rows depends on, as one line: two snapshots of the same line can be compared. */
+export const TEXT_SETTINGS_LINE = Object.entries(TEXT_SETTINGS)
+  .map(([name, value]) => `${name}=${value}`)
+  .join("; ");

@@ -16,8 +16,9 @@ const ZSTD_SINCE = 16;
 export interface PlannedBackup {
   /** The entry's name in the strategy; null for one by hand. */
   readonly name: string | null;
-  readonly format: "plain" | "custom";
-  readonly compression: "gzip" | "zstd";
+  /** Of an archive; undefined means `plain`, and `gzip`. */
+  readonly format?: "plain" | "custom" | undefined;
+  readonly compression?: "gzip" | "zstd" | undefined;
 }
 
 /** What a connected server, and the programs that will talk to it, must be like. */
@@ -44,7 +45,7 @@ export function zstdChecks(
   backups: readonly PlannedBackup[],
   signal: AbortSignal,
 ): Check[] {
-  if (!backups.some(({ format, compression }) => format === "plain" && compression === "zstd")) return [];
+  if (!backups.some(({ format, compression }) => format !== "custom" && compression === "zstd")) return [];
   const run = async (): Promise<Outcome> => {
     await runForText(runtime, { program: "zstd", args: ["--version"], env: runtime.env }, signal);
     return ok("the program zstd is there");

@@ -1,0 +1,144 @@
+import type { Session } from "../../postgres/session.ts";
+import { writePart } from "../../repository/parts.ts";
+import type { PartRef } from "../../repository/stored-parts.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { BuiltPart, PartBuilder } from "./part-builder.ts";
+import { addDigests, ZERO_DIGEST } from "./row-digest.ts";
+import { type AgeScale, findForeignPlan, joinHashes, readIdentity } from "./tuple-identity.ts";
+import type {
+  CopiedPart,
+  CopyJob,
+  CopyOutcome,
+  RangeOutcome,
+  RangeTask,
+  RowsRead,
+} from "./worker-messages.ts";
+
+/** What one worker works with. */
+export interface Desk {
+  /** In a transaction with the exported snapshot and the settings for copying. */
+  readonly session: Session;
+  readonly storage: Storage;
+  readonly database: string;
+  /** Null where there is nothing to compare with. */
+  readonly scale: AgeScale | null;
+  readonly builder: PartBuilder;
+  /** Asks whether a part of this text is there already. */
+  readonly findKnown: (textHash: string, bytes: number) => Promise<PartRef | null>;
+}
+
+/** Does one job: says of each range that it is as it was, or reads and stores it. */
+export async function copyRanges(desk: Desk, job: CopyJob, signal: AbortSignal): Promise<CopyOutcome> {
+  if (job.sample) {
+    const sampled: RangeOutcome[] = [];
+    for (const { copySql } of job.ranges)
+      sampled.push({ kind: "sampled", rows: await readRange(desk, copySql) });
+    return { ranges: sampled, unfit: null };
+  }
+  const foreign = await checkPlans(desk, job);
+  const verdicts = foreign === undefined ? await compareRanges(desk, job) : job.ranges.map(() => UNASKED);
+  const ranges: RangeOutcome[] = [];
+  let unfit = foreign === undefined ? null : `the server reads it by ${foreign}`;
+  for (const [index, task] of job.ranges.entries()) {
+    const { same, hash, rows } = verdicts[index] ?? UNASKED;
+    if (same) {
+      ranges.push({ kind: "same", hash });
+      continue;
+    }
+    const parts = await copyRange(desk, task.copySql, signal);
+    const copied = parts.reduce((sum, part) => sum + part.line.rows, 0);
+    // One snapshot cannot have two counts: whatever read the rows is not what counted them.
+    if (rows !== null && rows !== copied) unfit = `${rows} rows were counted in a range and ${copied} copied`;
+    ranges.push({ kind: "read", parts, hash });
+  }
+  return { ranges, unfit };
+}
+
+/** Whether a range is as it was, and what was learnt by asking. */
+interface Verdict {
+  readonly same: boolean;
+  readonly hash: string | null;
+  readonly rows: number | null;
+}
+
+const UNASKED: Verdict = { same: false, hash: null, rows: null };
+
+async function checkPlans({ session, scale }: Desk, { table, ask }: CopyJob): Promise<string | undefined> {
+  if (ask === null) return undefined;
+  const { base, bound } = scale ?? { base: "0", bound: "0" };
+  return (
+    (await findForeignPlan(session, table, ask.selectSql, [])) ??
+    (await findForeignPlan(session, table, ask.identitySql, [base, bound]))
+  );
+}
+
+/** Asks for all ranges at once, and for each by itself only where that does not settle it. */
+async function compareRanges({ session, scale }: Desk, job: CopyJob): Promise<Verdict[]> {
+  if (scale === null || job.ask === null) return job.ranges.map(() => UNASKED);
+  const earlier = job.ranges.map((task) => task.earlier);
+  const hashes = earlier.map((before) => before?.hash ?? null).filter((hash) => hash !== null);
+  // Where a hash is missing each range is asked for, so that the next time it is there.
+  if (job.ranges.length > 1 && hashes.length === job.ranges.length) {
+    const all = await readIdentity(session, job.ask.identitySql, scale);
+    const rows = earlier.reduce((sum, before) => sum + (before?.rows ?? 0), 0);
+    if (all.rows === rows && all.young === 0 && all.hash === joinHashes(hashes)) {
+      return job.ranges.map(() => ({ same: true, hash: null, rows: null }));
+    }
+  }
+  const verdicts: Verdict[] = [];
+  for (const task of job.ranges) verdicts.push(await compareRange(session, task, scale));
+  return verdicts;
+}
+
+/**
+ * The rule: the same number of visible tuples, none of them younger than the earlier snapshot, and the same hash where
+ * there is one. `docs/design/snapshot-engine.md` has the proof.
+ */
+async function compareRange(session: Session, task: RangeTask, scale: AgeScale): Promise<Verdict> {
+  if (task.earlier === null) return UNASKED;
+  const { rows, young, hash } = await readIdentity(session, task.identitySql, scale);
+  const { earlier } = task;
+  const same = rows === earlier.rows && young === 0 && (earlier.hash === null || hash === earlier.hash);
+  return { same, hash, rows };
+}
+
+async function copyRange(desk: Desk, sql: string, signal: AbortSignal): Promise<CopiedPart[]> {
+  const parts: CopiedPart[] = [];
+  await buildParts(desk, sql, async (part) => {
+    parts.push(await storePart(desk, part, signal));
+  });
+  return parts;
+}
+
+/** Reads a range and stores nothing. */
+async function readRange(desk: Desk, sql: string): Promise<RowsRead> {
+  let read: RowsRead = { rows: 0, bytes: 0, digest: ZERO_DIGEST };
+  await buildParts(desk, sql, (part) => {
+    read = addRows(read, part);
+    return Promise.resolve();
+  });
+  return read;
+}
+
+async function buildParts(
+  { session, builder }: Desk,
+  sql: string,
+  onPart: (part: BuiltPart) => Promise<void>,
+): Promise<void> {
+  builder.begin(onPart);
+  await session.copyOut(sql, (chunk) => builder.add(chunk));
+  await builder.finish();
+}
+
+/** The rows of two parts together. */
+export function addRows(a: RowsRead, b: RowsRead): RowsRead {
+  return { rows: a.rows + b.rows, bytes: a.bytes + b.bytes, digest: addDigests(a.digest, b.digest) };
+}
+
+/** Stores a part unless the main thread knows one of the same text, which then stands for it. */
+async function storePart(desk: Desk, part: BuiltPart, signal: AbortSignal): Promise<CopiedPart> {
+  const { textHash, rows, bytes, digest } = part;
+  const known = await desk.findKnown(textHash, bytes);
+  const ref = known ?? (await writePart(desk, desk.database, textHash, part.read(), signal));
+  return { line: { ...ref, rows, bytes, digest }, stored: known === null };
+}

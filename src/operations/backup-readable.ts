@@ -1,0 +1,51 @@
+import { AppError } from "../errors.ts";
+import type { Runtime } from "../lib/runtime.ts";
+import {
+  listChildrenOutside,
+  listRelations,
+  listRowSecured,
+  listUnreadable,
+  requireSchemas,
+} from "../postgres/catalog.ts";
+import { quoteIdentifier, type Session } from "../postgres/session.ts";
+
+/** Fails unless the schemas exist and the role may read everything in them: a skipped table would be a lie. */
+export async function requireReadable(session: Session, schemas: readonly string[] | null): Promise<void> {
+  if (schemas !== null) await requireSchemas(session, schemas);
+  const { user } = session.settings;
+  const unreadable = await listUnreadable(session, await listRelations(session, schemas), schemas);
+  if (unreadable.length > 0) {
+    throw new AppError("privilege_missing", `role ${user} may not read ${someOf(unreadable)}`, {
+      hint: `grant it: \`grant usage on schema … to ${quoteIdentifier(user)}; grant select on … to ${quoteIdentifier(user)}\``,
+      details: { unreadable },
+    });
+  }
+  const secured = await listRowSecured(session, schemas);
+  if (secured.length === 0) return;
+  throw new AppError(
+    "privilege_missing",
+    `row level security hides rows from ${user} in ${someOf(secured)}`,
+    {
+      hint: `as a superuser: \`alter role ${quoteIdentifier(user)} bypassrls\`; or back up as the tables' owner`,
+      details: { secured },
+    },
+  );
+}
+
+/** A query of the parent shows rows that lie in another schema, and the backup does not have them. */
+export async function warnOfChildren(
+  runtime: Runtime,
+  session: Session,
+  schemas: readonly string[],
+): Promise<void> {
+  const outside = await listChildrenOutside(session, schemas);
+  if (outside.length === 0) return;
+  runtime.reporter.warn(
+    `not in this backup, though tables of the chosen schemas show their rows: ${someOf(outside)}, which lie in other schemas`,
+  );
+}
+
+function someOf(names: readonly string[]): string {
+  const more = names.length > 5 ? ` and ${names.length - 5} more` : "";
+  return `${names.slice(0, 5).join(", ")}${more}`;
+}

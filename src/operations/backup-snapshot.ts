@@ -1,0 +1,272 @@
+import {
+  findBaseline,
+  makeBaseline,
+  newChain,
+  readSnapshotState,
+  type Chain,
+} from "../engines/snapshot/baseline.ts";
+import { copyTables, type CopyResult } from "../engines/snapshot/copy-tables.ts";
+import { dumpSchema, type SchemaDump } from "../engines/snapshot/schema.ts";
+import { listFilledViews, listSourceTables, type SourceTable } from "../engines/snapshot/tables.ts";
+import { readSignatures, type TypeSignature } from "../engines/snapshot/type-signature.ts";
+import { AppError } from "../errors.ts";
+import { runTogether } from "../lib/concurrency.ts";
+import { PROGRAM } from "../lib/program.ts";
+import { namingBlocker } from "../postgres/blockers.ts";
+import { measureTables } from "../postgres/catalog.ts";
+import { watchLocks } from "../postgres/lock-watch.ts";
+import { readServerFacts } from "../postgres/server.ts";
+import { connect, quoteName, type Session } from "../postgres/session.ts";
+import { type HeldSnapshot, holdSnapshot } from "../postgres/snapshot.ts";
+import { listBackups, newBackupId, publishSnapshot } from "../repository/backups.ts";
+import { knownParts } from "../repository/known-parts.ts";
+import type { BackupId, SnapshotBaseline, SnapshotIndex } from "../repository/manifest.ts";
+import type { SnapshotHead } from "../repository/manifests.ts";
+import { readContent } from "./backup-content.ts";
+import { WATCH_AHEAD_MS } from "./backup-dump.ts";
+import type { BackupRun } from "./backup.ts";
+import { encodingFor, extensionsIn } from "./dump-scope.ts";
+
+/** How a snapshot is taken. */
+export interface SnapshotKind {
+  readonly kind: "snapshot";
+  /** Worker threads, each with a connection. */
+  readonly jobs: number;
+  /** Read everything, reuse nothing. */
+  readonly fullRead: boolean;
+}
+
+/**
+ * Takes a snapshot: all tables locked, then one exported snapshot for everything that is read. Ranges of tables that are
+ * as they were in the last one are not read again. Its index is written last. Errors: `source_changed` when definitions
+ * changed meanwhile in a way that locks do not prevent, `lock_timeout`, and those of its parts.
+ */
+export async function takeSnapshot(
+  run: BackupRun,
+  how: SnapshotKind,
+  signal: AbortSignal,
+): Promise<SnapshotIndex> {
+  const { runtime, request, repository, session, lease } = run;
+  const id = newBackupId(runtime.clock);
+  const startedAt = runtime.clock.now();
+  const started = runtime.clock.monotonic();
+  const server = await readServerFacts(session);
+  await using observer = await connect(runtime, session.settings, signal);
+  const held = await holdSnapshot(session, observer, request.schemas, request.lockTimeoutMs);
+  const desk: Desk = { ...run, id, observer, held };
+  const wait = { operation: "measure tables", relations: null, waitedMs: request.lockTimeoutMs };
+  const { tables, serverBytes } = await namingBlocker(observer, wait, async () => ({
+    tables: await listSourceTables(session, request.schemas),
+    serverBytes: await measureTables(session, ordinaryTables(held)),
+  }));
+  requireAllLocked(held, tables);
+  const state = await readSnapshotState(session, server);
+  const { backups } = await listBackups(repository, request.database, signal);
+  const chain = how.fullRead
+    ? newChain("`--full-read` was given")
+    : await findBaseline(repository, session, state, backups, request.schemas, signal);
+  const baseline = await makeBaseline(session, observer, state, chain);
+  if (typeof baseline === "string")
+    runtime.reporter.note(`the next snapshot will read everything: ${baseline}`);
+  const signatures = await readSignatures(
+    session,
+    tables.map((table) => table.oid),
+  );
+  const { copied, schema, content } = await readAll(desk, { how, tables, chain, signatures }, signal);
+  await requireUnchanged(observer, tables, signatures);
+  await session.query("commit");
+  const head: SnapshotHead = {
+    id,
+    database: request.database,
+    kind: "snapshot",
+    schedule: request.schedule,
+    startedAt: startedAt.toISOString(),
+    snapshotAt: held.takenAt.toISOString(),
+    finishedAt: runtime.clock.now().toISOString(),
+    durationMs: Math.round(runtime.clock.monotonic() - started),
+    writtenBy: PROGRAM,
+    client: run.client.label,
+    server,
+    schemas: request.schemas === null ? null : [...request.schemas],
+    totals: {
+      tables: copied.tables.filter((table) => table.rows !== null).length,
+      rows: copied.tables.reduce((sum, table) => sum + (table.rows ?? 0), 0),
+      bytes: copied.tables.reduce((sum, table) => sum + table.bytes, 0),
+      storedBytes: copied.newBytes,
+      serverBytes,
+    },
+    snapshot: snapshotFacts(copied, chain, baseline),
+  };
+  const tableLines = copied.tables.toSorted((a, b) => compareNames(a, b));
+  const manifest = {
+    head,
+    tables: tableLines,
+    content: { ...content, roles: [...schema.roles], schemaArchive: schema.archive.toString("base64") },
+  };
+  return await publishSnapshot(repository, manifest, lease, signal);
+}
+
+interface Desk extends BackupRun {
+  readonly id: BackupId;
+  readonly observer: Session;
+  readonly held: HeldSnapshot;
+}
+
+interface Reading {
+  readonly how: SnapshotKind;
+  readonly tables: readonly SourceTable[];
+  readonly chain: Chain;
+  readonly signatures: ReadonlyMap<number, TypeSignature>;
+}
+
+/** Rows, definitions and the rest, at the same time and in one snapshot, while somebody watches the locks of `pg_dump`. */
+async function readAll(desk: Desk, reading: Reading, signal: AbortSignal) {
+  const { runtime, request, observer } = desk;
+  const applicationName = `handled ${desk.id}`;
+  const done = new AbortController();
+  const watched = { applicationName, label: "pg_dump", lockTimeoutMs: request.lockTimeoutMs };
+  const [[copied, [schema, content]]] = await runTogether(
+    async (either) => {
+      try {
+        return await runTogether(
+          async (both) => await copyRows(desk, reading, both),
+          async (both) =>
+            await runTogether(
+              async (rest) => await dumpDefinitions(desk, applicationName, rest),
+              async (rest) => await readRest(desk, rest),
+              both,
+            ),
+          either,
+        );
+      } finally {
+        done.abort();
+      }
+    },
+    async (either) => {
+      const blocked = await watchLocks(runtime, observer, watched, AbortSignal.any([either, done.signal]));
+      if (blocked !== undefined) throw blocked;
+    },
+    signal,
+  );
+  return { copied, schema, content };
+}
+
+async function copyRows(
+  { runtime, request, repository, session, held }: Desk,
+  { how, tables, chain, signatures }: Reading,
+  signal: AbortSignal,
+): Promise<CopyResult> {
+  const known = await knownParts(repository, request.database, signal);
+  for (const reason of known.skipped) runtime.reporter.warn(`parts are stored anew: ${reason}`);
+  return await copyTables(
+    runtime,
+    {
+      repository,
+      database: request.database,
+      settings: session.settings,
+      snapshot: held.name,
+      tables,
+      views: await listFilledViews(session, request.schemas),
+      known,
+      threads: how.jobs,
+      baseline: chain.baseline,
+      signatures,
+      clock: { generation: chain.generation, now: held.takenAt },
+      secret: chain.secret,
+    },
+    signal,
+  );
+}
+
+async function dumpDefinitions(
+  { runtime, request, session, client, held }: Desk,
+  applicationName: string,
+  signal: AbortSignal,
+): Promise<SchemaDump> {
+  const { schemas } = request;
+  const extensions = await extensionsIn(session, schemas);
+  return await dumpSchema(
+    runtime,
+    {
+      client,
+      settings: session.settings,
+      snapshot: held.name,
+      schemas,
+      extensions,
+      encoding: await encodingFor(session, [...(schemas ?? []), ...extensions]),
+      lockTimeoutMs: request.lockTimeoutMs + WATCH_AHEAD_MS,
+      applicationName,
+    },
+    signal,
+  );
+}
+
+async function readRest({ runtime, request, session, client, observer }: Desk, signal: AbortSignal) {
+  const wait = { operation: "read sequences", relations: null, waitedMs: request.lockTimeoutMs };
+  return await namingBlocker(
+    observer,
+    wait,
+    async () => await readContent(runtime, session, client, request.schemas, signal),
+  );
+}
+
+const ordinaryTables = (held: HeldSnapshot) => held.relations.filter((relation) => relation.kind === "table");
+
+/** Rows are read only of what is locked: a rewrite in between would not be seen. */
+function requireAllLocked(held: HeldSnapshot, tables: readonly SourceTable[]): void {
+  const read = new Set(tables.map((table) => table.oid));
+  const missing = ordinaryTables(held).filter((relation) => !read.has(relation.oid));
+  if (missing.length === 0) return;
+  const names = missing.map((relation) => quoteName(relation.schema, relation.name));
+  throw new AppError("unexpected", `list the tables to copy: ${names.join(", ")} would be left out`);
+}
+
+/** Types are not locked: their text may have changed under the copying, and what was copied then is a mixture. */
+async function requireUnchanged(
+  observer: Session,
+  tables: readonly SourceTable[],
+  before: ReadonlyMap<number, TypeSignature>,
+): Promise<void> {
+  const after = await readSignatures(
+    observer,
+    tables.map((table) => table.oid),
+  );
+  const changed = tables.filter(({ oid }) => before.get(oid)?.signature !== after.get(oid)?.signature);
+  if (changed.length === 0) return;
+  const names = changed.map((table) => quoteName(table.schema, table.name));
+  throw new AppError("source_changed", `types of columns of ${names.join(", ")} were altered meanwhile`, {
+    hint: "take the backup again when the migration has ended",
+    details: { tables: names },
+  });
+}
+
+function snapshotFacts(
+  copied: CopyResult,
+  chain: Chain,
+  baseline: SnapshotBaseline | string,
+): SnapshotHead["snapshot"] {
+  const { partsRead, partsReused, readBytes, reusedBytes, newParts, newBytes, namedBytes } = copied;
+  const differ = copied.differing.length > 0;
+  return {
+    parts: { read: partsRead, reused: partsReused },
+    readBytes,
+    reusedBytes,
+    newParts,
+    newBytes,
+    namedBytes,
+    sample: { read: copied.sampled, differing: copied.differing.length },
+    fullRead: differ ? `a sample of ${copied.differing.join(", ")} was not what is stored` : chain.fullRead,
+    // Where tuples said what was not so, the next snapshot must not believe them either.
+    baseline: differ || typeof baseline === "string" ? null : baseline,
+  };
+}
+
+interface Named {
+  readonly schema: string;
+  readonly name: string;
+}
+
+function compareNames(a: Named, b: Named): number {
+  if (a.schema !== b.schema) return a.schema < b.schema ? -1 : 1;
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
+}

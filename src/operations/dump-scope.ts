@@ -1,0 +1,26 @@
+import { listExtensions } from "../postgres/extensions.ts";
+import { readEncoding } from "../postgres/server.ts";
+import type { Session } from "../postgres/session.ts";
+
+/**
+ * Extensions that a dump of chosen schemas takes along (`pg_dump -e`): those that live in these schemas or in
+ * `public`. The ones in other schemas are created by the restore, for the dump could not create their schema.
+ */
+export async function extensionsIn(session: Session, schemas: readonly string[] | null): Promise<string[]> {
+  if (schemas === null) return [];
+  const extensions = await listExtensions(session);
+  return extensions
+    .filter((extension) => schemas.includes(extension.schema) || extension.schema === "public")
+    .map((extension) => extension.name);
+}
+
+/**
+ * `pg_dump` takes its arguments to be in the dump's encoding, which is the database's; ours are UTF-8. Where that makes
+ * a difference the dump is made in UTF-8. Not for SQL_ASCII: there bytes are compared as they are, and a dump that
+ * called them UTF-8 could not be restored.
+ */
+export async function encodingFor(session: Session, names: readonly string[]): Promise<"UTF8" | undefined> {
+  if (names.every((name) => /^[\x20-\x7e]*$/.test(name))) return undefined;
+  const encoding = await readEncoding(session);
+  return encoding === "UTF8" || encoding === "SQL_ASCII" ? undefined : "UTF8";
+}
