@@ -142,8 +142,8 @@ describe("a restore into a new database", () => {
     const facts = async (name: string): Promise<unknown> =>
       await runSql(
         clusterUrl(),
-        `select pg_get_userbyid(datdba) as owner, encoding, datcollate, datctype, datlocprovider, daticulocale,
-                datconnlimit, shobj_description(oid, 'pg_database') as comment,
+        `select pg_get_userbyid(datdba) as owner, encoding, datcollate, datctype, datlocprovider,
+                coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale') as locale, datconnlimit, shobj_description(oid, 'pg_database') as comment,
                 (select array_agg(a::text order by a::text) from unnest(datacl) a) as grants,
                 (select array_agg(pg_get_userbyid(setrole) || setconfig::text order by setrole) from pg_db_role_setting
                   where setdatabase = d.oid) as settings

@@ -64,7 +64,8 @@ async function definitionsOutside(url: string): Promise<string[]> {
 async function propertiesOf(name: string): Promise<unknown> {
   return await runSql(
     clusterUrl(),
-    `select pg_get_userbyid(datdba) as owner, encoding, datcollate, datctype, datlocprovider, daticulocale, datconnlimit,
+    `select pg_get_userbyid(datdba) as owner, encoding, datcollate, datctype, datlocprovider,
+            coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale') as locale, datconnlimit,
             datistemplate, datallowconn, shobj_description(oid, 'pg_database') as comment,
             (select array_agg(a::text order by a::text) from unnest(datacl) a) as grants,
             (select array_agg(setrole || setconfig::text order by setrole) from pg_db_role_setting where setdatabase = d.oid) as settings
@@ -412,7 +413,7 @@ describe("a swap is refused, and nothing is changed,", () => {
     [
       "an object of the backup is needed as it is now",
       "alter table data.item add column extra int; create view public.extras as select extra from data.item",
-      /column item\.extra does not exist/,
+      /column (item\.)?"?extra"? does not exist/,
     ],
   ])("when %s", async (_, sql, message) => {
     await using shop = await smallShop();

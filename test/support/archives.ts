@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { Readable } from "node:stream";
 import { type DumpRequest, type DumpResult, dumpArchive } from "../../src/engines/archive/dump.ts";
 import type { Runtime } from "../../src/lib/runtime.ts";
-import { chooseClient, findClients, type PostgresClient } from "../../src/postgres/clients.ts";
+import { findClients, type PostgresClient } from "../../src/postgres/clients.ts";
 import type { ConnectionSettings } from "../../src/postgres/connection.ts";
 import { connect } from "../../src/postgres/session.ts";
 import { type FreshDatabase, freshDatabase } from "./postgres.ts";
@@ -89,8 +89,11 @@ export async function readTables(database: FreshDatabase): Promise<TableContent[
   return await Promise.all(read);
 }
 
-export async function anyClient(): Promise<PostgresClient> {
-  return chooseClient(await findClients(testRuntime(), noAbort()), 150_000);
+/** The newest client programs that are installed, as the shared cluster is of the newest version. */
+export async function newestClient(): Promise<PostgresClient> {
+  const client = (await findClients(testRuntime(), noAbort())).at(-1);
+  if (client === undefined) throw new Error("no client programs are installed");
+  return client;
 }
 
 export interface MadeArchive {
@@ -110,7 +113,7 @@ export async function makeArchive(
     dumpArchive(
       runtime,
       {
-        client: await anyClient(),
+        client: await newestClient(),
         settings: pinned,
         applicationName: "handled",
         snapshot,

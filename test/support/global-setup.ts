@@ -15,7 +15,10 @@ declare module "vitest" {
 
 const PREFIX = "handled-test-cluster-";
 
-/** One cluster for the whole run; each test has databases of its own in it. */
+/**
+ * One cluster for the whole run; each test has databases of its own in it. It is the newest that is installed, or the
+ * major version that HANDLED_TEST_POSTGRES asks for: then the run fails rather than test another one.
+ */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const runtime = makeRuntime({ env: { PATH: process.env["PATH"] } });
   const signal = new AbortController().signal;
@@ -34,7 +37,9 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     autovacuum: "off",
     log_min_messages: "fatal",
   };
-  const cluster = await startCluster(runtime, { folder, fast: true, settings }, signal);
+  const asked = process.env["HANDLED_TEST_POSTGRES"];
+  const major = asked === undefined ? {} : { major: Number(asked) };
+  const cluster = await startCluster(runtime, { folder, fast: true, settings, ...major }, signal);
   project.provide("clusterUrl", cluster.url());
   return async () => await cluster[Symbol.asyncDispose]();
 }

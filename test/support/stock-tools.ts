@@ -1,7 +1,7 @@
 import { execFile, execFileSync } from "node:child_process";
 import { promisify } from "node:util";
-import { clientProgram, findClients } from "../../src/postgres/clients.ts";
-import { noAbort, testRuntime } from "./runtime.ts";
+import { clientProgram } from "../../src/postgres/clients.ts";
+import { newestClient } from "./archives.ts";
 
 const run = promisify(execFile);
 
@@ -21,9 +21,7 @@ export type SqlNow = (url: string, sql: string) => string;
 
 /** Debian's `psql` on the PATH is a script that takes its time; this is the program behind it. */
 export async function findSqlNow(): Promise<SqlNow & { readonly psql: string }> {
-  const client = (await findClients(testRuntime(), noAbort())).at(-1);
-  if (client === undefined) throw new Error("no psql is installed");
-  const psql = clientProgram(client, "psql");
+  const psql = clientProgram(await newestClient(), "psql");
   const sqlNow = (url: string, sql: string): string =>
     execFileSync(psql, ["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql], { encoding: "utf8" }).trim();
   return Object.assign(sqlNow, { psql });

@@ -91,8 +91,10 @@ function unreadable(error: AppError): AppError {
   });
 }
 
-// The first minor version of the archive format that needs a client of this major: 1.15 came with PostgreSQL 16.
+// The first minor version of the archive format that needs a client of this major: 1.15 came with PostgreSQL 16, and
+// 1.16 is the newest up to 18.
 const NEEDS: readonly (readonly [minor: number, major: number])[] = [
+  [17, 19],
   [16, 17],
   [15, 16],
   [14, 12],

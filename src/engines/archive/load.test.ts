@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { beforeAll, describe, expect, test } from "vitest";
-import { anyClient, childNamed, makeArchive, opens } from "../../../test/support/archives.ts";
+import { newestClient, childNamed, makeArchive, opens } from "../../../test/support/archives.ts";
 import {
   freshCluster,
   freshDatabase,
@@ -20,7 +20,7 @@ import { loadArchive, type LoadRequest, type LoadResult } from "./load.ts";
 
 let client: PostgresClient;
 beforeAll(async () => {
-  client = await anyClient();
+  client = await newestClient();
 });
 
 const HEADER = "--\n-- PostgreSQL database dump\n--\n\n";

@@ -1,7 +1,7 @@
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { anyClient, makeArchive, type MadeArchive, opens } from "../../../test/support/archives.ts";
+import { newestClient, makeArchive, type MadeArchive, opens } from "../../../test/support/archives.ts";
 import { freshCluster, type FreshDatabase, freshDatabase } from "../../../test/support/postgres.ts";
 import { noAbort, testRuntime } from "../../../test/support/runtime.ts";
 import { runForText } from "../../lib/process.ts";
@@ -13,7 +13,7 @@ let source: FreshDatabase;
 let client: PostgresClient;
 
 beforeAll(async () => {
-  client = await anyClient();
+  client = await newestClient();
   source = await freshDatabase({
     sql: `create table t (id int primary key, word text);
       insert into t select n, md5(n::text) from generate_series(1, 300) n;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
-  anyClient,
+  newestClient,
   HARD_NAMES,
   hardDatabase,
   makeArchive,
@@ -22,7 +22,7 @@ let client: PostgresClient;
 beforeAll(async () => {
   source = await hardDatabase();
   before = await readTables(source);
-  client = await anyClient();
+  client = await newestClient();
 });
 afterAll(async () => {
   await source[Symbol.asyncDispose]();

@@ -3,11 +3,12 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { newestClient } from "../../../test/support/archives.ts";
 import { clusterUrl } from "../../../test/support/postgres.ts";
 import { noAbort, testRuntime } from "../../../test/support/runtime.ts";
 import { temporaryFolder } from "../../../test/support/temporary-folder.ts";
 import { runTool } from "../../lib/process.ts";
-import { chooseClient, clientProgram, findClients } from "../../postgres/clients.ts";
+import { clientProgram } from "../../postgres/clients.ts";
 import { resolveConnection, toolEnvironment } from "../../postgres/connection.ts";
 import { SqlScanner } from "./scan-sql.ts";
 
@@ -54,7 +55,7 @@ test("cuts statements where psql cuts them", async () => {
   const runtime = testRuntime();
   const signal = noAbort();
   const settings = await resolveConnection(runtime, clusterUrl(), signal);
-  const client = chooseClient(await findClients(runtime, signal), 150_000);
+  const client = await newestClient();
   const log = join(folder.path, "log");
   /** The statements as psql sent them. Nothing is carried out: the server refuses to write, and most is no SQL. */
   const runPsql = async (text: Buffer): Promise<{ statements: string[]; complaints: string }> => {
@@ -77,8 +78,8 @@ test("cuts statements where psql cuts them", async () => {
     await runTool(runtime, call, signal).catch((error: unknown) => {
       complaints += String(error);
     });
-    const queries = (await readFile(log, "utf8").catch(() => "")).split(/^\*{9} QUERY \*{10}$/m).slice(1);
-    return { statements: queries.map((query) => query.split(/^\*{26}$/m)[0] ?? ""), complaints };
+    const queries = (await readFile(log, "utf8").catch(() => "")).split(/^\/?\*+ QUERY \*+\/?$/m).slice(1);
+    return { statements: queries.map((query) => query.split(/^\/?\*{24,}\/?$/m)[0] ?? ""), complaints };
   };
   const plain = (text: string): string => text.replaceAll(/\s+/g, " ").trim();
   await fc.assert(
