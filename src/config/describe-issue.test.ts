@@ -120,8 +120,8 @@ describe("values", () => {
     ],
     [
       "kind: archive",
-      "kind: snapshot",
-      "18:15 databases.primary.backups[0].kind must be `archive`, not `snapshot`",
+      "kind: base",
+      "18:15 databases.primary.backups[0].kind must be `archive` or `snapshot`, not `base`",
     ],
     [
       "format: custom",

@@ -72,8 +72,9 @@ describe("a good strategy", () => {
           {
             name: "nightly",
             kind: "archive",
-            format: "plain",
-            compression: "gzip",
+            format: undefined,
+            compression: undefined,
+            jobs: undefined,
             schedule: undefined,
             keep: undefined,
           },

@@ -26,7 +26,6 @@ test("the JSON Schema describes the file as it is written", () => {
   expect(schemaAt(schema, ["databases", "any", "backups", 0, "format"])).toMatchObject({
     type: "string",
     enum: ["plain", "custom"],
-    default: "plain",
   });
   expect(schemaAt(schema, ["databases", "any", "lockTimeout"])).toMatchObject({
     type: "string",
