@@ -10,6 +10,10 @@ export interface Progress {
   readonly totalBytes?: number | undefined;
   readonly tables?: number | undefined;
   readonly totalTables?: number | undefined;
+  readonly indexes?: number | undefined;
+  readonly totalIndexes?: number | undefined;
+  /** How much of all the work is done, 0 to 1, where bytes do not tell it. */
+  readonly share?: number | undefined;
   /** The table being worked on. */
   readonly table?: string | undefined;
 }
@@ -38,6 +42,9 @@ export interface Runtime {
   readonly secrets: Secrets;
 }
 
+/** The observer of normal programs. */
+export const silentObserver: Observer = () => {};
+
 export const silentReporter: Reporter = { note: () => {}, warn: () => {}, progress: () => {} };
 
 /** A runtime with the system's clock, an empty environment and nobody listening; each field can be replaced. */
@@ -46,7 +53,7 @@ export function makeRuntime(parts: Partial<Runtime> = {}): Runtime {
     clock: systemClock,
     env: {},
     reporter: silentReporter,
-    observer: () => {},
+    observer: silentObserver,
     secrets: new Secrets(),
     ...parts,
   };

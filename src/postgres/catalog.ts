@@ -84,6 +84,20 @@ export async function listRelations(
   }));
 }
 
+/** Tables of extensions whose rows a dump carries (`pg_extension_config_dump`), in the chosen schemas (null: all). */
+export async function listConfigurationTables(
+  session: Session,
+  schemas: readonly string[] | null,
+): Promise<Pick<Relation, "oid" | "schema" | "name">[]> {
+  return await session.query<Pick<Relation, "oid" | "schema" | "name">>(
+    `select c.oid::int8::float8 as oid, n.nspname as schema, c.relname as name
+       from pg_catalog.pg_extension e cross join lateral pg_catalog.unnest(e.extconfig) as t(oid)
+       join pg_catalog.pg_class c on c.oid = t.oid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where c.relkind = 'r' and ($1::text[] is null or n.nspname = any ($1)) order by 2, 3`,
+    [schemas],
+  );
+}
+
 function relationKind(relkind: string): Relation["kind"] {
   switch (relkind) {
     case "r":

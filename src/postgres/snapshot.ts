@@ -1,7 +1,7 @@
 import { AppError } from "../errors.ts";
 import { counted } from "../lib/text.ts";
 import { namingBlocker } from "./blockers.ts";
-import { listRelations, type Relation } from "./catalog.ts";
+import { listConfigurationTables, listRelations, type Relation } from "./catalog.ts";
 import { isSqlState, quoteName, type Session } from "./session.ts";
 
 // No such table, no such schema, and no longer a table.
@@ -28,11 +28,11 @@ export async function holdSnapshot(
   lockTimeoutMs: number,
 ): Promise<HeldSnapshot> {
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-    const before = await listRelations(session, schemas);
+    const listed = await listLockable(session, schemas);
     await session.query("begin isolation level repeatable read read only");
     await session.query("set local row_security = off");
     await session.query(`set local lock_timeout = ${Math.max(1, Math.round(lockTimeoutMs))}`);
-    const tables = lockable(before);
+    const { tables } = listed;
     const wait = {
       operation: `lock ${counted(tables.length, "table")}`,
       relations: tables.map((table) => table.oid),
@@ -45,9 +45,9 @@ export async function holdSnapshot(
     const [row] = await session.query<{ snapshot: string; now: Date }>(
       "select pg_catalog.pg_export_snapshot() as snapshot, pg_catalog.clock_timestamp() as now",
     );
-    const relations = await listRelations(session, schemas);
-    if (row !== undefined && sameTables(tables, lockable(relations))) {
-      return { name: row.snapshot, takenAt: row.now, relations };
+    const now = await listLockable(session, schemas);
+    if (row !== undefined && sameTables(tables, now.tables)) {
+      return { name: row.snapshot, takenAt: row.now, relations: now.relations };
     }
     await session.query("rollback");
   }
@@ -60,17 +60,25 @@ export async function holdSnapshot(
   );
 }
 
-const lockable = (relations: readonly Relation[]): Relation[] =>
-  relations.filter((relation) => relation.kind === "table" || relation.kind === "partitioned");
+type Lockable = Pick<Relation, "oid" | "schema" | "name">;
 
-function sameTables(a: readonly Relation[], b: readonly Relation[]): boolean {
-  const key = (relation: Relation): string => `${relation.oid} ${quoteName(relation.schema, relation.name)}`;
+async function listLockable(
+  session: Session,
+  schemas: readonly string[] | null,
+): Promise<{ relations: Relation[]; tables: Lockable[] }> {
+  const relations = await listRelations(session, schemas);
+  const own = relations.filter((relation) => relation.kind === "table" || relation.kind === "partitioned");
+  return { relations, tables: [...own, ...(await listConfigurationTables(session, schemas))] };
+}
+
+function sameTables(a: readonly Lockable[], b: readonly Lockable[]): boolean {
+  const key = (relation: Lockable): string => `${relation.oid} ${quoteName(relation.schema, relation.name)}`;
   const known = new Set(a.map(key));
   return a.length === b.length && b.every((relation) => known.has(key(relation)));
 }
 
 /** False when a table vanished between listing and locking: list again. */
-async function lockTables(session: Session, tables: readonly Relation[]): Promise<boolean> {
+async function lockTables(session: Session, tables: readonly Lockable[]): Promise<boolean> {
   if (tables.length === 0) return true;
   const names = tables.map((table) => `only ${quoteName(table.schema, table.name)}`);
   try {

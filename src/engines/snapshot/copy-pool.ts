@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { AppError, messageOf } from "../../errors.ts";
+import { type Observer, silentObserver } from "../../lib/runtime.ts";
 import type { PartRef } from "../../repository/stored-parts.ts";
 import type {
   CopyJob,
@@ -15,6 +16,8 @@ export interface PoolCallbacks {
   readonly known: (textHash: string) => PartRef | undefined;
   /** So much COPY text more has been read. */
   readonly progress: (bytes: number) => void;
+  /** Sees every operation of the threads before they go on. */
+  readonly observer: Observer;
 }
 
 /** Something that gives one job after the other; asked by all threads, each gets the next. */
@@ -34,7 +37,7 @@ export interface CopyPool extends AsyncDisposable {
 /** Starts the threads; they connect at once. */
 export function startCopyPool(
   threads: number,
-  data: CopyWorkerData,
+  data: Omit<CopyWorkerData, "observed">,
   callbacks: PoolCallbacks,
   signal: AbortSignal,
 ): CopyPool {
@@ -87,9 +90,12 @@ class CopyThread {
   readonly #signal: AbortSignal;
   #settle: { resolve: (outcome: CopyOutcome) => void; reject: (error: unknown) => void } | undefined;
 
-  constructor(data: CopyWorkerData, callbacks: PoolCallbacks, signal: AbortSignal) {
+  constructor(data: Omit<CopyWorkerData, "observed">, callbacks: PoolCallbacks, signal: AbortSignal) {
+    const isObserved = callbacks.observer !== silentObserver;
+    const observed = isObserved ? new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)) : null;
+    const workerData: CopyWorkerData = { ...data, observed };
     const worker = new Worker(WORKER_FILE, {
-      workerData: data,
+      workerData,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
     });
     this.#worker = worker;
@@ -108,6 +114,13 @@ class CopyThread {
       switch (message.kind) {
         case "ready":
           started.resolve();
+          break;
+        case "observed":
+          callbacks.observer(message.phase, message.operation);
+          if (observed !== null) {
+            Atomics.add(observed, 0, 1);
+            Atomics.notify(observed, 0);
+          }
           break;
         case "made":
           callbacks.progress(message.bytes);

@@ -103,6 +103,7 @@ async function copyOnce(runtime: Runtime, request: CopyRequest, signal: AbortSig
       spoolFolder: runtime.env["TMPDIR"] ?? "/tmp",
     },
     {
+      observer: runtime.observer,
       known: (textHash) => known.find(textHash),
       progress: (bytes) => {
         tally.readBytes += bytes;

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { AppError, messageOf } from "../../errors.ts";
-import { makeRuntime, type Runtime } from "../../lib/runtime.ts";
+import { makeRuntime, type Observer, type Runtime, silentObserver } from "../../lib/runtime.ts";
 import { connect, quoteLiteral } from "../../postgres/session.ts";
 import { copyRanges, type Desk } from "./copy-ranges.ts";
 import { PartBuilder } from "./part-builder.ts";
@@ -34,7 +34,7 @@ async function receive(): Promise<MainMessage> {
 }
 
 async function work(data: CopyWorkerData): Promise<void> {
-  const runtime: Runtime = makeRuntime({ env: data.env });
+  const runtime: Runtime = makeRuntime({ env: data.env, observer: observerOf(data) });
   // The main thread ends this one when it stops; nothing here has to be told.
   const { signal } = new AbortController();
   const storage = openStorage(runtime, data.storageLocation);
@@ -64,6 +64,16 @@ async function work(data: CopyWorkerData): Promise<void> {
     send({ kind: "done", job: message.job.id, outcome: await copyRanges(desk, message.job, signal) });
   }
   await session.query("commit");
+}
+
+/** Tells the main thread of each operation, and waits until it has looked: a crash test ends the process there. */
+function observerOf({ observed }: CopyWorkerData): Observer {
+  if (observed === null) return silentObserver;
+  return (phase, operation) => {
+    const seen = Atomics.load(observed, 0);
+    send({ kind: "observed", phase, operation });
+    Atomics.wait(observed, 0, seen);
+  };
 }
 
 function threadError(error: unknown): ThreadError {

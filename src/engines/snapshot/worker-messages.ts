@@ -14,6 +14,8 @@ export interface CopyWorkerData {
   readonly storageLocation: string;
   readonly database: string;
   readonly spoolFolder: string;
+  /** Where somebody observes every operation: the thread tells each, and goes on when this was counted up. */
+  readonly observed: Int32Array<SharedArrayBuffer> | null;
 }
 
 /** One range of a job. */
@@ -72,6 +74,7 @@ export interface CopiedPart {
 
 export type WorkerMessage =
   | { readonly kind: "ready" }
+  | { readonly kind: "observed"; readonly phase: "before" | "after"; readonly operation: string }
   /** A part's text is complete: is one like it there already? Waits for the answer. */
   | { readonly kind: "made"; readonly textHash: string; readonly bytes: number }
   | { readonly kind: "done"; readonly job: number; readonly outcome: CopyOutcome }
