@@ -7,13 +7,18 @@ import {
   listUnreadable,
   requireSchemas,
 } from "../postgres/catalog.ts";
+import { listUnreadableLargeObjects } from "../postgres/large-objects.ts";
 import { quoteIdentifier, type Session } from "../postgres/session.ts";
 
 /** Fails unless the schemas exist and the role may read everything in them: a skipped table would be a lie. */
 export async function requireReadable(session: Session, schemas: readonly string[] | null): Promise<void> {
   if (schemas !== null) await requireSchemas(session, schemas);
   const { user } = session.settings;
-  const unreadable = await listUnreadable(session, await listRelations(session, schemas), schemas);
+  const objects = schemas === null ? await listUnreadableLargeObjects(session) : [];
+  const unreadable = [
+    ...(await listUnreadable(session, await listRelations(session, schemas), schemas)),
+    ...objects.map((oid) => `large object ${oid}`),
+  ];
   if (unreadable.length > 0) {
     throw new AppError("privilege_missing", `role ${user} may not read ${someOf(unreadable)}`, {
       hint: `grant it: \`grant usage on schema … to ${quoteIdentifier(user)}; grant select on … to ${quoteIdentifier(user)}\``,

@@ -14,6 +14,7 @@ import { runTogether } from "../lib/concurrency.ts";
 import { PROGRAM } from "../lib/program.ts";
 import { namingBlocker } from "../postgres/blockers.ts";
 import { measureTables } from "../postgres/catalog.ts";
+import { listLargeObjectRoles } from "../postgres/large-objects.ts";
 import { watchLocks } from "../postgres/lock-watch.ts";
 import { readServerFacts } from "../postgres/server.ts";
 import { connect, quoteName, type Session } from "../postgres/session.ts";
@@ -74,6 +75,7 @@ export async function takeSnapshot(
   );
   const { copied, schema, content } = await readAll(desk, { how, tables, chain, signatures }, signal);
   await requireUnchanged(observer, tables, signatures);
+  const roles = request.schemas === null ? await listLargeObjectRoles(session) : [];
   await session.query("commit");
   const head: SnapshotHead = {
     id,
@@ -101,7 +103,11 @@ export async function takeSnapshot(
   const manifest = {
     head,
     tables: tableLines,
-    content: { ...content, roles: [...schema.roles], schemaArchive: schema.archive.toString("base64") },
+    content: {
+      ...content,
+      roles: [...new Set([...schema.roles, ...roles])].toSorted(),
+      schemaArchive: schema.archive.toString("base64"),
+    },
   };
   return await publishSnapshot(repository, manifest, lease, signal);
 }

@@ -1,4 +1,5 @@
 import { quoteIdentifier, quoteLiteral, quoteName, type Session } from "../../postgres/session.ts";
+import { listLargeObjectTables } from "./large-objects.ts";
 
 /** A range of blocks: from the first up to, not including, the other; null is the end of the table, wherever that is. */
 export interface BlockRange {
@@ -36,6 +37,8 @@ export interface SourceTable {
   readonly file: TableFile | null;
   /** Why it is always read; null where it may be reused. */
   readonly alwaysRead: string | null;
+  /** The query of a range, where it is not about the rows of a table of this name. */
+  readonly select?: (range: BlockRange) => string;
 }
 
 interface TableRow {
@@ -58,7 +61,8 @@ interface TableRow {
 
 /**
  * The tables whose rows a dump of the chosen schemas (null: all) carries: ordinary ones and partitions, and the
- * configuration tables of extensions (`pg_extension_config_dump`). They have to be locked.
+ * configuration tables of extensions (`pg_extension_config_dump`). They have to be locked. For the whole database also
+ * large objects, as two tables of `pg_catalog` (`large-objects.ts`).
  */
 export async function listSourceTables(
   session: Session,
@@ -105,7 +109,8 @@ export async function listSourceTables(
       order by n.nspname, c.relname`,
     [schemas],
   );
-  return rows.map(sourceTable);
+  const tables = rows.map(sourceTable);
+  return schemas === null ? [...tables, ...(await listLargeObjectTables(session))] : tables;
 }
 
 function sourceTable(row: TableRow): SourceTable {
@@ -175,6 +180,7 @@ export function copyOutSql(table: SourceTable, range: BlockRange): string {
 
 /** The query in it. */
 export function selectSql(table: SourceTable, range: BlockRange): string {
+  if (table.select !== undefined) return table.select(range);
   const columns = table.columns.map((column) => `t.${quoteIdentifier(column)}`).join(", ");
   const where = table.rangeBlocks === null ? (table.condition ?? "") : `where ${rangeCondition(range)}`;
   return `select ${columns} ${fromOnly(table)} ${where}`;
