@@ -174,7 +174,8 @@ async function foreignSource(
   };
 }
 
-async function backupSource(
+/** A backup of ours, to restore from. Throws `object_missing` or `backup_damaged`. */
+export async function backupSource(
   repository: Repository,
   index: BackupIndex,
   signal: AbortSignal,
