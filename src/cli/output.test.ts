@@ -56,6 +56,18 @@ describe("describeProgress", () => {
       "dump: 1.0 MiB of about 2.0 MiB",
     ],
     ["no total", { phase: "restore", bytes: MIB, tables: 3 }, 1000, "restore: 1.0 MiB · table 3 · 1.0 MiB/s"],
+    [
+      "indexes, and how much of the work is done",
+      { phase: "restore", bytes: MIB, totalBytes: 2 * MIB, indexes: 1, totalIndexes: 4, share: 0.25 },
+      2000,
+      "restore: 1.0 MiB of about 2.0 MiB · index 1 of 4 · 512 KiB/s · 6.0 s left",
+    ],
+    [
+      "indexes after the last byte",
+      { phase: "restore", bytes: 2 * MIB, totalBytes: 2 * MIB, indexes: 3, totalIndexes: 4, share: 0.8 },
+      8000,
+      "restore: 2.0 MiB · index 3 of 4 · 2.0 s left",
+    ],
     // The total is an estimate: more than that is no reason to tell nonsense.
     [
       "more than the total",

@@ -127,19 +127,21 @@ export class Output implements Reporter {
   }
 }
 
-/** `dump: 45.1 MiB of about 120 MiB · table 3 of 12 · 22 MiB/s · 3.4 s left · reference.products`. */
+/** `restore: 45.1 MiB of about 120 MiB · table 3 of 12 · index 1 of 20 · 22 MiB/s · 3.4 s left · reference.products`. */
 export function describeProgress(progress: Progress, elapsedMs: number): string {
-  const { bytes, totalBytes, tables, totalTables, table } = progress;
+  const { bytes, totalBytes, tables, totalTables, indexes, totalIndexes, table } = progress;
   const parts: string[] = [];
   const known = totalBytes !== undefined && totalBytes > bytes;
   if (bytes > 0)
     parts.push(known ? `${formatBytes(bytes)} of about ${formatBytes(totalBytes)}` : formatBytes(bytes));
   if (tables !== undefined)
     parts.push(totalTables === undefined ? `table ${tables}` : `table ${tables} of ${totalTables}`);
+  if (indexes !== undefined && totalIndexes !== undefined) parts.push(`index ${indexes} of ${totalIndexes}`);
   if (bytes > 0 && elapsedMs >= ESTIMATE_AFTER_MS) {
-    const rate = bytes / (elapsedMs / 1000);
-    parts.push(`${formatBytes(rate)}/s`);
-    if (known) parts.push(`${formatDuration(((totalBytes - bytes) / rate) * 1000)} left`);
+    // The rate of bytes that have all come would only fall while something else goes on.
+    if (known || progress.share === undefined) parts.push(`${formatBytes(bytes / (elapsedMs / 1000))}/s`);
+    const share = progress.share ?? (known ? bytes / totalBytes : 1);
+    if (share < 1) parts.push(`${formatDuration(elapsedMs * (1 / share - 1))} left`);
   }
   // A name may hold anything, and this is one line of a terminal.
   if (table !== undefined) parts.push(table.replaceAll(/\p{Cc}+/gu, " "));

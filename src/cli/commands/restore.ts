@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import { availableParallelism } from "node:os";
 import { AppError, inOperation } from "../../errors.ts";
 import type { RestoreReport, RestoreTarget } from "../../operations/restore/request.ts";
 import { restoreDatabase } from "../../operations/restore/restore.ts";
@@ -6,7 +7,7 @@ import { undoSwap } from "../../operations/restore/undo.ts";
 import { resolveConnection } from "../../postgres/connection.ts";
 import type { Cli } from "../cli.ts";
 import { confirmByName } from "../confirm.ts";
-import { durationArgument, many, placeOptions } from "../options.ts";
+import { durationArgument, many, placeOptions, positiveInteger } from "../options.ts";
 import {
   previewText,
   renderRestore,
@@ -31,6 +32,7 @@ interface Options extends PlaceOptions {
   readonly schema?: string[];
   readonly table?: string[];
   readonly lockTimeout?: number;
+  readonly jobs?: number;
   readonly yes?: true;
   readonly dryRun?: true;
 }
@@ -39,7 +41,7 @@ export function addRestore(program: Command, cli: () => Cli): void {
   placeOptions(program.command("restore"))
     .summary("bring a backup back")
     .description(
-      "Restores a backup: into a new database unless told otherwise. The backup is checked whole before anything is created, and every table's rows are compared before the result gets its name. Nothing is ever replaced before its replacement was checked.",
+      "Restores a backup: into a new database unless told otherwise. The backup is checked before anything is created, and every table's rows are compared before the result gets its name. Nothing is ever replaced before its replacement was checked.",
     )
     .argument("<database>", "name from the strategy or the repository")
     .argument("[backup]", "latest, an id, the name of an archive, or a path", "latest")
@@ -71,6 +73,7 @@ export function addRestore(program: Command, cli: () => Cli): void {
     .option("--schema <schema>", "only this schema (may be repeated)", many)
     .option("--table <table>", "only this table, written schema.table (may be repeated)", many)
     .option("--lock-timeout <duration>", "how long a swap waits for a locked table", durationArgument)
+    .option("--jobs <number>", "connections that load a snapshot (default: one a core)", positiveInteger)
     .option("--yes", "do not ask")
     .option("--dry-run", "check the backup and say what would be done")
     .action(async (database: string, backup: string, options: Options) => {
@@ -106,6 +109,7 @@ async function restore(cli: Cli, target: Target, which: string, options: Options
       timeZone: target.timeZone,
       keepReplacedMs: target.strategy?.keepReplacedMs ?? DEFAULT_KEEP_REPLACED_MS,
       lockTimeoutMs: options.lockTimeout ?? target.entry?.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS,
+      jobs: options.jobs ?? availableParallelism(),
       dryRun: options.dryRun === true,
       confirm: async (preview) => {
         for (const line of previewText(preview, target.timeZone)) cli.output.note(line);

@@ -12,7 +12,7 @@ export function previewText(preview: RestorePreview, timeZone: string): string[]
       ? ""
       : `, data as of ${formatTime(preview.snapshotAt, timeZone)} (${timeZone})`;
   return [
-    `from ${preview.source}${from}: ${counted(preview.rows, "row")} in ${counted(preview.tables, "table")}, checked whole`,
+    `from ${preview.source}${from}: ${counted(preview.rows, "row")} in ${counted(preview.tables, "table")}, ${preview.checked === "whole" ? "checked whole" : "every part is there"}`,
     preview.replaces
       ? `in place of ${preview.target}; the present database is kept beside it`
       : `into ${preview.target}`,

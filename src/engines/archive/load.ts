@@ -17,6 +17,8 @@ export interface LoadTarget {
   readonly settings: ConnectionSettings;
   /** All or nothing, for a database that was there before. */
   readonly singleTransaction: boolean;
+  /** Statements to run when the text has come to its end. */
+  readonly afterwards?: readonly string[] | undefined;
   /** For the progress only. */
   readonly totalBytes?: number | undefined;
   readonly totalTables?: number | undefined;
@@ -60,7 +62,7 @@ export async function loadText(
   read: (output: (text: Readable) => Promise<void>) => Promise<void>,
   signal: AbortSignal,
 ): Promise<LoadResult> {
-  const { client, settings, singleTransaction, totalBytes, totalTables } = target;
+  const { client, settings, singleTransaction, afterwards = [], totalBytes, totalTables } = target;
   const omissions = await omissionsFor(runtime, settings, singleTransaction, signal);
   const tell = progressTeller(runtime, { phase: "restore", totalBytes, totalTables });
   const guard = new LoadGuard(omissions, client);
@@ -80,6 +82,7 @@ export async function loadText(
     const { rest, facts } = guard.end();
     requireWhole(facts);
     await write(sql, rest);
+    for (const statement of afterwards) await write(sql, `\n${statement}`);
     if (singleTransaction) await write(sql, "\nCOMMIT;\n");
     sql.end();
     const outcome = await loaded;

@@ -16,12 +16,14 @@ export async function pipeDump(
     from: ConnectionSettings;
     to: ConnectionSettings;
     dumpArgs: readonly string[];
+    /** Statements to run at the end, in the same transaction. */
+    afterwards?: readonly string[];
   },
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const { leftOut } = await loadText(
     runtime,
-    { client: call.client, settings: call.to, singleTransaction: true },
+    { client: call.client, settings: call.to, singleTransaction: true, afterwards: call.afterwards },
     (output) =>
       runBetween(
         runtime,

@@ -6,8 +6,8 @@ const INTERVAL_MS = 100;
 /** Tells the reporter how far a stream has come: at most ten times a second, and whenever a new table begins. */
 export function progressTeller(
   runtime: Runtime,
-  fixed: Pick<Progress, "phase" | "totalBytes" | "totalTables">,
-): (moving: Pick<Progress, "bytes" | "tables" | "table">) => void {
+  fixed: Pick<Progress, "phase" | "totalBytes" | "totalTables" | "totalIndexes">,
+): (moving: Pick<Progress, "bytes" | "tables" | "indexes" | "table" | "share">) => void {
   let last = Number.NEGATIVE_INFINITY;
   let lastTables = 0;
   return (moving) => {

@@ -1,103 +1,141 @@
-import { AppError } from "../../errors.ts";
-import { mapBounded } from "../../lib/concurrency.ts";
-import type { Runtime } from "../../lib/runtime.ts";
+import { AppError, inOperation, isAppError } from "../../errors.ts";
 import { readFrames } from "../../lib/zstd-frames.ts";
-import type { ConnectionSettings } from "../../postgres/connection.ts";
-import { connect, quoteName, type Session } from "../../postgres/session.ts";
+import { quoteName, type Session } from "../../postgres/session.ts";
 import type { SnapshotTable } from "../../repository/manifest.ts";
 import type { PartLine } from "../../repository/part-list-lines.ts";
-import { readPartList } from "../../repository/part-lists.ts";
+import { type PartList, readPartList } from "../../repository/part-lists.ts";
 import { readPart } from "../../repository/parts.ts";
 import type { Repository } from "../../repository/repository.ts";
 import { addDigests, RowDigest, ZERO_DIGEST } from "./row-digest.ts";
 
-export interface LoadRows {
-  readonly repository: Repository;
-  readonly database: string;
-  readonly settings: ConnectionSettings;
-  readonly tables: readonly SnapshotTable[];
-  /** Connections that load at the same time, each a table of its own. */
-  readonly lanes: number;
+/** How one connection loads rows. */
+export interface StreamOptions {
+  /**
+   * `alone`: nobody else loads this table, which the restore has made: it is emptied first, and its rows are written as
+   * they will stay (frozen), so that nothing has to be written again when they are first read. `made`: the same in a
+   * transaction that made the table. `shared`: others may load it too. `open`: a transaction is open.
+   */
+  readonly mode: "alone" | "shared" | "made" | "open";
+  /** So many bytes of COPY text more are on their way. */
+  readonly told: (bytes: number) => void;
 }
-
-// Loading is bound by the server; these make it wait for its disk less often. Nothing counts before the restore's end,
-// so a crash that loses the last commits loses nothing.
-const LOAD_SETTINGS = ["set synchronous_commit = off"];
 
 /**
- * Loads the rows of tables, several at a time, the largest first. Every part is checked against its size and SHA-256 as
- * stored, and its rows against its list, while they flow; a difference ends the load with `backup_damaged`, naming table
- * and part.
+ * The rows of one table, for one or several connections to load: each takes the next part that nobody has. Every part is
+ * checked against its size and SHA-256 as stored, and its rows against its list, while they flow; and before anything is
+ * committed, that all parts together are the table. A difference is `backup_damaged`, naming table and part.
  */
-export async function loadRows(runtime: Runtime, request: LoadRows, signal: AbortSignal): Promise<void> {
-  const waiting = request.tables.toSorted((a, b) => b.bytes - a.bytes);
-  const totalBytes = waiting.reduce((sum, table) => sum + table.bytes, 0);
-  let bytes = 0;
-  let done = 0;
-  const next = waiting.values();
-  await mapBounded(
-    Array.from({ length: Math.min(request.lanes, waiting.length) }),
-    request.lanes,
-    async () => {
-      await using session = await connect(runtime, request.settings, signal);
-      for (const setting of LOAD_SETTINGS) await session.query(setting);
-      for (const table of next) {
-        await loadTable(request, session, table, signal, (read) => {
-          bytes += read;
-          runtime.reporter.progress({
-            phase: "load",
-            bytes,
-            totalBytes,
-            tables: done,
-            totalTables: waiting.length,
-            table: `${table.schema}.${table.name}`,
-          });
-        });
-        done += 1;
-      }
-    },
-  );
-}
+export class TableRows {
+  readonly #repository: Repository;
+  readonly #database: string;
+  readonly #table: SnapshotTable;
+  readonly #what: string;
+  readonly #signal: AbortSignal;
+  #list: Promise<PartList> | undefined;
+  #parts: AsyncGenerator<PartLine> | undefined;
+  #streams = 0;
+  #loaded = { rows: 0, digest: ZERO_DIGEST };
+  readonly #whole = Promise.withResolvers<void>();
 
-async function loadTable(
-  { repository, database }: LoadRows,
-  session: Session,
-  table: SnapshotTable,
-  signal: AbortSignal,
-  told: (bytes: number) => void,
-): Promise<void> {
-  if (table.partList === null || table.rows === 0) return;
-  const what = quoteName(table.schema, table.name);
-  const { header, ranges } = await readPartList(repository, database, table.partList, signal);
-  const loaded = { rows: 0, digest: ZERO_DIGEST };
-  async function* text(): AsyncGenerator<Buffer> {
-    for await (const { parts } of ranges) {
-      for (const part of parts) {
-        yield* readRows(repository, database, what, part, signal, told);
-        loaded.rows += part.rows;
-        loaded.digest = addDigests(loaded.digest, part.digest);
-      }
-    }
-    // Before the COPY ends: what differs must not be committed.
-    if (loaded.rows !== table.rows || loaded.digest !== table.digest) {
-      throw new AppError("backup_damaged", `load ${what}: its parts are not all that it had`, {
-        details: { rows: loaded.rows, expected: table.rows },
-      });
+  constructor(repository: Repository, database: string, table: SnapshotTable, signal: AbortSignal) {
+    this.#repository = repository;
+    this.#database = database;
+    this.#table = table;
+    this.#what = quoteName(table.schema, table.name);
+    this.#signal = signal;
+    // Whoever waits for it is told; nobody may be waiting.
+    this.#whole.promise.catch(() => undefined);
+  }
+
+  /** Loads parts until there are none left, and returns when the table is whole. */
+  async load(session: Session, options: StreamOptions): Promise<void> {
+    try {
+      const { header } = await this.#open();
+      const parts = this.#parts;
+      if (parts === undefined) return;
+      const first = await parts.next();
+      // Others have them all.
+      if (first.done === true) return;
+      this.#streams += 1;
+      await this.#transaction(session, header.copy, options, this.#text(first.value, parts, options.told));
+    } catch (error) {
+      const named = isAppError(error, "backup_damaged") ? inOperation(`load ${this.#what}`, error) : error;
+      this.#whole.reject(named);
+      throw named;
     }
   }
-  await session.copyIn(header.copy, text());
+
+  async #transaction(
+    session: Session,
+    copy: string,
+    { mode }: StreamOptions,
+    text: AsyncGenerator<Buffer>,
+  ): Promise<void> {
+    const own = mode === "alone" || mode === "shared";
+    // Never where the rows find their partitions by themselves: these may hold rows of others already.
+    const frozen = (mode === "alone" || mode === "made") && copy.startsWith(`COPY ${this.#what} `);
+    if (own) await session.query("begin");
+    if (frozen && own) await session.query(`truncate table only ${this.#what}`);
+    await session.copyIn(frozen ? `${copy.slice(0, -1)}, FREEZE)` : copy, text);
+    this.#ended();
+    await this.#whole.promise;
+    if (own) await session.query("commit");
+  }
+
+  /** One stream has sent all it took; the last one looks whether that was all of the table. */
+  #ended(): void {
+    this.#streams -= 1;
+    if (this.#streams > 0) return;
+    const { rows, digest } = this.#loaded;
+    if (rows === this.#table.rows && digest === this.#table.digest) {
+      this.#whole.resolve();
+      return;
+    }
+    throw new AppError("backup_damaged", "its parts are not all that it had", {
+      details: { rows, expected: this.#table.rows },
+    });
+  }
+
+  async #open(): Promise<PartList> {
+    const { partList } = this.#table;
+    if (partList === null) throw new AppError("unexpected", `load ${this.#what}: it has no rows of its own`);
+    this.#list ??= readPartList(this.#repository, this.#database, partList, this.#signal);
+    const list = await this.#list;
+    this.#parts ??= partsOf(list);
+    return list;
+  }
+
+  async *#text(
+    first: PartLine,
+    others: AsyncGenerator<PartLine>,
+    told: (bytes: number) => void,
+  ): AsyncGenerator<Buffer> {
+    // One for all parts: making it takes a moment.
+    const digest = new RowDigest();
+    let part: PartLine | undefined = first;
+    while (part !== undefined) {
+      yield* readRows(this.#repository, this.#database, part, digest, this.#signal, told);
+      this.#loaded.rows += part.rows;
+      this.#loaded.digest = addDigests(this.#loaded.digest, part.digest);
+      const next: IteratorResult<PartLine> = await others.next();
+      part = next.done === true ? undefined : next.value;
+    }
+  }
+}
+
+export async function* partsOf({ ranges }: PartList): AsyncGenerator<PartLine> {
+  for await (const { parts } of ranges) yield* parts;
 }
 
 /** The COPY text of one part. Its last piece is given only after everything about the part was found right. */
-async function* readRows(
+export async function* readRows(
   repository: Repository,
   database: string,
-  table: string,
   part: PartLine,
+  digest: RowDigest,
   signal: AbortSignal,
   told: (bytes: number) => void,
 ): AsyncGenerator<Buffer> {
-  const digest = new RowDigest();
   let bytes = 0;
   let held: Buffer | undefined;
   for await (const piece of readFrames(await readPart(repository, database, part, signal))) {
@@ -109,13 +147,9 @@ async function* readRows(
   }
   const found = digest.finish();
   if (bytes !== part.bytes || found.rows !== part.rows || found.digest !== part.digest) {
-    throw new AppError(
-      "backup_damaged",
-      `load ${table}: part ${part.name} does not hold the rows it should`,
-      {
-        details: { part: part.name, rows: found.rows, expected: part.rows },
-      },
-    );
+    throw new AppError("backup_damaged", `part ${part.name} does not hold the rows it should`, {
+      details: { part: part.name, rows: found.rows, expected: part.rows },
+    });
   }
   if (held !== undefined) yield held;
 }

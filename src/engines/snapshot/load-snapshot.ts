@@ -1,11 +1,21 @@
 import type { Runtime } from "../../lib/runtime.ts";
 import type { PostgresClient } from "../../postgres/clients.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
-import { connect, isSqlState, quoteName, type Session } from "../../postgres/session.ts";
+import { connect, quoteName, type Session } from "../../postgres/session.ts";
 import type { SnapshotContent, SnapshotTable } from "../../repository/manifest.ts";
 import type { Repository } from "../../repository/repository.ts";
-import { listContents, loadEntries, type TocEntry } from "../archive/table-of-contents.ts";
-import { loadRows } from "./load-rows.ts";
+import { Omissions, readRoleLimits } from "../archive/leave-out.ts";
+import { chooseEntries, type LeftForeignKey } from "./load-choice.ts";
+import { isLargeObjects } from "./large-objects.ts";
+import { describeLargeObjects, fillLargeObjects } from "./large-objects-load.ts";
+import { planLoad } from "./load-plan.ts";
+import { LoadProgress } from "./load-progress.ts";
+import { TableRows } from "./load-rows.ts";
+import { readScript, type ScriptEntry } from "./load-script.ts";
+import { type LoadSession, openLoadSessions } from "./load-session.ts";
+import { runTasks } from "./load-tasks.ts";
+import { readPartitionTrees } from "./load-trees.ts";
+import { refreshViews } from "./load-views.ts";
 import { orderEntries } from "./restore-order.ts";
 import { withTemporaryFile } from "./schema.ts";
 
@@ -15,67 +25,163 @@ export interface LoadSnapshot {
   readonly tables: readonly SnapshotTable[];
   readonly content: SnapshotContent;
   readonly client: PostgresClient;
-  /** The target: a database that was made for this and has the extensions that the schema does not create. */
+  /** The target: a database that has the extensions that the schema does not create. */
   readonly settings: ConnectionSettings;
+  /** Connections that work at the same time. */
   readonly lanes: number;
+  /**
+   * Set for a database that was there before: all happens in one transaction, on one connection, which is committed after
+   * this function succeeded.
+   */
+  readonly atomic?: (session: Session) => Promise<void>;
+  /**
+   * Set to load the rows of some tables only: says which, as quoted names, once all definitions that rows need are there.
+   * The other tables stay empty, and no materialized view is filled.
+   */
+  readonly choose?: (session: Session) => Promise<ReadonlySet<string>>;
+}
+
+export interface LoadedSnapshot {
+  /** What the role could not do and was left out, in words. */
+  readonly leftOut: readonly string[];
+  /** Foreign keys of chosen tables to tables that were not chosen: they could not hold. */
+  readonly leftForeignKeys: readonly LeftForeignKey[];
 }
 
 /**
- * Loads a snapshot: definitions that rows need, the rows of all tables in parallel, sequences, indexes and keys, then
- * what would have been in the way (foreign keys, triggers, policies, privileges), and materialized views. Stops at the
- * first error. Returns what the role could not do and was left out.
+ * Loads a snapshot: definitions that rows need; then, on several connections, rows, indexes as soon as their table's rows
+ * are in, foreign keys, statistics; then what would have been in the way (triggers, rules, policies, privileges,
+ * comments), and materialized views. Stops at the first error: `backup_damaged` naming table and part, or the server's
+ * (`query_failed` and others of `Session.query`) naming the definition.
  */
 export async function loadSnapshot(
   runtime: Runtime,
   request: LoadSnapshot,
   signal: AbortSignal,
-): Promise<readonly string[]> {
-  const { client, settings, content } = request;
-  const leftOut: string[] = [];
-  await withTemporaryFile(runtime, Buffer.from(content.schemaArchive, "base64"), async (path) => {
-    const order = orderEntries(await listContents(runtime, { client, path }, signal));
-    const load = async (entries: readonly TocEntry[]): Promise<void> => {
-      leftOut.push(...(await loadEntries(runtime, { client, path, entries, settings }, signal)));
-    };
-    await load(order.before);
-    await loadRows(runtime, request, signal);
-    await load(order.indexes);
-    await load(order.after);
-  });
-  await using session = await connect(runtime, settings, signal);
-  for (const { schema, name, value, called } of content.sequences) {
-    await session.query("select pg_catalog.setval($1::regclass, $2, $3)", [
-      quoteName(schema, name),
-      value,
-      called,
-    ]);
-  }
-  await refreshViews(
-    session,
-    request.tables.filter((table) => table.rows === null),
+): Promise<LoadedSnapshot> {
+  await using owned = new AsyncDisposableStack();
+  // One connection's failure must end what the others do at once: a COPY may take hours.
+  const failed = new AbortController();
+  const stop = AbortSignal.any([signal, failed.signal]);
+  const main = owned.use(await connect(runtime, request.settings, stop));
+  const omissions = new Omissions(await readRoleLimits(main), false);
+  const archive = Buffer.from(request.content.schemaArchive, "base64");
+  const script = await withTemporaryFile(runtime, archive, (path) =>
+    readScript(runtime, { client: request.client, path, omissions }, stop),
   );
-  return leftOut;
+  const lanes = request.atomic === undefined ? request.lanes : 1;
+  const sessions = await openLoadSessions(
+    runtime,
+    { settings: request.settings, script, lanes, first: main, lazy: request.atomic === undefined, owned },
+    stop,
+  );
+  const [first] = sessions;
+  if (first === undefined) return { leftOut: [], leftForeignKeys: [] };
+  if (request.atomic !== undefined) await main.query("begin");
+  const left = await load(runtime, request, { first, sessions, entries: script.entries }, failed, stop);
+  if (request.atomic !== undefined) {
+    await request.atomic(main);
+    await main.query("commit");
+  }
+  return { ...left, leftOut: [...omissions.list(), ...left.leftOut] };
 }
 
-// 55000 object_not_in_prerequisite_state: "materialized view … has not been populated".
-const NOT_POPULATED = "55000";
+interface Loading {
+  readonly first: LoadSession;
+  readonly sessions: readonly LoadSession[];
+  readonly entries: readonly ScriptEntry[];
+}
 
-/** Refreshes materialized views. One that reads another waits until that one is filled. */
-async function refreshViews(session: Session, views: readonly SnapshotTable[]): Promise<void> {
-  let waiting = views;
-  while (waiting.length > 0) {
-    const later: SnapshotTable[] = [];
-    let reason: unknown;
-    for (const view of waiting) {
-      try {
-        await session.query(`refresh materialized view ${quoteName(view.schema, view.name)}`);
-      } catch (error) {
-        if (!isSqlState(error, NOT_POPULATED)) throw error;
-        reason = error;
-        later.push(view);
-      }
-    }
-    if (later.length === waiting.length) throw reason;
-    waiting = later;
+async function load(
+  runtime: Runtime,
+  request: LoadSnapshot,
+  { first, sessions, entries }: Loading,
+  failed: AbortController,
+  signal: AbortSignal,
+): Promise<LoadedSnapshot> {
+  const { repository, database, content } = request;
+  const { session } = first;
+  const order = orderEntries(entries);
+  for (const entry of order.before) await first.restore(entry);
+  const chosen = await request.choose?.(session);
+  const trees = await readPartitionTrees(session);
+  const choice = chooseEntries(order, trees, chosen);
+  const tables = request.tables.filter(
+    (table) =>
+      table.partList !== null &&
+      !isLargeObjects(table) &&
+      (chosen === undefined || chosen.has(quoteName(table.schema, table.name))),
+  );
+  const progress = new LoadProgress(runtime, {
+    bytes: tables.reduce((sum, { bytes }) => sum + bytes, 0),
+    tables: tables.length,
+    entries: choice.parallel,
+  });
+  const objects = {
+    repository,
+    database,
+    tables: chosen === undefined ? request.tables.filter(isLargeObjects) : [],
+    inTransaction: request.atomic !== undefined,
+  };
+  const tasks = planLoad({
+    tables,
+    entries: choice.parallel,
+    made: new Map(order.before.flatMap(({ id, creates }) => (creates === null ? [] : [[id, creates]]))),
+    trees,
+    lanes: sessions.length,
+    atomic: request.atomic !== undefined,
+    rowsOf: (table) => new TableRows(repository, database, table, signal),
+    progress,
+  });
+  tasks.push({
+    cost: objects.tables.reduce((sum, { bytes }) => sum + bytes, 0),
+    needs: [],
+    alone: [],
+    shared: [],
+    run: (lane) =>
+      fillLargeObjects(lane.session, objects, (bytes) => progress.loaded("large objects", bytes), signal),
+  });
+  progress.expect(tasks);
+  await runTasks(tasks, sessions, (error) => failed.abort(error));
+  await setSequences(session, content.sequences);
+  const leftOut = await describeLargeObjects(session, objects, signal);
+  const { after, eventTriggers } = splitEventTriggers(choice.after);
+  for (const entry of after) await first.restore(entry);
+  if (chosen === undefined) {
+    await refreshViews(
+      session,
+      request.tables.filter((table) => table.rows === null),
+    );
   }
+  for (const entry of eventTriggers) await first.restore(entry);
+  return { leftForeignKeys: choice.leftForeignKeys, leftOut };
+}
+
+/** Event triggers, and what is about them, come last of all: they fire for what a restore does, and may write rows. */
+function splitEventTriggers(entries: readonly ScriptEntry[]): {
+  readonly after: readonly ScriptEntry[];
+  readonly eventTriggers: readonly ScriptEntry[];
+} {
+  const late = new Set<number>();
+  for (const { id, type, needs } of entries) {
+    if (type === "EVENT TRIGGER" || needs.some((need) => late.has(need))) late.add(id);
+  }
+  return {
+    after: entries.filter(({ id }) => !late.has(id)),
+    eventTriggers: entries.filter(({ id }) => late.has(id)),
+  };
+}
+
+async function setSequences(session: Session, sequences: SnapshotContent["sequences"]): Promise<void> {
+  await session.query(
+    `select pg_catalog.setval(pg_catalog.format('%I.%I', s.schema, s.name)::regclass, s.value::int8, s.called)
+       from rows from (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[]), pg_catalog.unnest($3::text[]),
+                       pg_catalog.unnest($4::bool[])) as s(schema, name, value, called)`,
+    [
+      sequences.map(({ schema }) => schema),
+      sequences.map(({ name }) => name),
+      sequences.map(({ value }) => value),
+      sequences.map(({ called }) => called),
+    ],
+  );
 }

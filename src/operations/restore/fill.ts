@@ -1,27 +1,29 @@
 import { loadArchive } from "../../engines/archive/load.ts";
-import { loadSnapshot } from "../../engines/snapshot/load-snapshot.ts";
+import { type LoadSnapshot, loadSnapshot } from "../../engines/snapshot/load-snapshot.ts";
 import { AppError, isAppError, messageOf } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { counted } from "../../lib/text.ts";
 import { listSchemas } from "../../postgres/catalog.ts";
 import type { PostgresClient } from "../../postgres/clients.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
-import { createExtensions, type Extension, listExtensions } from "../../postgres/extensions.ts";
+import { createExtensions, listExtensions } from "../../postgres/extensions.ts";
 import { connect, quoteIdentifier, type Session } from "../../postgres/session.ts";
 import { compareRows, type RowComparison } from "./compare-rows.ts";
 import type { CheckedSource } from "./plan.ts";
-import type { BackupSource } from "./source.ts";
+import type { BackupSource, SnapshotSource } from "./source.ts";
 
 export interface FillTarget {
   readonly client: PostgresClient;
   readonly settings: ConnectionSettings;
   /** For a database that was there before and empty: a failure must leave it as it was. */
   readonly singleTransaction: boolean;
+  /** Connections that load a snapshot at the same time, where it need not be a single transaction. */
+  readonly lanes: number;
 }
 
 /**
- * Loads a whole archive into a database: first the extensions that the archive relies on and does not carry, then the
- * archive itself; then every table's rows are counted and compared.
+ * Loads a whole backup into a database: first the extensions that the backup relies on and does not carry, then the
+ * backup itself; then every table's rows are counted and compared.
  */
 export async function fillDatabase(
   runtime: Runtime,
@@ -31,61 +33,73 @@ export async function fillDatabase(
 ): Promise<RowComparison> {
   await using session = await connect(runtime, target.settings, signal);
   const given = await readGiven(session);
+  let comparison: RowComparison | undefined;
   try {
-    const notes = await createExtensions(session, extensionsOutside(checked));
-    for (const note of notes) runtime.reporter.note(note);
-    await load(runtime, checked, target, signal);
+    await createMissingExtensions(runtime, session, checked.source);
+    comparison = await load(runtime, checked, target, signal).catch((error: unknown) => {
+      throw explainMissing(checked.source, error);
+    });
   } catch (error) {
     if (target.singleTransaction) await takeBack(runtime, target.settings, given);
     throw error;
   }
-  return await checkFilled(runtime, session, checked);
+  if (comparison === undefined) {
+    comparison = await compareRows(runtime, session, checked.expected);
+    // Without statistics the first queries would be slow. Loading a snapshot gathers them.
+    if (checked.source.kind === "archive") await analyzeDatabase(session);
+  }
+  runtime.reporter.note(
+    `${counted(comparison.tables, "table")} compared, ${counted(comparison.rows, "row")} as in the backup`,
+  );
+  return comparison;
 }
 
+/** A dump of chosen schemas carries the extensions of these schemas and of `public`; the others are made beforehand. */
+export async function createMissingExtensions(
+  runtime: Runtime,
+  session: Session,
+  { manifest }: BackupSource,
+): Promise<void> {
+  if (manifest === null || manifest.index.schemas === null) return;
+  const inside = [...manifest.index.schemas, "public"];
+  const outside = manifest.content.extensions.filter((extension) => !inside.includes(extension.schema));
+  for (const note of await createExtensions(session, outside)) runtime.reporter.note(note);
+}
+
+/** What was found when the rows were compared, where that has to happen before the load is committed. */
 async function load(
   runtime: Runtime,
-  checked: CheckedSource,
-  target: FillTarget,
+  { source, facts, expected }: CheckedSource,
+  { client, settings, singleTransaction, lanes }: FillTarget,
   signal: AbortSignal,
-): Promise<void> {
-  const leftOut = await loadSource(runtime, checked, target, signal).catch((error: unknown) => {
-    throw explainMissing(checked.source, error);
-  });
-  for (const omission of leftOut) runtime.reporter.warn(`left out: ${omission}`);
-}
-
-/** Returns what the role could not do and was left out. */
-async function loadSource(
-  runtime: Runtime,
-  { source, facts }: CheckedSource,
-  { client, settings, singleTransaction }: FillTarget,
-  signal: AbortSignal,
-): Promise<readonly string[]> {
+): Promise<RowComparison | undefined> {
+  let comparison: RowComparison | undefined;
+  const tell = (leftOut: readonly string[]): void => {
+    for (const omission of leftOut) runtime.reporter.warn(`left out: ${omission}`);
+  };
   if (source.kind === "snapshot") {
-    const { repository, manifest } = source;
-    const { index, tables, content } = manifest;
-    return await loadSnapshot(
-      runtime,
-      { repository, database: index.database, tables, content, client, settings, lanes: 2 },
-      signal,
-    );
+    const compare = async (session: Session): Promise<void> => {
+      comparison = await compareRows(runtime, session, expected);
+    };
+    const request = { ...snapshotIn(source), client, settings, lanes };
+    const whole = singleTransaction ? { ...request, atomic: compare } : request;
+    tell((await loadSnapshot(runtime, whole, signal)).leftOut);
+    return comparison;
   }
   const { open, format, compression } = source;
-  const { leftOut } = await loadArchive(
-    runtime,
-    {
-      open,
-      format,
-      compression,
-      client,
-      settings,
-      singleTransaction,
-      totalBytes: facts.bytes,
-      totalTables: facts.tables.length,
-    },
-    signal,
-  );
-  return leftOut;
+  const totals = { totalBytes: facts.bytes, totalTables: facts.tables.length };
+  const archive = { open, format, compression, client, settings, singleTransaction, ...totals };
+  tell((await loadArchive(runtime, archive, signal)).leftOut);
+  return undefined;
+}
+
+/** What a load has to know of a snapshot. */
+export function snapshotIn({
+  repository,
+  manifest,
+}: SnapshotSource): Pick<LoadSnapshot, "repository" | "database" | "tables" | "content"> {
+  const { index, tables, content } = manifest;
+  return { repository, database: index.database, tables, content };
 }
 
 // Undefined function, object, table, schema, column: something that the archive refers to is not there.
@@ -134,26 +148,4 @@ async function takeBack(runtime: Runtime, settings: ConnectionSettings, given: G
     // The first error is the one to report.
     runtime.reporter.warn(`take back what was made in ${settings.database}: ${messageOf(error)}`);
   }
-}
-
-/** Compares the rows and gathers statistics, without which the first queries would be slow. */
-async function checkFilled(
-  runtime: Runtime,
-  session: Session,
-  checked: CheckedSource,
-): Promise<RowComparison> {
-  const comparison = await compareRows(runtime, session, checked.expected);
-  await session.query("analyze");
-  runtime.reporter.note(
-    `${counted(comparison.tables, "table")} compared, ${counted(comparison.rows, "row")} as in the backup`,
-  );
-  return comparison;
-}
-
-/** A dump of chosen schemas carries the extensions of these schemas and of `public`; the others are made beforehand. */
-function extensionsOutside({ source }: CheckedSource): Extension[] {
-  const { manifest } = source;
-  if (manifest === null || manifest.index.schemas === null) return [];
-  const inside = [...manifest.index.schemas, "public"];
-  return manifest.content.extensions.filter((extension) => !inside.includes(extension.schema));
 }

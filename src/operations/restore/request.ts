@@ -22,6 +22,8 @@ export interface RestorePreview {
   readonly tables: number;
   readonly rows: number;
   readonly replaces: boolean;
+  /** What was looked at before: all of an archive; of a snapshot, that every part is there in its size. */
+  readonly checked: "whole" | "parts";
 }
 
 export interface RestoreRequest {
@@ -35,6 +37,8 @@ export interface RestoreRequest {
   readonly timeZone: string;
   readonly keepReplacedMs: number;
   readonly lockTimeoutMs: number;
+  /** Connections that load a snapshot at the same time. */
+  readonly jobs: number;
   readonly dryRun: boolean;
   /** Throws `not_confirmed` when the user does not agree. Called before anything is created or stopped. */
   readonly confirm: (preview: RestorePreview) => Promise<void>;

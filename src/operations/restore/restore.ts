@@ -9,11 +9,12 @@ import { ensureRoles } from "../../postgres/roles.ts";
 import { isSqlState, quoteIdentifier, type Session } from "../../postgres/session.ts";
 import type { RowComparison } from "./compare-rows.ts";
 import { fillDatabase } from "./fill.ts";
-import { type CheckedSource, checkSource, isWhole, requireSchemasIn } from "./plan.ts";
+import { type CheckedSource, checkSource, isWhole, namedTables, requireSchemasIn } from "./plan.ts";
 import type { RestorePreview, RestoreReport, RestoreRequest } from "./request.ts";
 import { copySelection } from "./select.ts";
 import { requireServerSpace, type SpaceNeed } from "./server-space.ts";
-import { type BackupSource, findSource } from "./source.ts";
+import { fillBeside, fillChosen } from "./select-snapshot.ts";
+import { type BackupSource, findSource, holdSource } from "./source.ts";
 import { type SwapResult, swapDatabase } from "./swap.ts";
 import { chooseTargetName, targetExists } from "./target-name.ts";
 import { createTemporaryDatabase, dropAbandoned } from "./temporary-database.ts";
@@ -33,6 +34,7 @@ export async function restoreDatabase(
   const started = runtime.clock.monotonic();
   const source = await findSource(runtime, request.storage, request.database, request.which, signal);
   requireSameDatabase(request, source);
+  await using _reading = await holdSource(runtime, source, signal);
   await using admin = await connectBeside(runtime, request.connection, [request.connection.database], signal);
   const client = chooseClient(await findClients(runtime, signal), admin.serverVersion);
   const into = await chooseTargetName(runtime, request, source, admin, signal);
@@ -149,7 +151,12 @@ async function intoExisting(run: Run, signal: AbortSignal): Promise<RowCompariso
   const { runtime, request, client, checked } = run;
   const settings = request.connection;
   if (!isWhole(request.selection)) return await fill(run, { client, settings, beside: "live" }, signal);
-  return await fillDatabase(runtime, checked, { client, settings, singleTransaction: true }, signal);
+  return await fillDatabase(
+    runtime,
+    checked,
+    { client, settings, singleTransaction: true, lanes: request.jobs },
+    signal,
+  );
 }
 
 async function bySwap(run: Run, signal: AbortSignal): Promise<Outcome> {
@@ -185,56 +192,63 @@ function insideOf({ request, checked: { source, facts } }: Run): readonly string
   return [...new Set([...facts.schemas, ...facts.tables.map((table) => table.schema)])];
 }
 
-/** The whole archive, or the chosen part of it by way of a scratch database that holds the whole. */
+/** The whole backup, or the chosen part of it. */
 async function fill(
   run: Run,
   target: { client: PostgresClient; settings: ConnectionSettings; beside: "empty" | "live" },
   signal: AbortSignal,
 ): Promise<RowComparison> {
   const { runtime, request, admin, client, checked } = run;
-  if (isWhole(request.selection)) {
-    return await fillDatabase(
-      runtime,
-      checked,
-      { client, settings: target.settings, singleTransaction: false },
-      signal,
-    );
+  const { selection, jobs: lanes } = request;
+  const whole = { client, singleTransaction: false, lanes };
+  if (isWhole(selection)) {
+    return await fillDatabase(runtime, checked, { ...whole, settings: target.settings }, signal);
   }
-  const properties = checked.source.manifest?.content.database ?? null;
+  const { source } = checked;
+  const to = target.settings;
+  if (source.kind === "snapshot" && target.beside === "empty") {
+    return await fillChosen(runtime, { source, selection, client, to, lanes }, signal);
+  }
+  const properties = source.manifest?.content.database ?? null;
   await using scratch = await createTemporaryDatabase(runtime, admin, request.database, properties);
-  await fillDatabase(
-    runtime,
-    checked,
-    { client, settings: scratch.settings, singleTransaction: false },
-    signal,
-  );
-  return await copySelection(
-    runtime,
-    {
-      client,
-      from: scratch.settings,
-      to: target.settings,
-      selection: request.selection,
-      beside: target.beside,
-    },
-    signal,
-  );
+  const from = scratch.settings;
+  if (source.kind === "snapshot") {
+    return await fillBeside(runtime, { source, selection, client, from, to, lanes }, signal);
+  }
+  await fillDatabase(runtime, checked, { ...whole, settings: from }, signal);
+  return await copySelection(runtime, { client, from, to, selection, beside: target.beside }, signal);
 }
 
 function spaceNeed(run: Run): SpaceNeed {
   const { request, checked } = run;
   const { manifest } = checked.source;
+  const throughScratch = !isWhole(request.selection) && !isFilledInPlace(run);
   return {
     database: request.database,
-    stored: manifest?.index.totals.serverBytes ?? checked.facts.bytes,
-    // Chosen parts pass through a scratch database that holds the whole.
-    copies: isWhole(request.selection) ? 1 : 2,
+    stored: Math.round((manifest?.index.totals.serverBytes ?? checked.facts.bytes) * shareOf(run)),
+    copies: throughScratch ? 2 : 1,
     copied: request.target.kind === "swap" && insideOf(run) !== null ? request.connection.database : null,
   };
 }
 
+/** Whether what is chosen of a snapshot is loaded right into the database that was made for it. */
+function isFilledInPlace({ request, checked }: Run): boolean {
+  return checked.source.kind === "snapshot" && request.target.kind === "new";
+}
+
+/** How much of the backup's rows are loaded, 0 to 1; of a snapshot only those of chosen tables are. */
+function shareOf({ request, checked: { source } }: Run): number {
+  if (source.kind === "archive") return 1;
+  const { tables } = source.manifest;
+  const sum = (lines: readonly { bytes: number }[]): number =>
+    lines.reduce((all, { bytes }) => all + bytes, 0);
+  const all = sum(tables);
+  return all === 0 ? 1 : sum(namedTables(tables, request.selection) ?? tables) / all;
+}
+
 function previewOf({ request, checked }: Run, into: string): RestorePreview {
-  const { manifest, label } = checked.source;
+  const { source } = checked;
+  const { manifest, label } = source;
   return {
     database: request.database,
     source: label,
@@ -243,6 +257,7 @@ function previewOf({ request, checked }: Run, into: string): RestorePreview {
     tables: checked.expected.filter((table) => table.rows !== null).length,
     rows: checked.expected.reduce((sum, table) => sum + (table.rows ?? 0), 0),
     replaces: request.target.kind === "swap",
+    checked: source.kind === "archive" ? "whole" : "parts",
   };
 }
 

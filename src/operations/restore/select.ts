@@ -12,7 +12,7 @@ import { isolate } from "./isolate.ts";
 import { isWrittenAs, type Selection } from "./plan.ts";
 
 /** What of a scratch database goes over. */
-interface Chosen {
+export interface Chosen {
   readonly relations: readonly Relation[];
   /** Schemas that were chosen themselves. */
   readonly schemas: readonly string[];
@@ -77,7 +77,7 @@ export async function requireAbsent(session: Session, selection: Selection): Pro
   );
 }
 
-async function choose(scratch: Session, selection: Selection): Promise<Chosen> {
+export async function choose(scratch: Session, selection: Selection): Promise<Chosen> {
   await requireSchemas(scratch, selection.schemas);
   const all = await listRelations(scratch, null);
   const named = new Set<number>();
@@ -142,7 +142,7 @@ async function countChosen(scratch: Session, chosen: Chosen): Promise<ExpectedRo
 const REST = ["--no-publications", "--no-subscriptions", "--no-blobs"];
 
 /** Names in quotes mean themselves in `pg_dump`'s patterns, whatever characters they have. */
-async function chosenArguments(scratch: Session, { relations, schemas }: Chosen): Promise<string[]> {
+export async function chosenArguments(scratch: Session, { relations, schemas }: Chosen): Promise<string[]> {
   if (schemas.length === 0) {
     return ["--strict-names", ...relations.map(({ schema, name }) => `--table=${quoteName(schema, name)}`)];
   }

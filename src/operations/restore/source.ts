@@ -19,6 +19,7 @@ import {
   type SnapshotIndex,
   type SnapshotTable,
 } from "../../repository/manifest.ts";
+import { markReading } from "../../repository/readers.ts";
 import { openRepository, type Repository } from "../../repository/repository.ts";
 import type { Storage } from "../../storage/storage.ts";
 
@@ -172,6 +173,21 @@ async function foreignSource(
     manifest: null,
     ...(await sniffArchive(await open(signal), label)),
   };
+}
+
+/**
+ * Keeps a backup from being deleted until this is disposed. Where it was deleted a moment ago nothing is lost either: its
+ * manifest has been read, and parts are left for a day after the last backup that names them.
+ */
+export async function holdSource(
+  runtime: Runtime,
+  source: BackupSource,
+  signal: AbortSignal,
+): Promise<AsyncDisposable> {
+  if (source.kind === "archive") return { [Symbol.asyncDispose]: () => Promise.resolve() };
+  const { repository, manifest } = source;
+  const { id, database } = manifest.index;
+  return await markReading(runtime, repository, database, { operation: "restore", backups: [id] }, signal);
 }
 
 /** A backup of ours, to restore from. Throws `object_missing` or `backup_damaged`. */

@@ -1,0 +1,102 @@
+import { AppError } from "../../errors.ts";
+import type { LoadSession } from "./load-session.ts";
+
+/** A piece of a restore that one connection does by itself. */
+export interface LoadTask {
+  /** Roughly how long it takes, in bytes of rows to load. */
+  readonly cost: number;
+  readonly needs: readonly LoadTask[];
+  /** What nobody else may work on meanwhile, by name: two that wait for each other's locks would never end. */
+  readonly alone: readonly string[];
+  /** What others may work on as well, unless they want it alone. */
+  readonly shared: readonly string[];
+  readonly run: (session: LoadSession) => Promise<void>;
+}
+
+/**
+ * Runs tasks, each as soon as what it needs is done and a session is free; of several the longest first, so that no
+ * session is left alone with a long one at the end. The first failure is thrown once the tasks that had begun have ended;
+ * `failed` is called at once, so that it can end them.
+ */
+export async function runTasks(
+  tasks: readonly LoadTask[],
+  sessions: readonly LoadSession[],
+  failed: (error: unknown) => void,
+): Promise<void> {
+  const board = new TaskBoard(tasks);
+  const ends = await Promise.allSettled(
+    sessions.map(async (session) => {
+      for (let task = await board.take(); task !== undefined; task = await board.take()) {
+        try {
+          await task.run(session);
+        } catch (error) {
+          board.stop();
+          failed(error);
+          throw error;
+        }
+        board.done(task);
+      }
+    }),
+  );
+  for (const end of ends) if (end.status === "rejected") throw end.reason;
+}
+
+class TaskBoard {
+  /** The longest first. */
+  readonly #waiting: Set<LoadTask>;
+  readonly #done = new Set<LoadTask>();
+  readonly #alone = new Set<string>();
+  readonly #shared = new Map<string, number>();
+  #changed = Promise.withResolvers<void>();
+  #stopped = false;
+  #running = 0;
+
+  constructor(tasks: readonly LoadTask[]) {
+    this.#waiting = new Set(tasks.toSorted((a, b) => b.cost - a.cost));
+  }
+
+  /** The next task; undefined when none is left, or a task failed. */
+  async take(): Promise<LoadTask | undefined> {
+    for (;;) {
+      if (this.#stopped || this.#waiting.size === 0) return undefined;
+      for (const task of this.#waiting) {
+        if (!this.#isFree(task)) continue;
+        this.#waiting.delete(task);
+        this.#running += 1;
+        for (const name of task.alone) this.#alone.add(name);
+        for (const name of task.shared) this.#shared.set(name, (this.#shared.get(name) ?? 0) + 1);
+        return task;
+      }
+      if (this.#running === 0) {
+        throw new AppError("unexpected", `restore: ${this.#waiting.size} pieces wait for each other`);
+      }
+      await this.#changed.promise;
+    }
+  }
+
+  done(task: LoadTask): void {
+    this.#done.add(task);
+    this.#running -= 1;
+    for (const name of task.alone) this.#alone.delete(name);
+    for (const name of task.shared) this.#shared.set(name, (this.#shared.get(name) ?? 0) - 1);
+    this.#tell();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#tell();
+  }
+
+  #isFree({ needs, alone, shared }: LoadTask): boolean {
+    return (
+      needs.every((need) => this.#done.has(need)) &&
+      alone.every((name) => !this.#alone.has(name) && (this.#shared.get(name) ?? 0) === 0) &&
+      shared.every((name) => !this.#alone.has(name))
+    );
+  }
+
+  #tell(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+}
