@@ -33,7 +33,7 @@ export interface SnapshotKind {
   readonly kind: "snapshot";
   /** Worker threads, each with a connection. */
   readonly jobs: number;
-  /** Read everything, reuse nothing. */
+  /** Read and store everything anew. */
   readonly fullRead: boolean;
 }
 
@@ -162,7 +162,9 @@ async function copyRows(
   { how, tables, chain, signatures }: Reading,
   signal: AbortSignal,
 ): Promise<CopyResult> {
-  const known = await knownParts(repository, request.database, signal);
+  // What is read in full is stored in full as well: that heals what was damaged in the repository.
+  const limits = how.fullRead ? { backups: 0 } : {};
+  const known = await knownParts(repository, request.database, signal, limits);
   for (const reason of known.skipped) runtime.reporter.warn(`parts are stored anew: ${reason}`);
   return await copyTables(
     runtime,

@@ -49,7 +49,7 @@ export function addBackup(program: Command, cli: () => Cli): void {
     .option("--file <path>", "also copy the archive to this path")
     .option("--overwrite", "let --file replace a file that is there")
     .option("--jobs <number>", "connections that read a snapshot (default: one a core)", positiveInteger)
-    .option("--full-read", "read everything for a snapshot, reuse nothing of the last one")
+    .option("--full-read", "read and store everything of a snapshot anew, also what is there already")
     .option("--lock-timeout <duration>", "how long to wait for a locked table", durationArgument)
     .addOption(keepOption())
     .action(async (names: string[], options: Options) => {

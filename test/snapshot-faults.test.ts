@@ -1,0 +1,274 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Observer } from "../src/lib/runtime.ts";
+import type { Cluster } from "../src/postgres/cluster.ts";
+import { type CliOptions, type CliResult, jsonOf, runCli, spawnCli } from "./support/cli.ts";
+import { expectNoSessions, filesOf } from "./support/leftovers.ts";
+import { freshCluster, type FreshDatabase, freshDatabase, temporaryFolder } from "./support/postgres.ts";
+import { findSqlNow, type SqlNow } from "./support/stock-tools.ts";
+
+let sqlNow: SqlNow;
+beforeAll(async () => {
+  sqlNow = await findSqlNow();
+});
+
+const ROWS_SQL = `create type mood as enum ('calm', 'wild');
+  create table parents (id int primary key, mood mood);
+  insert into parents select g, 'calm' from generate_series(1, 20000) g;
+  create table wide as select g as id, repeat(md5(g::text), 60) as pad from generate_series(1, 14000) g`;
+
+async function backUp(
+  url: string,
+  repository: string,
+  options: CliOptions = {},
+  ...args: string[]
+): Promise<CliResult> {
+  const all = ["backup", "data", "--url", url, "--repository", repository, "--kind", "snapshot", "--json"];
+  return await runCli([...all, "--jobs", "2", ...args], options);
+}
+
+async function backUpWell(
+  url: string,
+  repository: string,
+  options: CliOptions = {},
+): Promise<Record<string, unknown>> {
+  const result = await backUp(url, repository, options);
+  expect(result, result.stderr).toMatchObject({ code: 0 });
+  return jsonOf(result);
+}
+
+function expectFailure(result: CliResult, exit: number, code: string, ...words: string[]): void {
+  expect(result.code, result.stderr).toBe(exit);
+  expect(jsonOf(result)).toMatchObject({ error: { code } });
+  for (const word of words) expect(result.stderr).toContain(word);
+}
+
+/** What a restore of the newest backup brings back: this query's value in it. */
+async function restored(repository: string, url: string, query: string): Promise<string> {
+  const name = `restored_${Math.random().toString(36).slice(2)}`;
+  const args = ["restore", "data", "--url", url, "--repository", repository, "--new-database", name, "--yes"];
+  const result = await runCli(args);
+  expect(result, result.stderr).toMatchObject({ code: 0 });
+  const there = new URL(url);
+  there.pathname = `/${name}`;
+  try {
+    return sqlNow(there.href, query);
+  } finally {
+    sqlNow(url, `drop database ${name}`);
+  }
+}
+
+/** A failed run leaves parts for the collection of garbage, and nothing that looks like a backup. */
+async function expectNoBackup(repository: string): Promise<void> {
+  const files = await filesOf(repository);
+  expect(files.filter((file) => file.includes("/backups/") || file.includes(".tmp"))).toEqual([]);
+}
+
+/** Runs the action once, when this operation is seen for the first time. */
+function once(
+  phase: "before" | "after",
+  matches: (operation: string) => boolean,
+  action: () => void,
+): Observer {
+  let done = false;
+  return (now, name) => {
+    if (done || now !== phase || !matches(name)) return;
+    done = true;
+    action();
+  };
+}
+
+const firstCopy = (action: () => void): Observer => once("before", (name) => name === "sql COPY", action);
+
+describe("what happens to tables while a snapshot is taken", () => {
+  let database: FreshDatabase;
+  beforeAll(async () => {
+    database = await freshDatabase({ sql: ROWS_SQL });
+  });
+  afterAll(async () => await database[Symbol.asyncDispose]());
+
+  test.each([
+    ["dropped", "drop table wide"],
+    ["truncated", "truncate wide"],
+    ["rewritten", "alter table wide alter column id type bigint"],
+  ])("a table cannot be %s under it: the other side waits", async (_, sql) => {
+    await using folder = await temporaryFolder();
+    const said: string[] = [];
+    const observer = firstCopy(() => {
+      said.push(
+        sqlNow(
+          database.url,
+          `do $$ begin set local lock_timeout = 50; ${sql}; raise 'done';
+        exception when lock_not_available then null; end $$; select 'it waits'`,
+        ),
+      );
+    });
+    await backUpWell(database.url, folder.path, { observer });
+    expect(said).toEqual(["it waits"]);
+    expect(await restored(folder.path, database.url, "select count(*), sum(length(pad)) from wide")).toBe(
+      "14000|26880000",
+    );
+  });
+
+  test("rows that come and go meanwhile are those of the snapshot", async () => {
+    await using folder = await temporaryFolder();
+    const observer = firstCopy(() => {
+      sqlNow(
+        database.url,
+        "update parents set mood = 'wild' where id % 2 = 0; delete from wide where id < 1000",
+      );
+    });
+    await backUpWell(database.url, folder.path, { observer });
+    const query = "select (select count(*) from wide), (select count(*) from parents where mood = 'calm')";
+    expect(await restored(folder.path, database.url, query)).toBe("14000|20000");
+    await backUpWell(database.url, folder.path);
+    expect(await restored(folder.path, database.url, query)).toBe("13001|10000");
+  });
+
+  test("an enum whose label changes meanwhile: the mixture does not become a backup", async () => {
+    await using folder = await temporaryFolder();
+    const rename = (from: string, to: string): void =>
+      void sqlNow(database.url, `alter type mood rename value '${from}' to '${to}'`);
+    const result = await backUp(database.url, folder.path, {
+      observer: firstCopy(() => rename("calm", "mild")),
+    });
+    expectFailure(result, 1, "source_changed", '"public"."parents"', "when the migration has ended");
+    await expectNoBackup(folder.path);
+    rename("mild", "calm");
+  });
+
+  test("a lock that is held: exit 1, naming who holds it", async () => {
+    await using folder = await temporaryFolder();
+    const observer = once(
+      "before",
+      (name) => name === "sql LOCK",
+      () => {
+        sqlNow(
+          database.url,
+          "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'none'",
+        );
+      },
+    );
+    await using holder = await lockTable(database.url, "wide");
+    const result = await backUp(database.url, folder.path, { observer }, "--lock-timeout", "0.2s");
+    expectFailure(result, 1, "lock_timeout", '"public"."wide"', `held by process ${holder.pid}`);
+    await expectNoBackup(folder.path);
+  });
+});
+
+async function lockTable(url: string, table: string): Promise<{ pid: string } & AsyncDisposable> {
+  const { default: pg } = await import("pg");
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query(`begin; lock table ${table} in access exclusive mode`);
+  const { rows } = await client.query<{ pid: string }>("select pg_backend_pid()::text as pid");
+  return { pid: rows[0]?.pid ?? "", [Symbol.asyncDispose]: async () => await client.end() };
+}
+
+describe("what happens to the server and the disk", () => {
+  test("a worker's session is ended by somebody: exit 20, and the next run succeeds", async () => {
+    await using database = await freshDatabase({ sql: ROWS_SQL });
+    await using folder = await temporaryFolder();
+    const observer = firstCopy(() => {
+      sqlNow(
+        database.url,
+        `select pg_terminate_backend(pid, 5000) from pg_stat_activity
+          where datname = current_database() and application_name = 'handled'`,
+      );
+    });
+    expectFailure(await backUp(database.url, folder.path, { observer }), 20, "database_unreachable");
+    await expectNoBackup(folder.path);
+    await expectNoSessions(database);
+    expect(await backUpWell(database.url, folder.path)).toMatchObject({ rows: 34_000 });
+  });
+
+  test("the server crashes in the middle; started again, the next run succeeds and reuses nothing it should not", async () => {
+    await using cluster: Cluster = await freshCluster();
+    const shop = await freshDatabase({ cluster: cluster.url(), template: "template1", sql: ROWS_SQL });
+    await using folder = await temporaryFolder();
+    await backUpWell(shop.url, folder.path);
+    const isThere = (): boolean => {
+      try {
+        return process.kill(cluster.pid, 0);
+      } catch {
+        return false; // ESRCH: it has ended
+      }
+    };
+    const observer = firstCopy(() => {
+      process.kill(cluster.pid, "SIGQUIT");
+      while (isThere()) continue;
+    });
+    await shop.query("update parents set mood = 'wild' where id = 7");
+    expectFailure(await backUp(shop.url, folder.path, { observer }), 20, "database_unreachable");
+    await cluster.start();
+    expect(await backUpWell(shop.url, folder.path)).toMatchObject({ rows: 34_000 });
+    expect(await restored(folder.path, shop.url, "select count(*) from parents where mood = 'wild'")).toBe(
+      "1",
+    );
+  });
+
+  test("a disk that fills up: exit 23, and there is no backup", async () => {
+    await using database = await freshDatabase({
+      sql: `create table noise as select g as id, string_agg(md5(random()::text || n), '') as noise
+              from generate_series(1, 1500) g, generate_series(1, 60) n group by g`,
+    });
+    await using folder = await temporaryFolder();
+    const script = `PATH=/usr/bin:/bin:/usr/sbin:/sbin; mount -t tmpfs -o size=1m tmpfs ${folder.path} && { "$@"; code=$?; cd ${folder.path}; find . -path '*/backups/*' >&2; exit $code; }`;
+    const args = ["backup", "data", "--url", database.url, "--repository", folder.path, "--kind", "snapshot"];
+    const mounts = process.getuid?.() === 0 ? "-m" : "-rm";
+    const wrapper = ["/usr/bin/unshare", mounts, "/bin/sh", "-c", script, "sh"];
+    const result = await spawnCli([...args, "--json"], { wrapper }).result;
+    expectFailure(result, 23, "space_missing", "no space left on the device", "hint: free space");
+    expect(result.stderr).not.toContain("./data/backups");
+    await expectNoSessions(database);
+  });
+});
+
+describe("two writers", () => {
+  test("the second is refused while the first copies, and takes over nothing", async () => {
+    await using database = await freshDatabase({ sql: ROWS_SQL });
+    await using folder = await temporaryFolder();
+    let second: Promise<CliResult> | undefined;
+    const observer = firstCopy(() => {
+      second = backUp(database.url, folder.path);
+    });
+    await backUpWell(database.url, folder.path, { observer });
+    const refused = await second;
+    if (refused === undefined) throw new Error("the second run did not begin");
+    expectFailure(refused, 11, "lease_held");
+    const list = jsonOf(await runCli(["list", "--repository", folder.path, "--json"]));
+    expect(list).toMatchObject({ databases: [{ backups: [{ rows: 34_000, kind: "snapshot" }] }] });
+  });
+});
+
+describe("options", () => {
+  test.each([
+    [["--kind", "snapshot", "--format", "custom"], "`--format` is nothing a backup of kind snapshot has"],
+    [
+      ["--kind", "snapshot", "--compression", "zstd"],
+      "`--compression` is nothing a backup of kind snapshot has",
+    ],
+    [["--jobs", "2"], "`--jobs` is nothing a backup of kind archive has"],
+    [["--full-read"], "`--full-read` is nothing a backup of kind archive has"],
+    [["--kind", "snapshot", "--file", "/tmp/x"], "a snapshot is not one file"],
+  ])("%j are refused", async (args, words) => {
+    await using folder = await temporaryFolder();
+    const place = ["--url", "postgresql://127.0.0.1:1/x", "--repository", folder.path, "--json"];
+    const result = await runCli(["backup", "data", ...place, ...args]);
+    expectFailure(result, 2, "usage", words);
+    expect(await filesOf(folder.path)).toEqual([]);
+  });
+
+  test("--full-read reads everything, and says so", async () => {
+    await using database = await freshDatabase({ sql: ROWS_SQL });
+    await using folder = await temporaryFolder();
+    await backUpWell(database.url, folder.path);
+    const before = await filesOf(folder.path);
+    const again = jsonOf(await backUp(database.url, folder.path, {}, "--full-read"));
+    // Stored anew as well: a part that was damaged must not be in the way.
+    const parts = (files: readonly string[]) => files.filter((file) => file.includes("/parts/"));
+    expect(parts(await filesOf(folder.path))).toHaveLength(2 * parts(before).length);
+    expect(again).toMatchObject({ parts: { reused: 0 }, fullRead: "`--full-read` was given" });
+    const next = await backUpWell(database.url, folder.path);
+    expect(next).toMatchObject({ parts: { read: 0 }, fullRead: null, sample: { read: 2, differing: 0 } });
+  });
+});
