@@ -16,6 +16,7 @@ import {
   ShowJson,
   StatusJson,
   UndoJson,
+  VerifyJson,
 } from "../src/cli/json.ts";
 import { OUTPUTS } from "../src/cli/outputs.ts";
 import { jsonOf, runCli, spawnCli } from "./support/cli.ts";
@@ -101,6 +102,12 @@ describe("JSON output", () => {
         { name: "empty", rows: 0 },
         { name: "names", rows: null },
       ],
+    });
+    await run("verify", VerifyJson, "verify", "shop");
+    expect(checked.get("verify")).toMatchObject({
+      id: backup.id,
+      proven: "content",
+      compared: { rows: 1000 },
     });
     await run("status", StatusJson, "status");
     await run("prune", PruneJson, "prune", "--dry-run");

@@ -13,6 +13,7 @@ import {
   UnfinishedMark,
 } from "../src/repository/manifest.ts";
 import { PartListHeader, PartRange } from "../src/repository/part-list-lines.ts";
+import { ProofFile } from "../src/repository/proof-file.ts";
 
 const DOCUMENT = join(import.meta.dirname, "../docs/design/repository-format.md");
 
@@ -27,6 +28,7 @@ const SCHEMAS: Readonly<Record<string, z.ZodType>> = {
   "part-range": PartRange,
   reader: ReadMarkFile,
   "garbage-note": GarbageNoteHeader,
+  proof: ProofFile,
 };
 
 test("the examples in the document are objects the program reads", async () => {

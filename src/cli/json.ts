@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { BACKUP_ID } from "../repository/manifest.ts";
+import { PROOF_LEVELS } from "../repository/proof-file.ts";
 
 /**
  * What each command prints with `--json`: fields are added, never renamed or given another meaning. The reference is
@@ -72,11 +73,102 @@ export const BackupReportJson = BackupJson.extend({
 }).meta({ title: "backup report" });
 export type BackupReportJson = z.infer<typeof BackupReportJson>;
 
+const level = z.enum(PROOF_LEVELS);
+const outcome = z.enum(["proven", "failed"]).describe("What came of it");
+
+export const ProofJson = z
+  .strictObject({
+    outcome,
+    level: level.describe("What was asked for"),
+    proven: level.nullable().describe("The highest level that was reached; null when it failed"),
+    at: time.describe("When the check ended"),
+    tables: count.describe("Tables that were compared"),
+    rows: count.describe("Rows in them"),
+    restoreMs: milliseconds.nullable().describe("How long restoring took; null when nothing was restored"),
+    compareMs: milliseconds
+      .nullable()
+      .describe("How long comparing took; null when that was not done by itself"),
+    serverVersion: z.string().nullable().describe("Version of the server it was restored on"),
+    problem: z.string().nullable().describe("The first thing found wrong"),
+  })
+  .meta({ title: "proof" });
+export type ProofJson = z.infer<typeof ProofJson>;
+
+const newestProof = ProofJson.nullable().describe("The newest proof of it; null when there is none");
+
+export const VerifyJson = z.strictObject({
+  id: z.string().regex(BACKUP_ID).describe("Identity of the backup"),
+  database: z.string().describe("Name of the database in the repository"),
+  kind: z
+    .enum(["archive", "snapshot"])
+    .nullable()
+    .describe("Kind of backup; null when its index cannot be read"),
+  snapshotAt: time.nullable().describe("The moment that a restore brings back"),
+  outcome,
+  level: level.describe("What was asked for"),
+  proven: level
+    .nullable()
+    .describe(
+      "The highest level that was reached: a lower one when something could not be compared; null when it failed",
+    ),
+  startedAt: time.describe("When the check began"),
+  finishedAt: time.describe("When the check ended"),
+  by: z
+    .strictObject({
+      host: z.string().describe("Name of the machine"),
+      user: z.string().describe("Name of the user"),
+      program: z.string().describe("Program and version"),
+    })
+    .describe("Who checked"),
+  compared: z
+    .strictObject({
+      objects: count.describe("Stored objects that were read whole"),
+      storedBytes: bytes.describe("Their size"),
+      tables: count.describe("Tables whose rows were counted"),
+      rows: count.describe("Rows in them"),
+      bytes: bytes.describe("Size of the rows before compression"),
+      digests: count.describe("Tables whose rows were compared by digest"),
+      sequences: count.describe("Sequences whose values were compared"),
+      definitions: count.describe("Definitions that were compared"),
+    })
+    .describe("What was compared"),
+  notCompared: z
+    .array(z.strictObject({ what: z.string().describe("What"), reason: z.string().describe("Why not") }))
+    .describe("What could not be compared"),
+  server: z
+    .strictObject({
+      version: z.string().describe("Version of the server"),
+      versionNumber: z.int().describe("The same as a number: 150018"),
+      kind: z.enum(["throw-away", "given"]).describe("Made for the check, or named with `--to`"),
+    })
+    .nullable()
+    .describe("Where it was restored; null when it was not"),
+  durations: z
+    .strictObject({
+      integrityMs: milliseconds.nullable().describe("Reading what is stored, as far as the restore does not"),
+      restoreMs: milliseconds.nullable().describe("Restoring"),
+      compareMs: milliseconds.nullable().describe("Comparing afterwards"),
+    })
+    .describe("How long each part took, in milliseconds; null for what was not done"),
+  problems: z
+    .array(
+      z.strictObject({
+        object: z.string().describe("`part`, `rows`, `sequence` …: what is wrong"),
+        table: z.string().nullable().describe("The table it is about"),
+        part: z.string().nullable().describe("Name of the part or part list"),
+        reason: z.string().describe("What is wrong with it"),
+      }),
+    )
+    .describe("Everything found wrong"),
+  record: z.string().nullable().describe("Where the proof was recorded, relative to the repository"),
+});
+export type VerifyJson = z.infer<typeof VerifyJson>;
+
 export const ListJson = z.strictObject({
   databases: z.array(
     z.strictObject({
       database: z.string().describe("Name of the database in the repository"),
-      backups: z.array(BackupJson).describe("Newest first"),
+      backups: z.array(BackupJson.extend({ proof: newestProof })).describe("Newest first"),
       damaged: z
         .array(
           z.strictObject({
@@ -100,7 +192,13 @@ export const ListJson = z.strictObject({
 });
 export type ListJson = z.infer<typeof ListJson>;
 
+const partCount = z.strictObject({
+  parts: count.describe("Parts"),
+  bytes: bytes.describe("Their rows, before compression"),
+});
+
 export const ShowJson = BackupJson.extend({
+  proof: newestProof,
   repository: z.string().describe("The repository that holds it"),
   location: z.string().describe("Where the archive lies"),
   startedAt: time.describe("When the run began"),
@@ -140,9 +238,37 @@ export const ShowJson = BackupJson.extend({
         name: z.string().describe("Name of the table"),
         rows: count.nullable().describe("Rows; null where the dump carries none, as for a materialized view"),
         bytes: bytes.describe("Size of the rows before compression"),
+        digest: z
+          .string()
+          .nullable()
+          .describe("Digest of the rows, whatever their order; null where there is none"),
+        read: partCount.nullable().describe("What was read from the server; null for an archive"),
+        reused: partCount
+          .nullable()
+          .describe("What was taken from the last snapshot, for it had not changed; null for an archive"),
+        note: z
+          .string()
+          .nullable()
+          .describe("Why not all of it could be reused; null when there is nothing to say"),
       }),
     )
     .describe("Every table, largest first"),
+  snapshot: z
+    .strictObject({
+      readBytes: bytes.describe("Rows read from the server, before compression"),
+      reusedBytes: bytes.describe("Rows taken from the last snapshot, before compression"),
+      newParts: count.describe("Parts that were stored"),
+      namedBytes: bytes.describe("Everything it names, as stored: what a copy of it takes"),
+      sample: z
+        .strictObject({
+          read: count.describe("Reused ranges that were read again to see"),
+          differing: count.describe("Tables in which one was not what is stored"),
+        })
+        .describe("The look at what was reused"),
+      fullRead: z.string().nullable().describe("Why nothing was reused; null when something was"),
+    })
+    .nullable()
+    .describe("How a snapshot came about; null for an archive"),
 });
 export type ShowJson = z.infer<typeof ShowJson>;
 

@@ -14,6 +14,7 @@ import {
   ShowJson,
   StatusJson,
   UndoJson,
+  VerifyJson,
 } from "./json.ts";
 
 interface OutputSchema {
@@ -40,6 +41,12 @@ export const OUTPUTS: readonly OutputSchema[] = [
   },
   { command: "restore", about: "One object.", schema: RestoreJson },
   { command: "restore --undo", about: "One object.", schema: UndoJson },
+  {
+    command: "verify",
+    about:
+      "One object, in one line, for each database; one that could not be checked gives an [error](#errors) in its place. The exit code is 13 when a backup is damaged, 4 when it is not proven.",
+    schema: VerifyJson,
+  },
   {
     command: "doctor",
     about: "One object; the exit code is 0 only when `ready` is true.",

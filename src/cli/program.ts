@@ -12,6 +12,7 @@ import { addRestore } from "./commands/restore.ts";
 import { addSchedule } from "./commands/schedule.ts";
 import { addShow } from "./commands/show.ts";
 import { addStatus } from "./commands/status.ts";
+import { addVerify } from "./commands/verify.ts";
 import { exitCodesHelp } from "./exit-codes.ts";
 
 /** The whole command line. `cli` is called when a command runs, after its options were read. */
@@ -39,6 +40,7 @@ export function buildProgram(cli: () => Cli): Command {
     addShow,
     addStatus,
     addRestore,
+    addVerify,
     addPrune,
     addSchedule,
     addConfig,

@@ -1,6 +1,8 @@
 import type { Runtime } from "../lib/runtime.ts";
 import { type DamagedBackup, listBackups, listForeign } from "../repository/backups.ts";
-import type { BackupIndex } from "../repository/manifest.ts";
+import type { BackupId, BackupIndex } from "../repository/manifest.ts";
+import type { ProofFile } from "../repository/proof-file.ts";
+import { newestProofs } from "../repository/proofs.ts";
 import { listDatabases, openRepository } from "../repository/repository.ts";
 import type { Storage, StoredObject } from "../storage/storage.ts";
 
@@ -11,6 +13,8 @@ export interface DatabaseListing {
   readonly damaged: readonly DamagedBackup[];
   /** Archives that something else put there: restorable, never pruned, never counted. */
   readonly foreign: readonly StoredObject[];
+  /** The newest proof of each backup that has one. */
+  readonly proofs: ReadonlyMap<BackupId, ProofFile>;
 }
 
 /** What the repository holds of one database, or of all of them. Needs nothing but the repository. */
@@ -27,7 +31,9 @@ export async function listRepository(
     const { backups, damaged } = await listBackups(repository, name, signal);
     const known = [...backups, ...damaged.flatMap(({ index }) => index ?? [])];
     const foreign = await listForeign(repository, name, known, signal);
-    listings.push({ database: name, backups, damaged, foreign });
+    const ids = backups.map(({ id }) => id);
+    const proofs = await newestProofs(runtime, repository, name, ids, signal);
+    listings.push({ database: name, backups, damaged, foreign, proofs });
   }
   return listings;
 }

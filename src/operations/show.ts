@@ -10,6 +10,8 @@ import {
   readTables,
 } from "../repository/backups.ts";
 import type { BackupContent, BackupIndex, TableLine } from "../repository/manifest.ts";
+import type { ProofFile } from "../repository/proof-file.ts";
+import { newestProofs } from "../repository/proofs.ts";
 import { listDatabases, openRepository, type Repository } from "../repository/repository.ts";
 import type { Storage } from "../storage/storage.ts";
 
@@ -29,6 +31,8 @@ export interface BackupDetails {
   /** Largest first. */
   readonly tables: readonly TableLine[];
   readonly content: BackupContent;
+  /** The newest; undefined when there is none. */
+  readonly proof: ProofFile | undefined;
 }
 
 /** What one repository holds of one database. */
@@ -63,11 +67,14 @@ export async function showBackup(
       hint: `name the database before it: \`handled show ${databases[0]} ${request.backup}\``,
     });
   }
-  const tables = await readTables(first.repository, first.index, signal);
+  const { repository, index } = first;
+  const tables = await readTables(repository, index, signal);
+  const proofs = await newestProofs(runtime, repository, index.database, [index.id], signal);
   return {
     ...first,
     tables: tables.toSorted((a, b) => b.bytes - a.bytes || (b.rows ?? -1) - (a.rows ?? -1)),
-    content: await readContent(first.repository, first.index, signal),
+    content: await readContent(repository, index, signal),
+    proof: proofs.get(index.id),
   };
 }
 

@@ -125,5 +125,5 @@ async function listOne(
     // Before the first backup there is no repository yet; that is "no backup", not a failure to look.
     if (!isAppError(error, "repository_missing")) throw error;
   }
-  return { database: request.database, backups: [], damaged: [], foreign: [] };
+  return { database: request.database, backups: [], damaged: [], foreign: [], proofs: new Map() };
 }

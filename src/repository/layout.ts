@@ -1,4 +1,4 @@
-import { type BackupId, type BackupIndex, PART_NAME, type PartName } from "./manifest.ts";
+import { BACKUP_ID, type BackupId, type BackupIndex, PART_NAME, type PartName } from "./manifest.ts";
 
 /** Where everything lies, relative to the repository's root. docs/design/repository-format.md explains it. */
 export const REPOSITORY_FILE = "repository.json";
@@ -72,6 +72,17 @@ export function partNameOfKey(database: string, key: string): PartName | undefin
 }
 
 export const garbageFolder = (database: string): string => `${databaseFolder(database)}records/garbage/`;
+export const proofsFolder = (database: string): string => `${databaseFolder(database)}records/proofs/`;
+/** Its name tells when and of which backup, so that the newest of each is found without reading any. */
+export const proofKey = (database: string, at: Date, id: BackupId): string =>
+  `${proofsFolder(database)}${at.toISOString().replace(/[-:]/g, "")}-${id}.json`;
+
+/** The time, as sortable text, and the backup in the key of a proof; undefined for any other key. */
+export function partsOfProofKey(key: string): { readonly at: string; readonly id: string } | undefined {
+  const [, at, id] = /\/(\d{8}T\d{6}\.\d{3}Z)-([^/]+)\.json$/.exec(key) ?? [];
+  return at === undefined || id === undefined || !BACKUP_ID.test(id) ? undefined : { at, id };
+}
+
 export const readersFolder = (database: string): string => `${databaseFolder(database)}readers/`;
 export const readerKey = (database: string, token: string): string =>
   `${readersFolder(database)}${token}.json`;

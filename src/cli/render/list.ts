@@ -4,14 +4,15 @@ import type { DatabaseListing } from "../../operations/list.ts";
 import type { ListJson } from "../json.ts";
 import type { Output } from "../output.ts";
 import { indexJson } from "./backup.ts";
+import { proofCell, proofJson } from "./proof.ts";
 import { renderTable } from "./table.ts";
-import { formatAge, formatTime } from "./time.ts";
+import { formatAge, timeFormat } from "./time.ts";
 
 export function listJson(listings: readonly DatabaseListing[]): ListJson {
   return {
-    databases: listings.map(({ database, backups, damaged, foreign }) => ({
+    databases: listings.map(({ database, backups, damaged, foreign, proofs }) => ({
       database,
-      backups: backups.map(indexJson),
+      backups: backups.map((index) => ({ ...indexJson(index), proof: proofJson(proofs.get(index.id)) })),
       damaged: damaged.map(({ id, reason }) => ({ id, reason })),
       foreign: foreign.map(({ key, size, modified }) => ({
         name: basename(key),
@@ -34,24 +35,27 @@ export function renderListings(
 }
 
 function renderListing(output: Output, listing: DatabaseListing, now: Date, timeZone: string): string {
-  const { database, backups, damaged, foreign } = listing;
+  const { database, backups, damaged, foreign, proofs } = listing;
+  const formatTime = timeFormat(timeZone);
   const rows = [
     ...backups.map((backup) => [
       backup.id,
-      formatTime(new Date(backup.snapshotAt), timeZone),
+      formatTime(new Date(backup.snapshotAt)),
       formatAge(new Date(backup.snapshotAt), now),
       backup.kind === "archive" ? `${backup.kind} ${backup.archive.format}` : backup.kind,
       formatCount(backup.totals.rows),
       formatBytes(backup.totals.storedBytes),
+      proofCell(output, proofs.get(backup.id), now),
       backup.kind === "archive" ? basename(backup.archive.key) : "",
     ]),
     ...foreign.map(({ key, size, modified }) => [
       "foreign",
-      formatTime(modified, timeZone),
+      formatTime(modified),
       formatAge(modified, now),
       "archive",
       "?",
       formatBytes(size),
+      "-",
       basename(key),
     ]),
   ];
@@ -67,6 +71,7 @@ function renderListing(output: Output, listing: DatabaseListing, now: Date, time
             { title: "KIND" },
             { title: "ROWS", right: true },
             { title: "SIZE", right: true },
+            { title: "PROOF" },
             { title: "FILE" },
           ],
           rows,

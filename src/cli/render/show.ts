@@ -1,8 +1,10 @@
 import { counted, formatBytes, formatCount, formatDuration } from "../../lib/text.ts";
 import type { BackupDetails } from "../../operations/show.ts";
+import type { SnapshotIndex, TableLine } from "../../repository/manifest.ts";
 import type { ShowJson } from "../json.ts";
 import type { Output } from "../output.ts";
 import { describeKind, indexJson } from "./backup.ts";
+import { describeProof, proofJson } from "./proof.ts";
 import { renderTable } from "./table.ts";
 import { locationKey } from "../../repository/layout.ts";
 import { formatAge, formatTime } from "./time.ts";
@@ -32,8 +34,23 @@ export function showJson(details: BackupDetails, retention: Verdict): ShowJson {
     })),
     roles: content.roles,
     retention,
-    tableDetails: tables.map(({ schema, name, rows, bytes }) => ({ schema, name, rows, bytes })),
+    tableDetails: tables.map(tableJson),
+    snapshot: index.kind === "snapshot" ? snapshotJson(index) : null,
+    proof: proofJson(details.proof),
   };
+}
+
+function tableJson(table: TableLine): ShowJson["tableDetails"][number] {
+  const { schema, name, rows, bytes } = table;
+  const { digest, read, reused, note } = "read" in table ? table : NO_PARTS;
+  return { schema, name, rows, bytes, digest, read, reused, note };
+}
+
+const NO_PARTS = { digest: null, read: null, reused: null, note: null };
+
+function snapshotJson({ snapshot }: SnapshotIndex): ShowJson["snapshot"] {
+  const { readBytes, reusedBytes, newParts, namedBytes, sample, fullRead } = snapshot;
+  return { readBytes, reusedBytes, newParts, namedBytes, sample, fullRead };
 }
 
 export function renderShow(
@@ -70,7 +87,11 @@ export function renderShow(
           ["Archive", locationOf(details)],
           ["SHA-256", index.archive.sha256],
         ] as [string, string][])
-      : ([["Manifest", locationOf(details)]] as [string, string][])),
+      : ([
+          ["Read", describeReading(index)],
+          ["Manifest", locationOf(details)],
+        ] as [string, string][])),
+    ["Proof", describeProof(details.proof, timeZone)],
     ...(retention === null ? [] : [["Retention", describeVerdict(retention)] as [string, string]]),
   ];
   const width = Math.max(...lines.map(([label]) => label.length));
@@ -92,15 +113,34 @@ function describeVerdict({ keep, reasons }: NonNullable<Verdict>): string {
   return `${keep ? "stays" : "goes with the next prune"}: ${reasons.join(", ")}`;
 }
 
+/** How much of a snapshot was read and how much reused, and why nothing could be. */
+function describeReading({ snapshot }: SnapshotIndex): string {
+  const { parts, readBytes, reusedBytes, sample, fullRead } = snapshot;
+  const read = `${counted(parts.read, "part")} (${formatBytes(readBytes)})`;
+  if (fullRead !== null) return `${read}, nothing reused: ${fullRead}`;
+  const looked = sample.read === 0 ? "" : `, ${counted(sample.read, "reused range")} read again to see`;
+  return `${read}, ${counted(parts.reused, "part")} reused (${formatBytes(reusedBytes)})${looked}`;
+}
+
 function renderTables(tables: BackupDetails["tables"]): string {
+  const shown = tables.slice(0, MOST_TABLES);
+  const ofSnapshot = shown.some((table) => "read" in table);
   return renderTable(
-    [{ title: "TABLE" }, { title: "ROWS", right: true }, { title: "SIZE", right: true }],
-    tables
-      .slice(0, MOST_TABLES)
-      .map(({ schema, name, rows, bytes }) => [
-        `${schema}.${name}`,
-        rows === null ? "-" : formatCount(rows),
-        formatBytes(bytes),
-      ]),
+    [
+      { title: "TABLE" },
+      { title: "ROWS", right: true },
+      { title: "SIZE", right: true },
+      ...(ofSnapshot
+        ? [{ title: "READ", right: true }, { title: "REUSED", right: true }, { title: "NOTE" }]
+        : []),
+    ],
+    shown.map((table) => [
+      `${table.schema}.${table.name}`,
+      table.rows === null ? "-" : formatCount(table.rows),
+      formatBytes(table.bytes),
+      ...("read" in table
+        ? [formatBytes(table.read.bytes), formatBytes(table.reused.bytes), table.note ?? ""]
+        : []),
+    ]),
   );
 }

@@ -1,0 +1,148 @@
+import { type Command, Option } from "commander";
+import { availableParallelism } from "node:os";
+import { AppError, inOperation, isAppError } from "../../errors.ts";
+import { databaseOfBackup } from "../../operations/database-of-backup.ts";
+import { isStored } from "../../operations/verify/findings.ts";
+import type { VerifyReport } from "../../operations/verify/record.ts";
+import { verifyBackup } from "../../operations/verify/verify.ts";
+import { resolveConnection } from "../../postgres/connection.ts";
+import { BackupId } from "../../repository/manifest.ts";
+import { PROOF_LEVELS, type ProofLevel } from "../../repository/proof-file.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { Cli } from "../cli.ts";
+import { reportFailure } from "../failure.ts";
+import { placeOptions, positiveInteger } from "../options.ts";
+import { renderVerify, verifyJson } from "../render/verify.ts";
+import { resolveAllTargets, resolvePlaces } from "../repositories.ts";
+import { type PlaceOptions, resolveTarget } from "../targets.ts";
+
+interface Options extends PlaceOptions {
+  readonly level?: ProofLevel;
+  readonly to?: string;
+  readonly jobs?: number;
+}
+
+export function addVerify(program: Command, cli: () => Cli): void {
+  placeOptions(program.command("verify"))
+    .summary("prove that backups can be brought back")
+    .description(
+      "Reads a backup whole, restores it into a throw-away server, compares what came back with what was backed up, and " +
+        "records the result in the repository. Needs no live database.",
+    )
+    .argument("[database]", "name from the strategy or the repository, or a backup's id; all when left out")
+    .argument("[backup]", "latest, an id, or the name of an archive", "latest")
+    .addOption(
+      new Option(
+        "--level <level>",
+        "integrity: every stored byte is right; restore: it can be restored, too; content: what comes back is what was backed up (default: the strongest possible)",
+      ).choices(PROOF_LEVELS),
+    )
+    .option("--to <url>", "restore into a scratch database on this server, and drop it")
+    .option(
+      "--jobs <number>",
+      "parts and tables that are read at the same time (default: one a core)",
+      positiveInteger,
+    )
+    .action(async (database: string | undefined, backup: string, options: Options) => {
+      await runVerify(cli(), database, backup, options);
+    });
+}
+
+/** One backup to be verified. */
+interface Subject {
+  readonly database: string;
+  readonly which: string;
+  readonly timeZone: string;
+  readonly storage: () => Storage;
+}
+
+const DAMAGED_EXIT = 13;
+const NOT_PROVEN_EXIT = 4;
+const DEGRADED_EXIT = 3;
+
+async function runVerify(
+  cli: Cli,
+  database: string | undefined,
+  backup: string,
+  options: Options,
+): Promise<void> {
+  const subjects = await subjectsOf(cli, database, backup, options);
+  const exits: number[] = [];
+  for (const subject of subjects) {
+    try {
+      const report = await verify(cli, subject, options);
+      cli.output.result(verifyJson(report), () => renderVerify(cli.output, report, subject.timeZone));
+      exits.push(exitOf(report, options.level));
+    } catch (error) {
+      const named = inVerify(subject, error);
+      if (subjects.length === 1 || isAppError(error, "interrupted") || cli.signal.aborted) throw named;
+      // One database that cannot be checked must not keep the others from it.
+      reportFailure(cli.output, named);
+      exits.push(named instanceof AppError ? named.exitCode : 1);
+    }
+  }
+  cli.exitWith(worstOf(exits));
+}
+
+async function subjectsOf(
+  cli: Cli,
+  database: string | undefined,
+  backup: string,
+  options: Options,
+): Promise<Subject[]> {
+  const id = BackupId.safeParse(database);
+  if (id.success && backup === "latest") {
+    const { storages, timeZone } = await resolvePlaces(cli, options);
+    const found = await databaseOfBackup(cli.runtime, storages, id.data, cli.signal);
+    return [{ database: found.database, which: id.data, timeZone, storage: () => found.storage }];
+  }
+  const targets =
+    database === undefined
+      ? await resolveAllTargets(cli, [], options)
+      : [await resolveTarget(cli, database, options)];
+  return targets.map((target) => ({
+    database: target.name,
+    which: backup,
+    timeZone: target.timeZone,
+    storage: () => target.storage(),
+  }));
+}
+
+async function verify(
+  cli: Cli,
+  { database, which, storage }: Subject,
+  options: Options,
+): Promise<VerifyReport> {
+  const { to, level = "content", jobs = availableParallelism() } = options;
+  const request = {
+    database,
+    storage: storage(),
+    which,
+    level,
+    to: to === undefined ? null : await resolveConnection(cli.runtime, to, cli.signal),
+    jobs,
+  };
+  return await verifyBackup(cli.runtime, request, cli.signal);
+}
+
+function inVerify(subject: Subject, error: unknown): unknown {
+  return error instanceof AppError && error.code !== "unexpected" && error.code !== "interrupted"
+    ? inOperation(`verify ${subject.database}`, error)
+    : error;
+}
+
+/** What was asked for must be reached; where nothing was, the strongest that is possible will do. */
+function exitOf({ proof, problems, key }: VerifyReport, asked: ProofLevel | undefined): number {
+  if (problems.some(isStored)) return DAMAGED_EXIT;
+  if (problems.length > 0 || (asked !== undefined && proof.proven !== asked)) return NOT_PROVEN_EXIT;
+  return key === null ? DEGRADED_EXIT : 0;
+}
+
+/** Damage first, then what is not proven, then whatever kept a check from being made. */
+function worstOf(exits: readonly number[]): number {
+  const known = [DAMAGED_EXIT, NOT_PROVEN_EXIT].find((exit) => exits.includes(exit));
+  if (known !== undefined) return known;
+  const others = exits.filter((exit) => exit !== 0);
+  if (others.length === 0) return 0;
+  return others.length === exits.length ? (others[0] ?? 1) : DEGRADED_EXIT;
+}

@@ -1,0 +1,73 @@
+import { counted, formatBytes, formatDuration } from "../../lib/text.ts";
+import type { VerifyReport } from "../../operations/verify/record.ts";
+import type { ProofFile } from "../../repository/proof-file.ts";
+import type { VerifyJson } from "../json.ts";
+import type { Output } from "../output.ts";
+import { describeProblem } from "./proof.ts";
+import { formatTime } from "./time.ts";
+
+// A terminal's height; `--json` has all of them.
+const MOST_PROBLEMS = 20;
+
+export function verifyJson({ proof, index, problems, key }: VerifyReport): VerifyJson {
+  const { backup, problems: _, problemCount: __, format: ___, ...rest } = proof;
+  return { id: backup, kind: index?.kind ?? null, ...rest, problems: [...problems], record: key };
+}
+
+export function renderVerify(output: Output, report: VerifyReport, timeZone: string): string {
+  const { proof, index, problems, key } = report;
+  const name = output.paint("bold", `${proof.database} ${proof.backup}`);
+  const head =
+    proof.proven === null
+      ? `${output.paint("red", "✗")} ${name} is NOT proven: ${counted(problems.length, "problem")}`
+      : `${output.paint("green", "✓")} ${name} is proven: ${proof.proven}`;
+  const lines: [string, string][] = [
+    ...(index === undefined
+      ? []
+      : ([["Backup", `${index.kind} of ${formatTime(new Date(index.snapshotAt), timeZone)}`]] as [
+          string,
+          string,
+        ][])),
+    ...describeWork(proof),
+    ...proof.notCompared.map(({ what, reason }): [string, string] => ["Not compared", `${what}: ${reason}`]),
+    ["Record", key ?? "could not be written"],
+  ];
+  const width = Math.max(...lines.map(([label]) => label.length));
+  const shown = problems
+    .slice(0, MOST_PROBLEMS)
+    .map((one) => `  ${output.paint("red", "-")} ${describeProblem(one)}`);
+  const more = problems.length - shown.length;
+  return [
+    head,
+    ...shown,
+    ...(more > 0 ? [`    and ${counted(more, "more problem")}; \`--json\` has all`] : []),
+    ...lines.map(([label, value]) => `  ${output.paint("dim", label.padEnd(width))}  ${value}`),
+  ].join("\n");
+}
+
+function describeWork({ compared, durations, server, proven }: ProofFile): [string, string][] {
+  const { integrityMs, restoreMs, compareMs } = durations;
+  const lines: [string, string][] = [];
+  const took = integrityMs === null ? "" : ` in ${formatDuration(integrityMs)}`;
+  lines.push([
+    "Stored",
+    `${counted(compared.objects, "object")}, ${formatBytes(compared.storedBytes)}${restoreMs === null ? `, read whole${took}` : ", read whole"}`,
+  ]);
+  if (server !== null && restoreMs !== null) {
+    const where = server.kind === "given" ? "the given server" : "a throw-away server";
+    lines.push(["Restored", `in ${formatDuration(restoreMs)} on ${where}, PostgreSQL ${server.version}`]);
+  }
+  if (proven !== null) lines.push(["Compared", describeCompared(compared, compareMs)]);
+  return lines;
+}
+
+function describeCompared(compared: ProofFile["compared"], compareMs: number | null): string {
+  const { rows, tables, digests, sequences, definitions } = compared;
+  const parts = [
+    `${counted(rows, "row")} in ${counted(tables, "table")}`,
+    ...(digests > 0 ? [`${counted(digests, "digest")}`] : []),
+    ...(sequences > 0 ? [counted(sequences, "sequence")] : []),
+    ...(definitions > 0 ? [counted(definitions, "definition")] : []),
+  ];
+  return `${parts.join(", ")}${compareMs === null ? "" : ` in ${formatDuration(compareMs)}`}`;
+}

@@ -1,0 +1,130 @@
+import { createHash } from "node:crypto";
+import { parentPort, workerData } from "node:worker_threads";
+import { AppError, isAppError, messageOf } from "../../errors.ts";
+import { makeRuntime } from "../../lib/runtime.ts";
+import { readFrames } from "../../lib/zstd-frames.ts";
+import { connect, quoteLiteral, type Session } from "../../postgres/session.ts";
+import type { PartLine } from "../../repository/part-list-lines.ts";
+import { textHashOf } from "../../repository/part-names.ts";
+import { readPart } from "../../repository/parts.ts";
+import { openStorage } from "../../storage/open.ts";
+import type { CheckMessage, CheckOutcome, CheckTask, CheckWorkerData } from "./check-messages.ts";
+import { RowDigest, ZERO_DIGEST } from "./row-digest.ts";
+import { SET_COPY_SETTINGS } from "./session-settings.ts";
+
+// A thread of `check-pool.ts`: reads parts or tables to their end, and tells what their rows are. One task at a time; an
+// undefined one ends the thread.
+
+const port = parentPort;
+if (port === null) throw new AppError("unexpected", "the check worker was not started as a thread");
+const send = (message: CheckMessage): void => port.postMessage(message);
+const data = workerData as CheckWorkerData;
+const runtime = makeRuntime({ env: data.env });
+// The main thread ends this one when it stops; nothing here has to be told.
+const { signal } = new AbortController();
+// Its memory is reserved once for all tasks.
+const digest = new RowDigest();
+
+const tasks: (CheckTask | undefined)[] = [];
+let wake: (() => void) | undefined;
+port.on("message", (task: CheckTask | undefined) => {
+  tasks.push(task);
+  wake?.();
+});
+
+async function nextTask(): Promise<CheckTask | undefined> {
+  while (tasks.length === 0) {
+    await new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+  }
+  return tasks.shift();
+}
+
+async function work(): Promise<void> {
+  await using session = data.server === null ? undefined : await openSession(data.server);
+  send({ kind: "ready" });
+  for (let task = await nextTask(); task !== undefined; task = await nextTask()) {
+    send({ kind: "done", outcome: await perform(task, session) });
+  }
+}
+
+async function openSession({ settings, snapshot }: NonNullable<CheckWorkerData["server"]>): Promise<Session> {
+  const session = await connect(runtime, settings, signal);
+  await session.query("begin isolation level repeatable read read only");
+  if (snapshot !== null) await session.query(`set transaction snapshot ${quoteLiteral(snapshot)}`);
+  await session.query(SET_COPY_SETTINGS);
+  return session;
+}
+
+async function perform(task: CheckTask, session: Session | undefined): Promise<CheckOutcome> {
+  if (task.kind === "part") return await checkPart(task.part);
+  if (session === undefined) throw new AppError("unexpected", "digest rows: no server was named");
+  let bytes = 0;
+  await session.copyOut(task.sql, (chunk) => {
+    bytes += chunk.length;
+    digest.update(chunk);
+  });
+  return { bytes, ...digest.finish(), damage: null };
+}
+
+async function checkPart(part: PartLine): Promise<CheckOutcome> {
+  const none = { rows: 0, bytes: 0, digest: ZERO_DIGEST };
+  try {
+    const found = await readRows(part);
+    return { ...found, damage: differenceOf(part, found) };
+  } catch (error) {
+    forgetText();
+    // A disk that cannot give a part back has lost it, whatever it says.
+    if (!isAppError(error, "backup_damaged") && !isAppError(error, "repository_unusable")) throw error;
+    return { ...none, damage: messageOf(error) };
+  }
+}
+
+/** What the digest was fed of a damaged part must not become the beginning of the next. */
+function forgetText(): void {
+  try {
+    digest.finish();
+  } catch (error) {
+    // It ended within a row, and is empty now.
+    if (!isAppError(error, "backup_damaged")) throw error;
+  }
+}
+
+async function readRows(part: PartLine): Promise<Omit<CheckOutcome, "damage"> & { textHash: string }> {
+  if (data.store === null) throw new AppError("unexpected", "check a part: no repository was named");
+  const { location, database } = data.store;
+  const storage = openStorage(runtime, location);
+  const text = createHash("sha256");
+  let bytes = 0;
+  for await (const piece of readFrames(await readPart({ storage }, database, part, signal))) {
+    text.update(piece);
+    digest.update(piece);
+    bytes += piece.length;
+  }
+  return { bytes, ...digest.finish(), textHash: text.digest("hex") };
+}
+
+function differenceOf(
+  part: PartLine,
+  found: Omit<CheckOutcome, "damage"> & { textHash: string },
+): string | null {
+  const what = `read part ${part.name}`;
+  if (found.textHash !== textHashOf(part.name))
+    return `${what}: its text is not the one that it is named after`;
+  if (found.bytes !== part.bytes) return `${what}: ${found.bytes} bytes of text, its list says ${part.bytes}`;
+  if (found.rows !== part.rows) return `${what}: ${found.rows} rows, its list says ${part.rows}`;
+  return found.digest === part.digest ? null : `${what}: its rows have another digest than its list says`;
+}
+
+try {
+  await work();
+} catch (error) {
+  const { code, message, hint, details } =
+    error instanceof AppError ? error : new AppError("unexpected", messageOf(error));
+  send({
+    kind: "failed",
+    error: { code, message, hint, details: JSON.parse(JSON.stringify(details)) as Record<string, unknown> },
+  });
+}
+port.close();

@@ -1,0 +1,40 @@
+import { type Definitions, readDefinitions } from "../engines/snapshot/definitions.ts";
+import { dumpSchema } from "../engines/snapshot/schema.ts";
+import type { Runtime } from "../lib/runtime.ts";
+import type { PostgresClient } from "../postgres/clients.ts";
+import type { Session } from "../postgres/session.ts";
+import { encodingFor, extensionsIn } from "./dump-scope.ts";
+
+export interface LiveDefinitions {
+  readonly client: PostgresClient;
+  /** Exported by the session, whose transaction is open. */
+  readonly snapshot: string;
+  /** Null: the whole database. */
+  readonly schemas: readonly string[] | null;
+  readonly lockTimeoutMs: number;
+}
+
+/** The definitions of a database, dumped as a snapshot of these schemas would have them. */
+export async function readLiveDefinitions(
+  runtime: Runtime,
+  session: Session,
+  { client, snapshot, schemas, lockTimeoutMs }: LiveDefinitions,
+  signal: AbortSignal,
+): Promise<Definitions> {
+  const extensions = await extensionsIn(session, schemas);
+  const { archive } = await dumpSchema(
+    runtime,
+    {
+      client,
+      settings: session.settings,
+      snapshot,
+      schemas,
+      extensions,
+      encoding: await encodingFor(session, [...(schemas ?? []), ...extensions]),
+      lockTimeoutMs,
+      applicationName: "handled",
+    },
+    signal,
+  );
+  return await readDefinitions(runtime, client, archive, signal);
+}

@@ -1,0 +1,67 @@
+import { isAppError, messageOf } from "../../errors.ts";
+import type { ProofFile, ProofProblem } from "../../repository/proof-file.ts";
+
+/** What a check has found so far. Each of its stages adds to it. */
+export interface Findings {
+  readonly problems: ProofProblem[];
+  readonly compared: ProofFile["compared"];
+  readonly notCompared: ProofFile["notCompared"];
+  readonly durations: ProofFile["durations"];
+  server: ProofFile["server"];
+  /** False once something could not be compared that the content must be compared in to be called proven. */
+  contentComplete: boolean;
+}
+
+export function noFindings(): Findings {
+  return {
+    problems: [],
+    compared: {
+      objects: 0,
+      storedBytes: 0,
+      tables: 0,
+      rows: 0,
+      bytes: 0,
+      digests: 0,
+      sequences: 0,
+      definitions: 0,
+    },
+    notCompared: [],
+    durations: { integrityMs: null, restoreMs: null, compareMs: null },
+    server: null,
+    contentComplete: true,
+  };
+}
+
+/** A problem of a stored object. */
+export function damageOf(object: ProofProblem["object"], error: unknown): ProofProblem {
+  return { object, table: null, part: null, reason: messageOf(error) };
+}
+
+/** Whether an error says that a stored object is not what it should be, and nothing about anything else. */
+export function isDamage(error: unknown): boolean {
+  return (
+    isAppError(error, "backup_damaged") ||
+    isAppError(error, "object_missing") ||
+    isAppError(error, "not_an_archive") ||
+    isAppError(error, "repository_version") ||
+    isAppError(error, "repository_unusable")
+  );
+}
+
+/** Whether a problem lies in what is stored, and not only in what came of restoring it. */
+export function isStored({ object }: ProofProblem): boolean {
+  switch (object) {
+    case "index":
+    case "tables":
+    case "content":
+    case "archive":
+    case "part list":
+    case "part":
+      return true;
+    case "restore":
+    case "rows":
+    case "sequence":
+    case "definition":
+      return false;
+  }
+}

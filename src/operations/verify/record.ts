@@ -1,0 +1,79 @@
+import { isAppError, messageOf } from "../../errors.ts";
+import { PROGRAM } from "../../lib/program.ts";
+import type { Runtime } from "../../lib/runtime.ts";
+import { describeHolder } from "../../repository/holder.ts";
+import { type BackupId, type BackupIndex, FORMAT_VERSION } from "../../repository/manifest.ts";
+import {
+  PROBLEMS_KEPT,
+  type ProofFile,
+  type ProofLevel,
+  type ProofProblem,
+} from "../../repository/proof-file.ts";
+import { writeProof } from "../../repository/proofs.ts";
+import type { Repository } from "../../repository/repository.ts";
+import type { Findings } from "./findings.ts";
+
+export interface VerifyReport {
+  readonly proof: ProofFile;
+  /** Undefined when the backup's index cannot be read. */
+  readonly index: BackupIndex | undefined;
+  /** All problems; the proof has the first of them. */
+  readonly problems: readonly ProofProblem[];
+  /** Where the proof lies; null when it could not be written, which was told. */
+  readonly key: string | null;
+}
+
+interface Checked {
+  readonly database: string;
+  readonly id: BackupId;
+  readonly index: BackupIndex | undefined;
+  readonly level: ProofLevel;
+  readonly startedAt: Date;
+  readonly findings: Findings;
+}
+
+/** Writes down what came of a check. That it cannot be written takes nothing away from what was found. */
+export async function recordProof(
+  runtime: Runtime,
+  repository: Repository,
+  checked: Checked,
+  signal: AbortSignal,
+): Promise<VerifyReport> {
+  const { index, findings } = checked;
+  const proof = await proofOf(runtime, checked);
+  const report = { proof, index, problems: findings.problems };
+  try {
+    return { ...report, key: await writeProof(repository, proof, signal) };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!isAppError(error)) throw error;
+    runtime.reporter.warn(`the result is not recorded: ${messageOf(error)}`);
+    return { ...report, key: null };
+  }
+}
+
+async function proofOf(runtime: Runtime, checked: Checked): Promise<ProofFile> {
+  const { database, id, index, level, startedAt, findings } = checked;
+  const { problems, compared, notCompared, durations, server, contentComplete } = findings;
+  const { host, user } = await describeHolder("verify");
+  const failed = problems.length > 0;
+  const reached = level === "content" && !contentComplete ? "restore" : level;
+  return {
+    format: FORMAT_VERSION,
+    backup: id,
+    database,
+    snapshotAt: index?.snapshotAt ?? null,
+    startedAt: startedAt.toISOString(),
+    finishedAt: runtime.clock.now().toISOString(),
+    by: { host, user, program: PROGRAM },
+    outcome: failed ? "failed" : "proven",
+    level,
+    proven: failed ? null : reached,
+    compared,
+    notCompared,
+    server,
+    durations,
+    problemCount: problems.length,
+    problems: problems.slice(0, PROBLEMS_KEPT),
+  };
+}

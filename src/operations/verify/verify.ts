@@ -1,0 +1,101 @@
+import type { Runtime } from "../../lib/runtime.ts";
+import type { ConnectionSettings } from "../../postgres/connection.ts";
+import type { BackupIndex } from "../../repository/manifest.ts";
+import type { ProofLevel } from "../../repository/proof-file.ts";
+import { markReading } from "../../repository/readers.ts";
+import { openRepository, type Repository } from "../../repository/repository.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { type Candidate, findCandidate } from "./find.ts";
+import { type Findings, noFindings } from "./findings.ts";
+import { checkArchive, checkSnapshot } from "./integrity.ts";
+import { proveRestore, type Sound } from "./prove-restore.ts";
+import { recordProof, type VerifyReport } from "./record.ts";
+
+export interface VerifyRequest {
+  /** The database's name in the repository. */
+  readonly database: string;
+  readonly storage: Storage;
+  /** `latest`, a backup's id, or the name of its archive. */
+  readonly which: string;
+  readonly level: ProofLevel;
+  /** A server to restore on; null: one is made and thrown away. */
+  readonly to: ConnectionSettings | null;
+  /** Threads and connections. */
+  readonly jobs: number;
+}
+
+/**
+ * Shows that a backup is whole (`integrity`), that it can be restored (`restore`), and that what comes back is what was
+ * backed up (`content`); each level includes the ones before it. Whatever comes of it is recorded in the repository. What
+ * keeps the check from being made at all (no server programs, no space, no connection) is thrown and not recorded: it says
+ * nothing about the backup.
+ */
+export async function verifyBackup(
+  runtime: Runtime,
+  request: VerifyRequest,
+  signal: AbortSignal,
+): Promise<VerifyReport> {
+  const { database, level, which } = request;
+  const repository = await openRepository(runtime, request.storage, signal);
+  const candidate = await findCandidate(repository, database, which, signal);
+  const startedAt = runtime.clock.now();
+  const findings = noFindings();
+  await using _marked = await markReading(
+    runtime,
+    repository,
+    database,
+    { operation: "verify", backups: [candidate.id] },
+    signal,
+  );
+  await check({ runtime, request, repository, findings }, candidate, signal);
+  const { id, index } = candidate;
+  return await recordProof(runtime, repository, { database, id, index, level, startedAt, findings }, signal);
+}
+
+interface Run {
+  readonly runtime: Runtime;
+  readonly request: VerifyRequest;
+  readonly repository: Repository;
+  readonly findings: Findings;
+}
+
+async function check(run: Run, { index, damage }: Candidate, signal: AbortSignal): Promise<void> {
+  const { runtime, findings, request } = run;
+  if (index === undefined) {
+    findings.problems.push({
+      object: "index",
+      table: null,
+      part: null,
+      reason: damage ?? "it cannot be read",
+    });
+    return;
+  }
+  const started = runtime.clock.monotonic();
+  const { level } = request;
+  // The restore of a snapshot reads every part, and would stop at the first that is damaged.
+  const partly = level !== "integrity" && index.kind === "snapshot";
+  const sound = await checkStoredObjects(run, index, !partly, signal);
+  if (partly && findings.problems.length > 0) {
+    findings.problems.length = 0;
+    await checkStoredObjects(run, index, true, signal);
+  }
+  findings.durations.integrityMs = Math.round(runtime.clock.monotonic() - started);
+  if (level === "integrity" || findings.problems.length > 0) return;
+  await proveRestore(runtime, { ...request, repository: run.repository, index, sound }, findings, signal);
+}
+
+/** @param all also what a restore would read anyway */
+async function checkStoredObjects(
+  { runtime, request, repository, findings }: Run,
+  index: BackupIndex,
+  all: boolean,
+  signal: AbortSignal,
+): Promise<Sound> {
+  if (index.kind === "archive") {
+    const facts = await checkArchive(runtime, { repository, index }, findings, signal);
+    return { facts, headers: new Map() };
+  }
+  const threads = all ? request.jobs : 0;
+  const headers = await checkSnapshot(runtime, { repository, index }, threads, findings, signal);
+  return { facts: undefined, headers: headers ?? new Map() };
+}

@@ -1,0 +1,68 @@
+import { AppError, isAppError, messageOf } from "../errors.ts";
+import { mapBounded } from "../lib/concurrency.ts";
+import type { Runtime } from "../lib/runtime.ts";
+import { partsOfProofKey, proofKey, proofsFolder } from "./layout.ts";
+import type { BackupId } from "./manifest.ts";
+import { encodeJson, parseVersioned, requireSound } from "./parse.ts";
+import { ProofFile } from "./proof-file.ts";
+import type { Repository } from "./repository.ts";
+
+// Enough to hide the latency of a network mount or an object store, few enough for any server.
+const PARALLEL_READS = 16;
+// Two checks of one backup in the same millisecond, or a writer that takes our temporary file for one that a crash left.
+const TRIES = 5;
+
+/**
+ * Records a proof under a name of its own; returns its key. Needs no lease: nothing is replaced, and nothing else depends
+ * on it. Errors: those of the storage.
+ */
+export async function writeProof(
+  { storage }: Repository,
+  proof: ProofFile,
+  signal: AbortSignal,
+): Promise<string> {
+  const data = encodeJson(requireSound(ProofFile, proof, `the proof of ${proof.backup}`));
+  let last = new AppError("object_exists", `record the proof of ${proof.backup}: its names are taken`);
+  for (let tries = 0; tries < TRIES; tries++) {
+    const key = proofKey(proof.database, new Date(Date.parse(proof.finishedAt) + tries), proof.backup);
+    try {
+      if (await storage.putIfAbsent(key, data, signal)) return key;
+    } catch (error) {
+      if (!isAppError(error, "repository_unusable")) throw error;
+      last = error;
+    }
+  }
+  throw last;
+}
+
+/**
+ * The newest proof of each of these backups that has one. The folder is listed once and only the newest are read; one
+ * that cannot be read is told and passed over, for it must not hide the backups.
+ */
+export async function newestProofs(
+  runtime: Runtime,
+  { storage }: Repository,
+  database: string,
+  ids: Iterable<BackupId>,
+  signal: AbortSignal,
+): Promise<Map<BackupId, ProofFile>> {
+  const wanted = new Set<string>(ids);
+  const newest = new Map<string, { at: string; key: string }>();
+  for await (const { key } of storage.list(proofsFolder(database), "here", signal)) {
+    const parts = partsOfProofKey(key);
+    if (parts === undefined || !wanted.has(parts.id)) continue;
+    const seen = newest.get(parts.id);
+    if (seen === undefined || seen.at < parts.at) newest.set(parts.id, { at: parts.at, key });
+  }
+  const read = await mapBounded([...newest.values()], PARALLEL_READS, async ({ key }) => {
+    try {
+      return parseVersioned(ProofFile, await storage.get(key, signal), key);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isAppError(error)) throw error;
+      runtime.reporter.warn(`${messageOf(error)}: this proof is passed over`);
+      return undefined;
+    }
+  });
+  return new Map(read.flatMap((proof) => (proof === undefined ? [] : [[proof.backup, proof] as const])));
+}

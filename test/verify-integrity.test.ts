@@ -1,0 +1,174 @@
+import { readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { VerifyJson } from "../src/cli/json.ts";
+import { backedUp, type BackedUp } from "./support/backed-up.ts";
+import { jsonOf, runCli } from "./support/cli.ts";
+import { filesOf } from "./support/leftovers.ts";
+
+const SQL = `
+  create schema shop;
+  create table shop.orders (id int primary key, at timestamptz default now(), note text);
+  insert into shop.orders select g, '2024-01-01'::timestamptz + g * interval '1 min', md5(g::text) from generate_series(1, 30000) g;
+  create table shop.items (id int primary key, title text);
+  insert into shop.items select g, 'item ' || g from generate_series(1, 500) g;
+  create table shop.empty (id int);
+  create sequence shop.tickets;
+  select nextval('shop.tickets');
+  create materialized view shop.totals as select count(*) as n from shop.orders;
+`;
+
+async function verify(subject: BackedUp, ...args: string[]) {
+  const result = await runCli([
+    "verify",
+    subject.name,
+    "--repository",
+    subject.repository,
+    "--json",
+    ...args,
+  ]);
+  return { code: result.code, stderr: result.stderr, report: VerifyJson.parse(jsonOf(result)) };
+}
+
+/** Files of the repository whose path has this in it. */
+async function filesWith(subject: BackedUp, part: string): Promise<string[]> {
+  const files = await filesOf(subject.repository);
+  return files.filter((file) => file.includes(part)).map((file) => join(subject.repository, file));
+}
+
+async function flip(path: string): Promise<void> {
+  const data = await readFile(path);
+  const at = Math.floor(data.length / 2);
+  data.writeUInt8(data.readUInt8(at) ^ 0x10, at);
+  await writeFile(path, data);
+}
+
+const cut = async (path: string): Promise<void> => await truncate(path, (await readFile(path)).length - 5);
+const remove = async (path: string): Promise<void> => await rm(path);
+
+const WAYS = { flipped: flip, cut, removed: remove } as const;
+
+describe("a snapshot", () => {
+  test("that is whole is found whole, without any server, and the proof is listed and shown", async () => {
+    await using subject = await backedUp({ sql: SQL, backup: ["--kind", "snapshot"] });
+    const { code, report } = await verify(subject, "--level", "integrity");
+    expect(code).toBe(0);
+    expect(report).toMatchObject({
+      id: subject.id,
+      kind: "snapshot",
+      outcome: "proven",
+      level: "integrity",
+      proven: "integrity",
+      server: null,
+      problems: [],
+      compared: { tables: 3, rows: 30_500, objects: 3 + 3 + 2 },
+    });
+    const record = join(subject.repository, report.record ?? "");
+    expect(JSON.parse(await readFile(record, "utf8"))).toMatchObject({
+      backup: subject.id,
+      outcome: "proven",
+    });
+
+    const place = ["--repository", subject.repository];
+    const listed = jsonOf(await runCli(["list", ...place, "--json"]));
+    expect(listed).toMatchObject({
+      databases: [
+        { backups: [{ id: subject.id, proof: { outcome: "proven", proven: "integrity", rows: 30_500 } }] },
+      ],
+    });
+    expect((await runCli(["list", ...place])).stdout).toMatch(/integrity \d+/);
+    const shown = await runCli(["show", subject.id, ...place]);
+    expect(shown.stdout).toContain("integrity, 30,500 rows");
+  });
+
+  test.each([
+    ["index", `/index`],
+    ["tables", `/tables`],
+    ["content", `/content`],
+    ["part list", `/tables/`],
+    ["part", `/parts/`],
+  ] as const)("whose %s is changed, cut or missing is damaged, and that is named", async (object, path) => {
+    await using subject = await backedUp({ sql: SQL, backup: ["--kind", "snapshot"] });
+    const inManifest = ["index", "tables", "content"].includes(object);
+    const files = await filesWith(subject, inManifest ? `backups/${subject.id}${path}` : path);
+    const [file = ""] = files;
+    const whole = await readFile(file);
+    for (const [way, damage] of Object.entries(WAYS)) {
+      // Without its index and mark a folder is a backup whose index is missing.
+      await damage(file);
+      const { code, report } = await verify(subject, subject.id, "--level", "integrity");
+      expect(code, way).toBe(13);
+      expect(report, way).toMatchObject({ outcome: "failed", proven: null });
+      expect(report.problems[0], way).toMatchObject({ object });
+      if (!inManifest) {
+        expect(report.problems[0]?.table, way).toMatch(/^shop\./);
+        expect(file, way).toContain(report.problems[0]?.part);
+      }
+      expect(report.problems[0]?.reason, way).not.toBe("");
+      await writeFile(file, whole);
+    }
+    expect((await verify(subject, subject.id, "--level", "integrity")).code).toBe(0);
+    // Four proofs, and the newest is the one that counts.
+    expect(await readdir(join(subject.repository, subject.name, "records/proofs"))).toHaveLength(4);
+    const listed = jsonOf(await runCli(["list", "--repository", subject.repository, "--json"]));
+    expect(listed).toMatchObject({ databases: [{ backups: [{ proof: { outcome: "proven" } }] }] });
+  });
+
+  test("with several damages has all of them told, each by its table", async () => {
+    await using subject = await backedUp({ sql: SQL, backup: ["--kind", "snapshot"] });
+    const parts = await filesWith(subject, "/parts/");
+    expect(parts).toHaveLength(2);
+    for (const part of parts) await flip(part);
+    await remove((await filesWith(subject, `backups/${subject.id}/content`))[0] ?? "");
+    const { code, report } = await verify(subject, "--level", "integrity");
+    expect(code).toBe(13);
+    expect(report.problems.map(({ object, table }) => `${object} ${table}`)).toEqual([
+      "content null",
+      "part shop.items",
+      "part shop.orders",
+    ]);
+    const text = await runCli(["verify", subject.name, "--repository", subject.repository]);
+    expect(text.code).toBe(13);
+    expect(text.stdout).toContain("NOT proven: 3 problems");
+    const listed = await runCli(["list", "--repository", subject.repository]);
+    expect(listed.stdout).toContain("damaged");
+  });
+});
+
+describe("an archive", () => {
+  test.each(["plain", "custom"])("%s: whole, and then changed, cut or missing", async (format) => {
+    await using subject = await backedUp({ sql: SQL, backup: ["--format", format] });
+    const sound = await verify(subject, "--level", "integrity");
+    expect(sound.code).toBe(0);
+    expect(sound.report).toMatchObject({ kind: "archive", proven: "integrity", compared: { rows: 30_500 } });
+    const whole = await readFile(subject.archive);
+    for (const [way, damage] of Object.entries(WAYS)) {
+      await damage(subject.archive);
+      const { code, report } = await verify(subject, "--level", "integrity");
+      expect(code, way).toBe(13);
+      expect(report.problems, way).toMatchObject([{ object: "archive" }]);
+      await writeFile(subject.archive, whole);
+    }
+  });
+
+  test("of another tool has nothing to be compared with", async () => {
+    await using subject = await backedUp({ sql: SQL });
+    await writeFile(join(subject.repository, subject.name, "other.sql"), "select 1;");
+    const result = await runCli(["verify", subject.name, "other.sql", "--repository", subject.repository]);
+    expect(result.code).toBe(2);
+    expect(result.stderr).toContain("it is foreign");
+  });
+});
+
+test("a backup is found by its id alone, and one that is not there is told", async () => {
+  await using subject = await backedUp({ sql: "create table t (id int)" });
+  const place = ["--repository", subject.repository, "--level", "integrity", "--json"];
+  const found = await runCli(["verify", subject.id, ...place]);
+  expect(found.code).toBe(0);
+  expect(jsonOf(found)).toMatchObject({ id: subject.id, database: subject.name });
+  const all = await runCli(["verify", ...place]);
+  expect(jsonOf(all)).toMatchObject({ id: subject.id });
+  const missing = await runCli(["verify", "20200101T000000Z-0000", ...place]);
+  expect(missing.code).toBe(1);
+  expect(jsonOf(missing)).toMatchObject({ error: { code: "backup_missing" } });
+});
