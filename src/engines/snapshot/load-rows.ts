@@ -138,7 +138,8 @@ export async function* readRows(
 ): AsyncGenerator<Buffer> {
   let bytes = 0;
   let held: Buffer | undefined;
-  for await (const piece of readFrames(await readPart(repository, database, part, signal))) {
+  const pieces = readFrames(await readPart(repository, database, part, signal));
+  for await (const piece of naming(part, pieces)) {
     if (held !== undefined) yield held;
     digest.update(piece);
     bytes += piece.length;
@@ -152,4 +153,15 @@ export async function* readRows(
     });
   }
   if (held !== undefined) yield held;
+}
+
+/** What cannot be decompressed does not know which part it is of. */
+async function* naming(part: PartLine, pieces: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+  try {
+    yield* pieces;
+  } catch (error) {
+    // What was read from the storage is named by its key.
+    if (!isAppError(error, "backup_damaged") || "key" in error.details) throw error;
+    throw inOperation(`part ${part.name}`, error);
+  }
 }
