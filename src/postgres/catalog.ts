@@ -98,6 +98,21 @@ export async function listConfigurationTables(
   );
 }
 
+/**
+ * Of extensions' configuration tables, by quoted name, which rows a dump carries: `where …`, or nothing for all. The others
+ * come with the extension.
+ */
+export async function readConfigurationConditions(session: Session): Promise<Map<string, string>> {
+  const rows = await session.query<{ schema: string; name: string; condition: string }>(
+    `select n.nspname as schema, c.relname as name, t.condition
+       from pg_catalog.pg_extension e
+      cross join lateral rows from (pg_catalog.unnest(e.extconfig), pg_catalog.unnest(e.extcondition)) as t(oid, condition)
+       join pg_catalog.pg_class c on c.oid = t.oid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where c.relkind = 'r'`,
+  );
+  return new Map(rows.map(({ schema, name, condition }) => [quoteName(schema, name), condition]));
+}
+
 function relationKind(relkind: string): Relation["kind"] {
   switch (relkind) {
     case "r":
@@ -193,15 +208,48 @@ export async function readSequences(
   session: Session,
   schemas: readonly string[] | null,
 ): Promise<SequenceValue[]> {
-  const rows = await session.query<{ schema: string; name: string; value: string; called: boolean }>(
-    `select s.schemaname as schema, s.sequencename as name, coalesce(s.last_value, s.start_value)::text as value,
-            s.last_value is not null as called
+  const rows = await session.query<SequenceValue>(
+    `select s.schemaname as schema, s.sequencename as name, s.last_value::text as value, s.last_value is not null as called
        from pg_catalog.pg_sequences s join pg_catalog.pg_namespace n on n.nspname = s.schemaname
+       join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = s.sequencename
       where ${USER_SCHEMAS} and ($1::text[] is null or s.schemaname = any ($1))
+        -- An extension's own begin anew, unless they are of its configuration.
+        and (${notOfExtension("pg_catalog.pg_class", "c.oid")}
+             or exists (select from pg_catalog.pg_extension x where c.oid = any (x.extconfig)))
       order by 1, 2`,
     [schemas],
   );
-  return rows;
+  // What one that was not called since it was set will give, only the sequence itself says.
+  const uncalled = await readUncalled(
+    session,
+    rows.filter(({ called }) => !called),
+  );
+  return rows.map((row) => ({ ...row, ...uncalled.get(row) }));
+}
+
+// One statement for many of them, yet far from what a server's parser takes.
+const SEQUENCES_AT_ONCE = 200;
+
+async function readUncalled(
+  session: Session,
+  sequences: readonly SequenceValue[],
+): Promise<Map<SequenceValue, Pick<SequenceValue, "value" | "called">>> {
+  const values = new Map<SequenceValue, Pick<SequenceValue, "value" | "called">>();
+  for (let at = 0; at < sequences.length; at += SEQUENCES_AT_ONCE) {
+    const some = sequences.slice(at, at + SEQUENCES_AT_ONCE);
+    const reads = some.map(
+      ({ schema, name }, n) =>
+        `select ${n} as n, last_value::text as value, is_called as called from ${quoteName(schema, name)}`,
+    );
+    const rows = await session.query<{ n: number; value: string; called: boolean }>(
+      reads.join(" union all "),
+    );
+    for (const { n, value, called } of rows) {
+      const sequence = some[n];
+      if (sequence !== undefined) values.set(sequence, { value, called });
+    }
+  }
+  return values;
 }
 
 /** Partitions and inheriting tables of the chosen schemas' tables that lie in other schemas, as quoted names. */

@@ -41,6 +41,8 @@ export interface ClusterOptions {
   readonly files?: Readonly<Record<string, string>>;
   /** Major version of the server programs; default the newest installed. */
   readonly major?: number;
+  /** Folder of the server programs; default: where they are installed. */
+  readonly programs?: string;
   /** Leave the server and its folder alone on dispose. */
   readonly keepRunning?: boolean;
 }
@@ -72,7 +74,7 @@ export async function startCluster(
   options: ClusterOptions,
   signal: AbortSignal,
 ): Promise<Cluster> {
-  const programs = await findServerPrograms(runtime, options.major, signal);
+  const programs = options.programs ?? (await findServerPrograms(runtime, options.major, signal));
   const user = await serverUser();
   await mkdir(options.folder, { recursive: true, mode: 0o700 });
   // A failure removes the folder, so it must hold nothing of anybody else's.

@@ -140,7 +140,7 @@ const FACTS_SQL = `select m.oid, pg_catalog.pg_get_userbyid(m.lomowner) as owner
                   'privilege', g.privilege, 'grantable', g.grantable)
                 order by (select min(r.depth) from reach r where r.role = g.grantor and r.privilege = g.privilege),
                          pg_catalog.pg_get_userbyid(g.grantor)::text collate "C",
-                         pg_catalog.pg_get_userbyid(g.grantee)::text collate "C", g.privilege), '[]')::text
+                         g.grantee <> 0, pg_catalog.pg_get_userbyid(g.grantee)::text collate "C", g.privilege), '[]')::text
            from grants g) end as grants,
        pg_catalog.obj_description(m.oid, 'pg_largeobject') as comment,
        (select pg_catalog.json_agg(pg_catalog.json_build_object('provider', s.provider, 'label', s.label)

@@ -1,6 +1,7 @@
 import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { counted, formatCount } from "../../lib/text.ts";
+import { readConfigurationConditions } from "../../postgres/catalog.ts";
 import { readRelationRoots } from "../../postgres/relation-roots.ts";
 import { quoteName, type Session } from "../../postgres/session.ts";
 
@@ -26,6 +27,7 @@ export async function compareRows(
   expected: readonly ExpectedRows[],
 ): Promise<RowComparison> {
   const roots = await readRelationRoots(session);
+  const conditions = await readConfigurationConditions(session);
   const problems = expected
     .map((table) => quoteName(table.schema, table.name))
     .filter((name) => !roots.has(name))
@@ -45,7 +47,7 @@ export async function compareRows(
     });
     const sum = sums.get(root) ?? { expected: 0, restored: 0 };
     sum.expected += table.rows ?? 0;
-    sum.restored += await countTable(session, name);
+    sum.restored += await countTable(session, name, conditions.get(name) ?? "");
     sums.set(root, sum);
   }
   for (const [name, sum] of sums) {
@@ -63,7 +65,9 @@ export async function compareRows(
   return { tables: toCount.length, rows };
 }
 
-async function countTable(session: Session, name: string): Promise<number> {
-  const [row] = await session.query<{ count: string }>(`select count(*) as count from only ${name}`);
+async function countTable(session: Session, name: string, condition: string): Promise<number> {
+  const [row] = await session.query<{ count: string }>(
+    `select count(*) as count from only ${name} ${condition}`,
+  );
   return Number(row?.count);
 }

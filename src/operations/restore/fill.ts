@@ -8,6 +8,7 @@ import type { PostgresClient } from "../../postgres/clients.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import { createExtensions, listExtensions } from "../../postgres/extensions.ts";
 import { connect, quoteIdentifier, type Session } from "../../postgres/session.ts";
+import { analyzeDatabase } from "../../postgres/statistics.ts";
 import { compareRows, type RowComparison } from "./compare-rows.ts";
 import type { CheckedSource } from "./plan.ts";
 import type { BackupSource, SnapshotSource } from "./source.ts";

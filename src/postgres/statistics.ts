@@ -1,0 +1,34 @@
+import { quoteName, type Session } from "./session.ts";
+
+/**
+ * Tables of which ANALYZE also looks at partitions or children on foreign servers, as quoted names: it would connect to
+ * them, and fail where they cannot be reached.
+ */
+export async function listForeignTrees(session: Session): Promise<Set<string>> {
+  const rows = await session.query<{ schema: string; name: string }>(
+    `with recursive above(oid) as (
+       select i.inhparent from pg_catalog.pg_inherits i
+         join pg_catalog.pg_class c on c.oid = i.inhrelid and c.relkind = 'f'
+       union select i.inhparent from above join pg_catalog.pg_inherits i on i.inhrelid = above.oid)
+     select n.nspname as schema, c.relname as name
+       from above join pg_catalog.pg_class c on c.oid = above.oid
+       join pg_catalog.pg_namespace n on n.oid = c.relnamespace`,
+  );
+  return new Set(rows.map(({ schema, name }) => quoteName(schema, name)));
+}
+
+/** Gathers the statistics of a whole database, without which its first queries would be slow; asks no foreign server. */
+export async function analyzeDatabase(session: Session): Promise<void> {
+  const foreign = await listForeignTrees(session);
+  if (foreign.size === 0) {
+    await session.query("analyze");
+    return;
+  }
+  const rows = await session.query<{ schema: string; name: string }>(
+    `select n.nspname as schema, c.relname as name
+       from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where c.relkind in ('r', 'p', 'm') and c.relpersistence <> 't' and n.nspname <> 'pg_toast'`,
+  );
+  const names = rows.map(({ schema, name }) => quoteName(schema, name)).filter((name) => !foreign.has(name));
+  await session.query(`analyze ${names.join(", ")}`);
+}
