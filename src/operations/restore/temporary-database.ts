@@ -5,7 +5,7 @@ import { dropDatabase } from "../../postgres/admin.ts";
 import { type ConnectionSettings, withDatabase } from "../../postgres/connection.ts";
 import { markSql, parseMarker } from "../../postgres/marker.ts";
 import { createDatabase, type Properties } from "../../postgres/properties.ts";
-import { connect, isSqlState, quoteName, type Session } from "../../postgres/session.ts";
+import { connect, isSqlState, quoteIdentifier, quoteName, type Session } from "../../postgres/session.ts";
 import { describeHolder, stateOfHolder } from "../../repository/holder.ts";
 import { Holder } from "../../repository/manifest.ts";
 import { isMakerGone, makerTag } from "./maker.ts";
@@ -94,7 +94,7 @@ async function dropAfterFailure(runtime: Runtime, settings: ConnectionSettings, 
   const signal = AbortSignal.timeout(CLEAN_UP_MS);
   try {
     await using session = await connect(runtime, settings, signal);
-    await freeSpace(runtime, withDatabase(settings, name), signal);
+    await makeReady(runtime, withDatabase(settings, name), signal);
     await dropDatabase(session, name);
   } catch (error) {
     // The first error is the one to report; this database is recognised and dropped by the next restore.
@@ -108,11 +108,12 @@ async function dropAfterFailure(runtime: Runtime, settings: ConnectionSettings, 
 const LARGE_BYTES = 1024 * 1024;
 
 /**
- * Drops the large tables of a database that is to go. `DROP DATABASE` makes a checkpoint before it removes any file, and
+ * Makes a database ready to go: without its subscriptions, for one that has any cannot be dropped, and without its large
+ * tables. `DROP DATABASE` makes a checkpoint before it removes any file, and
  * a checkpoint on a full disk brings the whole server down, the live database with it; a dropped table frees its space
  * at once.
  */
-async function freeSpace(runtime: Runtime, settings: ConnectionSettings, signal: AbortSignal): Promise<void> {
+async function makeReady(runtime: Runtime, settings: ConnectionSettings, signal: AbortSignal): Promise<void> {
   try {
     await using session = await connect(runtime, settings, signal);
     // A load that was stopped may not be quite over, and would keep its table from us.
@@ -121,6 +122,7 @@ async function freeSpace(runtime: Runtime, settings: ConnectionSettings, signal:
         where datname = pg_catalog.current_database() and pid <> pg_catalog.pg_backend_pid() and usename = current_user`,
     );
     await session.query("set lock_timeout = '5s'");
+    await dropSubscriptions(session);
     const tables = await session.query<{ schema: string; name: string }>(
       `select n.nspname as schema, c.relname as name
          from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -135,6 +137,20 @@ async function freeSpace(runtime: Runtime, settings: ConnectionSettings, signal:
     signal.throwIfAborted();
     // Only a precaution: that the database itself is dropped is what counts.
     if (!isAppError(error)) throw error;
+  }
+}
+
+/** A restored subscription was never connected: what its slot's name stands for at the publisher is the live database's. */
+async function dropSubscriptions(session: Session): Promise<void> {
+  const found = await session.query<{ name: string }>(
+    `select s.subname as name from pg_catalog.pg_subscription s
+       join pg_catalog.pg_database d on d.oid = s.subdbid where d.datname = pg_catalog.current_database()`,
+  );
+  for (const { name } of found) {
+    const subscription = `subscription ${quoteIdentifier(name)}`;
+    await session.query(`alter ${subscription} disable`);
+    await session.query(`alter ${subscription} set (slot_name = none)`);
+    await session.query(`drop ${subscription}`);
   }
 }
 
@@ -165,7 +181,7 @@ export async function dropAbandoned(runtime: Runtime, admin: Session, signal: Ab
     if (!gone) continue;
     const made = marker?.purpose === "restoring" ? ` of ${marker.target}` : "";
     try {
-      await freeSpace(runtime, withDatabase(admin.settings, database), signal);
+      await makeReady(runtime, withDatabase(admin.settings, database), signal);
       await dropDatabase(admin, database);
     } catch (error) {
       if (!isAppError(error, "privilege_missing")) throw error;
