@@ -15,9 +15,14 @@ export interface ScriptEntry extends TocEntry {
   /** Assignments in force where it stands: `SET default_tablespace = ''`. */
   readonly settings: readonly string[];
   readonly statements: readonly string[];
-  /** The quoted name of the table, view or foreign table that it creates; null for any other kind of entry. */
-  readonly creates: string | null;
+  /** The table, materialized view or foreign table that it creates; null for any other kind of entry. */
+  readonly creates: RelationName | null;
   readonly foreignKey: ForeignKey | null;
+}
+
+export interface RelationName {
+  readonly schema: string;
+  readonly name: string;
 }
 
 /** What a foreign key's entry says of it; names are quoted. */
@@ -196,15 +201,15 @@ function wordAt(tokens: readonly Token[], at: number, ...words: readonly string[
   return token?.kind === "word" && words.includes(token.value);
 }
 
-/** `schema.name` at a place, quoted; null when something else is there. */
-function nameAt(tokens: readonly Token[], at: number): string | null {
+/** `schema.name` at a place; null when something else is there. */
+function nameAt(tokens: readonly Token[], at: number): RelationName | null {
   const [schema, dot, name] = tokens.slice(at, at + 3);
   if (schema === undefined || name === undefined || dot?.value !== "." || dot.kind !== "symbol") return null;
-  return quoteName(schema.value, name.value);
+  return { schema: schema.value, name: name.value };
 }
 
 /** The name in `CREATE [UNLOGGED|FOREIGN] TABLE` or `CREATE MATERIALIZED VIEW`. */
-function createdRelation(tokens: readonly Token[]): string | null {
+function createdRelation(tokens: readonly Token[]): RelationName | null {
   if (!wordAt(tokens, 0, "create")) return null;
   if (wordAt(tokens, 1, "materialized")) return nameAt(tokens, 3);
   const at = wordAt(tokens, 1, "unlogged", "foreign") ? 2 : 1;
@@ -220,5 +225,9 @@ function foreignKeyIn(tokens: readonly Token[]): ForeignKey | null {
   const to = tokens.findIndex((_, place) => place > at + 6 && wordAt(tokens, place, "references"));
   const [name, table, references] = [tokens[at + 5], nameAt(tokens, at), nameAt(tokens, to + 1)];
   if (name === undefined || table === null || to === -1 || references === null) return null;
-  return { name: quoteIdentifier(name.value), table, references };
+  return {
+    name: quoteIdentifier(name.value),
+    table: quoteName(table.schema, table.name),
+    references: quoteName(references.schema, references.name),
+  };
 }

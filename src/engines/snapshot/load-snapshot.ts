@@ -11,7 +11,7 @@ import { describeLargeObjects, fillLargeObjects } from "./large-objects-load.ts"
 import { planLoad } from "./load-plan.ts";
 import { LoadProgress } from "./load-progress.ts";
 import { TableRows } from "./load-rows.ts";
-import { readScript, type ScriptEntry } from "./load-script.ts";
+import { readScript, type RelationName, type ScriptEntry } from "./load-script.ts";
 import { type LoadSession, openLoadSessions } from "./load-session.ts";
 import { runTasks } from "./load-tasks.ts";
 import { readPartitionTrees } from "./load-trees.ts";
@@ -36,9 +36,9 @@ export interface LoadSnapshot {
   readonly atomic?: (session: Session) => Promise<void>;
   /**
    * Set to load the rows of some tables only: says which, as quoted names, once all definitions that rows need are there.
-   * The other tables stay empty, and no materialized view is filled.
+   * The other tables stay empty, and no materialized view is filled. Some of these are still to come.
    */
-  readonly choose?: (session: Session) => Promise<ReadonlySet<string>>;
+  readonly choose?: (session: Session, toCome: readonly RelationName[]) => Promise<ReadonlySet<string>>;
 }
 
 export interface LoadedSnapshot {
@@ -103,7 +103,8 @@ async function load(
   const { session } = first;
   const order = orderEntries(entries);
   for (const entry of order.before) await first.restore(entry);
-  const chosen = await request.choose?.(session);
+  const toCome = order.after.flatMap(({ creates }) => creates ?? []);
+  const chosen = await request.choose?.(session, toCome);
   const trees = await readPartitionTrees(session);
   const choice = chooseEntries(order, trees, chosen);
   const tables = request.tables.filter(
@@ -126,7 +127,11 @@ async function load(
   const tasks = planLoad({
     tables,
     entries: choice.parallel,
-    made: new Map(order.before.flatMap(({ id, creates }) => (creates === null ? [] : [[id, creates]]))),
+    made: new Map(
+      order.before.flatMap(({ id, creates }) =>
+        creates === null ? [] : [[id, quoteName(creates.schema, creates.name)]],
+      ),
+    ),
     trees,
     lanes: sessions.length,
     atomic: request.atomic !== undefined,

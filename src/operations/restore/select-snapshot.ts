@@ -1,9 +1,10 @@
 import { pipeDump } from "../../engines/archive/pipe-dump.ts";
 import type { LeftForeignKey } from "../../engines/snapshot/load-choice.ts";
+import type { RelationName } from "../../engines/snapshot/load-script.ts";
 import { loadSnapshot } from "../../engines/snapshot/load-snapshot.ts";
 import { refreshViews } from "../../engines/snapshot/load-views.ts";
-import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
+import type { Relation } from "../../postgres/catalog.ts";
 import type { PostgresClient } from "../../postgres/clients.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import { connect, quoteName, type Session } from "../../postgres/session.ts";
@@ -12,7 +13,7 @@ import { checkParts } from "./check-parts.ts";
 import { compareRows, type ExpectedRows, type RowComparison } from "./compare-rows.ts";
 import { createMissingExtensions, snapshotIn } from "./fill.ts";
 import { isolate } from "./isolate.ts";
-import type { Selection } from "./plan.ts";
+import { isWrittenAs, type Selection } from "./plan.ts";
 import { choose, type Chosen, chosenArguments } from "./select.ts";
 import type { SnapshotSource } from "./source.ts";
 
@@ -82,15 +83,15 @@ async function loadChosen(
   signal: AbortSignal,
 ): Promise<{ chosen: Chosen; leftForeignKeys: readonly LeftForeignKey[] }> {
   await createMissingExtensions(runtime, session, source);
-  let chosen: Chosen | undefined;
   const load = {
     ...snapshotIn(source),
     client,
     settings: to,
     lanes,
-    choose: async (by: Session): Promise<ReadonlySet<string>> => {
-      chosen = await choose(by, selection);
-      const names = new Set(chosen.relations.map(({ schema, name }) => quoteName(schema, name)));
+    choose: async (by: Session, toCome: readonly RelationName[]): Promise<ReadonlySet<string>> => {
+      const isToCome = (text: string): boolean => toCome.some((view) => isWrittenAs(view, text));
+      const tables = selection.tables.filter((text) => !isToCome(text));
+      const names = namesOf(await choose(by, { ...selection, tables }));
       // Partitions of chosen tables are known only now.
       const lines = source.manifest.tables.filter(({ schema, name }) => names.has(quoteName(schema, name)));
       await checkParts(source, lines, signal);
@@ -99,8 +100,11 @@ async function loadChosen(
   };
   const { leftOut, leftForeignKeys } = await loadSnapshot(runtime, load, signal);
   for (const omission of leftOut) runtime.reporter.warn(`left out: ${omission}`);
-  if (chosen === undefined) throw new AppError("unexpected", "restore a part: nothing was chosen");
-  return { chosen, leftForeignKeys };
+  return { chosen: await choose(session, selection), leftForeignKeys };
+}
+
+function namesOf({ relations }: Chosen): Set<string> {
+  return new Set(relations.map(({ schema, name }) => quoteName(schema, name)));
 }
 
 /** What the backup says of the chosen relations; a table that it does not know has no rows. */
@@ -113,12 +117,12 @@ function expectedOf(source: SnapshotSource, chosen: Chosen): ExpectedRows[] {
   }));
 }
 
-/** The chosen materialized views that hold rows. */
-function filledViews(source: SnapshotSource, chosen: Chosen): { schema: string; name: string }[] {
+/** The chosen materialized views that hold rows, each after those it reads: in the order in which they were made. */
+function filledViews(source: SnapshotSource, chosen: Chosen): Relation[] {
   const lines = linesOf(source);
-  return chosen.relations.filter(
-    ({ schema, name, kind }) => kind === "materialized view" && lines.has(quoteName(schema, name)),
-  );
+  return chosen.relations
+    .filter(({ schema, name, kind }) => kind === "materialized view" && lines.has(quoteName(schema, name)))
+    .toSorted((a, b) => a.oid - b.oid);
 }
 
 function linesOf({ manifest }: SnapshotSource): Map<string, SnapshotTable> {
@@ -127,6 +131,6 @@ function linesOf({ manifest }: SnapshotSource): Map<string, SnapshotTable> {
 
 /** The statements of those that are the chosen tables' own. */
 function foreignKeysOf(chosen: Chosen, left: readonly LeftForeignKey[]): string[] {
-  const names = new Set(chosen.relations.map(({ schema, name }) => quoteName(schema, name)));
+  const names = namesOf(chosen);
   return left.filter(({ table }) => names.has(table)).flatMap(({ statements }) => [...statements]);
 }
