@@ -20,8 +20,10 @@ export interface AgeScale {
 }
 
 const XIDS = 1n << 32n;
-// Ages are differences modulo 2^32 in a signed number (transam.c, TransactionIdPrecedes).
-const HALF = 1n << 31n;
+// Ages are differences modulo 2^32 in a signed number (transam.c, TransactionIdPrecedes): beyond 2^31 what is young looks
+// old. They are counted from the next transaction id at the time of asking, which is later than the snapshot; half of it
+// leaves room for all that may run until then.
+const MOST_XIDS = 1n << 30n;
 // Below are ids with a meaning of their own (transam.h).
 const FIRST_NORMAL_XID = 3n;
 
@@ -32,8 +34,8 @@ const FIRST_NORMAL_XID = 3n;
  */
 export function ageProblem(earlierXmin: string, xmax: string): string | undefined {
   const xmin = BigInt(earlierXmin);
-  if (BigInt(xmax) - xmin >= HALF - 1n)
-    return "more than two thousand million transactions since the last snapshot";
+  if (BigInt(xmax) - xmin > MOST_XIDS)
+    return "more than a thousand million transactions since the last snapshot";
   if (xmin % XIDS < FIRST_NORMAL_XID) return "the last snapshot began at a wrap of the transaction ids";
   return undefined;
 }
@@ -79,31 +81,38 @@ export function joinHashes(hashes: readonly string[]): string {
 
 interface PlanNode {
   readonly "Node Type": string;
+  readonly Schema?: string;
   readonly "Relation Name"?: string;
+  readonly Filter?: string;
+  readonly Output?: readonly string[];
   readonly Plans?: readonly PlanNode[];
 }
 
+// As explain.c and ruleutils.c print one.
+const COLUMN = /^(?:t\.)?(?:[a-z_][a-z0-9_]*|"(?:[^"]|"")+")$/;
+
 /**
- * Guard G8: whether the server reads by nothing but the tuple ids of this very table. Anything else in the plan (a hook of
- * an extension, a policy, a subplan) could bring rows from elsewhere. Returns what is in the plan when not.
+ * Guard G8: whether the server reads by nothing but the tuple ids of this very table, and gives its columns as they are.
+ * Anything else in the plan (a hook of an extension, a policy, a mask, a subplan) could bring other rows or values. Returns
+ * what is in the plan when not.
  */
 export async function findForeignPlan(
   session: Session,
-  table: Pick<SourceTable, "name">,
+  table: Pick<SourceTable, "schema" | "name">,
   sql: string,
   params: readonly string[],
 ): Promise<string | undefined> {
   const [row] = await session.query<{ "QUERY PLAN": readonly { readonly Plan: PlanNode }[] }>(
-    `explain (format json) ${sql}`,
+    `explain (verbose, format json) ${sql}`,
     params,
   );
   const top = row?.["QUERY PLAN"][0]?.Plan;
   if (top === undefined) return "no plan";
   const scan = top["Node Type"] === "Aggregate" && top.Plans?.length === 1 ? top.Plans[0] : top;
   if (scan === undefined) return "an empty plan";
-  const bare =
-    scan["Node Type"] === "Tid Range Scan" &&
-    scan["Relation Name"] === table.name &&
-    scan.Plans === undefined;
-  return bare ? undefined : scan["Node Type"];
+  if (scan["Node Type"] !== "Tid Range Scan") return scan["Node Type"];
+  if (scan.Schema !== table.schema || scan["Relation Name"] !== table.name) return "another table";
+  if (scan.Plans !== undefined) return "a subplan";
+  if (scan.Filter !== undefined) return "a filter";
+  return scan.Output?.every((value) => COLUMN.test(value)) === false ? "an expression" : undefined;
 }

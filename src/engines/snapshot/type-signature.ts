@@ -33,7 +33,9 @@ const FIRST_NORMAL_OID = 16384;
 /**
  * Guard G4 and G6 of `docs/design/snapshot-engine.md`: the signature of each table by its oid. Types are followed through
  * arrays, domains, composites, row types and ranges. In a transaction with a snapshot it says what was then, outside one
- * what is now. Output functions always go by what is now.
+ * what is now. Output functions always go by what is now. The versions (`xmin`) of the catalogue's rows about types are in
+ * it, for types are not locked: one that was altered and altered back between two looks has not the same signature. The
+ * table's own columns need none, a lock keeps them.
  */
 export async function readSignatures(
   session: Session,
@@ -52,27 +54,28 @@ export async function readSignatures(
           union all select a.atttypid from pg_catalog.pg_attribute a
                      where a.attrelid = t.typrelid and t.typrelid <> 0 and a.attnum > 0 and not a.attisdropped
           union all select r.rngsubtype from pg_catalog.pg_range r where t.oid in (r.rngtypid, r.rngmultitypid)) s(x)),
-     leaf as (select ty.relid, t.* from ty join pg_catalog.pg_type t on t.oid = ty.oid),
+     leaf as (select ty.relid, t.xmin as version, t.* from ty join pg_catalog.pg_type t on t.oid = ty.oid),
      columns(relid, line) as (
        select a.attrelid, pg_catalog.string_agg(pg_catalog.concat_ws(':', a.attnum, pg_catalog.quote_ident(a.attname), a.atttypid,
                 a.atttypmod, a.attisdropped, a.attgenerated, coalesce(a.attmissingval::text, '-')), ',' order by a.attnum)
          from wanted w join pg_catalog.pg_attribute a on a.attrelid = w.relid and a.attnum > 0 group by 1),
      types(relid, line) as (
-       select relid, pg_catalog.string_agg(pg_catalog.concat_ws(':', oid, typtype, typoutput::oid, typdelim, typelem, typbasetype,
-                typrelid), ',' order by oid)
+       select relid, pg_catalog.string_agg(pg_catalog.concat_ws(':', oid, version, typtype, typoutput::oid, typdelim, typelem,
+                typbasetype, typrelid), ',' order by oid)
          from leaf group by 1),
      enums(relid, line) as (
-       select l.relid, pg_catalog.string_agg(pg_catalog.concat_ws(':', e.enumtypid, e.oid, pg_catalog.quote_ident(e.enumlabel)), ','
+       select l.relid, pg_catalog.string_agg(pg_catalog.concat_ws(':', e.enumtypid, e.oid, e.xmin,
+                pg_catalog.quote_ident(e.enumlabel)), ','
                 order by e.enumtypid, e.oid)
          from leaf l join pg_catalog.pg_enum e on e.enumtypid = l.oid group by 1),
      composites(relid, line) as (
-       select l.relid, pg_catalog.string_agg(pg_catalog.concat_ws(':', a.attrelid, a.attnum, a.atttypid, a.atttypmod, a.attisdropped,
-                coalesce(a.attmissingval::text, '-')), ',' order by a.attrelid, a.attnum)
+       select l.relid, pg_catalog.string_agg(pg_catalog.concat_ws(':', a.attrelid, a.attnum, a.xmin, a.atttypid, a.atttypmod,
+                a.attisdropped, coalesce(a.attmissingval::text, '-')), ',' order by a.attrelid, a.attnum)
          from leaf l join pg_catalog.pg_attribute a on a.attrelid = l.typrelid and a.attnum > 0 group by 1),
      unsafe(relid, names) as (
        select relid, pg_catalog.array_agg(distinct typname::text order by typname::text) from leaf
-        -- Element and base types are leaves of their own.
-        where typtype in ('b', 'p') and typelem = 0
+        -- Elements of arrays are leaves of their own. Other types that can be subscripted have their own output function.
+        where typtype in ('b', 'p') and typoutput <> 'pg_catalog.array_out'::regproc
           and (oid >= ${FIRST_NORMAL_OID} or typname = any ($2) or typnamespace <> 'pg_catalog'::regnamespace)
         group by 1)
      select w.relid::int8::float8 as oid,
