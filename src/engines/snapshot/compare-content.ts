@@ -24,8 +24,16 @@ export interface TablesCompared {
   readonly bytes: number;
   /** Tables whose digest was compared as well. */
   readonly digests: number;
-  readonly differences: readonly { readonly table: string; readonly reason: string }[];
+  readonly differences: readonly TableDifference[];
   readonly notCompared: readonly { readonly what: string; readonly reason: string }[];
+}
+
+export interface TableDifference {
+  /** `schema.name`. */
+  readonly table: string;
+  readonly reason: string;
+  /** As many rows, but others. */
+  readonly sameCount: boolean;
 }
 
 /** One table of the snapshot in the database. */
@@ -45,7 +53,7 @@ export async function compareTables(
   request: CompareTables,
   signal: AbortSignal,
 ): Promise<TablesCompared> {
-  const differences: { table: string; reason: string }[] = [];
+  const differences: TableDifference[] = [];
   const pairs = await pairTables(session, request, differences);
   const totalBytes = pairs.reduce((sum, { line }) => sum + line.bytes, 0);
   const found = await digestTables(
@@ -83,7 +91,7 @@ const NOTHING: RowsRead = { rows: 0, bytes: 0, digest: ZERO_DIGEST };
 async function pairTables(
   session: Session,
   { tables, headers }: CompareTables,
-  differences: { table: string; reason: string }[],
+  differences: TableDifference[],
 ): Promise<Pair[]> {
   const there = await listSourceTables(session, null);
   const byName = new Map(there.map((table) => [quoteName(table.schema, table.name), table]));
@@ -94,9 +102,9 @@ async function pairTables(
     const name = `${line.schema}.${line.name}`;
     const live = byName.get(quoteName(line.schema, line.name));
     if (live === undefined) {
-      differences.push({ table: name, reason: "it is missing" });
+      differences.push({ table: name, reason: "it is missing", sameCount: false });
     } else if (sorted(live.columns) !== sorted(header.columns)) {
-      differences.push({ table: name, reason: "it has other columns" });
+      differences.push({ table: name, reason: "it has other columns", sameCount: false });
     } else {
       // In the order of the snapshot: that of inherited columns changes when a table is made anew.
       pairs.push({ line, live: { ...live, columns: header.columns }, copy: header.copy });
@@ -110,18 +118,17 @@ function judge(
   found: readonly RowsRead[],
   roots: ReadonlyMap<string, string>,
 ): {
-  unequal: { table: string; reason: string }[];
+  unequal: TableDifference[];
   notCompared: { what: string; reason: string }[];
 } {
-  const unequal: { table: string; reason: string }[] = [];
+  const unequal: TableDifference[] = [];
   const notCompared: { what: string; reason: string }[] = [];
   const groups = new Map<string, { line: SnapshotTable; columns: string; rows: RowsRead }[]>();
   for (const [at, { line, live, copy }] of pairs.entries()) {
     const rows = found[at] ?? NOTHING;
     const own = quoteName(line.schema, line.name);
     if (copy.startsWith(`COPY ${own} `)) {
-      const reason = differenceOf(line, rows);
-      if (reason !== undefined) unequal.push({ table: `${line.schema}.${line.name}`, reason });
+      unequal.push(...differenceOf(`${line.schema}.${line.name}`, line, rows));
       continue;
     }
     // Its rows were loaded through its root, and may lie in other partitions now. (Or they are large objects.)
@@ -134,10 +141,9 @@ function judge(
     const sameColumns = new Set(group.map(({ columns }) => columns)).size === 1;
     const wanted = group.map(({ line }) => rowsOf(line)).reduce(addRows, NOTHING);
     const have = group.map(({ rows }) => rows).reduce(addRows, NOTHING);
-    const reason = differenceOf(wanted, sameColumns ? have : { ...have, digest: wanted.digest });
     const names = group.map(({ line }) => `${line.schema}.${line.name}`);
     const table = names.length === 1 ? (names[0] ?? root) : `the partitions of ${root}`;
-    if (reason !== undefined) unequal.push({ table, reason });
+    unequal.push(...differenceOf(table, wanted, sameColumns ? have : { ...have, digest: wanted.digest }));
     if (!sameColumns) {
       for (const { line } of group) {
         notCompared.push({
@@ -151,14 +157,17 @@ function judge(
 }
 
 function differenceOf(
+  table: string,
   wanted: { readonly rows: number | null; readonly digest: string | null },
   found: RowsRead,
-): string | undefined {
+): TableDifference[] {
   if (found.rows !== wanted.rows) {
-    return `${formatCount(found.rows)} rows instead of ${formatCount(wanted.rows ?? 0)}`;
+    const reason = `${formatCount(found.rows)} rows instead of ${formatCount(wanted.rows ?? 0)}`;
+    return [{ table, reason, sameCount: false }];
   }
-  if (found.digest === wanted.digest) return undefined;
-  return `${counted(found.rows, "row")}, as many as in the backup, but not the same: digest ${found.digest} instead of ${wanted.digest}`;
+  if (found.digest === wanted.digest) return [];
+  const reason = `${counted(found.rows, "row")}, as many as in the backup, but not the same: digest ${found.digest} instead of ${wanted.digest}`;
+  return [{ table, reason, sameCount: true }];
 }
 
 function rowsOf({ rows, bytes, digest }: SnapshotTable): RowsRead {

@@ -1,0 +1,241 @@
+import { chmod, readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { VerifyJson } from "../src/cli/json.ts";
+import { backedUp, type BackedUp, databasesLike } from "./support/backed-up.ts";
+import { jsonOf, runCli, spawnCli } from "./support/cli.ts";
+import { filesOf } from "./support/leftovers.ts";
+import { ODD_DATABASE_SQL } from "./support/odd-database.ts";
+import { clusterUrl, runSql } from "./support/postgres.ts";
+import { rewriteManifest } from "./support/rewrite-manifest.ts";
+import { temporaryFolder } from "./support/temporary-folder.ts";
+import { writeFile } from "node:fs/promises";
+
+const SQL = `
+  create schema shop;
+  create table shop.orders (id int primary key, status varchar(10) check (status in ('new', 'done')), note text);
+  insert into shop.orders select g, 'new', md5(g::text) from generate_series(1, 20000) g;
+  create table shop.items (id serial primary key, title text);
+  insert into shop.items (title) select 'item ' || g from generate_series(1, 500) g;
+`;
+
+/** A folder for throw-away servers, which another user has to reach. */
+async function serverFolder() {
+  const folder = await temporaryFolder();
+  await chmod(folder.path, 0o711);
+  return {
+    ...folder,
+    servers: async () => (await readdir(folder.path)).filter((name) => name.startsWith("handled-verify-")),
+  };
+}
+
+async function verify(subject: BackedUp, args: readonly string[], env: Record<string, string> = {}) {
+  const place = ["--repository", subject.repository, "--json"];
+  const result = await runCli(["verify", subject.name, ...args, ...place], { env });
+  return { code: result.code, stderr: result.stderr, output: jsonOf(result) };
+}
+
+const SNAPSHOT = { sql: SQL, backup: ["--kind", "snapshot"] };
+
+describe("without a live server", () => {
+  test("a snapshot of everything odd is proven to its content, and nothing of the server stays", async () => {
+    await using folder = await serverFolder();
+    await using subject = await backedUp({ sql: ODD_DATABASE_SQL, backup: ["--kind", "snapshot"] });
+    const { code, output, stderr } = await verify(subject, [], { TMPDIR: folder.path });
+    expect(code, stderr).toBe(0);
+    const report = VerifyJson.parse(output);
+    expect(report).toMatchObject({
+      outcome: "proven",
+      proven: "content",
+      problems: [],
+      server: { kind: "throw-away" },
+      notCompared: [{ what: "1 materialized view" }],
+    });
+    const { tables, digests, sequences, definitions } = report.compared;
+    expect(digests).toBe(tables);
+    expect(sequences).toBeGreaterThan(10);
+    expect(definitions).toBeGreaterThan(100);
+    expect(report.durations.restoreMs).toBeGreaterThan(0);
+    expect(await folder.servers()).toEqual([]);
+    const shown = await runCli(["show", subject.id, "--repository", subject.repository]);
+    expect(shown.stdout).toMatch(/proven \S+ \S+: content, .* rows, restored in/);
+  });
+
+  test("an archive is proven by its rows", async () => {
+    await using folder = await serverFolder();
+    await using subject = await backedUp({ sql: SQL, backup: ["--format", "custom"] });
+    const { code, output } = await verify(subject, ["--level", "content"], { TMPDIR: folder.path });
+    expect(code).toBe(0);
+    expect(output).toMatchObject({ proven: "content", compared: { tables: 2, rows: 20_500 } });
+    expect(await folder.servers()).toEqual([]);
+  });
+
+  test("what a killed check left is found and removed by the next one", async () => {
+    await using folder = await serverFolder();
+    await using subject = await backedUp(SNAPSHOT);
+    const env = { TMPDIR: folder.path };
+    const child = spawnCli(["verify", subject.name, "--repository", subject.repository], { env });
+    const serverPid = async (): Promise<number> => {
+      for (const name of await folder.servers()) {
+        const path = join(folder.path, name, "server/data/postmaster.pid");
+        const text = await readFile(path, "utf8").catch(() => "");
+        // The last line comes when connections are accepted.
+        if (text.includes("ready")) return Number(text.split("\n")[0]);
+      }
+      return 0;
+    };
+    await expect.poll(serverPid, { timeout: 20_000, interval: 20 }).toBeGreaterThan(0);
+    const pid = await serverPid();
+    process.kill(child.pid, "SIGKILL");
+    await child.result;
+    expect(isRunning(pid)).toBe(true);
+    expect(await folder.servers()).toHaveLength(1);
+
+    const { code, stderr } = await verify(subject, [], env);
+    expect(code, stderr).toBe(0);
+    expect(stderr).toContain("left behind by a verify that was killed");
+    expect(isRunning(pid)).toBe(false);
+    expect(await folder.servers()).toEqual([]);
+  });
+
+  test("a damaged part fails the check, all of them are named, and nothing stays", async () => {
+    await using folder = await serverFolder();
+    await using subject = await backedUp(SNAPSHOT);
+    const files = (await filesOf(subject.repository)).filter((file) => file.includes("/parts/"));
+    for (const file of files) {
+      const path = join(subject.repository, file);
+      const data = await readFile(path);
+      data.writeUInt8(data.readUInt8(20) ^ 1, 20);
+      await writeFile(path, data);
+    }
+    const { code, output } = await verify(subject, ["--level", "restore"], { TMPDIR: folder.path });
+    expect(code).toBe(13);
+    expect(output).toMatchObject({
+      outcome: "failed",
+      level: "restore",
+      problems: [
+        { object: "part", table: "shop.items" },
+        { object: "part", table: "shop.orders" },
+      ],
+    });
+    expect(await folder.servers()).toEqual([]);
+    const listed = await runCli(["list", "--repository", subject.repository]);
+    expect(listed.stdout).toContain("FAILED");
+  });
+});
+
+test("on a given server a scratch database and missing roles come and go", async () => {
+  const role = `verify_role_${process.pid}`;
+  await runSql(clusterUrl(), `create role ${role}`);
+  await using subject = await backedUp({
+    ...SNAPSHOT,
+    sql: `${SQL} alter table shop.items owner to ${role};`,
+  });
+  await runSql(subject.live.url, "alter table shop.items owner to postgres");
+  await runSql(clusterUrl(), `drop role ${role}`);
+  const { code, output, stderr } = await verify(subject, ["--to", clusterUrl()]);
+  expect(code, stderr).toBe(0);
+  expect(output).toMatchObject({ proven: "content", server: { kind: "given" } });
+  const made = await databasesLike("handled\\_restoring\\_%");
+  expect(made.filter((name) => name.includes(`_${process.pid}_`))).toEqual([]);
+  expect(await runSql(clusterUrl(), "select from pg_roles where rolname = $1", [role])).toEqual([]);
+});
+
+describe("a manifest that lies", () => {
+  test("about the digest of a table is found before anything is restored", async () => {
+    await using subject = await backedUp(SNAPSHOT);
+    await rewriteManifest(subject, (manifest) => ({
+      ...manifest,
+      tables: manifest.tables.map((table) =>
+        table.name === "orders" ? { ...table, digest: "0".repeat(31).concat("7") } : table,
+      ),
+    }));
+    const { code, output } = await verify(subject, []);
+    expect(code).toBe(13);
+    expect(output).toMatchObject({ problems: [{ object: "part list", table: "shop.orders" }], server: null });
+  });
+
+  test("about a sequence is not proven", async () => {
+    await using subject = await backedUp(SNAPSHOT);
+    await rewriteManifest(subject, (manifest) => {
+      const [sequence] = manifest.content.sequences;
+      if (sequence === undefined) throw new Error("no sequence");
+      // The restore obeys the second.
+      const sequences = [{ ...sequence, value: "77" }, sequence];
+      return { ...manifest, content: { ...manifest.content, sequences } };
+    });
+    const { code, output } = await verify(subject, []);
+    expect(code).toBe(4);
+    expect(output).toMatchObject({
+      outcome: "failed",
+      proven: null,
+      problems: [{ object: "sequence", reason: "sequence shop.items_id_seq is at 500 instead of 77" }],
+    });
+  });
+});
+
+describe("what says nothing about the backup is an error, and no proof", () => {
+  const nothingRecorded = async (subject: BackedUp): Promise<void> => {
+    expect((await filesOf(subject.repository)).filter((file) => file.includes("/proofs/"))).toEqual([]);
+    expect((await filesOf(subject.repository)).filter((file) => file.includes("/readers/"))).toEqual([]);
+  };
+
+  test("no server of its version, or a newer one, is installed", async () => {
+    await using subject = await backedUp(SNAPSHOT);
+    await rewriteManifest(subject, (manifest) => ({
+      ...manifest,
+      head: { ...manifest.head, server: { ...manifest.head.server, versionNumber: 990_001 } },
+    }));
+    const { code, output } = await verify(subject, []);
+    expect(code).toBe(21);
+    expect(output).toMatchObject({ error: { code: "client_missing" } });
+    await nothingRecorded(subject);
+  });
+
+  test("an extension is not installed: the package is named", async () => {
+    await using subject = await backedUp(SNAPSHOT);
+    await rewriteManifest(subject, (manifest) => ({
+      ...manifest,
+      content: {
+        ...manifest.content,
+        extensions: [{ name: "postgis", schema: "public", version: "3.3.2" }],
+      },
+    }));
+    const { code, output } = await verify(subject, []);
+    expect(code).toBe(21);
+    expect(output).toMatchObject({
+      error: {
+        message: expect.stringContaining("does not have the extension postgis") as string,
+        hint: expect.stringMatching(/apt-get install postgresql-\d+-postgis-3/) as string,
+      },
+    });
+    await nothingRecorded(subject);
+  });
+});
+
+test("on another major version what can be compared is, and the content is not called proven", async () => {
+  await using subject = await backedUp(SNAPSHOT);
+  await rewriteManifest(subject, (manifest) => ({
+    ...manifest,
+    head: { ...manifest.head, server: { ...manifest.head.server, versionNumber: 140_005 } },
+  }));
+  const strongest = await verify(subject, []);
+  expect(strongest.code).toBe(0);
+  expect(strongest.output).toMatchObject({
+    outcome: "proven",
+    level: "content",
+    proven: "restore",
+    compared: { digests: 2 },
+    notCompared: [{ what: "definitions" }],
+  });
+  expect((await verify(subject, ["--level", "content"])).code).toBe(4);
+});
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
