@@ -26,6 +26,7 @@ import type { SnapshotHead } from "../repository/manifests.ts";
 import { readContent } from "./backup-content.ts";
 import { WATCH_AHEAD_MS } from "./backup-dump.ts";
 import type { BackupRun } from "./backup.ts";
+import { reliableSnapshots } from "./damage-found.ts";
 import { encodingFor, extensionsIn } from "./dump-scope.ts";
 
 /** How a snapshot is taken. */
@@ -63,9 +64,16 @@ export async function takeSnapshot(
   requireAllLocked(held, tables);
   const state = await readSnapshotState(session, server);
   const { backups } = await listBackups(repository, request.database, signal);
+  // One that a wrong clock dates in the future would stay the newest, and every snapshot would build on it alone.
+  const earlier = backups.filter(({ snapshotAt }) => new Date(snapshotAt) <= held.takenAt);
+  const { snapshots, damage } = how.fullRead
+    ? { snapshots: [], damage: undefined }
+    : await reliableSnapshots(runtime, repository, request.database, earlier, signal);
   const chain = how.fullRead
     ? newChain("`--full-read` was given")
-    : await findBaseline(repository, session, state, backups, request.schemas, signal);
+    : damage !== undefined && snapshots.length === 0
+      ? newChain(`a verification found ${damage.id} to be damaged`)
+      : await findBaseline(repository, session, state, snapshots, request.schemas, signal);
   const baseline = await makeBaseline(session, observer, state, chain);
   if (typeof baseline === "string")
     runtime.reporter.note(`the next snapshot will read everything: ${baseline}`);
@@ -73,7 +81,11 @@ export async function takeSnapshot(
     session,
     tables.map((table) => table.oid),
   );
-  const { copied, schema, content } = await readAll(desk, { how, tables, chain, signatures }, signal);
+  const { copied, schema, content } = await readAll(
+    desk,
+    { how, tables, chain, snapshots, signatures },
+    signal,
+  );
   await requireUnchanged(observer, tables, signatures);
   const roles = request.schemas === null ? await listLargeObjectRoles(session) : [];
   await session.query("commit");
@@ -122,6 +134,8 @@ interface Reading {
   readonly how: SnapshotKind;
   readonly tables: readonly SourceTable[];
   readonly chain: Chain;
+  /** Those whose parts count as being there: what is read in full is stored in full as well. */
+  readonly snapshots: readonly SnapshotIndex[];
   readonly signatures: ReadonlyMap<number, TypeSignature>;
 }
 
@@ -159,12 +173,10 @@ async function readAll(desk: Desk, reading: Reading, signal: AbortSignal) {
 
 async function copyRows(
   { runtime, request, repository, session, held }: Desk,
-  { how, tables, chain, signatures }: Reading,
+  { how, tables, chain, snapshots, signatures }: Reading,
   signal: AbortSignal,
 ): Promise<CopyResult> {
-  // What is read in full is stored in full as well: that heals what was damaged in the repository.
-  const limits = how.fullRead ? { backups: 0 } : {};
-  const known = await knownParts(repository, request.database, signal, limits);
+  const known = await knownParts(repository, request.database, signal, { snapshots });
   for (const reason of known.skipped) runtime.reporter.warn(`parts are stored anew: ${reason}`);
   return await copyTables(
     runtime,

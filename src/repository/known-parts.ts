@@ -33,6 +33,8 @@ export interface KnownParts {
 export interface KnownLimits {
   readonly parts?: number;
   readonly backups?: number;
+  /** The snapshots to look in, newest first; default: all that are there. */
+  readonly snapshots?: readonly SnapshotIndex[];
 }
 
 /**
@@ -44,16 +46,16 @@ export async function knownParts(
   repository: Repository,
   database: string,
   signal: AbortSignal,
-  { parts: limit = MOST_PARTS, backups: newest = MOST_BACKUPS }: KnownLimits = {},
+  { parts: limit = MOST_PARTS, backups: newest = MOST_BACKUPS, snapshots }: KnownLimits = {},
 ): Promise<KnownParts> {
   const table = new ByteTable(HASH_BYTES, VALUE_BYTES);
   const skipped: string[] = [];
   const add = (part: PartRef): void => {
     if (table.size < limit) addPart(table, part);
   };
-  const { backups } = await listBackups(repository, database, signal);
+  const there = snapshots ?? (await listBackups(repository, database, signal)).backups.filter(isSnapshot);
   const seen = new Set<string>();
-  for (const index of backups.filter(isSnapshot).slice(0, newest)) {
+  for (const index of there.slice(0, newest)) {
     for (const list of await listsOf(repository, index, skipped, signal)) {
       if (table.size >= limit || seen.has(list.name)) continue;
       seen.add(list.name);

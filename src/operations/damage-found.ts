@@ -1,0 +1,41 @@
+import type { Runtime } from "../lib/runtime.ts";
+import type { BackupIndex, SnapshotIndex } from "../repository/manifest.ts";
+import type { ProofFile } from "../repository/proof-file.ts";
+import { newestProofs } from "../repository/proofs.ts";
+import type { Repository } from "../repository/repository.ts";
+
+const STORED: readonly string[] = ["index", "tables", "content", "part list", "part"];
+
+/** What a verification found to be wrong with stored objects. */
+interface DamageFound {
+  readonly id: string;
+  readonly at: Date;
+}
+
+/**
+ * The snapshots whose parts a new one may rely on, newest first. Once a verification has found stored objects of one to be
+ * damaged, that is none of those taken before: they share parts with it. The next snapshot then stores everything anew,
+ * and those after it rely on that one. A later verification that finds nothing wrong ends this, and so does deleting it.
+ */
+export async function reliableSnapshots(
+  runtime: Runtime,
+  repository: Repository,
+  database: string,
+  backups: readonly BackupIndex[],
+  signal: AbortSignal,
+): Promise<{ readonly snapshots: readonly SnapshotIndex[]; readonly damage: DamageFound | undefined }> {
+  const snapshots = backups.filter((backup) => backup.kind === "snapshot");
+  const ids = snapshots.map((snapshot) => snapshot.id);
+  const proofs = await newestProofs(runtime, repository, database, ids, signal);
+  const damage = [...proofs.values()]
+    .filter(hasDamage)
+    .map((proof) => ({ id: proof.backup, at: new Date(proof.finishedAt) }))
+    .toSorted((a, b) => b.at.getTime() - a.at.getTime())
+    .at(0);
+  if (damage === undefined) return { snapshots, damage };
+  return { snapshots: snapshots.filter(({ startedAt }) => new Date(startedAt) > damage.at), damage };
+}
+
+function hasDamage({ outcome, problems }: ProofFile): boolean {
+  return outcome === "failed" && problems.some(({ object }) => STORED.includes(object));
+}
