@@ -100,8 +100,9 @@ async function reasonNotToBuildOn(
     return "the server went back to an earlier timeline";
   if (baseline.role !== role) return `it was read by ${baseline.role}`;
   if (baseline.settings !== TEXT_SETTINGS_LINE) return "it was read with other settings";
-  if (BigInt(xmin) < BigInt(baseline.xmin) || BigInt(xmax) < BigInt(baseline.xmax))
-    return "the server's transaction ids went back";
+  // The marker came after that snapshot. Only when it had ended before this one do we know that this one is the later.
+  const marked = baseline.marker.xids.every((xid) => BigInt(xid) < BigInt(xmax));
+  if (BigInt(xmin) < BigInt(baseline.xmin) || !marked) return "the server's transaction ids went back";
   const problem = ageProblem(baseline.xmin, xmax);
   if (problem !== undefined) return problem;
   if (!(await hasMarker(session, baseline.marker)))

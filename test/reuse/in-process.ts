@@ -1,0 +1,161 @@
+import { tmpdir } from "node:os";
+import { isDeepStrictEqual } from "node:util";
+import { addRows, copyRanges } from "../../src/engines/snapshot/copy-ranges.ts";
+import { PartBuilder } from "../../src/engines/snapshot/part-builder.ts";
+import { ZERO_DIGEST } from "../../src/engines/snapshot/row-digest.ts";
+import { SET_COPY_SETTINGS } from "../../src/engines/snapshot/session-settings.ts";
+import { TableCopy } from "../../src/engines/snapshot/table-copy.ts";
+import {
+  type BlockRange,
+  copyOutSql,
+  listSourceTables,
+  type SourceTable,
+} from "../../src/engines/snapshot/tables.ts";
+import { ageProblem, readAgeScale } from "../../src/engines/snapshot/tuple-identity.ts";
+import { readSignatures, type TypeSignature } from "../../src/engines/snapshot/type-signature.ts";
+import type { CopyJob, CopyOutcome, RowsRead } from "../../src/engines/snapshot/worker-messages.ts";
+import { quoteName, type Session } from "../../src/postgres/session.ts";
+import type { SnapshotTable } from "../../src/repository/manifest.ts";
+import { newPartName, textHashOf } from "../../src/repository/part-names.ts";
+import { readPartList } from "../../src/repository/part-lists.ts";
+import type { Repository } from "../../src/repository/repository.ts";
+import { noAbort } from "../support/runtime.ts";
+
+const signal = noAbort();
+const NAME = "shop";
+
+/** A snapshot that a session holds, and what is in it. */
+export interface Held {
+  readonly session: Session;
+  readonly xmin: string;
+  readonly xmax: string;
+  readonly tables: readonly SourceTable[];
+  readonly signatures: ReadonlyMap<number, TypeSignature>;
+}
+
+/** What a table's copying left: the manifest's line, and the snapshot it was copied in. */
+export interface TableState {
+  readonly line: SnapshotTable;
+  readonly xmin: string;
+  readonly generation: number;
+  readonly secret: number;
+}
+
+/** Reads what is in the snapshot of the session's transaction, which has its locks. Makes the settings for copying. */
+export async function holdAsIs(session: Session): Promise<Held> {
+  const [bounds] = await session.query<{ xmin: string; xmax: string }>(
+    `select pg_snapshot_xmin(s)::text as xmin, pg_snapshot_xmax(s)::text as xmax from pg_current_snapshot() s`,
+  );
+  if (bounds === undefined) throw new Error("there is no snapshot");
+  const tables = await listSourceTables(session, null);
+  const signatures = await readSignatures(
+    session,
+    tables.map((table) => table.oid),
+  );
+  await session.query(SET_COPY_SETTINGS);
+  return { session, ...bounds, tables, signatures };
+}
+
+export interface InProcessCopy {
+  readonly state: TableState;
+  /** Each job with what came of it. */
+  readonly outcomes: readonly (readonly [CopyJob, CopyOutcome])[];
+}
+
+export interface CopyOptions {
+  /** What it may build on. */
+  readonly earlier?: TableState | undefined;
+  /** Changes what is asked of the server. */
+  readonly alter?: (job: CopyJob) => CopyJob;
+  readonly generation?: number;
+}
+
+/** Copies one table as a run does, with the run's own code but without threads, on the session that holds the snapshot. */
+export async function copyInProcess(
+  repository: Repository,
+  held: Held,
+  table: SourceTable,
+  { earlier, alter, generation }: CopyOptions = {},
+): Promise<InProcessCopy> {
+  const { session, signatures, xmin, xmax } = held;
+  if (earlier !== undefined && ageProblem(earlier.xmin, xmax) !== undefined)
+    throw new Error("it is too long ago");
+  const secret = earlier?.secret ?? 1;
+  const clock = { generation: generation ?? (earlier?.generation ?? 0) + 1, now: new Date() };
+  let jobs = 0;
+  const copy = new TableCopy(
+    {
+      repository,
+      database: NAME,
+      baseline:
+        earlier === undefined
+          ? null
+          : { xmin: earlier.xmin, tables: new Map([[quoteName(table.schema, table.name), earlier.line]]) },
+      signatures,
+      clock,
+      secret,
+      nextJob: () => jobs++,
+      signal,
+    },
+    table,
+  );
+  await using builder = new PartBuilder(tmpdir());
+  const scale = earlier === undefined ? null : await readAgeScale(session, earlier.xmin);
+  // Parts are described, never stored: what is compared is hashes.
+  const findKnown = (textHash: string) =>
+    Promise.resolve({ name: newPartName(textHash), size: 0, sha256: "0".repeat(64) });
+  const desk = { session, storage: repository.storage, database: NAME, scale, builder, findKnown };
+  const outcomes: [CopyJob, CopyOutcome][] = [];
+  for await (const job of copy.jobs()) {
+    const outcome = await copyRanges(desk, alter?.(job) ?? job, signal);
+    outcomes.push([job, outcome]);
+    await copy.take(job, outcome);
+  }
+  if (copy.line === undefined) throw new Error("the table was not finished");
+  return { state: { line: copy.line, xmin, generation: clock.generation, secret }, outcomes };
+}
+
+/** What a statement of a range really gives. */
+export async function readTruth(
+  session: Session,
+  copySql: string,
+): Promise<RowsRead & { text: readonly string[] }> {
+  await using builder = new PartBuilder(tmpdir());
+  let rows: RowsRead = { rows: 0, bytes: 0, digest: ZERO_DIGEST };
+  const text: string[] = [];
+  builder.begin((part) => {
+    rows = addRows(rows, part);
+    text.push(part.textHash);
+    return Promise.resolve();
+  });
+  await session.copyOut(copySql, (chunk) => builder.add(chunk));
+  await builder.finish();
+  return { ...rows, text };
+}
+
+/** The ranges whose stored parts are not what the snapshot has there, and how many with rows were not read. */
+export async function compareWithTruth(
+  repository: Repository,
+  { session }: Held,
+  table: SourceTable,
+  { state, outcomes }: InProcessCopy,
+): Promise<{ wrong: BlockRange[]; reused: number }> {
+  const same = new Map<string, boolean>();
+  for (const [job, outcome] of outcomes) {
+    for (const [index, { copySql }] of job.ranges.entries())
+      same.set(copySql, outcome.ranges[index]?.kind === "same");
+  }
+  const wrong: BlockRange[] = [];
+  let reused = 0;
+  if (state.line.partList === null) return { wrong, reused };
+  const { ranges } = await readPartList(repository, NAME, state.line.partList, signal);
+  for await (const range of ranges) {
+    const copySql = copyOutSql(table, range);
+    const stored = range.parts.reduce<RowsRead>(addRows, { rows: 0, bytes: 0, digest: ZERO_DIGEST });
+    const text = range.parts.map((part) => textHashOf(part.name));
+    const isSame = isDeepStrictEqual({ ...stored, text }, await readTruth(session, copySql));
+    if (!isSame || range.rows !== stored.rows) wrong.push(range);
+    if (same.get(copySql) === true && range.rows > 0) reused += 1;
+  }
+  return { wrong, reused };
+}
