@@ -31,6 +31,9 @@ export interface DemoReport {
 
 const PRIMARY_SCHEMAS = ["config", "customer"];
 const DATA_SCHEMAS = ["workspace", "reference"];
+// The newest hundredth of the prices, which lie together.
+const PRICE_CHANGE = `update reference.prices set amount = amount * 1.05
+   where id > (select max(id) - count(*) / 100 from reference.prices)`;
 const VICTIM = { schema: "reference", name: "products" };
 
 /**
@@ -78,7 +81,7 @@ async function tellStory(
     PRIMARY_DATABASE_URL: managedServer.url("primary"),
     DATA_DATABASE_URL: vpsServer.url("data"),
   };
-  const before = await step(
+  const filled = await step(
     "A platform's data: users and customers on one, imports and a catalogue on the other",
     async () => {
       await makeDatabase(runtime, managedServer, "primary", [createPrimary, fillPrimary], signal);
@@ -106,6 +109,17 @@ async function tellStory(
   };
   await step("Could a backup run here?", () => handled(["doctor"]));
   await step("Back both up", () => handled(["backup"]));
+  await step("An hour later: a snapshot, which takes a table apart", () =>
+    handled(["backup", "data", "--kind", "snapshot"]),
+  );
+  const before = await step("Prices change; the next snapshot reads and stores only what did", async () => {
+    await withSession(runtime, env.DATA_DATABASE_URL, signal, (session) => session.query(PRICE_CHANGE));
+    await handled(["backup", "data", "--kind", "snapshot"]);
+    return await readState(runtime, env, signal);
+  });
+  await step("Could it be brought back? Restored into a throw-away server, and compared", () =>
+    handled(["verify", "data"]),
+  );
   await step("What is there?", () => handled(["list"]));
 
   await step("The accident: somebody empties a table", async () => {
@@ -138,7 +152,7 @@ async function tellStory(
   await step("Where do we stand?", () => handled(["status"]));
   tellTimes(stage, steps);
   await stage.linger(folder, envFile);
-  return { steps, rows: sumRows(before), tables: before.length };
+  return { steps, rows: sumRows(filled), tables: filled.length };
 }
 
 async function server(runtime: Runtime, folder: string, signal: AbortSignal): Promise<Cluster> {

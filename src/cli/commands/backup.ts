@@ -93,14 +93,15 @@ function inBackup(target: Target, error: unknown): unknown {
 
 async function backupTarget(cli: Cli, target: Target, options: Options): Promise<BackupReport> {
   const entry = chooseBackup(target, options.backup);
+  const how = howTo(options, entry);
   const request: BackupRequest = {
     database: target.name,
     connection: await target.connection(),
     storage: target.storage(),
     schemas: options.schema ?? target.entry?.schemas ?? null,
-    // A run with other schemas than the strategy's is not the run that the strategy asked for.
-    schedule: options.schema === undefined ? (entry?.name ?? null) : null,
-    how: howTo(options, entry),
+    // A run with other schemas, or of another kind, is not the run that the strategy asked for.
+    schedule: options.schema === undefined && how.kind === entry?.kind ? entry.name : null,
+    how,
     prefix: target.prefix,
     timeZone: target.timeZone,
     lockTimeoutMs: options.lockTimeout ?? target.entry?.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS,
