@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import {
   BackupReportJson,
   ConfigCheckJson,
+  DiffJson,
   DoctorJson,
   ErrorJson,
   InitJson,
@@ -103,6 +104,7 @@ describe("JSON output", () => {
         { name: "names", rows: null },
       ],
     });
+    await run("diff", DiffJson, "diff", "shop", "latest", "live");
     await run("verify", VerifyJson, "verify", "shop");
     expect(checked.get("verify")).toMatchObject({
       id: backup.id,

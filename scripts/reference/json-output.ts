@@ -72,8 +72,8 @@ function withoutNull(schema: JsonSchema): { schema: JsonSchema; isNullable: bool
   return only === undefined ? { schema, isNullable: false } : { schema: only, isNullable: true };
 }
 
-function isTypeName(type: unknown): type is "string" | "integer" {
-  return type === "string" || type === "integer";
+function isTypeName(type: unknown): type is "string" | "integer" | "boolean" {
+  return type === "string" || type === "integer" || type === "boolean";
 }
 
 function typeOf(schema: JsonSchema): string {

@@ -272,6 +272,87 @@ export const ShowJson = BackupJson.extend({
 });
 export type ShowJson = z.infer<typeof ShowJson>;
 
+const diffSide = z.strictObject({
+  id: z.string().nullable().describe("Identity of the backup; null for the live database"),
+  kind: z.enum(["archive", "snapshot", "live"]).describe("What it is"),
+  at: time.describe("The moment that its rows are of"),
+});
+
+const diffFacts = z
+  .strictObject({
+    rows: count.nullable().describe("Rows; null for a materialized view"),
+    bytes: bytes.describe("Size of the rows before compression"),
+    digest: z.string().nullable().describe("Digest of the rows, whatever their order; null for an archive"),
+  })
+  .nullable()
+  .describe("What this side has of it; null when it is not there");
+
+export const DiffJson = z.strictObject({
+  database: z.string().describe("Name of the database in the repository"),
+  first: diffSide.describe("What was named first"),
+  second: diffSide.describe("What was named second"),
+  equal: z
+    .boolean()
+    .nullable()
+    .describe(
+      "Whether both are the same; null when no difference was found and not everything could be compared",
+    ),
+  tables: z
+    .array(
+      z.strictObject({
+        schema: z.string().describe("Schema of the table"),
+        name: z.string().describe("Name of the table"),
+        first: diffFacts,
+        second: diffFacts,
+        same: z
+          .boolean()
+          .nullable()
+          .describe(
+            "Whether both have the same rows; null when that cannot be told, for an archive has no digests",
+          ),
+        ranges: z
+          .strictObject({
+            total: count
+              .nullable()
+              .describe("Ranges of blocks in both together; null when none had to be looked at"),
+            changed: z
+              .array(
+                z.strictObject({
+                  from: count.describe("First block"),
+                  to: count.nullable().describe("The block after the last; null: to the end"),
+                }),
+              )
+              .describe("Those that do not hold the same rows"),
+          })
+          .nullable()
+          .describe("Which of its ranges changed; null where that cannot be told"),
+      }),
+    )
+    .describe("Every table, by schema and name"),
+  sequences: z
+    .array(
+      z.strictObject({
+        schema: z.string().describe("Schema of the sequence"),
+        name: z.string().describe("Name of the sequence"),
+        first: z.string().nullable().describe("Its value; null when it is not there"),
+        second: z.string().nullable().describe("Its value; null when it is not there"),
+      }),
+    )
+    .describe("Sequences that differ"),
+  definitions: z
+    .strictObject({
+      onlyFirst: z.array(z.string()).describe("Only in the first: `INDEX shop.orders_at`"),
+      onlySecond: z.array(z.string()).describe("Only in the second"),
+      changed: z.array(z.string()).describe("In both, and not the same"),
+    })
+    .nullable()
+    .describe("Definitions that differ; null when they could not be compared"),
+  notCompared: z
+    .array(z.strictObject({ what: z.string().describe("What"), reason: z.string().describe("Why not") }))
+    .describe("What could not be compared"),
+});
+export type DiffJson = z.infer<typeof DiffJson>;
+
 export const StatusJson = z.strictObject({
   healthy: z.boolean().describe("Whether every database meets its objectives"),
   databases: z.array(

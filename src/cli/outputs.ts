@@ -3,6 +3,7 @@ import {
   BackupReportJson,
   ConfigCheckJson,
   DemoJson,
+  DiffJson,
   DoctorJson,
   InitJson,
   ListJson,
@@ -34,6 +35,12 @@ export const OUTPUTS: readonly OutputSchema[] = [
   },
   { command: "list", about: "One object.", schema: ListJson },
   { command: "show", about: "One object.", schema: ShowJson },
+  {
+    command: "diff",
+    about:
+      "One object. The exit code is 0 also when they differ; with `--exit-code` it is 4 unless they are equal.",
+    schema: DiffJson,
+  },
   {
     command: "status",
     about: "One object; the exit code is 4 unless every database is healthy.",

@@ -4,6 +4,7 @@ import type { Cli } from "./cli.ts";
 import { addBackup } from "./commands/backup.ts";
 import { addConfig } from "./commands/config.ts";
 import { addDemo } from "./commands/demo.ts";
+import { addDiff } from "./commands/diff.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addInit } from "./commands/init.ts";
 import { addList } from "./commands/list.ts";
@@ -38,6 +39,7 @@ export function buildProgram(cli: () => Cli): Command {
     addBackup,
     addList,
     addShow,
+    addDiff,
     addStatus,
     addRestore,
     addVerify,

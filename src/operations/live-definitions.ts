@@ -1,8 +1,9 @@
 import { type Definitions, readDefinitions } from "../engines/snapshot/definitions.ts";
 import { dumpSchema } from "../engines/snapshot/schema.ts";
 import type { Runtime } from "../lib/runtime.ts";
-import type { PostgresClient } from "../postgres/clients.ts";
+import { findClients, majorOf, parseVersion, type PostgresClient } from "../postgres/clients.ts";
 import type { Session } from "../postgres/session.ts";
+import type { BackupIndex } from "../repository/manifest.ts";
 import { encodingFor, extensionsIn } from "./dump-scope.ts";
 
 export interface LiveDefinitions {
@@ -37,4 +38,19 @@ export async function readLiveDefinitions(
     signal,
   );
   return await readDefinitions(runtime, client, archive, signal);
+}
+
+/** The major version of the program that wrote a backup's definitions: another one words them in another way. */
+export function writerOf(index: BackupIndex): number {
+  return majorOf(parseVersion(index.client) ?? 0);
+}
+
+/** A program of that version; undefined when none is installed. */
+export async function findWriter(
+  runtime: Runtime,
+  index: BackupIndex,
+  signal: AbortSignal,
+): Promise<PostgresClient | undefined> {
+  const clients = await findClients(runtime, signal);
+  return clients.findLast(({ version }) => majorOf(version) === writerOf(index));
 }

@@ -7,13 +7,13 @@ import {
 } from "../../engines/snapshot/definitions.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { readSequences } from "../../postgres/catalog.ts";
-import { findClients, majorOf, parseVersion, type PostgresClient } from "../../postgres/clients.ts";
+import { majorOf, type PostgresClient } from "../../postgres/clients.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import { connect, quoteName, type Session } from "../../postgres/session.ts";
 import type { SnapshotContent, SnapshotIndex, SnapshotTable } from "../../repository/manifest.ts";
 import type { PartListHeader } from "../../repository/part-list-lines.ts";
 import type { ProofProblem } from "../../repository/proof-file.ts";
-import { readLiveDefinitions } from "../live-definitions.ts";
+import { findWriter, readLiveDefinitions } from "../live-definitions.ts";
 import type { Findings } from "./findings.ts";
 
 export interface ContentRequest {
@@ -40,7 +40,7 @@ export async function compareContent(
   await compareRows(runtime, session, { ...request, sameMajor }, findings, signal);
   await compareSequences(session, request, findings);
   const reason = sameMajor ? await whyNotDefinitions(session) : "the server has another major version";
-  const client = await sameClient(runtime, request.index, signal);
+  const client = await findWriter(runtime, request.index, signal);
   if (reason !== undefined || client === undefined) {
     findings.contentComplete = false;
     const missing = `they were written by ${request.index.client}, which is not installed here`;
@@ -103,16 +103,6 @@ async function whyNotDefinitions(session: Session): Promise<string | undefined> 
   );
   if (row?.superuser === true) return undefined;
   return `${session.settings.user} is no superuser there, so that owners and comments may have been left out`;
-}
-
-/** A program of the major version that wrote the snapshot's definitions: others word them in another way. */
-async function sameClient(
-  runtime: Runtime,
-  index: SnapshotIndex,
-  signal: AbortSignal,
-): Promise<PostgresClient | undefined> {
-  const wanted = majorOf(parseVersion(index.client) ?? 0);
-  return (await findClients(runtime, signal)).findLast(({ version }) => majorOf(version) === wanted);
 }
 
 const LOCK_TIMEOUT_MS = 30_000;

@@ -1,0 +1,115 @@
+import { AppError } from "../../errors.ts";
+import type { Runtime } from "../../lib/runtime.ts";
+import { counted } from "../../lib/text.ts";
+import { markReading } from "../../repository/readers.ts";
+import type { BackupDetails } from "../show.ts";
+import { diffDefinitions, diffLiveDefinitions, type DefinitionsCompared } from "./definitions.ts";
+import { diffLive, type LiveRequest } from "./live.ts";
+import { diffRanges } from "./ranges.ts";
+import { compareFacts, type DiffReport, type SequenceDiff, type TableDiff } from "./report.ts";
+import { factsOf, pairByName, sideOf, snapshotLine } from "./sides.ts";
+
+/** Compares two backups of a database: tables, sequences, definitions. Reads no rows. */
+export async function diffBackups(
+  runtime: Runtime,
+  first: BackupDetails,
+  second: BackupDetails,
+  signal: AbortSignal,
+): Promise<DiffReport> {
+  const { database } = first.index;
+  if (second.index.database !== database) {
+    throw new AppError(
+      "usage",
+      `compare ${first.index.id} and ${second.index.id}: they are of ${database} and ${second.index.database}`,
+      { hint: "name two backups of one database" },
+    );
+  }
+  await using _first = await holdBackup(runtime, first, signal);
+  await using _second = await holdBackup(runtime, second, signal);
+  const tables: TableDiff[] = [];
+  for (const { schema, name, a, b } of pairByName(first.tables, second.tables)) {
+    const [before, after] = [snapshotLine(a), snapshotLine(b)];
+    const ranges =
+      before === undefined || after === undefined
+        ? null
+        : await diffRanges(
+            { repository: first.repository, database, table: before },
+            { repository: second.repository, database, table: after },
+            signal,
+          );
+    const [one, other] = [factsOf(a), factsOf(b)];
+    tables.push({ schema, name, first: one, second: other, same: compareFacts(one, other), ranges });
+  }
+  const sequences = diffSequences(first.content.sequences, second.content.sequences);
+  const definitions = await diffDefinitions(runtime, first, second, signal);
+  return finish({ database, first: sideOf(first), second: sideOf(second), tables, sequences }, definitions);
+}
+
+/** Compares a backup with the live database, every row of which is read. */
+export async function diffWithLive(
+  runtime: Runtime,
+  backup: BackupDetails,
+  request: LiveRequest,
+  signal: AbortSignal,
+): Promise<DiffReport> {
+  await using _held = await holdBackup(runtime, backup, signal);
+  const { lockTimeoutMs } = request;
+  const live = await diffLive(
+    runtime,
+    backup,
+    request,
+    async (session, snapshot) =>
+      await diffLiveDefinitions(runtime, backup, { session, snapshot, lockTimeoutMs }, signal),
+    signal,
+  );
+  const { database } = backup.index;
+  const second = { id: null, kind: "live", at: live.takenAt } as const;
+  const sequences = diffSequences(backup.content.sequences, live.sequences);
+  return finish({ database, first: sideOf(backup), second, tables: live.tables, sequences }, live.worked);
+}
+
+async function holdBackup(
+  runtime: Runtime,
+  { repository, index }: BackupDetails,
+  signal: AbortSignal,
+): Promise<AsyncDisposable> {
+  return await markReading(
+    runtime,
+    repository,
+    index.database,
+    { operation: "diff", backups: [index.id] },
+    signal,
+  );
+}
+
+interface Sequence {
+  readonly schema: string;
+  readonly name: string;
+  readonly value: string;
+  readonly called: boolean;
+}
+
+function diffSequences(first: readonly Sequence[], second: readonly Sequence[]): SequenceDiff[] {
+  const say = (one: Sequence | undefined): string | null =>
+    one === undefined ? null : `${one.value}${one.called ? "" : " (not used yet)"}`;
+  return pairByName(first, second)
+    .map(({ schema, name, a, b }) => ({ schema, name, first: say(a), second: say(b) }))
+    .filter((sequence) => sequence.first !== sequence.second);
+}
+
+function finish(
+  parts: Omit<DiffReport, "definitions" | "notCompared" | "equal">,
+  definitions: DefinitionsCompared,
+): DiffReport {
+  const { differences } = definitions;
+  const notCompared = differences === null ? [{ what: "definitions", reason: definitions.reason }] : [];
+  const uncertain = parts.tables.filter(({ same }) => same === null).length;
+  const reason = "an archive has no digests: as many rows may be other rows";
+  if (uncertain > 0) notCompared.push({ what: `the rows of ${counted(uncertain, "table")}`, reason });
+  const differ =
+    parts.tables.some(({ same }) => same === false) ||
+    parts.sequences.length > 0 ||
+    (differences !== null && Object.values(differences).some((names) => names.length > 0));
+  const equal = differ ? false : notCompared.length === 0 ? true : null;
+  return { ...parts, definitions: differences, notCompared, equal };
+}
