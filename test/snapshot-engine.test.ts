@@ -66,7 +66,7 @@ test("what is copied in several threads comes back as it was, and equal rows are
   expect(copied.tables.find(({ name }) => name === "big")).toMatchObject({ rows: 300_000 });
 
   await using target = await freshDatabase();
-  const leftOut = await loadSnapshot(
+  const { leftOut } = await loadSnapshot(
     runtime,
     {
       repository,

@@ -1,6 +1,6 @@
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import type { PartLine } from "../../repository/part-list-lines.ts";
-import type { ThreadError } from "./worker-messages.ts";
+import type { ThreadError } from "./threads.ts";
 
 /** What a check worker is started with: where parts lie, where tables lie, or both. */
 export interface CheckWorkerData {

@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { AppError, messageOf } from "../../errors.ts";
+import { errorOfThread } from "./threads.ts";
 import type { CheckMessage, CheckOutcome, CheckTask, CheckWorkerData } from "./check-messages.ts";
 
 /** A task, and who wants to know its outcome. */
@@ -75,8 +76,7 @@ async function runThread(
     heard = Promise.withResolvers<CheckMessage>();
     heard.promise.catch(() => undefined);
     if (message.kind !== "failed") return message;
-    const { code, message: text, hint, details } = message.error;
-    throw new AppError(code, text, { hint, details });
+    throw errorOfThread(message.error);
   };
   try {
     await hear();

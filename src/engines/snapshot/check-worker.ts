@@ -11,6 +11,7 @@ import { openStorage } from "../../storage/open.ts";
 import type { CheckMessage, CheckOutcome, CheckTask, CheckWorkerData } from "./check-messages.ts";
 import { RowDigest, ZERO_DIGEST } from "./row-digest.ts";
 import { SET_COPY_SETTINGS } from "./session-settings.ts";
+import { threadError } from "./threads.ts";
 
 // A thread of `check-pool.ts`: reads parts or tables to their end, and tells what their rows are. One task at a time; an
 // undefined one ends the thread.
@@ -120,11 +121,6 @@ function differenceOf(
 try {
   await work();
 } catch (error) {
-  const { code, message, hint, details } =
-    error instanceof AppError ? error : new AppError("unexpected", messageOf(error));
-  send({
-    kind: "failed",
-    error: { code, message, hint, details: JSON.parse(JSON.stringify(details)) as Record<string, unknown> },
-  });
+  send({ kind: "failed", error: threadError(error) });
 }
 port.close();

@@ -1,15 +1,9 @@
 import { Worker } from "node:worker_threads";
 import { AppError, messageOf } from "../../errors.ts";
-import { type Observer, silentObserver } from "../../lib/runtime.ts";
+import type { Observer } from "../../lib/runtime.ts";
 import type { PartRef } from "../../repository/stored-parts.ts";
-import type {
-  CopyJob,
-  CopyOutcome,
-  CopyWorkerData,
-  MainMessage,
-  ThreadError,
-  WorkerMessage,
-} from "./worker-messages.ts";
+import { countObserved, errorOfThread, makeObserved } from "./threads.ts";
+import type { CopyJob, CopyOutcome, CopyWorkerData, MainMessage, WorkerMessage } from "./worker-messages.ts";
 
 export interface PoolCallbacks {
   /** Looks a part up among those that a readable index names; undefined when it has to be stored. */
@@ -91,8 +85,7 @@ class CopyThread {
   #settle: { resolve: (outcome: CopyOutcome) => void; reject: (error: unknown) => void } | undefined;
 
   constructor(data: Omit<CopyWorkerData, "observed">, callbacks: PoolCallbacks, signal: AbortSignal) {
-    const isObserved = callbacks.observer !== silentObserver;
-    const observed = isObserved ? new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)) : null;
+    const observed = makeObserved(callbacks.observer);
     const workerData: CopyWorkerData = { ...data, observed };
     const worker = new Worker(WORKER_FILE, {
       workerData,
@@ -117,10 +110,7 @@ class CopyThread {
           break;
         case "observed":
           callbacks.observer(message.phase, message.operation);
-          if (observed !== null) {
-            Atomics.add(observed, 0, 1);
-            Atomics.notify(observed, 0);
-          }
+          countObserved(observed);
           break;
         case "made":
           callbacks.progress(message.bytes);
@@ -130,7 +120,7 @@ class CopyThread {
           this.#settle?.resolve(message.outcome);
           break;
         case "failed":
-          fail(errorOf(message.error));
+          fail(errorOfThread(message.error));
           break;
       }
     });
@@ -169,8 +159,4 @@ class CopyThread {
   #post(message: MainMessage): void {
     this.#worker.postMessage(message);
   }
-}
-
-function errorOf({ code, message, hint, details }: ThreadError): AppError {
-  return new AppError(code, message, { hint, details });
 }

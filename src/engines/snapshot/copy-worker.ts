@@ -1,13 +1,14 @@
 import { parentPort, workerData } from "node:worker_threads";
-import { AppError, messageOf } from "../../errors.ts";
-import { makeRuntime, type Observer, type Runtime, silentObserver } from "../../lib/runtime.ts";
+import { AppError } from "../../errors.ts";
+import { makeRuntime, type Observer, type Runtime } from "../../lib/runtime.ts";
 import { connect, quoteLiteral } from "../../postgres/session.ts";
 import { copyRanges, type Desk } from "./copy-ranges.ts";
 import { PartBuilder } from "./part-builder.ts";
 import { SET_COPY_SETTINGS } from "./session-settings.ts";
 import { readAgeScale } from "./tuple-identity.ts";
 import { openStorage } from "../../storage/open.ts";
-import type { CopyWorkerData, MainMessage, ThreadError, WorkerMessage } from "./worker-messages.ts";
+import { observerOfThread, threadError } from "./threads.ts";
+import type { CopyWorkerData, MainMessage, WorkerMessage } from "./worker-messages.ts";
 
 // A thread of `copy-pool.ts`: copies ranges of tables, one after the other, on a connection of its own in the exported
 // snapshot; hashes, compresses and stores their parts. All the work on the rows happens here, in parallel.
@@ -15,6 +16,8 @@ import type { CopyWorkerData, MainMessage, ThreadError, WorkerMessage } from "./
 const port = parentPort;
 if (port === null) throw new AppError("unexpected", "the copy worker was not started as a thread");
 const send = (message: WorkerMessage): void => port.postMessage(message);
+
+const tell: Observer = (phase, operation) => send({ kind: "observed", phase, operation });
 
 const inbox: MainMessage[] = [];
 let wake: (() => void) | undefined;
@@ -34,7 +37,7 @@ async function receive(): Promise<MainMessage> {
 }
 
 async function work(data: CopyWorkerData): Promise<void> {
-  const runtime: Runtime = makeRuntime({ env: data.env, observer: observerOf(data) });
+  const runtime: Runtime = makeRuntime({ env: data.env, observer: observerOfThread(data.observed, tell) });
   // The main thread ends this one when it stops; nothing here has to be told.
   const { signal } = new AbortController();
   const storage = openStorage(runtime, data.storageLocation);
@@ -64,24 +67,6 @@ async function work(data: CopyWorkerData): Promise<void> {
     send({ kind: "done", job: message.job.id, outcome: await copyRanges(desk, message.job, signal) });
   }
   await session.query("commit");
-}
-
-/** Tells the main thread of each operation, and waits until it has looked: a crash test ends the process there. */
-function observerOf({ observed }: CopyWorkerData): Observer {
-  if (observed === null) return silentObserver;
-  return (phase, operation) => {
-    const seen = Atomics.load(observed, 0);
-    send({ kind: "observed", phase, operation });
-    Atomics.wait(observed, 0, seen);
-  };
-}
-
-function threadError(error: unknown): ThreadError {
-  if (error instanceof AppError) {
-    const { code, message, hint, details } = error;
-    return { code, message, hint, details: JSON.parse(JSON.stringify(details)) as Record<string, unknown> };
-  }
-  return { code: "unexpected", message: messageOf(error), hint: undefined, details: {} };
 }
 
 try {

@@ -76,7 +76,7 @@ export class TableRows {
     const frozen = (mode === "alone" || mode === "made") && copy.startsWith(`COPY ${this.#what} `);
     if (own) await session.query("begin");
     if (frozen && own) await session.query(`truncate table only ${this.#what}`);
-    await session.copyIn(frozen ? `${copy.slice(0, -1)}, FREEZE)` : copy, text);
+    await session.copyIn(frozen ? `${copy.slice(0, -1)}, FREEZE)` : copy, inMessages(text));
     this.#ended();
     await this.#whole.promise;
     if (own) await session.query("commit");
@@ -120,6 +120,16 @@ export class TableRows {
       const next: IteratorResult<PartLine> = await others.next();
       part = next.done === true ? undefined : next.value;
     }
+  }
+}
+
+// The server copies each message whole before it looks at it: beyond what the processor's cache holds that took a tenth
+// more of its time for all of a COPY, while smaller ones brought nothing.
+const MESSAGE_BYTES = 64 * 1024;
+
+async function* inMessages(text: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+  for await (const piece of text) {
+    for (let at = 0; at < piece.length; at += MESSAGE_BYTES) yield piece.subarray(at, at + MESSAGE_BYTES);
   }
 }
 

@@ -1,7 +1,7 @@
-import type { ErrorCode } from "../../errors.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import type { PartLine } from "../../repository/part-list-lines.ts";
 import type { PartRef } from "../../repository/stored-parts.ts";
+import type { Observed, ThreadError } from "./threads.ts";
 
 /** What a copy worker is started with. */
 export interface CopyWorkerData {
@@ -15,7 +15,7 @@ export interface CopyWorkerData {
   readonly database: string;
   readonly spoolFolder: string;
   /** Where somebody observes every operation: the thread tells each, and goes on when this was counted up. */
-  readonly observed: Int32Array<SharedArrayBuffer> | null;
+  readonly observed: Observed;
 }
 
 /** One range of a job. */
@@ -84,11 +84,3 @@ export type MainMessage =
   | { readonly kind: "job"; readonly job: CopyJob }
   | { readonly kind: "answer"; readonly known: PartRef | null }
   | { readonly kind: "end" };
-
-/** An error that crosses a thread: causes stay behind. */
-export interface ThreadError {
-  readonly code: ErrorCode;
-  readonly message: string;
-  readonly hint: string | undefined;
-  readonly details: Readonly<Record<string, unknown>>;
-}
