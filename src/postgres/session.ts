@@ -1,10 +1,11 @@
 import { pipeline } from "node:stream/promises";
 import type pg from "pg";
-import { from as copyFrom, to as copyTo } from "pg-copy-streams";
+import { from as copyFrom } from "pg-copy-streams";
 import { AppError, isAppError } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { sendCancel } from "./cancel-request.ts";
 import { type ConnectionSettings, type Host, describeHost, pinnedTo } from "./connection.ts";
+import { CopyOut } from "./copy-out.ts";
 import { type OpenClient, openClient } from "./open-client.ts";
 import { queryError } from "./sql-state.ts";
 
@@ -14,8 +15,6 @@ export { quoteIdentifier, quoteLiteral, quoteName } from "./quoting.ts";
 // A server that hangs must not keep us from ending; it notices the closed socket by itself.
 const END_TIMEOUT_MS = 2000;
 
-// What may wait between the socket and the consumer of a COPY.
-const COPY_BUFFER = 1024 * 1024;
 /**
  * Reads what a session must know, and frees it from what databases and roles are set to for the sake of applications:
  * limits would end a long backup, and a `search_path` may put anybody's `count()` before the server's. What the
@@ -95,16 +94,12 @@ export class Session implements AsyncDisposable {
 
   /**
    * Runs a `COPY … TO STDOUT` and gives its text to `take`, chunk by chunk, waiting where it returns a promise. Fails
-   * like `query`, or with what `take` threw.
+   * like `query`, or with what `take` threw; then the session is of no more use.
    */
   async copyOut(sql: string, take: (chunk: Buffer) => void | Promise<void>): Promise<void> {
     const run = this.#last.then(() =>
       this.#observed(sql, async () => {
-        const stream = this.#open.client.query(copyTo(sql, { highWaterMark: COPY_BUFFER }));
-        for await (const chunk of stream as AsyncIterable<Buffer>) {
-          const taken = take(chunk);
-          if (taken !== undefined) await taken;
-        }
+        await this.#open.client.query(new CopyOut(sql, take)).done;
       }),
     );
     this.#last = run.catch(() => undefined);
