@@ -36,5 +36,11 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
   script: process.argv[1] ?? "",
   signal: stop.signal,
 });
+// A pipe takes 64 KiB at once; what its reader has not taken yet would be lost with us.
+await Promise.all([process.stdout, process.stderr].map(written));
 // What is still open now (a socket that does not close, a timer) must not keep a finished command alive.
 process.exit();
+
+function written(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => stream.write("", () => resolve()));
+}
