@@ -1,3 +1,4 @@
+import { columnsOf } from "../lib/columns.ts";
 import type { Progress, Reporter } from "../lib/runtime.ts";
 import type { Secrets } from "../lib/secrets.ts";
 import { formatBytes, formatDuration } from "../lib/text.ts";
@@ -159,18 +160,4 @@ function fit(text: string, width: number): string {
     kept += character;
   }
   return `${kept}…`;
-}
-
-// From here on (Hangul Jamo) characters may be two columns wide. Some are not, and then the line is a bit shorter;
-// general punctuation, arrows and the like surely are not.
-const FIRST_WIDE = 0x1100;
-const NARROW = /^[\u2000-\u22ff]$/;
-
-function columnsOf(text: string): number {
-  let columns = 0;
-  for (const character of text) {
-    const wide = (character.codePointAt(0) ?? 0) >= FIRST_WIDE && !NARROW.test(character);
-    columns += wide ? 2 : 1;
-  }
-  return columns;
 }

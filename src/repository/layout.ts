@@ -3,11 +3,14 @@ import { BACKUP_ID, type BackupId, type BackupIndex, PART_NAME, type PartName } 
 /** Where everything lies, relative to the repository's root. docs/design/repository-format.md explains it. */
 export const REPOSITORY_FILE = "repository.json";
 
+const PLAIN_NAME = /^[A-Za-z0-9_-][A-Za-z0-9_.-]*$/;
+
 /**
  * A name as one segment of a key: letters, digits, `_`, `-` and inner dots stay, every other byte of its UTF-8 form is
  * percent-encoded, so that any name PostgreSQL allows fits any storage. A leading dot is encoded too.
  */
 export function encodeName(name: string): string {
+  if (PLAIN_NAME.test(name)) return name;
   return [...Buffer.from(name, "utf8")]
     .map((byte, index) => {
       const char = String.fromCharCode(byte);

@@ -1,4 +1,4 @@
-import { isAppError, messageOf } from "../errors.ts";
+import { AppError, isAppError, messageOf } from "../errors.ts";
 import { mapBounded } from "../lib/concurrency.ts";
 import type { Storage, StoredObject } from "../storage/storage.ts";
 import {
@@ -11,12 +11,12 @@ import {
   unfinishedKey,
 } from "./layout.ts";
 import { type ArchiveIndex, BackupId, type BackupIndex, type SnapshotIndex } from "./manifest.ts";
-import { readIndex } from "./manifests.ts";
+import { readIndex, readIndexes } from "./manifests.ts";
 import type { Repository } from "./repository.ts";
 import { readMark } from "./marks.ts";
 
 // Enough to hide the latency of a network mount or an object store, few enough for any server.
-const PARALLEL_READS = 16;
+const PARALLEL_READS = 64;
 
 /** A backup that is named but cannot be relied on. */
 export interface DamagedBackup {
@@ -44,16 +44,11 @@ export async function listBackups(
   signal: AbortSignal,
 ): Promise<BackupListing> {
   const folders = await surveyBackups(repository.storage, database, signal);
-  const found = await mapBounded([...folders], PARALLEL_READS, ([id, names]) =>
-    inspectBackup(repository, database, id, names, signal),
-  );
-  const read = found.filter((each) => each !== undefined);
-  const backups = read.flatMap((each) => (each.kind === "index" ? [each.index] : []));
-  const damaged = read.flatMap((each) => (each.kind === "damaged" ? [each.damaged] : []));
+  const { backups, damaged } = await inspectBackups(repository, database, folders, signal);
   const archives = await checkArchives(repository, database, backups.filter(isArchive), signal);
   const snapshots = await checkSnapshots(repository, database, backups.filter(isSnapshot), folders, signal);
   return {
-    backups: [...archives.sound, ...snapshots.sound].toSorted(newestFirst),
+    backups: newestFirst([...archives.sound, ...snapshots.sound]),
     damaged: [...damaged, ...archives.broken, ...snapshots.broken].toSorted((a, b) => (a.id < b.id ? -1 : 1)),
   };
 }
@@ -69,9 +64,10 @@ export async function listForeign(
   signal: AbortSignal,
 ): Promise<StoredObject[]> {
   const { storage } = repository;
-  const candidates = (await listArchives(storage, database, signal)).filter(({ key }) => isArchiveName(key));
-  if (candidates.length === 0) return [];
   const known = new Set(backups.filter(isArchive).map(({ archive }) => archive.key));
+  const isUnknown = (key: string): boolean => isArchiveName(key) && !known.has(key);
+  const candidates = (await storage.keys(databaseFolder(database), "here", signal)).filter(isUnknown);
+  if (candidates.length === 0) return [];
   const ids = new Set<string>(backups.map(({ id }) => id));
   // Looked up after the files, so that a backup finished in between is not taken for a foreign one.
   for (const [id, names] of await surveyBackups(storage, database, signal)) {
@@ -79,7 +75,9 @@ export async function listForeign(
     const key = await archiveNamedBy(repository, database, id, names, signal);
     if (key !== undefined) known.add(key);
   }
-  return candidates.filter(({ key }) => !known.has(key)).toSorted((a, b) => (a.key < b.key ? -1 : 1));
+  const foreign = candidates.filter(isUnknown).toSorted();
+  const found = await mapBounded(foreign, PARALLEL_READS, (key) => storage.stat(key, signal));
+  return found.filter((object) => object !== undefined);
 }
 
 /** The names of the objects in the folder of each backup. */
@@ -90,7 +88,7 @@ export async function surveyBackups(
 ): Promise<Map<BackupId, Set<string>>> {
   const prefix = backupsFolder(database);
   const folders = new Map<BackupId, Set<string>>();
-  for await (const { key } of storage.list(prefix, "all", signal)) {
+  for (const key of await storage.keys(prefix, "all", signal)) {
     const [folder, ...rest] = key.slice(prefix.length).split("/");
     // Anything else here is somebody else's: file servers like to put folders of their own everywhere.
     const id = BackupId.safeParse(folder);
@@ -102,27 +100,28 @@ export async function surveyBackups(
   return folders;
 }
 
-type Inspected = { kind: "index"; index: BackupIndex } | { kind: "damaged"; damaged: DamagedBackup };
-
-async function inspectBackup(
+async function inspectBackups(
   repository: Repository,
   database: string,
-  id: BackupId,
-  names: ReadonlySet<string>,
+  folders: ReadonlyMap<BackupId, ReadonlySet<string>>,
   signal: AbortSignal,
-): Promise<Inspected | undefined> {
-  if (!names.has("index")) {
-    if (names.has("unfinished")) return undefined;
-    return await inspectOrphan(repository.storage, database, id, signal);
-  }
-  try {
-    return { kind: "index", index: await readIndex(repository, database, id, signal) };
-  } catch (error) {
+): Promise<{ backups: BackupIndex[]; damaged: DamagedBackup[] }> {
+  const backups: BackupIndex[] = [];
+  const damaged: DamagedBackup[] = [];
+  const ids = [...folders.keys()].filter((id) => folders.get(id)?.has("index"));
+  for (const [at, index] of (await readIndexes(repository, database, ids, signal)).entries()) {
+    if (!(index instanceof AppError)) backups.push(index);
     // Deleted between the survey and the reading.
-    if (isAppError(error, "backup_missing")) return undefined;
-    if (!isUnreadable(error)) throw error;
-    return { kind: "damaged", damaged: { id, reason: messageOf(error) } };
+    else if (index.code === "backup_missing") continue;
+    else if (isUnreadable(index)) damaged.push({ id: ids[at] ?? "", reason: messageOf(index) });
+    else throw index;
   }
+  for (const [id, names] of folders) {
+    if (names.has("index") || names.has("unfinished")) continue;
+    const orphan = await inspectOrphan(repository.storage, database, id, signal);
+    if (orphan !== undefined) damaged.push(orphan);
+  }
+  return { backups, damaged };
 }
 
 /** No order of writing or deleting leaves a folder without index and mark: somebody removed one of them. */
@@ -131,13 +130,13 @@ async function inspectOrphan(
   database: string,
   id: BackupId,
   signal: AbortSignal,
-): Promise<Inspected | undefined> {
+): Promise<DamagedBackup | undefined> {
   // A survey is no snapshot: look again before calling it damaged.
   const keys = [indexKey(database, id), unfinishedKey(database, id)];
   for (const key of keys) if ((await storage.stat(key, signal)) !== undefined) return undefined;
   const names = (await surveyBackups(storage, database, signal)).get(id);
   if (names === undefined) return undefined;
-  return { kind: "damaged", damaged: { id, reason: "its index is missing" } };
+  return { id, reason: "its index is missing" };
 }
 
 /** Errors that concern one index; anything else (an interruption, say) ends the listing. */
@@ -164,8 +163,10 @@ async function checkArchives(
   const sound: BackupIndex[] = [];
   const broken: DamagedBackup[] = [];
   if (backups.length === 0) return { sound, broken };
-  const archives = await listArchives(repository.storage, database, signal);
-  const sizes = new Map(archives.map(({ key, size }) => [key, size]));
+  const sizes = new Map<string, number>();
+  for await (const { key, size } of repository.storage.list(databaseFolder(database), "here", signal)) {
+    sizes.set(key, size);
+  }
   for (const index of backups) {
     const { key, size } = index.archive;
     const found = sizes.get(key);
@@ -192,13 +193,14 @@ async function checkSnapshots(
   const broken: DamagedBackup[] = [];
   for (const index of backups) {
     const missing: string[] = [];
-    for (const [name, key] of Object.entries({
-      tables: tablesKey(database, index.id),
-      content: contentKey(database, index.id),
-    })) {
+    for (const [name, keyOf] of [
+      ["tables", tablesKey],
+      ["content", contentKey],
+    ] as const) {
       if (folders.get(index.id)?.has(name) === true) continue;
       // A survey is no snapshot: what it did not see it may have passed over while it was being written.
-      if ((await repository.storage.stat(key, signal)) === undefined) missing.push(`\`${name}\``);
+      const found = await repository.storage.stat(keyOf(database, index.id), signal);
+      if (found === undefined) missing.push(`\`${name}\``);
     }
     if (missing.length === 0) {
       sound.push(index);
@@ -218,16 +220,6 @@ export function isSnapshot(index: BackupIndex): index is SnapshotIndex {
   return index.kind === "snapshot";
 }
 
-async function listArchives(
-  storage: Storage,
-  database: string,
-  signal: AbortSignal,
-): Promise<StoredObject[]> {
-  const objects: StoredObject[] = [];
-  for await (const object of storage.list(databaseFolder(database), "here", signal)) objects.push(object);
-  return objects;
-}
-
 async function archiveNamedBy(
   repository: Repository,
   database: string,
@@ -245,9 +237,9 @@ async function archiveNamedBy(
   }
 }
 
-function newestFirst(a: BackupIndex, b: BackupIndex): number {
+function newestFirst(backups: readonly BackupIndex[]): BackupIndex[] {
   // Not as text: a time may be written with or without a fraction of the second.
-  const byTime = Date.parse(b.snapshotAt) - Date.parse(a.snapshotAt);
-  if (byTime !== 0) return byTime;
-  return a.id < b.id ? 1 : -1;
+  const timed = backups.map((index) => ({ index, at: Date.parse(index.snapshotAt) }));
+  timed.sort((a, b) => b.at - a.at || (a.index.id < b.index.id ? 1 : -1));
+  return timed.map(({ index }) => index);
 }

@@ -1,8 +1,6 @@
-import { z } from "zod";
+import type { z } from "zod";
 import { AppError } from "../errors.ts";
 import { FORMAT_VERSION } from "./manifest.ts";
-
-const Versioned = z.looseObject({ format: z.int() });
 
 /** The JSON value in these bytes. Throws `backup_damaged`, saying `what` could not be read. */
 export function parseJson(data: Buffer | string, what: string): unknown {
@@ -19,15 +17,21 @@ export function parseJson(data: Buffer | string, what: string): unknown {
  */
 export function parseVersioned<T>(schema: z.ZodType<T>, data: Buffer | string, what: string): T {
   const value = parseJson(data, what);
-  const versioned = Versioned.safeParse(value);
-  if (versioned.success && versioned.data.format > FORMAT_VERSION) {
+  const format = formatOf(value);
+  if (format !== undefined && format > FORMAT_VERSION) {
     throw new AppError(
       "repository_version",
-      `read ${what}: its format is ${versioned.data.format}, and this program knows formats up to ${FORMAT_VERSION}`,
+      `read ${what}: its format is ${format}, and this program knows formats up to ${FORMAT_VERSION}`,
       { hint: "install the current version of handled" },
     );
   }
   return parseStored(schema, value, what);
+}
+
+/** Of a format that is no whole number the schema tells what is wrong. */
+function formatOf(value: unknown): number | undefined {
+  if (typeof value !== "object" || value === null || !("format" in value)) return undefined;
+  return Number.isSafeInteger(value.format) ? Number(value.format) : undefined;
 }
 
 /** Checks a value that was read back. Throws `backup_damaged` with the place and kind of the first fault. */

@@ -1,8 +1,8 @@
+import { readFileSync } from "node:fs";
 import {
   link as linkFile,
-  lstat,
   open,
-  readdir,
+  readFile,
   readlink,
   rename,
   rm,
@@ -11,7 +11,6 @@ import {
   symlink,
   unlink,
 } from "node:fs/promises";
-import type { Dirent } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { AppError, errorCode } from "../errors.ts";
 import {
@@ -24,22 +23,24 @@ import {
 } from "../lib/durable.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { fileError, isAbsent, translated } from "./file-errors.ts";
+import { entriesOf, listFiles, listKeys } from "./file-listing.ts";
 import { openFile } from "./file-stream.ts";
 import { inFolderOf, removeEmptyFolders } from "./folders.ts";
 import { checkKey, checkPrefix, checkSibling } from "./keys.ts";
+import { type FileOperation, manyFiles } from "./many-files.ts";
 import { observed } from "./observed.ts";
 import { stageFile } from "./staged-file.ts";
-import type { StagedObject, Storage, StoredObject } from "./storage.ts";
+import type { StagedObject, Storage } from "./storage.ts";
 
 /**
  * A folder of a local or mounted file system. Nothing is touched until the first call; writing creates the folder.
  * Files are made for their owner alone (0600, folders 0700).
  */
 export function openFilesystem(runtime: Runtime, folder: string, hardLink: HardLink = linkFile): Storage {
-  return observed(folderStorage(resolve(folder), hardLink), runtime.observer);
+  return observed(folderStorage(runtime, resolve(folder), hardLink), runtime.observer);
 }
 
-function folderStorage(root: string, hardLink: HardLink): Storage {
+function folderStorage(runtime: Runtime, root: string, hardLink: HardLink): Storage {
   const pathOf = (key: string, signal: AbortSignal): string => {
     checkKey(key);
     signal.throwIfAborted();
@@ -66,9 +67,17 @@ function folderStorage(root: string, hardLink: HardLink): Storage {
     },
 
     async get(key, signal) {
-      const chunks: Buffer[] = [];
-      for await (const chunk of await openFile(pathOf(key, signal), signal)) chunks.push(chunk as Buffer);
-      return Buffer.concat(chunks);
+      const path = pathOf(key, signal);
+      try {
+        return await readFile(path);
+      } catch (error) {
+        throw readError(path, error);
+      }
+    },
+
+    async getMany(keys, signal) {
+      const paths = keys.map((key) => pathOf(key, signal));
+      return await manyFiles(runtime, paths, READ_WHOLE, signal);
     },
 
     open: async (key, signal) => await openFile(pathOf(key, signal), signal),
@@ -85,7 +94,11 @@ function folderStorage(root: string, hardLink: HardLink): Storage {
     },
 
     async *list(prefix, depth, signal) {
-      yield* walk(folderOf(prefix, signal), prefix, depth, signal);
+      yield* listFiles(runtime, folderOf(prefix, signal), prefix, depth, signal);
+    },
+
+    async keys(prefix, depth, signal) {
+      return await listKeys(runtime, folderOf(prefix, signal), prefix, depth, signal);
     },
 
     async folders(prefix, signal) {
@@ -131,6 +144,22 @@ function folderStorage(root: string, hardLink: HardLink): Storage {
   };
 }
 
+const READ_WHOLE: FileOperation<string, Buffer | AppError> = {
+  now: (path) => {
+    try {
+      return readFileSync(path);
+    } catch (error) {
+      return readError(path, error);
+    }
+  },
+  later: async (path) => await readFile(path).catch((error: unknown) => readError(path, error)),
+};
+
+function readError(path: string, error: unknown): AppError {
+  if (errorCode(error) !== "EISDIR") return fileError("read", path, error);
+  return new AppError("object_missing", `read ${path}: it is not a regular file`, { cause: error });
+}
+
 /** Creates a file with its whole content in one step, or says that the name was taken. */
 async function createFile(path: string, data: Uint8Array, hardLink: HardLink): Promise<boolean> {
   const temporary = temporaryName(path);
@@ -158,37 +187,6 @@ async function createFile(path: string, data: Uint8Array, hardLink: HardLink): P
   }
   await syncFolder(dirname(path));
   return true;
-}
-
-/** The entries of a folder; none when it is not there, or no longer. */
-async function entriesOf(folder: string): Promise<Dirent[]> {
-  try {
-    return await readdir(folder, { withFileTypes: true });
-  } catch (error) {
-    if (errorCode(error) === "ENOENT") return [];
-    throw fileError("list", folder, error);
-  }
-}
-
-async function* walk(
-  folder: string,
-  prefix: string,
-  depth: "all" | "here",
-  signal: AbortSignal,
-): AsyncGenerator<StoredObject> {
-  for (const entry of await entriesOf(folder)) {
-    signal.throwIfAborted();
-    const path = join(folder, entry.name);
-    if (entry.isDirectory() && depth === "all") yield* walk(path, `${prefix}${entry.name}/`, depth, signal);
-    // Links are not followed: they would list an object twice, or leave the repository.
-    if (!entry.isFile() || isTemporaryName(entry.name)) continue;
-    try {
-      const { size, mtime } = await lstat(path);
-      yield { key: `${prefix}${entry.name}`, size, modified: mtime };
-    } catch (error) {
-      if (!isAbsent(error)) throw fileError("look at", path, error);
-    }
-  }
 }
 
 async function leadsToFolder(path: string): Promise<boolean> {

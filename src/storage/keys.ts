@@ -1,14 +1,15 @@
 import { AppError } from "../errors.ts";
 
+// A segment that is empty, `.` or `..`.
+const BAD = /(?:^|\/)\.{0,2}(?:\/|$)|\0/;
+
 /**
  * Refuses a key that could leave the storage's place or name something twice. Keys come from code and from manifests;
  * a manifest may have been tampered with, so this is what keeps `../../etc` out of reach.
  */
 export function checkKey(key: string): void {
-  const bad = key
-    .split("/")
-    .some((segment) => segment === "" || segment === "." || segment === ".." || segment.includes("\0"));
-  if (bad) throw new AppError("unexpected", `use storage key ${JSON.stringify(key)}: not a relative path`);
+  if (BAD.test(key))
+    throw new AppError("unexpected", `use storage key ${JSON.stringify(key)}: not a relative path`);
 }
 
 /** A prefix is empty, or a key followed by `/`. */

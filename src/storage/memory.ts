@@ -10,6 +10,9 @@ interface Held {
   readonly modified: Date;
 }
 
+const missing = (key: string): AppError =>
+  new AppError("object_missing", `read ${key}: there is no such object`);
+
 /** A storage that forgets everything with the process; for tests and rehearsals. It has no links. */
 export function memoryStorage(now: () => Date = () => new Date(0)): Storage {
   const objects = new Map<string, Held>();
@@ -19,7 +22,7 @@ export function memoryStorage(now: () => Date = () => new Date(0)): Storage {
   };
   const held = (key: string): Held => {
     const found = objects.get(key);
-    if (found === undefined) throw new AppError("object_missing", `read ${key}: there is no such object`);
+    if (found === undefined) throw missing(key);
     return found;
   };
   const keep = (key: string, data: Uint8Array): void => {
@@ -54,6 +57,14 @@ export function memoryStorage(now: () => Date = () => new Date(0)): Storage {
       check(key, signal);
       return Buffer.from(held(key).data);
     },
+    async getMany(keys, signal) {
+      signal.throwIfAborted();
+      for (const key of keys) checkKey(key);
+      return keys.map((key) => {
+        const found = objects.get(key);
+        return found === undefined ? missing(key) : Buffer.from(found.data);
+      });
+    },
     async open(key, signal) {
       check(key, signal);
       return readableOf(held(key).data, signal);
@@ -70,6 +81,12 @@ export function memoryStorage(now: () => Date = () => new Date(0)): Storage {
         if (!key.startsWith(prefix)) continue;
         if (depth === "all" || !key.slice(prefix.length).includes("/")) yield storedObject(key, object);
       }
+    },
+    async keys(prefix, depth, signal) {
+      checkPrefix(prefix);
+      signal.throwIfAborted();
+      const under = [...objects.keys()].filter((key) => key.startsWith(prefix));
+      return depth === "all" ? under : under.filter((key) => !key.slice(prefix.length).includes("/"));
     },
     async folders(prefix, signal) {
       checkPrefix(prefix);

@@ -17,9 +17,11 @@ export function observed(storage: Storage, observer: Observer): Storage {
     putIfAbsent: (key, data, signal) =>
       around(`put new ${key}`, () => storage.putIfAbsent(key, data, signal)),
     get: (key, signal) => around(`get ${key}`, () => storage.get(key, signal)),
+    getMany: (keys, signal) => around("get many", () => storage.getMany(keys, signal)),
     open: (key, signal) => around(`open ${key}`, () => storage.open(key, signal)),
     stat: (key, signal) => around(`stat ${key}`, () => storage.stat(key, signal)),
     list: (prefix, depth, signal) => observedList(storage, prefix, depth, observer, signal),
+    keys: (prefix, depth, signal) => around(`list keys ${prefix}`, () => storage.keys(prefix, depth, signal)),
     folders: (prefix, signal) => around(`list folders ${prefix}`, () => storage.folders(prefix, signal)),
     delete: (key, signal) => around(`delete ${key}`, () => storage.delete(key, signal)),
     link: (key, target, signal) => around(`link ${key}`, () => storage.link(key, target, signal)),

@@ -1,4 +1,5 @@
 import type { Readable } from "node:stream";
+import type { AppError } from "../errors.ts";
 
 export interface StoredObject {
   readonly key: string;
@@ -38,6 +39,8 @@ export interface Storage {
   putIfAbsent(key: string, data: Uint8Array, signal: AbortSignal): Promise<boolean>;
   /** Reads a small object whole. */
   get(key: string, signal: AbortSignal): Promise<Buffer>;
+  /** Reads many small objects whole, in the order of the keys; in the place of one that cannot be read stands why not. */
+  getMany(keys: readonly string[], signal: AbortSignal): Promise<(Buffer | AppError)[]>;
   /** Opens an object of any size for reading. The caller consumes or destroys the stream. */
   open(key: string, signal: AbortSignal): Promise<Readable>;
   /** The object's size and time, or undefined when there is none. */
@@ -47,6 +50,11 @@ export interface Storage {
    * `all` goes into subfolders, `here` gives only those whose key has no further segment.
    */
   list(prefix: string, depth: "all" | "here", signal: AbortSignal): AsyncIterable<StoredObject>;
+  /**
+   * The keys that `list` gives, without looking at each object: for a folder of thousands of small files that is what
+   * takes the time. All of them are held in memory.
+   */
+  keys(prefix: string, depth: "all" | "here", signal: AbortSignal): Promise<string[]>;
   /** The names of the folders directly under `prefix`, sorted. Links to folders count, for they can be listed into. */
   folders(prefix: string, signal: AbortSignal): Promise<string[]>;
   /** Removes an object durably. One that is not there is no error: a delete that was cut off can be repeated. */

@@ -52,6 +52,14 @@ export function faulty(storage: Storage, faults: Faults): Storage {
     putIfAbsent: (key, data, signal) =>
       around("putIfAbsent", key, () => storage.putIfAbsent(key, data, signal)),
     get: (key, signal) => around("get", key, () => storage.get(key, signal)),
+    // One by one, so that each can be hit.
+    getMany: async (keys, signal) => {
+      const found: (Buffer | AppError)[] = [];
+      for (const key of keys) {
+        found.push(await around("get", key, () => storage.get(key, signal)).catch(unlessAppError));
+      }
+      return found;
+    },
     open: (key, signal) => around("open", key, async () => cut(await storage.open(key, signal))),
     stat: (key, signal) => around("stat", key, () => storage.stat(key, signal)),
     async *list(prefix, depth, signal): AsyncGenerator<StoredObject> {
@@ -59,6 +67,7 @@ export function faulty(storage: Storage, faults: Faults): Storage {
       yield* storage.list(prefix, depth, signal);
       pass("after", "list", prefix);
     },
+    keys: (prefix, depth, signal) => around("keys", prefix, () => storage.keys(prefix, depth, signal)),
     folders: (prefix, signal) => around("folders", prefix, () => storage.folders(prefix, signal)),
     delete: (key, signal) => around("delete", key, () => storage.delete(key, signal)),
     link: (key, target, signal) => around("link", key, () => storage.link(key, target, signal)),
@@ -81,6 +90,12 @@ export function dyingAt(moment: number): Faults & { readonly died: () => boolean
 
 export function diskFull(): AppError {
   return new AppError("space_missing", "write: no space left on the device");
+}
+
+/** What stands in the place of an object that cannot be read; anything else is a failure of all. */
+function unlessAppError(error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  throw error;
 }
 
 type Around = <T>(operation: string, key: string, work: () => Promise<T>) => Promise<T>;

@@ -43,6 +43,12 @@ export function sleepy(storage: Storage, moment: number | null): Sleepy {
       put: (key, data, signal) => around(() => storage.put(key, data, signal)),
       putIfAbsent: (key, data, signal) => around(() => storage.putIfAbsent(key, data, signal)),
       get: (key, signal) => around(() => storage.get(key, signal)),
+      // As many moments as there are objects.
+      getMany: async (keys, signal) => {
+        const found: Awaited<ReturnType<Storage["getMany"]>> = [];
+        for (const key of keys) found.push(...(await around(() => storage.getMany([key], signal))));
+        return found;
+      },
       open: (key, signal) => around(() => storage.open(key, signal)),
       stat: (key, signal) => around(() => storage.stat(key, signal)),
       async *list(prefix, depth, signal) {
@@ -50,6 +56,7 @@ export function sleepy(storage: Storage, moment: number | null): Sleepy {
         yield* storage.list(prefix, depth, signal);
         await pass();
       },
+      keys: (prefix, depth, signal) => around(() => storage.keys(prefix, depth, signal)),
       folders: (prefix, signal) => around(() => storage.folders(prefix, signal)),
       delete: (key, signal) => around(() => storage.delete(key, signal)),
       link: (key, target, signal) => around(() => storage.link(key, target, signal)),

@@ -280,6 +280,7 @@ function refusals(promise: Promised): void {
       await expect(storage.stage(key, signal), key).rejects.toMatchObject({ code: "unexpected" });
     }
     await expect(storage.folders("a", signal)).rejects.toMatchObject({ code: "unexpected" });
+    await expect(storage.keys("a", "all", signal)).rejects.toMatchObject({ code: "unexpected" });
     await expect(storage.sweep("../", signal)).rejects.toMatchObject({ code: "unexpected" });
   });
 
@@ -293,6 +294,7 @@ function refusals(promise: Promised): void {
     await expect(storage.get("a/b", aborted)).rejects.toBe(reason);
     await expect(storage.open("a/b", aborted)).rejects.toBe(reason);
     await expect(storage.stat("a/b", aborted)).rejects.toBe(reason);
+    await expect(storage.keys("", "all", aborted)).rejects.toBe(reason);
     await expect(storage.folders("", aborted)).rejects.toBe(reason);
     await expect(storage.delete("a/b", aborted)).rejects.toBe(reason);
     await expect(storage.link("a/l", "a/b", aborted)).rejects.toBe(reason);
@@ -316,7 +318,9 @@ function refusals(promise: Promised): void {
 
 async function keysOf(storage: Storage, prefix: string, depth: "all" | "here"): Promise<string[]> {
   const found = await Array.fromAsync(storage.list(prefix, depth, signal));
-  return found.map(({ key }) => key).toSorted();
+  const keys = found.map(({ key }) => key).toSorted();
+  expect((await storage.keys(prefix, depth, signal)).toSorted()).toEqual(keys);
+  return keys;
 }
 
 async function drain(stream: Readable): Promise<Buffer> {

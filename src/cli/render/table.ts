@@ -1,40 +1,26 @@
-import Table from "cli-table3";
+import { columnsOf } from "../../lib/columns.ts";
 
 export interface Column {
   readonly title: string;
   readonly right?: boolean;
 }
 
-const NOTHING = {
-  top: "",
-  "top-mid": "",
-  "top-left": "",
-  "top-right": "",
-  bottom: "",
-  "bottom-mid": "",
-  "bottom-left": "",
-  "bottom-right": "",
-  left: "",
-  "left-mid": "",
-  mid: "",
-  "mid-mid": "",
-  right: "",
-  "right-mid": "",
-  middle: "  ",
-};
+const BETWEEN = "  ";
 
 /** A table for people: aligned columns, no lines. */
 export function renderTable(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
-  const table = new Table({
-    head: columns.map((column) => column.title),
-    colAligns: columns.map((column) => (column.right === true ? "right" : "left")),
-    chars: NOTHING,
-    style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
-  });
-  table.push(...rows.map((row) => [...row]));
-  return table
-    .toString()
-    .split("\n")
-    .map((line) => line.trimEnd())
-    .join("\n");
+  const all = [columns.map(({ title }) => title), ...rows];
+  const widths = columns.map((_, at) =>
+    all.reduce((widest, cells) => Math.max(widest, columnsOf(cells[at] ?? "")), 0),
+  );
+  const renderRow = (cells: readonly string[]): string =>
+    columns
+      .map(({ right }, at) => {
+        const cell = cells[at] ?? "";
+        const space = " ".repeat((widths[at] ?? 0) - columnsOf(cell));
+        return right === true ? space + cell : cell + space;
+      })
+      .join(BETWEEN)
+      .trimEnd();
+  return all.map(renderRow).join("\n");
 }
