@@ -1,6 +1,9 @@
 #!/usr/bin/env node
 // Plain JavaScript that an old Node can read, so that it can say what is wrong.
 import { existsSync } from "node:fs";
+import module from "node:module";
+import { homedir } from "node:os";
+import { join } from "node:path";
 
 const major = Number(process.versions.node.split(".")[0]);
 if (major < 24) {
@@ -10,6 +13,10 @@ if (major < 24) {
   );
   process.exit(2);
 }
+// Compiled code is kept between runs, which saves half of the time it takes to start. In the user's own folder: in one
+// that others may write to, they could leave code for us to run. Where there is none, nothing is kept.
+module.enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "handled"));
+
 const source = new URL("../src/cli/main.ts", import.meta.url);
 const built = new URL("../dist/cli/main.js", import.meta.url);
 // A checkout runs its sources; the published package has only what was built from them.
