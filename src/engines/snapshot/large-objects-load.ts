@@ -6,7 +6,8 @@ import { readPartList } from "../../repository/part-lists.ts";
 import type { Repository } from "../../repository/repository.ts";
 import { readRoleLimits } from "../archive/leave-out.ts";
 import { CONTENTS_STAGE, FACTS_STAGE, holdsContents } from "./large-objects.ts";
-import { partsOf, readRows } from "./load-rows.ts";
+import { partsOf } from "./load-rows.ts";
+import { readRows } from "./load-text.ts";
 import { addDigests, RowDigest, ZERO_DIGEST } from "./row-digest.ts";
 
 export interface LoadLargeObjects {
@@ -175,7 +176,10 @@ async function stage(
     await session.query(`alter table ${staged} alter column ${long} set storage ${storage}`);
     for await (const part of partsOf(list)) {
       if (!inTransaction) await session.query("begin");
-      await session.copyIn(list.header.copy, readRows(repository, database, part, digest, signal, told));
+      await session.copyIn(
+        list.header.copy,
+        readRows({ storage: repository.storage, database }, part, digest, signal, told),
+      );
       await use();
       await session.query(`truncate ${staged}`);
       if (!inTransaction) await session.query("commit");

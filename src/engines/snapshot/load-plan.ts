@@ -110,8 +110,8 @@ function rowTasks(
     needs: [],
     alone: [],
     shared: [place.name, place.root],
-    run: async ({ session }) => {
-      await rows.load(session, options);
+    run: async (lane) => {
+      await rows.load(lane, options);
       open -= 1;
       if (open === 0) progress.tableDone();
     },
@@ -140,8 +140,8 @@ function planEntries(request: PlanRequest, rows: RowTasks): LoadTask[] {
       cost: costOf(entry, tables, rows),
       needs: [...new Set([...loads, ...entry.needs.flatMap((id) => tasks.get(id) ?? [])])],
       ...locksOf(entry, tables, roots, wide),
-      run: async ({ restore }) => {
-        await restore(entry);
+      run: async (lane) => {
+        await lane.restore(entry);
         request.progress.built(entry, costOf(entry, tables, rows));
       },
     });
@@ -191,8 +191,9 @@ function planStatistics(request: PlanRequest, rows: RowTasks, entries: readonly 
       needs: [...rows.tree(root), ...about],
       alone: [root],
       shared: [],
-      run: async ({ session }) => {
-        for (const name of analyzed) if (!foreign.has(name)) await session.query(`analyze ${name}`);
+      run: async (lane) => {
+        const names = analyzed.filter((name) => !foreign.has(name));
+        await lane.run(names.map((name) => `analyze ${name}`));
         request.progress.analyzed(cost);
       },
     };

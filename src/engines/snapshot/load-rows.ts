@@ -1,12 +1,11 @@
 import { AppError, inOperation, isAppError } from "../../errors.ts";
-import { readFrames } from "../../lib/zstd-frames.ts";
-import { quoteName, type Session } from "../../postgres/session.ts";
+import { quoteName } from "../../postgres/quoting.ts";
 import type { SnapshotTable } from "../../repository/manifest.ts";
 import type { PartLine } from "../../repository/part-list-lines.ts";
 import { type PartList, readPartList } from "../../repository/part-lists.ts";
-import { readPart } from "../../repository/parts.ts";
 import type { Repository } from "../../repository/repository.ts";
-import { addDigests, RowDigest, ZERO_DIGEST } from "./row-digest.ts";
+import type { LaneConnection } from "./load-lane.ts";
+import { addDigests, ZERO_DIGEST } from "./row-digest.ts";
 
 /** How one connection loads rows. */
 export interface StreamOptions {
@@ -22,8 +21,8 @@ export interface StreamOptions {
 
 /**
  * The rows of one table, for one or several connections to load: each takes the next part that nobody has. Every part is
- * checked against its size and SHA-256 as stored, and its rows against its list, while they flow; and before anything is
- * committed, that all parts together are the table. A difference is `backup_damaged`, naming table and part.
+ * checked while it flows, and before anything is committed, that all parts together are the table. A difference is
+ * `backup_damaged`, naming table and part.
  */
 export class TableRows {
   readonly #repository: Repository;
@@ -34,7 +33,8 @@ export class TableRows {
   #list: Promise<PartList> | undefined;
   #parts: AsyncGenerator<PartLine> | undefined;
   #streams = 0;
-  #loaded = { rows: 0, digest: ZERO_DIGEST };
+  /** Of the parts that were given out. */
+  #taken = { rows: 0, digest: ZERO_DIGEST };
   readonly #whole = Promise.withResolvers<void>();
 
   constructor(repository: Repository, database: string, table: SnapshotTable, signal: AbortSignal) {
@@ -48,16 +48,14 @@ export class TableRows {
   }
 
   /** Loads parts until there are none left, and returns when the table is whole. */
-  async load(session: Session, options: StreamOptions): Promise<void> {
+  async load(lane: LaneConnection, options: StreamOptions): Promise<void> {
     try {
       const { header } = await this.#open();
-      const parts = this.#parts;
-      if (parts === undefined) return;
-      const first = await parts.next();
+      const first = await this.#next();
       // Others have them all.
-      if (first.done === true) return;
+      if (first === undefined) return;
       this.#streams += 1;
-      await this.#transaction(session, header.copy, options, this.#text(first.value, parts, options.told));
+      await this.#transaction(lane, header.copy, options, first);
     } catch (error) {
       const named = isAppError(error, "backup_damaged") ? inOperation(`load ${this.#what}`, error) : error;
       this.#whole.reject(named);
@@ -66,27 +64,33 @@ export class TableRows {
   }
 
   async #transaction(
-    session: Session,
+    lane: LaneConnection,
     copy: string,
-    { mode }: StreamOptions,
-    text: AsyncGenerator<Buffer>,
+    { mode, told }: StreamOptions,
+    first: PartLine,
   ): Promise<void> {
     const own = mode === "alone" || mode === "shared";
     // Never where the rows find their partitions by themselves: these may hold rows of others already.
     const frozen = (mode === "alone" || mode === "made") && copy.startsWith(`COPY ${this.#what} `);
-    if (own) await session.query("begin");
-    if (frozen && own) await session.query(`truncate table only ${this.#what}`);
-    await session.copyIn(frozen ? `${copy.slice(0, -1)}, FREEZE)` : copy, inMessages(text));
+    if (own) await lane.run(["begin"]);
+    if (frozen && own) await lane.run([`truncate table only ${this.#what}`]);
+    let waiting: PartLine | undefined = first;
+    const next = async (): Promise<PartLine | undefined> => {
+      const part = waiting ?? (await this.#next());
+      waiting = undefined;
+      return part;
+    };
+    await lane.copyIn(frozen ? `${copy.slice(0, -1)}, FREEZE)` : copy, { next, told });
     this.#ended();
     await this.#whole.promise;
-    if (own) await session.query("commit");
+    if (own) await lane.run(["commit"]);
   }
 
   /** One stream has sent all it took; the last one looks whether that was all of the table. */
   #ended(): void {
     this.#streams -= 1;
     if (this.#streams > 0) return;
-    const { rows, digest } = this.#loaded;
+    const { rows, digest } = this.#taken;
     if (rows === this.#table.rows && digest === this.#table.digest) {
       this.#whole.resolve();
       return;
@@ -105,73 +109,16 @@ export class TableRows {
     return list;
   }
 
-  async *#text(
-    first: PartLine,
-    others: AsyncGenerator<PartLine>,
-    told: (bytes: number) => void,
-  ): AsyncGenerator<Buffer> {
-    // One for all parts: making it takes a moment.
-    const digest = new RowDigest();
-    let part: PartLine | undefined = first;
-    while (part !== undefined) {
-      yield* readRows(this.#repository, this.#database, part, digest, this.#signal, told);
-      this.#loaded.rows += part.rows;
-      this.#loaded.digest = addDigests(this.#loaded.digest, part.digest);
-      const next: IteratorResult<PartLine> = await others.next();
-      part = next.done === true ? undefined : next.value;
-    }
+  async #next(): Promise<PartLine | undefined> {
+    const next = await this.#parts?.next();
+    if (next === undefined || next.done === true) return undefined;
+    this.#taken.rows += next.value.rows;
+    this.#taken.digest = addDigests(this.#taken.digest, next.value.digest);
+    return next.value;
   }
 }
 
-// The server copies each message whole before it looks at it: beyond what the processor's cache holds that took a tenth
-// more of its time for all of a COPY, while smaller ones brought nothing.
-const MESSAGE_BYTES = 64 * 1024;
-
-async function* inMessages(text: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
-  for await (const piece of text) {
-    for (let at = 0; at < piece.length; at += MESSAGE_BYTES) yield piece.subarray(at, at + MESSAGE_BYTES);
-  }
-}
-
+/** The parts that a list names, in its order. */
 export async function* partsOf({ ranges }: PartList): AsyncGenerator<PartLine> {
   for await (const { parts } of ranges) yield* parts;
-}
-
-/** The COPY text of one part. Its last piece is given only after everything about the part was found right. */
-export async function* readRows(
-  repository: Repository,
-  database: string,
-  part: PartLine,
-  digest: RowDigest,
-  signal: AbortSignal,
-  told: (bytes: number) => void,
-): AsyncGenerator<Buffer> {
-  let bytes = 0;
-  let held: Buffer | undefined;
-  const pieces = readFrames(await readPart(repository, database, part, signal));
-  for await (const piece of naming(part, pieces)) {
-    if (held !== undefined) yield held;
-    digest.update(piece);
-    bytes += piece.length;
-    told(piece.length);
-    held = piece;
-  }
-  const found = digest.finish();
-  if (bytes !== part.bytes || found.rows !== part.rows || found.digest !== part.digest) {
-    throw new AppError("backup_damaged", `part ${part.name} does not hold the rows it should`, {
-      details: { part: part.name, rows: found.rows, expected: part.rows },
-    });
-  }
-  if (held !== undefined) yield held;
-}
-
-/** What cannot be decompressed does not know which part it is of. */
-async function* naming(part: PartLine, pieces: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
-  try {
-    yield* pieces;
-  } catch (error) {
-    // What was read from the storage is named by its key.
-    if (!isAppError(error, "backup_damaged") || "key" in error.details) throw error;
-    throw inOperation(`part ${part.name}`, error);
-  }
 }

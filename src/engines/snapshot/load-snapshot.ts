@@ -8,11 +8,12 @@ import { Omissions, readRoleLimits } from "../archive/leave-out.ts";
 import { chooseEntries, type LeftForeignKey } from "./load-choice.ts";
 import { isLargeObjects } from "./large-objects.ts";
 import { describeLargeObjects, fillLargeObjects } from "./large-objects-load.ts";
+import { type LoadLane, openLanes, sessionLane } from "./load-lane.ts";
 import { planLoad } from "./load-plan.ts";
 import { LoadProgress } from "./load-progress.ts";
 import { TableRows } from "./load-rows.ts";
 import { readScript, type RelationName, type ScriptEntry } from "./load-script.ts";
-import { type LoadSession, openLoadSessions } from "./load-session.ts";
+
 import { runTasks } from "./load-tasks.ts";
 import { readPartitionTrees } from "./load-trees.ts";
 import { refreshViews } from "./load-views.ts";
@@ -69,16 +70,19 @@ export async function loadSnapshot(
   const script = await withTemporaryFile(runtime, archive, (path) =>
     readScript(runtime, { client: request.client, path, omissions }, stop),
   );
-  const lanes = request.atomic === undefined ? request.lanes : 1;
-  const sessions = await openLoadSessions(
-    runtime,
-    { settings: request.settings, script, lanes, first: main, lazy: request.atomic === undefined, owned },
-    stop,
-  );
-  const [first] = sessions;
-  if (first === undefined) return { leftOut: [], leftForeignKeys: [] };
+  const { repository, database, settings, lanes } = request;
+  const lane = {
+    settings,
+    script,
+    place: { storage: repository.storage, database },
+    lanes,
+    atomic: request.atomic !== undefined,
+  };
+  const first = { ...(await sessionLane(main, lane, stop)), session: main };
   if (request.atomic !== undefined) await main.query("begin");
-  const left = await load(runtime, request, { first, sessions, entries: script.entries }, failed, stop);
+  const open = (rowBytes: number): Promise<readonly LoadLane[]> =>
+    openLanes(runtime, { ...lane, first, rowBytes }, owned, stop);
+  const left = await load(runtime, request, { first, open, entries: script.entries }, failed, stop);
   if (request.atomic !== undefined) {
     await request.atomic(main);
     await main.query("commit");
@@ -87,15 +91,16 @@ export async function loadSnapshot(
 }
 
 interface Loading {
-  readonly first: LoadSession;
-  readonly sessions: readonly LoadSession[];
+  readonly first: LoadLane & { readonly session: Session };
+  /** Opens the lanes that work in parallel, for so many bytes of rows. */
+  readonly open: (rowBytes: number) => Promise<readonly LoadLane[]>;
   readonly entries: readonly ScriptEntry[];
 }
 
 async function load(
   runtime: Runtime,
   request: LoadSnapshot,
-  { first, sessions, entries }: Loading,
+  { first, open, entries }: Loading,
   failed: AbortController,
   signal: AbortSignal,
 ): Promise<LoadedSnapshot> {
@@ -113,8 +118,9 @@ async function load(
       !isLargeObjects(table) &&
       (chosen === undefined || chosen.has(quoteName(table.schema, table.name))),
   );
+  const bytes = tables.reduce((sum, table) => sum + table.bytes, 0);
   const progress = new LoadProgress(runtime, {
-    bytes: tables.reduce((sum, { bytes }) => sum + bytes, 0),
+    bytes,
     tables: tables.length,
     entries: choice.parallel,
   });
@@ -133,7 +139,7 @@ async function load(
       ),
     ),
     trees,
-    lanes: sessions.length,
+    lanes: request.lanes,
     atomic: request.atomic !== undefined,
     rowsOf: (table) => new TableRows(repository, database, table, signal),
     progress,
@@ -144,10 +150,16 @@ async function load(
     alone: [],
     shared: [],
     run: (lane) =>
-      fillLargeObjects(lane.session, objects, (bytes) => progress.loaded("large objects", bytes), signal),
+      // Its connection is idle while the others work in threads.
+      fillLargeObjects(
+        lane.session ?? session,
+        objects,
+        (read) => progress.loaded("large objects", read),
+        signal,
+      ),
   });
   progress.expect(tasks);
-  await runTasks(tasks, sessions, (error) => failed.abort(error));
+  await runTasks(tasks, await open(bytes), (error) => failed.abort(error));
   await setSequences(session, content.sequences);
   const leftOut = await describeLargeObjects(session, objects, signal);
   const { after, eventTriggers } = splitEventTriggers(choice.after);

@@ -1,5 +1,5 @@
 import { AppError } from "../../errors.ts";
-import type { LoadSession } from "./load-session.ts";
+import type { LoadLane } from "./load-lane.ts";
 
 /** A piece of a restore that one connection does by itself. */
 export interface LoadTask {
@@ -10,25 +10,29 @@ export interface LoadTask {
   readonly alone: readonly string[];
   /** What others may work on as well, unless they want it alone. */
   readonly shared: readonly string[];
-  readonly run: (session: LoadSession) => Promise<void>;
+  readonly run: (lane: LoadLane) => Promise<void>;
 }
 
+// A shorter task can wait for the end.
+const LONG_SHARE = 0.01;
+
 /**
- * Runs tasks, each as soon as what it needs is done and a session is free; of several the longest first, so that no
- * session is left alone with a long one at the end. The first failure is thrown once the tasks that had begun have ended;
+ * Runs tasks, each as soon as what it needs is done and a lane is free; of several the longest first, so that no
+ * lane is left alone with a long one at the end. One that wants several tables alone goes before, when there is as much to
+ * do on others meanwhile: at the end it would keep all lanes waiting. The first failure is thrown once the tasks that had begun have ended;
  * `failed` is called at once, so that it can end them.
  */
 export async function runTasks(
   tasks: readonly LoadTask[],
-  sessions: readonly LoadSession[],
+  lanes: readonly LoadLane[],
   failed: (error: unknown) => void,
 ): Promise<void> {
   const board = new TaskBoard(tasks);
   const ends = await Promise.allSettled(
-    sessions.map(async (session) => {
+    lanes.map(async (lane) => {
       for (let task = await board.take(); task !== undefined; task = await board.take()) {
         try {
-          await task.run(session);
+          await task.run(lane);
         } catch (error) {
           board.stop();
           failed(error);
@@ -44,6 +48,8 @@ export async function runTasks(
 class TaskBoard {
   /** The longest first. */
   readonly #waiting: Set<LoadTask>;
+  /** Long tasks that want several tables alone. */
+  readonly #greedy: Set<LoadTask>;
   readonly #done = new Set<LoadTask>();
   readonly #alone = new Set<string>();
   readonly #shared = new Map<string, number>();
@@ -53,18 +59,17 @@ class TaskBoard {
 
   constructor(tasks: readonly LoadTask[]) {
     this.#waiting = new Set(tasks.toSorted((a, b) => b.cost - a.cost));
+    const long = LONG_SHARE * tasks.reduce((sum, { cost }) => sum + cost, 0);
+    this.#greedy = new Set([...this.#waiting].filter(({ alone, cost }) => alone.length > 1 && cost > long));
   }
 
   /** The next task; undefined when none is left, or a task failed. */
   async take(): Promise<LoadTask | undefined> {
     for (;;) {
       if (this.#stopped || this.#waiting.size === 0) return undefined;
-      for (const task of this.#waiting) {
-        if (!this.#isFree(task)) continue;
-        this.#waiting.delete(task);
-        this.#running += 1;
-        for (const name of task.alone) this.#alone.add(name);
-        for (const name of task.shared) this.#shared.set(name, (this.#shared.get(name) ?? 0) + 1);
+      const task = this.#find();
+      if (task !== undefined) {
+        this.#begin(task);
         return task;
       }
       if (this.#running === 0) {
@@ -72,6 +77,30 @@ class TaskBoard {
       }
       await this.#changed.promise;
     }
+  }
+
+  #find(): LoadTask | undefined {
+    for (const task of this.#greedy) if (this.#isFree(task) && this.#leavesEnough(task)) return task;
+    for (const task of this.#waiting) if (this.#isFree(task)) return task;
+    return undefined;
+  }
+
+  /** Whether as much is left to do on tables that the task does not want as it takes itself. */
+  #leavesEnough({ alone, cost }: LoadTask): boolean {
+    let left = 0;
+    for (const other of this.#waiting) {
+      if (left >= cost) return true;
+      if (![...other.alone, ...other.shared].some((name) => alone.includes(name))) left += other.cost;
+    }
+    return left >= cost;
+  }
+
+  #begin(task: LoadTask): void {
+    this.#waiting.delete(task);
+    this.#greedy.delete(task);
+    this.#running += 1;
+    for (const name of task.alone) this.#alone.add(name);
+    for (const name of task.shared) this.#shared.set(name, (this.#shared.get(name) ?? 0) + 1);
   }
 
   done(task: LoadTask): void {

@@ -1,0 +1,29 @@
+import type { ConnectionSettings } from "../../postgres/connection.ts";
+import type { PartLine } from "../../repository/part-list-lines.ts";
+import type { Observed, ThreadError } from "./threads.ts";
+
+/** What a load worker is started with. */
+export interface LoadWorkerData {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly settings: ConnectionSettings;
+  readonly storageLocation: string;
+  readonly database: string;
+  readonly observed: Observed;
+}
+
+export type LoadWorkerMessage =
+  | { readonly kind: "ready" }
+  | { readonly kind: "observed"; readonly phase: "before" | "after"; readonly operation: string }
+  /** So many bytes of COPY text more are on their way. */
+  | { readonly kind: "told"; readonly bytes: number }
+  /** What is the next part? Waits for the answer. */
+  | { readonly kind: "next" }
+  | { readonly kind: "done" }
+  | { readonly kind: "failed"; readonly error: ThreadError };
+
+export type LoadMainMessage =
+  | { readonly kind: "run"; readonly statements: readonly string[] }
+  | { readonly kind: "copy"; readonly sql: string }
+  | { readonly kind: "part"; readonly part: PartLine | null }
+  | { readonly kind: "abort" }
+  | { readonly kind: "end" };

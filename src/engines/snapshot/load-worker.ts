@@ -1,0 +1,66 @@
+import { parentPort, workerData } from "node:worker_threads";
+import { AppError } from "../../errors.ts";
+import { makeRuntime, type Observer } from "../../lib/runtime.ts";
+import { connect } from "../../postgres/session.ts";
+import { openStorage } from "../../storage/open.ts";
+import type { LoadMainMessage, LoadWorkerData, LoadWorkerMessage } from "./load-messages.ts";
+import { textOf } from "./load-text.ts";
+import { observerOfThread, threadError } from "./threads.ts";
+
+// A thread of `load-thread.ts`: has a connection, runs statements on it and loads rows. All the work on the rows happens
+// here, in parallel.
+
+const port = parentPort;
+if (port === null) throw new AppError("unexpected", "the load worker was not started as a thread");
+const send = (message: LoadWorkerMessage): void => port.postMessage(message);
+const tell: Observer = (phase, operation) => send({ kind: "observed", phase, operation });
+
+// What the server does for us has to be stopped too.
+const stop = new AbortController();
+const inbox: LoadMainMessage[] = [];
+let wake: (() => void) | undefined;
+port.on("message", (message: LoadMainMessage) => {
+  if (message.kind === "abort") stop.abort(new AppError("interrupted", "restore: stopped"));
+  else inbox.push(message);
+  wake?.();
+});
+
+async function receive(): Promise<LoadMainMessage> {
+  for (;;) {
+    stop.signal.throwIfAborted();
+    const message = inbox.shift();
+    if (message !== undefined) return message;
+    await new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+  }
+}
+
+async function work(data: LoadWorkerData): Promise<void> {
+  const runtime = makeRuntime({ env: data.env, observer: observerOfThread(data.observed, tell) });
+  const { signal } = stop;
+  const place = { storage: openStorage(runtime, data.storageLocation), database: data.database };
+  await using session = await connect(runtime, data.settings, signal);
+  send({ kind: "ready" });
+  const next = async () => {
+    send({ kind: "next" });
+    const answer = await receive();
+    if (answer.kind !== "part") throw new AppError("unexpected", `load rows: ${answer.kind} out of turn`);
+    return answer.part ?? undefined;
+  };
+  const told = (bytes: number): void => send({ kind: "told", bytes });
+  for (let message = await receive(); message.kind !== "end"; message = await receive()) {
+    if (message.kind === "run") for (const statement of message.statements) await session.query(statement);
+    else if (message.kind === "copy")
+      await session.copyIn(message.sql, textOf(place, { next, told }, signal));
+    else throw new AppError("unexpected", `load rows: ${message.kind} out of turn`);
+    send({ kind: "done" });
+  }
+}
+
+try {
+  await work(workerData as LoadWorkerData);
+} catch (error) {
+  send({ kind: "failed", error: threadError(error) });
+}
+port.close();
