@@ -1,4 +1,4 @@
-import { chmod, readdir, readFile } from "node:fs/promises";
+import { chmod, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { VerifyJson } from "../src/cli/json.ts";
@@ -9,7 +9,6 @@ import { ODD_DATABASE_SQL } from "./support/odd-database.ts";
 import { clusterUrl, runSql } from "./support/postgres.ts";
 import { rewriteManifest } from "./support/rewrite-manifest.ts";
 import { temporaryFolder } from "./support/temporary-folder.ts";
-import { writeFile } from "node:fs/promises";
 
 const SQL = `
   create schema shop;
@@ -27,6 +26,21 @@ async function serverFolder() {
     ...folder,
     servers: async () => (await readdir(folder.path)).filter((name) => name.startsWith("handled-verify-")),
   };
+}
+
+/** Waits for a throw-away server to accept connections; its process id. */
+async function runningServer(folder: Awaited<ReturnType<typeof serverFolder>>): Promise<number> {
+  const look = async (): Promise<number> => {
+    for (const name of await folder.servers()) {
+      const path = join(folder.path, name, "server/data/postmaster.pid");
+      const text = await readFile(path, "utf8").catch(() => "");
+      // The last line comes when connections are accepted.
+      if (text.includes("ready")) return Number(text.split("\n")[0]);
+    }
+    return 0;
+  };
+  await expect.poll(look, { timeout: 20_000, interval: 20 }).toBeGreaterThan(0);
+  return await look();
 }
 
 async function verify(subject: BackedUp, args: readonly string[], env: Record<string, string> = {}) {
@@ -70,31 +84,35 @@ describe("without a live server", () => {
     expect(await folder.servers()).toEqual([]);
   });
 
+  test("an interrupted check leaves neither server nor proof", async () => {
+    await using folder = await serverFolder();
+    await using subject = await backedUp(SNAPSHOT);
+    const env = { TMPDIR: folder.path };
+    const child = spawnCli(["verify", subject.name, "--repository", subject.repository], { env });
+    const pid = await runningServer(folder);
+    process.kill(child.pid, "SIGINT");
+    expect((await child.result).code).toBe(130);
+    expect(await isRunning(pid)).toBe(false);
+    expect(await folder.servers()).toEqual([]);
+    const files = await filesOf(subject.repository);
+    expect(files.filter((file) => /\/(proofs|readers)\//.test(file))).toEqual([]);
+  });
+
   test("what a killed check left is found and removed by the next one", async () => {
     await using folder = await serverFolder();
     await using subject = await backedUp(SNAPSHOT);
     const env = { TMPDIR: folder.path };
     const child = spawnCli(["verify", subject.name, "--repository", subject.repository], { env });
-    const serverPid = async (): Promise<number> => {
-      for (const name of await folder.servers()) {
-        const path = join(folder.path, name, "server/data/postmaster.pid");
-        const text = await readFile(path, "utf8").catch(() => "");
-        // The last line comes when connections are accepted.
-        if (text.includes("ready")) return Number(text.split("\n")[0]);
-      }
-      return 0;
-    };
-    await expect.poll(serverPid, { timeout: 20_000, interval: 20 }).toBeGreaterThan(0);
-    const pid = await serverPid();
+    const pid = await runningServer(folder);
     process.kill(child.pid, "SIGKILL");
     await child.result;
-    expect(isRunning(pid)).toBe(true);
+    expect(await isRunning(pid)).toBe(true);
     expect(await folder.servers()).toHaveLength(1);
 
     const { code, stderr } = await verify(subject, [], env);
     expect(code, stderr).toBe(0);
     expect(stderr).toContain("left behind by a verify that was killed");
-    expect(isRunning(pid)).toBe(false);
+    expect(await isRunning(pid)).toBe(false);
     expect(await folder.servers()).toEqual([]);
   });
 
@@ -231,11 +249,7 @@ test("on another major version what can be compared is, and the content is not c
   expect((await verify(subject, ["--level", "content"])).code).toBe(4);
 });
 
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
+/** False also for a process that has ended and whom nobody has waited for yet: that has no command line. */
+async function isRunning(pid: number): Promise<boolean> {
+  return (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")) !== "";
 }

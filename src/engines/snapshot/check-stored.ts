@@ -9,7 +9,7 @@ import type { Repository } from "../../repository/repository.ts";
 import { type Check, runChecks } from "./check-pool.ts";
 import { addDigests, ZERO_DIGEST } from "./row-digest.ts";
 
-export interface StoredDamage {
+interface StoredDamage {
   readonly object: "part list" | "part";
   /** `schema.name`. */
   readonly table: string;

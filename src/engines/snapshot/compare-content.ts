@@ -28,7 +28,7 @@ export interface TablesCompared {
   readonly notCompared: readonly { readonly what: string; readonly reason: string }[];
 }
 
-export interface TableDifference {
+interface TableDifference {
   /** `schema.name`. */
   readonly table: string;
   readonly reason: string;
