@@ -1,26 +1,52 @@
-import { AppError } from "../errors.ts";
+import { AppError, inOperation } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { backupsFolder } from "../repository/layout.ts";
 import type { BackupId } from "../repository/manifest.ts";
 import { listDatabases, openRepository } from "../repository/repository.ts";
 import type { Storage } from "../storage/storage.ts";
 
-/** Finds the database that a backup, sound or damaged, is of: its id alone names it. Throws `backup_missing`. */
+export interface FoundBackup {
+  readonly storage: Storage;
+  readonly database: string;
+}
+
+/**
+ * Finds the database that a backup, sound or damaged, is of: its id alone names it. Throws `backup_missing`, or the error
+ * of a repository that cannot be read when the backup is not in the others.
+ */
 export async function databaseOfBackup(
   runtime: Runtime,
   storages: readonly (() => Storage)[],
   id: BackupId,
   signal: AbortSignal,
-): Promise<{ readonly storage: Storage; readonly database: string }> {
+): Promise<FoundBackup> {
+  let failure: AppError | undefined;
   for (const open of storages) {
-    const storage = open();
-    const repository = await openRepository(runtime, storage, signal);
-    for (const database of await listDatabases(repository, signal)) {
-      const folders = await storage.folders(backupsFolder(database), signal);
-      if (folders.includes(id)) return { storage, database };
+    try {
+      const found = await findIn(runtime, open(), id, signal);
+      if (found !== undefined) return found;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof AppError)) throw error;
+      failure ??= error;
     }
   }
-  throw new AppError("backup_missing", `find backup ${id}: there is no such backup`, {
+  const what = `find backup ${id}`;
+  if (failure !== undefined) throw inOperation(what, failure);
+  throw new AppError("backup_missing", `${what}: there is no such backup`, {
     hint: "`handled list` shows those that there are",
   });
+}
+
+async function findIn(
+  runtime: Runtime,
+  storage: Storage,
+  id: BackupId,
+  signal: AbortSignal,
+): Promise<FoundBackup | undefined> {
+  const repository = await openRepository(runtime, storage, signal);
+  for (const database of await listDatabases(repository, signal)) {
+    if ((await storage.folders(backupsFolder(database), signal)).includes(id)) return { storage, database };
+  }
+  return undefined;
 }

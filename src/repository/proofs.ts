@@ -1,5 +1,4 @@
 import { AppError, isAppError, messageOf } from "../errors.ts";
-import { mapBounded } from "../lib/concurrency.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { partsOfProofKey, proofKey, proofsFolder } from "./layout.ts";
 import type { BackupId } from "./manifest.ts";
@@ -7,8 +6,8 @@ import { encodeJson, parseVersioned, requireSound } from "./parse.ts";
 import { ProofFile } from "./proof-file.ts";
 import type { Repository } from "./repository.ts";
 
-// Enough to hide the latency of a network mount or an object store, few enough for any server.
-const PARALLEL_READS = 16;
+// So many texts are held at once.
+const READ_TOGETHER = 1024;
 // Two checks of one backup in the same millisecond, or a writer that takes our temporary file for one that a crash left.
 const TRIES = 5;
 
@@ -48,21 +47,32 @@ export async function newestProofs(
 ): Promise<Map<BackupId, ProofFile>> {
   const wanted = new Set<string>(ids);
   const newest = new Map<string, { at: string; key: string }>();
-  for await (const { key } of storage.list(proofsFolder(database), "here", signal)) {
+  for (const key of await storage.keys(proofsFolder(database), "here", signal)) {
     const parts = partsOfProofKey(key);
     if (parts === undefined || !wanted.has(parts.id)) continue;
     const seen = newest.get(parts.id);
     if (seen === undefined || seen.at < parts.at) newest.set(parts.id, { at: parts.at, key });
   }
-  const read = await mapBounded([...newest.values()], PARALLEL_READS, async ({ key }) => {
-    try {
-      return parseVersioned(ProofFile, await storage.get(key, signal), key);
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!isAppError(error)) throw error;
-      runtime.reporter.warn(`${messageOf(error)}: this proof is passed over`);
-      return undefined;
+  const keys = [...newest.values()].map(({ key }) => key);
+  const proofs = new Map<BackupId, ProofFile>();
+  for (let at = 0; at < keys.length; at += READ_TOGETHER) {
+    const some = keys.slice(at, at + READ_TOGETHER);
+    const found = await storage.getMany(some, signal);
+    for (const [n, key] of some.entries()) {
+      const proof = tryParse(runtime, key, found[n]);
+      if (proof !== undefined) proofs.set(proof.backup, proof);
     }
-  });
-  return new Map(read.flatMap((proof) => (proof === undefined ? [] : [[proof.backup, proof] as const])));
+  }
+  return proofs;
+}
+
+function tryParse(runtime: Runtime, key: string, data: Buffer | AppError | undefined): ProofFile | undefined {
+  try {
+    if (data instanceof AppError) throw data;
+    return data === undefined ? undefined : parseVersioned(ProofFile, data, key);
+  } catch (error) {
+    if (!isAppError(error)) throw error;
+    runtime.reporter.warn(`${messageOf(error)}: this proof is passed over`);
+    return undefined;
+  }
 }
