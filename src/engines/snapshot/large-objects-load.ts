@@ -6,6 +6,7 @@ import { readPartList } from "../../repository/part-lists.ts";
 import type { Repository } from "../../repository/repository.ts";
 import { readRoleLimits } from "../archive/leave-out.ts";
 import { CONTENTS_STAGE, FACTS_STAGE, holdsContents } from "./large-objects.ts";
+import { type ActAs, describingStatements, type LargeObjectFacts } from "./large-objects-statements.ts";
 import { partsOf } from "./load-rows.ts";
 import { readRows } from "./load-text.ts";
 import { addDigests, RowDigest, ZERO_DIGEST } from "./row-digest.ts";
@@ -53,13 +54,13 @@ export async function describeLargeObjects(
 ): Promise<readonly string[]> {
   const { otherRoles } = await readRoleLimits(session);
   const left = new Map<string, number>();
-  const limits: Limits = {
+  const limits = {
     otherRoles,
-    leave: (reason) => void left.set(reason, (left.get(reason) ?? 0) + 1),
+    leave: (reason: string) => void left.set(reason, (left.get(reason) ?? 0) + 1),
   };
   await stage(session, request, { what: "facts", told: () => {} }, signal, async () => {
     for (let from = 0; ; ) {
-      const facts = await session.query<Facts>(
+      const facts = await session.query<LargeObjectFacts & { readonly own: boolean }>(
         `select f.oid::text as oid, f.owner, f.owner = current_user::text as own, f.grants::json as grants, f.comment,
                 f.labels::json as labels
            from ${FACTS_STAGE} f
@@ -68,7 +69,7 @@ export async function describeLargeObjects(
           order by f.oid limit ${BATCH}`,
         [from],
       );
-      const statements = facts.flatMap((one) => statementsFor(one, limits));
+      const statements = facts.flatMap((one) => describingStatements(one, one.own, limits, ACT_AS));
       // One statement for all: a round trip for each would take longer than the work.
       if (statements.length > 0)
         await session.query(`do ${quoteLiteral(`begin ${statements.join("; ")}; end`)}`);
@@ -79,62 +80,11 @@ export async function describeLargeObjects(
   return [...left].map(([reason, count]) => `${reason} (${counted(count, "large object")})`);
 }
 
+// All statements of a batch are one transaction.
+const ACT_AS: ActAs = (role) => [`set local role ${quoteIdentifier(role)}`, "reset role"];
+
 // Each object that is altered is locked to the end of its transaction, and a server has room for a few thousand locks.
 const BATCH = 1000;
-
-interface Facts {
-  readonly oid: string;
-  readonly owner: string;
-  /** The owner is the session's role. */
-  readonly own: boolean;
-  readonly grants: readonly Grant[] | null;
-  readonly comment: string | null;
-  readonly labels: readonly { readonly provider: string; readonly label: string }[] | null;
-}
-
-interface Grant {
-  readonly grantor: string;
-  readonly grantee: string | null;
-  readonly privilege: string;
-  readonly grantable: boolean;
-}
-
-interface Limits {
-  readonly otherRoles: ReadonlySet<string>;
-  readonly leave: (reason: string) => void;
-}
-
-function statementsFor({ oid, owner, own, grants, comment, labels }: Facts, limits: Limits): string[] {
-  const object = `large object ${oid}`;
-  const statements: string[] = [];
-  if (comment !== null) statements.push(`comment on ${object} is ${quoteLiteral(comment)}`);
-  for (const { provider, label } of labels ?? []) {
-    statements.push(`security label for ${quoteIdentifier(provider)} on ${object} is ${quoteLiteral(label)}`);
-  }
-  const given = !limits.otherRoles.has(owner);
-  if (!given) limits.leave(`ownership of role ${owner}`);
-  else if (!own) statements.push(`alter ${object} owner to ${quoteIdentifier(owner)}`);
-  if (grants === null) return statements;
-  statements.push(`revoke all on ${object} from ${given ? quoteIdentifier(owner) : "current_user"}`);
-  for (const grant of grants) statements.push(...grantStatements(object, owner, grant, limits));
-  return statements;
-}
-
-function grantStatements(
-  object: string,
-  owner: string,
-  { grantor, grantee, privilege, grantable }: Grant,
-  limits: Limits,
-): string[] {
-  const to = grantee === null ? "public" : quoteIdentifier(grantee);
-  const grant = `grant ${privilege} on ${object} to ${to}${grantable ? " with grant option" : ""}`;
-  if (!limits.otherRoles.has(grantor)) {
-    return [`set local role ${quoteIdentifier(grantor)}`, grant, "reset role"];
-  }
-  if (grantor !== owner)
-    limits.leave(`grants in the name of role ${grantor}: made in the restoring role's name`);
-  return [grant];
-}
 
 const STAGES = {
   facts: {

@@ -8,7 +8,7 @@ export interface LeftForeignKey extends ForeignKey {
 }
 
 /** What of the definitions is restored when only some tables have rows. */
-export interface EntryChoice extends Pick<RestoreOrder, "parallel" | "after"> {
+export interface EntryChoice extends Pick<RestoreOrder, "parallel" | "after" | "last"> {
   readonly leftForeignKeys: readonly LeftForeignKey[];
 }
 
@@ -48,5 +48,10 @@ export function chooseEntries(
     left.add(id);
     return false;
   };
-  return { parallel: order.parallel.filter(stays), after: order.after.filter(stays), leftForeignKeys };
+  return {
+    parallel: order.parallel.filter(stays),
+    after: order.after.filter(stays),
+    last: order.last.filter(stays),
+    leftForeignKeys,
+  };
 }

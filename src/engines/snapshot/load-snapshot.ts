@@ -162,31 +162,15 @@ async function load(
   await runTasks(tasks, await open(bytes), (error) => failed.abort(error));
   await setSequences(session, content.sequences);
   const leftOut = await describeLargeObjects(session, objects, signal);
-  const { after, eventTriggers } = splitEventTriggers(choice.after);
-  for (const entry of after) await first.restore(entry);
+  for (const entry of choice.after) await first.restore(entry);
   if (chosen === undefined) {
     await refreshViews(
       session,
       request.tables.filter((table) => table.rows === null),
     );
   }
-  for (const entry of eventTriggers) await first.restore(entry);
+  for (const entry of choice.last) await first.restore(entry);
   return { leftForeignKeys: choice.leftForeignKeys, leftOut };
-}
-
-/** Event triggers, and what is about them, come last of all: they fire for what a restore does, and may write rows. */
-function splitEventTriggers(entries: readonly ScriptEntry[]): {
-  readonly after: readonly ScriptEntry[];
-  readonly eventTriggers: readonly ScriptEntry[];
-} {
-  const late = new Set<number>();
-  for (const { id, type, needs } of entries) {
-    if (type === "EVENT TRIGGER" || needs.some((need) => late.has(need))) late.add(id);
-  }
-  return {
-    after: entries.filter(({ id }) => !late.has(id)),
-    eventTriggers: entries.filter(({ id }) => late.has(id)),
-  };
 }
 
 async function setSequences(session: Session, sequences: SnapshotContent["sequences"]): Promise<void> {

@@ -8,6 +8,8 @@ export interface RestoreOrder {
   readonly parallel: readonly ScriptEntry[];
   /** Triggers, rules, policies, privileges, comments: what would get in the way of loading, and what comes late. */
   readonly after: readonly ScriptEntry[];
+  /** Event triggers, and what is about them: they fire for what a restore does, and may write rows. */
+  readonly last: readonly ScriptEntry[];
 }
 
 const PARALLEL = new Set(["INDEX", "INDEX ATTACH", "CONSTRAINT", "STATISTICS", "FK CONSTRAINT"]);
@@ -16,7 +18,7 @@ const PARALLEL = new Set(["INDEX", "INDEX ATTACH", "CONSTRAINT", "STATISTICS", "
 const ABOUT_OTHERS = new Set(["ACL", "DEFAULT ACL", "COMMENT", "SECURITY LABEL"]);
 
 /**
- * Sorts entries into the three phases; within each the order stays, which is that of `pg_restore` and respects what they
+ * Sorts entries into the phases; within each the order stays, which is that of `pg_restore` and respects what they
  * need of each other. What must wait for an entry of the last phase is in the last phase too: an index on a view that
  * itself needs a primary key.
  */
@@ -26,6 +28,7 @@ export function orderEntries(entries: readonly ScriptEntry[]): RestoreOrder {
   const early = new Set(before.map(({ id }) => id));
   const parallel: ScriptEntry[] = [];
   const after: ScriptEntry[] = [];
+  const last: ScriptEntry[] = [];
   for (const entry of entries) {
     if (early.has(entry.id)) continue;
     const ready = entry.needs.every((id) => early.has(id) || !present.has(id));
@@ -33,9 +36,11 @@ export function orderEntries(entries: readonly ScriptEntry[]): RestoreOrder {
     if (PARALLEL.has(entry.type) && ready && entry.needs.some((id) => early.has(id))) {
       parallel.push(entry);
       early.add(entry.id);
+    } else if (entry.type === "EVENT TRIGGER" || last.some(({ id }) => entry.needs.includes(id))) {
+      last.push(entry);
     } else {
       after.push(entry);
     }
   }
-  return { before, parallel, after };
+  return { before, parallel, after, last };
 }
