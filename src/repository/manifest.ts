@@ -11,7 +11,7 @@ const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 /** Sum of the rows' hashes modulo 2^128, in hexadecimal: the same whatever order the rows are in. */
 export const rowDigest = z.string().regex(/^[0-9a-f]{32}$/);
 /** A 64-bit transaction id, as decimal text: JSON numbers cannot hold it. */
-export const xid = z.string().regex(/^\d{1,20}$/);
+const xid = z.string().regex(/^\d{1,20}$/);
 
 export const BACKUP_ID = /^\d{8}T\d{6}Z-[0-9a-f]{4}$/;
 export type BackupId = string & { readonly __brand: "BackupId" };
@@ -139,7 +139,6 @@ const SnapshotFacts = z.strictObject({
   /** Null: nothing of this snapshot may be reused without reading. */
   baseline: SnapshotBaseline.nullable(),
 });
-export type SnapshotFacts = z.infer<typeof SnapshotFacts>;
 
 const SnapshotIndex = z.strictObject({
   ...identity,

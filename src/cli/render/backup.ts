@@ -52,7 +52,7 @@ export function backupJson(report: BackupReport): BackupReportJson {
 }
 
 /** What a snapshot read, and what it did not have to. */
-export function readLines({ snapshot }: SnapshotIndex): [string, string][] {
+function readLines({ snapshot }: SnapshotIndex): [string, string][] {
   const { parts, readBytes, reusedBytes, sample, fullRead } = snapshot;
   return [
     [

@@ -15,7 +15,7 @@ export interface PoolCallbacks {
 }
 
 /** Something that gives one job after the other; asked by all threads, each gets the next. */
-export interface Jobs {
+interface Jobs {
   next(): IteratorResult<CopyJob, unknown> | Promise<IteratorResult<CopyJob, unknown>>;
 }
 

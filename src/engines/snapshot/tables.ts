@@ -8,7 +8,7 @@ export interface BlockRange {
 }
 
 /** What identifies the file that a table's rows lie in. */
-export interface TableFile {
+interface TableFile {
   readonly databaseOid: number;
   readonly tableOid: number;
   readonly filenode: number;
