@@ -139,7 +139,7 @@ describe("the report", () => {
     );
     expect(stdout).toMatch(/^✓ data is backed up\n/);
     expect(facts).toMatchObject({
-      Backup: expect.stringMatching(/^\d{8}T\d{6}Z-[0-9a-f]{4} \(plain, gzip\)$/) as string,
+      Backup: expect.stringMatching(/^\d{8}T\d{6}Z-[0-9a-f]{4} \(archive, plain, gzip\)$/) as string,
       Location: join(folder.path, "data", archives.toSorted().at(-1) ?? ""),
       Latest: join(folder.path, "data", "handled_data_latest.sql.gz"),
       Content: "1,234 rows in 1 table, each counted in the dump as read back",

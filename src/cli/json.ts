@@ -383,6 +383,19 @@ export const StatusJson = z.strictObject({
 });
 export type StatusJson = z.infer<typeof StatusJson>;
 
+const StoredCountJson = z.strictObject({
+  objects: count.describe("How many"),
+  bytes: bytes.describe("Their size in the repository"),
+});
+
+const GarbageJson = z.strictObject({
+  noted: StoredCountJson.describe("Found now; a later run deletes them, once they are old enough"),
+  waiting: StoredCountJson.describe("Found by an earlier run, and not deleted yet"),
+  deleted: StoredCountJson.describe("Deleted now, or that would be"),
+  refused: z.array(z.string()).describe("Why nothing was deleted; empty when nothing stood in the way"),
+});
+export type GarbageJson = z.infer<typeof GarbageJson>;
+
 export const PruneJson = z.strictObject({
   dryRun: z.boolean().describe("Whether nothing was changed"),
   databases: z.array(
@@ -400,7 +413,10 @@ export const PruneJson = z.strictObject({
         )
         .describe("Every backup there was, the good ones newest first"),
       deleted: count.describe("How many were deleted, or would be"),
-      freedBytes: bytes.describe("Their size in the repository"),
+      freedBytes: bytes.describe(
+        "What that frees: their archives at once, and later the parts that `garbage` says are noted now",
+      ),
+      garbage: GarbageJson.describe("Parts of snapshots, and their lists, that no backup needs"),
       replaced: z
         .array(
           z.strictObject({

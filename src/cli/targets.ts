@@ -4,6 +4,7 @@ import { loadStrategy } from "../config/load.ts";
 import {
   databaseUrl,
   findDatabase,
+  findRepository,
   repositoryLocation,
   type Strategy,
   type StrategyDatabase,
@@ -31,6 +32,8 @@ export interface Target {
   readonly entry: StrategyDatabase | null;
   readonly timeZone: string;
   readonly prefix: string;
+  /** How long parts that no backup needs stay in the repository. */
+  readonly garbageAgeMs: number;
   /** Looks the connection string up. Fails with `usage` when none is known. */
   connection(): Promise<ConnectionSettings>;
   /** Fails with `usage` when no repository is known. */
@@ -42,6 +45,7 @@ export interface Target {
 // What a strategy says when nobody says otherwise; the same without one.
 export const DEFAULT_LOCK_TIMEOUT_MS = 30_000;
 export const DEFAULT_KEEP_REPLACED_MS = 7 * 86_400_000;
+const DEFAULT_GARBAGE_AGE_MS = 86_400_000;
 const DEFAULT_PREFIX = "handled";
 
 /** The strategy, unless `--url` says that none is meant. `--config` and `--url` together are refused. */
@@ -107,6 +111,10 @@ function strategyTarget(
     entry,
     timeZone: strategy.timeZone,
     prefix: strategy.archivePrefix,
+    garbageAgeMs:
+      options.repository === undefined
+        ? findRepository(strategy, entry.repository).garbageAgeMs
+        : DEFAULT_GARBAGE_AGE_MS,
     connection: () => connect(cli, databaseUrl(cli.runtime, entry)),
     storage,
     storageIfKnown: storage,
@@ -127,6 +135,7 @@ function freeTarget(
     entry: null,
     timeZone: systemTimeZone(),
     prefix: DEFAULT_PREFIX,
+    garbageAgeMs: DEFAULT_GARBAGE_AGE_MS,
     connection: async () => {
       if (connection !== undefined) return await Promise.resolve(connection);
       throw new AppError("usage", `find the server of ${name}: no connection string is known`, {
@@ -156,11 +165,16 @@ function nowhereToLook(): AppError {
 }
 
 /** The retention rules of a target: those of the command line, else those of the strategy, else none. */
-export function retentionOf(target: Target, keep: Keep | undefined): RetentionRules {
-  if (keep !== undefined) return { entries: {}, otherwise: keep };
-  const backups = target.entry?.backups ?? [];
+export function retentionOf(
+  { entry, ...target }: Target,
+  keep: Keep | undefined,
+  garbageAgeMs = target.garbageAgeMs,
+): RetentionRules {
+  if (keep !== undefined) return { entries: {}, otherwise: keep, garbageAgeMs };
+  const backups = entry?.backups ?? [];
   return {
     entries: Object.fromEntries(backups.map((backup) => [backup.name, backup.keep])),
     otherwise: backups[0]?.keep,
+    garbageAgeMs,
   };
 }

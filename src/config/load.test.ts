@@ -14,7 +14,11 @@ describe("a good strategy", () => {
       timeZone: "Europe/Berlin",
       archivePrefix: "handled",
       repositories: [
-        { name: "local", url: { text: "/var/backups/handled", where: `${STRATEGY_FILE}:6:10` } },
+        {
+          name: "local",
+          url: { text: "/var/backups/handled", where: `${STRATEGY_FILE}:6:10` },
+          garbageAgeMs: 86_400_000,
+        },
       ],
       databases: [
         {

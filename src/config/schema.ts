@@ -133,6 +133,12 @@ const Repository = z.strictObject({
     "A folder or `file://` URL. A relative folder starts at the strategy file's, `~/` at the home folder. " +
       "Variables are looked up when it is needed",
   ),
+  garbageAge: duration()
+    .prefault("24h")
+    .describe(
+      "How long parts of deleted snapshots stay, once it was noted that no backup needs them. Time to bring a deleted " +
+        "backup's manifest back, and for programs that read the repository without telling",
+    ),
 });
 
 const Recovery = z.strictObject({

@@ -25,6 +25,8 @@ interface StrategyRepository {
   readonly name: string;
   /** `repositoryLocation` makes the folder or URL of it. */
   readonly url: Template;
+  /** How long parts that no backup needs stay after that was noted. */
+  readonly garbageAgeMs: number;
 }
 
 export interface StrategyDatabase {
@@ -76,9 +78,10 @@ export function buildStrategy(file: StrategyFile, path: string, whereIs: (path: 
     path,
     timeZone: file.timezone ?? systemTimeZone(),
     archivePrefix: file.archivePrefix,
-    repositories: Object.entries(file.repositories).map(([name, { url }]) => ({
+    repositories: Object.entries(file.repositories).map(([name, { url, garbageAge }]) => ({
       name,
       url: template(["repositories", name, "url"], url),
+      garbageAgeMs: garbageAge,
     })),
     databases: Object.entries(file.databases).map(([name, database]) => ({
       name,
@@ -126,13 +129,18 @@ export function databaseUrl(runtime: Runtime, database: StrategyDatabase): strin
   return resolveNotEmpty(runtime, database.url);
 }
 
+/** The repository of this name. Fails with `usage`. */
+export function findRepository(strategy: Strategy, name: string): StrategyRepository {
+  const repository = strategy.repositories.find((candidate) => candidate.name === name);
+  if (repository !== undefined) return repository;
+  throw new AppError("usage", `find repository ${name}: it is not in the strategy ${strategy.path}`, {
+    hint: `it has ${strategy.repositories.map((candidate) => candidate.name).join(", ")}`,
+  });
+}
+
 /** The absolute folder or the URL of a repository, with values from the environment. Fails with `strategy_invalid`. */
 export function repositoryLocation(runtime: Runtime, strategy: Strategy, name: string): string {
-  const repository = strategy.repositories.find((candidate) => candidate.name === name);
-  if (repository === undefined)
-    throw new AppError("usage", `find repository ${name}: it is not in the strategy ${strategy.path}`, {
-      hint: `it has ${strategy.repositories.map((candidate) => candidate.name).join(", ")}`,
-    });
+  const repository = findRepository(strategy, name);
   const location = resolveNotEmpty(runtime, repository.url);
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(location)) return location;
   if (location !== "~" && !location.startsWith("~/")) return resolve(dirname(strategy.path), location);

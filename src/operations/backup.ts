@@ -11,6 +11,7 @@ import { indexKey, REPOSITORY_FILE } from "../repository/layout.ts";
 import { acquireLease, type Lease } from "../repository/lease.ts";
 import type { ArchiveIndex, BackupIndex } from "../repository/manifest.ts";
 import { openOrCreateRepository, type Repository } from "../repository/repository.ts";
+import { storedBytesOf } from "../repository/stored-bytes.ts";
 import type { Storage } from "../storage/storage.ts";
 import { type ArchiveKind, takeArchive } from "./backup-archive.ts";
 import { requireReadable, warnOfChildren } from "./backup-readable.ts";
@@ -100,7 +101,7 @@ export async function backupDatabase(
     latest,
     file: request.file?.path ?? null,
     totalBackups: kept.length,
-    totalBytes: kept.reduce((sum, backup) => sum + backup.totals.storedBytes, 0),
+    totalBytes: storedBytesOf(kept),
     deleted: decisions.filter((decision) => !decision.keep).map((decision) => decision.backup),
   };
 }

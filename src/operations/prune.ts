@@ -1,7 +1,14 @@
 import type { Keep } from "../config/keep.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { deleteBackup, listBackups, recoverUnfinished } from "../repository/backups.ts";
+import {
+  collectGarbage,
+  type GarbageReport,
+  isCollectionDue,
+  previewGarbage,
+} from "../repository/collect.ts";
 import { acquireLease, type Lease } from "../repository/lease.ts";
+import { isArchive } from "../repository/listing.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
 import { livingReaders } from "../repository/readers.ts";
 import { openRepository, type Repository } from "../repository/repository.ts";
@@ -11,11 +18,14 @@ import { updateLatest } from "./latest.ts";
 
 /**
  * Which rule applies to which backups: each entry of the strategy has its own, and backups of no known entry (taken by
- * hand, or of an entry that was removed) follow `otherwise`. Undefined keeps everything.
+ * hand, or of an entry that was removed) follow `otherwise`. Undefined keeps everything. A backup takes the place only of
+ * one of its own kind: an archive a week must not go because there is a snapshot every hour.
  */
 export interface RetentionRules {
   readonly entries: Readonly<Record<string, Keep | undefined>>;
   readonly otherwise: Keep | undefined;
+  /** How long parts that no backup needs stay after that was noted. */
+  readonly garbageAgeMs: number;
 }
 
 export interface PruneDecision {
@@ -44,12 +54,14 @@ export async function planPrune(
   signal: AbortSignal,
 ): Promise<PruneDecision[]> {
   const { backups, damaged } = await listBackups(scope.repository, scope.database, signal);
-  const groups = Map.groupBy(backups, (backup) =>
-    backup.schedule !== null && Object.hasOwn(scope.rules.entries, backup.schedule) ? backup.schedule : null,
-  );
+  const { entries, otherwise } = scope.rules;
+  const entryOf = ({ schedule }: BackupIndex): string | null =>
+    schedule !== null && Object.hasOwn(entries, schedule) ? schedule : null;
+  const groups = Map.groupBy(backups, (backup) => JSON.stringify([backup.kind, entryOf(backup)]));
   const now = runtime.clock.now();
-  const plans = [...groups].flatMap(([entry, members]) => {
-    const keep = entry === null ? scope.rules.otherwise : scope.rules.entries[entry];
+  const plans = [...groups.values()].flatMap((members) => {
+    const entry = members[0] === undefined ? null : entryOf(members[0]);
+    const keep = entry === null ? otherwise : entries[entry];
     const times = members.map((backup) => ({ id: backup.id, at: new Date(backup.snapshotAt) }));
     return planRetention(times, keep, now, scope.timeZone);
   });
@@ -85,10 +97,29 @@ interface Pruned {
 }
 
 /**
- * Points the links to the newest archives that stay, and deletes what retention lets go: in this order, so that a link
- * never leads to an archive that is gone. The caller holds the lease.
+ * Points the links to the newest archives that stay, deletes what retention lets go, and collects what deleted snapshots
+ * left when that is due: in this order, so that a link never leads to an archive that is gone. The caller holds the lease.
  */
 export async function pruneUnderLease(
+  runtime: Runtime,
+  scope: PruneRun,
+  lease: Lease,
+  signal: AbortSignal,
+): Promise<Pruned> {
+  const { repository, database, rules } = scope;
+  const pruned = await applyRetention(runtime, scope, lease, signal);
+  const deleted = pruned.decisions.some(({ backup, keep }) => !keep && backup.kind === "snapshot");
+  const options = { minAgeMs: rules.garbageAgeMs, deleted };
+  if (!(await isCollectionDue(runtime, repository, database, options, signal))) return pruned;
+  const { refused } = await collectGarbage(runtime, repository, database, lease, options, signal);
+  if (refused.length > 0)
+    runtime.reporter.warn(
+      `parts of ${database} that no backup needs stay where they are: ${refused.join("; ")}`,
+    );
+  return pruned;
+}
+
+async function applyRetention(
   runtime: Runtime,
   scope: PruneRun,
   lease: Lease,
@@ -119,19 +150,42 @@ export interface PruneRequest {
   readonly dryRun: boolean;
 }
 
-/** Applies retention to one database's backups; with `dryRun` only says what would go. */
+export interface PruneResult {
+  readonly decisions: readonly PruneDecision[];
+  /** Bytes of the archives that are gone. */
+  readonly archiveBytes: number;
+  /** What became of parts and part lists that no backup leads to: those of deleted snapshots are noted first. */
+  readonly garbage: GarbageReport;
+}
+
+/** Applies retention to one database's backups and collects garbage; with `dryRun` only says what would go. */
 export async function pruneDatabase(
   runtime: Runtime,
   request: PruneRequest,
   signal: AbortSignal,
-): Promise<PruneDecision[]> {
+): Promise<PruneResult> {
   const repository = await openRepository(runtime, request.storage, signal);
   const { database, rules, timeZone, prefix } = request;
   const scope = { repository, database, rules, timeZone, prefix };
-  if (request.dryRun) return await planPrune(runtime, scope, signal);
+  const options = { minAgeMs: rules.garbageAgeMs };
+  if (request.dryRun) {
+    const decisions = await planPrune(runtime, scope, signal);
+    const leavers = new Set(goingOf(decisions).map(({ id }) => id));
+    const garbage = await previewGarbage(runtime, repository, database, leavers, options, signal);
+    return { decisions, archiveBytes: archiveBytesOf(goingOf(decisions)), garbage };
+  }
   await using lease = await acquireLease(runtime, repository, database, "prune", signal);
   const whileHeld = AbortSignal.any([signal, lease.lost]);
   await recoverUnfinished(runtime, repository, database, lease, whileHeld);
-  const { decisions } = await pruneUnderLease(runtime, scope, lease, whileHeld);
-  return [...decisions];
+  const { decisions } = await applyRetention(runtime, scope, lease, whileHeld);
+  const garbage = await collectGarbage(runtime, repository, database, lease, options, whileHeld);
+  return { decisions, archiveBytes: archiveBytesOf(goingOf(decisions)), garbage };
+}
+
+function goingOf(decisions: readonly PruneDecision[]): BackupIndex[] {
+  return decisions.filter(({ keep }) => !keep).map(({ backup }) => backup);
+}
+
+function archiveBytesOf(backups: readonly BackupIndex[]): number {
+  return backups.filter(isArchive).reduce((sum, { archive }) => sum + archive.size, 0);
 }

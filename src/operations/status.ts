@@ -3,6 +3,7 @@ import { type AppError, isAppError } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { formatDuration } from "../lib/text.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
+import { storedBytesOf } from "../repository/stored-bytes.ts";
 import type { Storage } from "../storage/storage.ts";
 import { type DatabaseListing, listRepository } from "./list.ts";
 
@@ -66,7 +67,7 @@ export async function databaseStatus(
     newest,
     dataAtRiskMs: age,
     backups: backups.length,
-    storedBytes: backups.reduce((sum, backup) => sum + backup.totals.storedBytes, 0),
+    storedBytes: storedBytesOf(backups),
   };
 }
 

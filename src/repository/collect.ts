@@ -2,11 +2,11 @@ import { mapBounded } from "../lib/concurrency.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import type { Storage } from "../storage/storage.ts";
 import { ByteTable } from "./byte-table.ts";
-import { type GarbageNote, listNotes, readNote, storageTime, writeNote } from "./garbage-notes.ts";
+import { type GarbageNote, listNotes, lookedAt, readNote, storageTime, writeNote } from "./garbage-notes.ts";
 import { indexKey, partKey, partListKey, partListsFolder, partNameOfKey, partsFolder } from "./layout.ts";
 import type { Lease } from "./lease.ts";
 import type { BackupId } from "./manifest.ts";
-import { findNamedObjects, type NamedObjects } from "./named-objects.ts";
+import { findNamedObjects, type NamedObjects, type StoredCount } from "./named-objects.ts";
 import { NAME_BYTES, packName, unpackName } from "./part-names.ts";
 import { describeReader, livingReaders } from "./readers.ts";
 import type { Repository } from "./repository.ts";
@@ -23,18 +23,12 @@ export interface CollectOptions {
   readonly minAgeMs?: number;
 }
 
-interface GarbageCount {
-  readonly objects: number;
-  /** As stored. */
-  readonly bytes: number;
-}
-
 export interface GarbageReport {
   /** Found unnamed for the first time, and noted. */
-  readonly noted: GarbageCount;
+  readonly noted: StoredCount;
   /** Noted before, and not deleted: too short a time ago, or for the reasons in `refused`. */
-  readonly waiting: GarbageCount;
-  readonly deleted: GarbageCount;
+  readonly waiting: StoredCount;
+  readonly deleted: StoredCount;
   /** Why nothing was deleted, in words; empty when nothing stood in the way. */
   readonly refused: readonly string[];
 }
@@ -54,24 +48,21 @@ export async function collectGarbage(
   signal: AbortSignal,
 ): Promise<GarbageReport> {
   const held = AbortSignal.any([signal, lease.lost]);
+  const { storage } = repository;
   await lease.check(held);
-  const named = await findNamedObjects(repository, database, held);
+  const named = await findNamedObjects(repository, database, new Set(), held);
+  const { garbage, notes } = await lookForGarbage(storage, database, named, held);
+  // Of a database without snapshots nothing shows that we looked.
+  const isEmpty = named.names.size + named.voids.length + garbage.size + notes.length === 0;
+  if (isEmpty) return report({ refused: named.doubts });
+  const now = await storageTime(runtime, storage, database, held);
   if (named.doubts.length > 0) return report({ refused: named.doubts });
-  const garbage = await findGarbage(repository.storage, database, named, held);
-  const notes = await listNotes(repository.storage, database, held);
-  if (garbage.size + notes.length + named.voids.length === 0) return report({});
-  const now = await storageTime(runtime, repository.storage, database, held);
-  await removeVoids(repository.storage, database, named.voids, now, lease, held);
-  const old: GarbageNote[] = [];
-  for (const note of notes) {
-    const isOld = now.getTime() - note.noted.getTime() >= minAgeMs;
-    if (isOld) old.push(note);
-    for await (const key of readNote(runtime, repository.storage, note, held)) garbage.mark(key, isOld);
-  }
+  await removeVoids(storage, database, named.voids, now, lease, held);
+  const old = await markNoted(runtime, storage, garbage, notes, { now, minAgeMs }, held);
   const noted = garbage.count("new");
   if (noted.objects > 0) {
     await lease.check(held);
-    await writeNote(runtime, repository.storage, database, garbage.keys("new"), held);
+    await writeNote(runtime, storage, database, garbage.keys("new"), held);
   }
   const waiting = garbage.count("young");
   const due = garbage.count("old");
@@ -80,15 +71,55 @@ export async function collectGarbage(
     const refused = readers.map((reader) => `${describeReader(reader)} is reading`);
     return report({ noted, waiting: sum(waiting, due), refused });
   }
-  await deleteAll(repository.storage, garbage.keys("old"), lease, held);
+  await deleteAll(storage, garbage.keys("old"), lease, held);
   // What they named is deleted, or named again: then it has to be noted anew before it may go.
-  await deleteAll(repository.storage, old.map(({ key }) => key).values(), lease, held);
+  await deleteAll(storage, old.map(({ key }) => key).values(), lease, held);
   return report({ noted, waiting, deleted: due });
 }
 
-const NOTHING: GarbageCount = { objects: 0, bytes: 0 };
+/**
+ * What `collectGarbage` would do once these backups are deleted, by this machine's clock. Changes nothing and needs no
+ * lease; what a running backup stores meanwhile counts as garbage, for nothing leads to it yet.
+ */
+export async function previewGarbage(
+  runtime: Runtime,
+  repository: Repository,
+  database: string,
+  leavers: ReadonlySet<BackupId>,
+  { minAgeMs = DAY_MS }: CollectOptions,
+  signal: AbortSignal,
+): Promise<GarbageReport> {
+  const named = await findNamedObjects(repository, database, leavers, signal);
+  if (named.doubts.length > 0) return report({ refused: named.doubts });
+  const { garbage, notes } = await lookForGarbage(repository.storage, database, named, signal);
+  const now = runtime.clock.now();
+  await markNoted(runtime, repository.storage, garbage, notes, { now, minAgeMs }, signal);
+  const noted = sum(garbage.count("new"), named.going);
+  return report({ noted, waiting: garbage.count("young"), deleted: garbage.count("old") });
+}
 
-const sum = (a: GarbageCount, b: GarbageCount): GarbageCount => ({
+/**
+ * Whether a run that only tidies up on the way should collect garbage. For that every part list is read and every part
+ * looked at, too much for each of many runs a day: so it is done once in `minAgeMs`, from the first snapshot on that was
+ * deleted. What one look notes the next one deletes. A wrong clock makes it look too often or too late, and no more.
+ * @param deleted whether this run deleted a snapshot
+ */
+export async function isCollectionDue(
+  runtime: Runtime,
+  { storage }: Repository,
+  database: string,
+  { minAgeMs = DAY_MS, deleted }: CollectOptions & { readonly deleted: boolean },
+  signal: AbortSignal,
+): Promise<boolean> {
+  const looked = await lookedAt(storage, database, signal);
+  if (looked === undefined) return deleted;
+  const age = runtime.clock.now().getTime() - looked.getTime();
+  return age < 0 || age >= minAgeMs;
+}
+
+const NOTHING: StoredCount = { objects: 0, bytes: 0 };
+
+const sum = (a: StoredCount, b: StoredCount): StoredCount => ({
   objects: a.objects + b.objects,
   bytes: a.bytes + b.bytes,
 });
@@ -97,12 +128,12 @@ function report(parts: Partial<GarbageReport>): GarbageReport {
   return { noted: NOTHING, waiting: NOTHING, deleted: NOTHING, refused: [], ...parts };
 }
 
-async function findGarbage(
+async function lookForGarbage(
   storage: Storage,
   database: string,
   { names }: NamedObjects,
   signal: AbortSignal,
-): Promise<Garbage> {
+): Promise<{ garbage: Garbage; notes: GarbageNote[] }> {
   const garbage = new Garbage(database);
   for (const folder of [partsFolder(database), partListsFolder(database)]) {
     for await (const { key, size } of storage.list(folder, "all", signal)) {
@@ -112,7 +143,25 @@ async function findGarbage(
       garbage.add(key, size);
     }
   }
-  return garbage;
+  return { garbage, notes: await listNotes(storage, database, signal) };
+}
+
+/** Tells the garbage since when it is known. Returns the notes that are old enough. */
+async function markNoted(
+  runtime: Runtime,
+  storage: Storage,
+  garbage: Garbage,
+  notes: readonly GarbageNote[],
+  { now, minAgeMs }: { readonly now: Date; readonly minAgeMs: number },
+  signal: AbortSignal,
+): Promise<GarbageNote[]> {
+  const old: GarbageNote[] = [];
+  for (const note of notes) {
+    const isOld = now.getTime() - note.noted.getTime() >= minAgeMs;
+    if (isOld) old.push(note);
+    for await (const key of readNote(runtime, storage, note, signal)) garbage.mark(key, isOld);
+  }
+  return old;
 }
 
 async function deleteAll(
@@ -192,7 +241,7 @@ class Garbage {
     if (value !== undefined) value.writeUInt8(Math.max(value.readUInt8(1), AGES.indexOf(age)), 1);
   }
 
-  count(age: Age): GarbageCount {
+  count(age: Age): StoredCount {
     let objects = 0;
     let bytes = 0;
     for (const { value } of this.#objects.entries()) {

@@ -28,6 +28,17 @@ export async function listNotes(
   return notes;
 }
 
+const lookedKey = (database: string): string => `${garbageFolder(database)}looked.json`;
+
+/** When garbage was last looked for, by the storage's clock; undefined: never. */
+export async function lookedAt(
+  storage: Storage,
+  database: string,
+  signal: AbortSignal,
+): Promise<Date | undefined> {
+  return (await storage.stat(lookedKey(database), signal))?.modified;
+}
+
 /**
  * The present moment by the clock that stamps what is stored. Two machines' clocks are never compared: what is written now
  * tells how late it is where the notes were written.
@@ -38,7 +49,7 @@ export async function storageTime(
   database: string,
   signal: AbortSignal,
 ): Promise<Date> {
-  const key = `${garbageFolder(database)}looked.json`;
+  const key = lookedKey(database);
   await storage.put(
     key,
     encodeJson({ format: FORMAT_VERSION, at: runtime.clock.now().toISOString() }),

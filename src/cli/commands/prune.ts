@@ -5,7 +5,7 @@ import { pruneDatabase } from "../../operations/prune.ts";
 import { listReplaced, type ReplacedDatabase } from "../../operations/replaced.ts";
 import type { Cli } from "../cli.ts";
 import { reportFailure } from "../failure.ts";
-import { keepOption, placeOptions } from "../options.ts";
+import { durationArgument, keepOption, placeOptions } from "../options.ts";
 import { pruneJson, type PruneReport, renderPrune } from "../render/prune.ts";
 import { resolveAllTargets } from "../repositories.ts";
 import { type PlaceOptions, retentionOf, type Target } from "../targets.ts";
@@ -13,17 +13,24 @@ import { type PlaceOptions, retentionOf, type Target } from "../targets.ts";
 interface Options extends PlaceOptions {
   readonly dryRun?: true;
   readonly keep?: Keep;
+  readonly garbageAge?: number;
 }
 
 export function addPrune(program: Command, cli: () => Cli): void {
   placeOptions(program.command("prune"))
     .summary("delete what retention lets go")
     .description(
-      "Applies the retention rules and says of every backup why it stays or goes. The newest good backup always stays. Also drops databases that a swap replaced, once their lifetime is over.",
+      "Applies the retention rules and says of every backup why it stays or goes. The newest good backup of each kind always stays. " +
+        "Parts of snapshots that no backup needs any more are noted by one run and deleted by a later one. Also drops databases that a swap replaced, once their lifetime is over.",
     )
     .argument("[database...]", "names from the strategy; all when none is given")
     .option("--dry-run", "only say what would be deleted")
     .addOption(keepOption())
+    .option(
+      "--garbage-age <duration>",
+      "how long parts that no backup needs must have been noted, instead of the strategy's (default: 24h)",
+      durationArgument,
+    )
     .action(async (names: string[], options: Options) => {
       await runPrune(cli(), names, options);
     });
@@ -56,7 +63,7 @@ async function runPrune(cli: Cli, names: readonly string[], options: Options): P
 }
 
 async function pruneTarget(cli: Cli, target: Target, options: Options): Promise<PruneReport> {
-  const rules = retentionOf(target, options.keep);
+  const rules = retentionOf(target, options.keep, options.garbageAge);
   const keeps = [rules.otherwise, ...Object.values(rules.entries)];
   if (keeps.every((keep) => keep === undefined)) {
     cli.output.warn(
@@ -72,8 +79,13 @@ async function pruneTarget(cli: Cli, target: Target, options: Options): Promise<
     prefix: target.prefix,
     dryRun,
   };
-  const decisions = await pruneDatabase(cli.runtime, request, cli.signal);
-  return { database: target.name, decisions, replaced: await pruneReplaced(cli, target, options) };
+  const result = await pruneDatabase(cli.runtime, request, cli.signal);
+  return {
+    ...result,
+    database: target.name,
+    garbageAgeMs: rules.garbageAgeMs,
+    replaced: await pruneReplaced(cli, target, options),
+  };
 }
 
 /** The server is only asked; one that does not answer does not make the backups' pruning a failure. */

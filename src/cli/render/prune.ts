@@ -1,16 +1,17 @@
-import { counted, formatBytes } from "../../lib/text.ts";
-import type { PruneDecision } from "../../operations/prune.ts";
+import { counted, formatBytes, formatDuration } from "../../lib/text.ts";
+import type { PruneDecision, PruneResult } from "../../operations/prune.ts";
 import type { ReplacedDatabase } from "../../operations/replaced.ts";
-import type { PruneJson } from "../json.ts";
+import type { GarbageJson, PruneJson } from "../json.ts";
 import type { Output } from "../output.ts";
 import { indexJson } from "./backup.ts";
 import { renderTable } from "./table.ts";
-import { formatAge, formatTime } from "./time.ts";
+import { formatAge, formatTime, timeFormat } from "./time.ts";
 
 /** What pruning did, or would do, to one database. */
-export interface PruneReport {
+export interface PruneReport extends PruneResult {
   readonly database: string;
-  readonly decisions: readonly PruneDecision[];
+  /** How long parts that no backup needs stay, in milliseconds. */
+  readonly garbageAgeMs: number;
   /** Null where the server was not asked. */
   readonly replaced: readonly ReplacedDatabase[] | null;
 }
@@ -18,16 +19,17 @@ export interface PruneReport {
 export function pruneJson(reports: readonly PruneReport[], dryRun: boolean): PruneJson {
   return {
     dryRun,
-    databases: reports.map(({ database, decisions, replaced }) => ({
-      database,
-      backups: decisions.map(({ backup, keep, damaged, reasons }) => ({
+    databases: reports.map(({ replaced, ...report }) => ({
+      database: report.database,
+      backups: report.decisions.map(({ backup, keep, damaged, reasons }) => ({
         ...indexJson(backup),
         keep,
         damaged,
         reasons: [...reasons],
       })),
-      deleted: goingOf(decisions).length,
-      freedBytes: freedBy(decisions),
+      deleted: goingOf(report.decisions).length,
+      freedBytes: freedBy(report),
+      garbage: garbageJson(report),
       replaced:
         replaced?.map(({ expired, of, bytes, ...each }) => ({
           database: each.database,
@@ -53,11 +55,13 @@ export function renderPrune(
 
 function renderReport(
   output: Output,
-  { database, decisions, replaced }: PruneReport,
+  report: PruneReport,
   dryRun: boolean,
   now: Date,
   timeZone: string,
 ): string {
+  const { database, decisions, replaced } = report;
+  const formatTime = timeFormat(timeZone);
   const table = renderTable(
     [
       { title: "ID" },
@@ -71,7 +75,7 @@ function renderReport(
       const taken = new Date(backup.snapshotAt);
       return [
         backup.id,
-        formatTime(taken, timeZone),
+        formatTime(taken),
         formatAge(taken, now),
         formatBytes(backup.totals.storedBytes),
         keep ? output.paint("green", "keep") : output.paint("red", "delete"),
@@ -84,9 +88,28 @@ function renderReport(
   return [
     output.paint("bold", database),
     decisions.length === 0 ? "no backups" : table,
-    `${counted(going, "backup")} ${done} (${formatBytes(freedBy(decisions))}), ${counted(decisions.length - going, "backup")} kept`,
+    `${counted(going, "backup")} ${done} (${formatBytes(freedBy(report))}), ${counted(decisions.length - going, "backup")} kept`,
+    ...describeGarbage(report, dryRun),
     ...(replaced ?? []).map((each) => describeReplaced(each, dryRun, now, timeZone)),
   ].join("\n");
+}
+
+function garbageJson({ garbage: { noted, waiting, deleted, refused } }: PruneResult): GarbageJson {
+  return { noted, waiting, deleted, refused: [...refused] };
+}
+
+function describeGarbage({ garbage, garbageAgeMs }: PruneReport, dryRun: boolean): string[] {
+  const { noted, waiting, deleted, refused } = garbage;
+  const partsOf = ({ objects, bytes }: typeof noted): string =>
+    `${counted(objects, "part")} that no backup needs (${formatBytes(bytes)})`;
+  const lines: string[] = [];
+  if (deleted.objects > 0) lines.push(`${partsOf(deleted)} ${dryRun ? "would be deleted" : "deleted"}`);
+  if (noted.objects > 0) {
+    const then = `${dryRun ? "would be noted" : "noted"}, to be deleted by a run in ${formatDuration(garbageAgeMs)} or later`;
+    lines.push(`${partsOf(noted)} ${then}`);
+  }
+  if (waiting.objects > 0) lines.push(`${partsOf(waiting)} noted before, and waiting`);
+  return [...lines, ...refused.map((reason) => `no part ${dryRun ? "would be" : "is"} deleted: ${reason}`)];
 }
 
 function describeReplaced(
@@ -107,6 +130,6 @@ function goingOf(decisions: readonly PruneDecision[]): PruneDecision[] {
   return decisions.filter(({ keep }) => !keep);
 }
 
-function freedBy(decisions: readonly PruneDecision[]): number {
-  return goingOf(decisions).reduce((sum, { backup }) => sum + backup.totals.storedBytes, 0);
+function freedBy({ archiveBytes, garbage }: PruneResult): number {
+  return archiveBytes + garbage.noted.bytes;
 }
