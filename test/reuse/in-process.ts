@@ -1,8 +1,7 @@
-import { tmpdir } from "node:os";
 import { isDeepStrictEqual } from "node:util";
 import { addRows, copyRanges } from "../../src/engines/snapshot/copy-ranges.ts";
-import { PartBuilder } from "../../src/engines/snapshot/part-builder.ts";
-import { ZERO_DIGEST } from "../../src/engines/snapshot/row-digest.ts";
+import type { PartBuilder } from "../../src/engines/snapshot/part-builder.ts";
+import { RowDigest, ZERO_DIGEST } from "../../src/engines/snapshot/row-digest.ts";
 import { SET_COPY_SETTINGS } from "../../src/engines/snapshot/session-settings.ts";
 import { TableCopy } from "../../src/engines/snapshot/table-copy.ts";
 import {
@@ -16,6 +15,7 @@ import { readSignatures, type TypeSignature } from "../../src/engines/snapshot/t
 import type { CopyJob, CopyOutcome, RowsRead } from "../../src/engines/snapshot/worker-messages.ts";
 import { quoteName, type Session } from "../../src/postgres/session.ts";
 import type { SnapshotTable } from "../../src/repository/manifest.ts";
+import type { PartRange } from "../../src/repository/part-list-lines.ts";
 import { newPartName, textHashOf } from "../../src/repository/part-names.ts";
 import { readPartList } from "../../src/repository/part-lists.ts";
 import type { Repository } from "../../src/repository/repository.ts";
@@ -27,6 +27,7 @@ const NAME = "shop";
 /** A snapshot that a session holds, and what is in it. */
 export interface Held {
   readonly session: Session;
+  readonly builder: PartBuilder;
   readonly xmin: string;
   readonly xmax: string;
   readonly tables: readonly SourceTable[];
@@ -42,7 +43,7 @@ export interface TableState {
 }
 
 /** Reads what is in the snapshot of the session's transaction, which has its locks. Makes the settings for copying. */
-export async function holdAsIs(session: Session): Promise<Held> {
+export async function holdAsIs(session: Session, builder: PartBuilder): Promise<Held> {
   const [bounds] = await session.query<{ xmin: string; xmax: string }>(
     `select pg_snapshot_xmin(s)::text as xmin, pg_snapshot_xmax(s)::text as xmax from pg_current_snapshot() s`,
   );
@@ -53,7 +54,7 @@ export async function holdAsIs(session: Session): Promise<Held> {
     tables.map((table) => table.oid),
   );
   await session.query(SET_COPY_SETTINGS);
-  return { session, ...bounds, tables, signatures };
+  return { session, builder, ...bounds, tables, signatures };
 }
 
 export interface InProcessCopy {
@@ -77,7 +78,7 @@ export async function copyInProcess(
   table: SourceTable,
   { earlier, alter, generation }: CopyOptions = {},
 ): Promise<InProcessCopy> {
-  const { session, signatures, xmin, xmax } = held;
+  const { session, builder, signatures, xmin, xmax } = held;
   if (earlier !== undefined && ageProblem(earlier.xmin, xmax) !== undefined)
     throw new Error("it is too long ago");
   const secret = earlier?.secret ?? 1;
@@ -99,12 +100,12 @@ export async function copyInProcess(
     },
     table,
   );
-  await using builder = new PartBuilder(tmpdir());
   const scale = earlier === undefined ? null : await readAgeScale(session, earlier.xmin);
   // Parts are described, never stored: what is compared is hashes.
   const findKnown = (textHash: string) =>
     Promise.resolve({ name: newPartName(textHash), size: 0, sha256: "0".repeat(64) });
-  const desk = { session, storage: repository.storage, database: NAME, scale, builder, findKnown };
+  const digest = new RowDigest();
+  const desk = { session, storage: repository.storage, database: NAME, scale, builder, digest, findKnown };
   const outcomes: [CopyJob, CopyOutcome][] = [];
   for await (const job of copy.jobs()) {
     const outcome = await copyRanges(desk, alter?.(job) ?? job, signal);
@@ -116,11 +117,10 @@ export async function copyInProcess(
 }
 
 /** What a statement of a range really gives. */
-export async function readTruth(
-  session: Session,
+async function readTruth(
+  { session, builder }: Held,
   copySql: string,
 ): Promise<RowsRead & { text: readonly string[] }> {
-  await using builder = new PartBuilder(tmpdir());
   let rows: RowsRead = { rows: 0, bytes: 0, digest: ZERO_DIGEST };
   const text: string[] = [];
   builder.begin((part) => {
@@ -133,29 +133,39 @@ export async function readTruth(
   return { ...rows, text };
 }
 
+/** Remembers what ranges really hold, for one snapshot. */
+export type Truths = Map<string, RowsRead & { text: readonly string[] }>;
+
 /** The ranges whose stored parts are not what the snapshot has there, and how many with rows were not read. */
 export async function compareWithTruth(
   repository: Repository,
-  { session }: Held,
+  held: Held,
   table: SourceTable,
   { state, outcomes }: InProcessCopy,
-): Promise<{ wrong: BlockRange[]; reused: number }> {
-  const same = new Map<string, boolean>();
+  truths: Truths = new Map(),
+): Promise<{ wrong: BlockRange[]; reused: number; read: number }> {
+  const same = new Set<string>();
   for (const [job, outcome] of outcomes) {
     for (const [index, { copySql }] of job.ranges.entries())
-      same.set(copySql, outcome.ranges[index]?.kind === "same");
+      if (outcome.ranges[index]?.kind === "same") same.add(copySql);
   }
   const wrong: BlockRange[] = [];
   let reused = 0;
-  if (state.line.partList === null) return { wrong, reused };
-  const { ranges } = await readPartList(repository, NAME, state.line.partList, signal);
-  for await (const range of ranges) {
+  let read = 0;
+  for await (const range of rangesOf(repository, state.line)) {
     const copySql = copyOutSql(table, range);
+    const truth = truths.get(copySql) ?? (await readTruth(held, copySql));
+    truths.set(copySql, truth);
     const stored = range.parts.reduce<RowsRead>(addRows, { rows: 0, bytes: 0, digest: ZERO_DIGEST });
     const text = range.parts.map((part) => textHashOf(part.name));
-    const isSame = isDeepStrictEqual({ ...stored, text }, await readTruth(session, copySql));
-    if (!isSame || range.rows !== stored.rows) wrong.push(range);
-    if (same.get(copySql) === true && range.rows > 0) reused += 1;
+    if (!isDeepStrictEqual({ ...stored, text }, truth) || range.rows !== stored.rows) wrong.push(range);
+    if (range.rows === 0) continue;
+    if (same.has(copySql)) reused += 1;
+    else read += 1;
   }
-  return { wrong, reused };
+  return { wrong, reused, read };
+}
+
+async function* rangesOf(repository: Repository, { partList }: SnapshotTable): AsyncGenerator<PartRange> {
+  if (partList !== null) yield* (await readPartList(repository, NAME, partList, signal)).ranges;
 }

@@ -9,6 +9,7 @@ import { textHashOf } from "../../repository/part-names.ts";
 import { readPart } from "../../repository/parts.ts";
 import { openStorage } from "../../storage/open.ts";
 import type { CheckMessage, CheckOutcome, CheckTask, CheckWorkerData } from "./check-messages.ts";
+import { digestCopy } from "./digest-copy.ts";
 import { RowDigest, ZERO_DIGEST } from "./row-digest.ts";
 import { SET_COPY_SETTINGS } from "./session-settings.ts";
 import { threadError } from "./threads.ts";
@@ -61,12 +62,7 @@ async function openSession({ settings, snapshot }: NonNullable<CheckWorkerData["
 async function perform(task: CheckTask, session: Session | undefined): Promise<CheckOutcome> {
   if (task.kind === "part") return await checkPart(task.part);
   if (session === undefined) throw new AppError("unexpected", "digest rows: no server was named");
-  let bytes = 0;
-  await session.copyOut(task.sql, (chunk) => {
-    bytes += chunk.length;
-    digest.update(chunk);
-  });
-  return { bytes, ...digest.finish(), damage: null };
+  return { ...(await digestCopy(session, task.sql, digest)), damage: null };
 }
 
 async function checkPart(part: PartLine): Promise<CheckOutcome> {

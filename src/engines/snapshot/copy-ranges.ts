@@ -2,8 +2,9 @@ import type { Session } from "../../postgres/session.ts";
 import { writePart } from "../../repository/parts.ts";
 import type { PartRef } from "../../repository/stored-parts.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { digestCopy } from "./digest-copy.ts";
 import type { BuiltPart, PartBuilder } from "./part-builder.ts";
-import { addDigests, ZERO_DIGEST } from "./row-digest.ts";
+import { addDigests, type RowDigest } from "./row-digest.ts";
 import { type AgeScale, findForeignPlan, joinHashes, readIdentity } from "./tuple-identity.ts";
 import type {
   CopiedPart,
@@ -23,6 +24,8 @@ export interface Desk {
   /** Null where there is nothing to compare with. */
   readonly scale: AgeScale | null;
   readonly builder: PartBuilder;
+  /** For rows that are only looked at. */
+  readonly digest: RowDigest;
   /** Asks whether a part of this text is there already. */
   readonly findKnown: (textHash: string, bytes: number) => Promise<PartRef | null>;
 }
@@ -32,7 +35,7 @@ export async function copyRanges(desk: Desk, job: CopyJob, signal: AbortSignal):
   if (job.sample) {
     const sampled: RangeOutcome[] = [];
     for (const { copySql } of job.ranges)
-      sampled.push({ kind: "sampled", rows: await readRange(desk, copySql) });
+      sampled.push({ kind: "sampled", rows: await digestCopy(desk.session, copySql, desk.digest) });
     return { ranges: sampled, unfit: null };
   }
   const foreign = await checkPlans(desk, job);
@@ -103,31 +106,14 @@ async function compareRange(session: Session, task: RangeTask, scale: AgeScale):
 }
 
 async function copyRange(desk: Desk, sql: string, signal: AbortSignal): Promise<CopiedPart[]> {
+  const { session, builder } = desk;
   const parts: CopiedPart[] = [];
-  await buildParts(desk, sql, async (part) => {
+  builder.begin(async (part) => {
     parts.push(await storePart(desk, part, signal));
   });
-  return parts;
-}
-
-/** Reads a range and stores nothing. */
-async function readRange(desk: Desk, sql: string): Promise<RowsRead> {
-  let read: RowsRead = { rows: 0, bytes: 0, digest: ZERO_DIGEST };
-  await buildParts(desk, sql, (part) => {
-    read = addRows(read, part);
-    return Promise.resolve();
-  });
-  return read;
-}
-
-async function buildParts(
-  { session, builder }: Desk,
-  sql: string,
-  onPart: (part: BuiltPart) => Promise<void>,
-): Promise<void> {
-  builder.begin(onPart);
   await session.copyOut(sql, (chunk) => builder.add(chunk));
   await builder.finish();
+  return parts;
 }
 
 /** The rows of two parts together. */

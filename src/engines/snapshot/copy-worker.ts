@@ -4,6 +4,7 @@ import { makeRuntime, type Observer, type Runtime } from "../../lib/runtime.ts";
 import { connect, quoteLiteral } from "../../postgres/session.ts";
 import { copyRanges, type Desk } from "./copy-ranges.ts";
 import { PartBuilder } from "./part-builder.ts";
+import { RowDigest } from "./row-digest.ts";
 import { SET_COPY_SETTINGS } from "./session-settings.ts";
 import { readAgeScale } from "./tuple-identity.ts";
 import { openStorage } from "../../storage/open.ts";
@@ -52,6 +53,7 @@ async function work(data: CopyWorkerData): Promise<void> {
     database: data.database,
     scale: data.earlierXmin === null ? null : await readAgeScale(session, data.earlierXmin),
     builder,
+    digest: new RowDigest(),
     findKnown: async (textHash, bytes) => {
       send({ kind: "made", textHash, bytes });
       const answer = await receive();
