@@ -1,0 +1,86 @@
+import type { Place } from "./place.ts";
+import { type Env, run, type Run } from "./run.ts";
+
+/** What the database and its backups are called. */
+export const DATABASE = "shop";
+
+export interface Snapshot extends Run {
+  readonly bytes: number;
+  readonly storedBytes: number;
+  readonly parts: { readonly read: number; readonly reused: number };
+}
+
+/** Takes a snapshot of the database with the built program. */
+export async function takeSnapshot(
+  place: Place,
+  repository: string,
+  signal: AbortSignal,
+  more: { readonly database?: string; readonly env?: Env } = {},
+): Promise<Snapshot> {
+  const database = more.database ?? DATABASE;
+  const args = [
+    "backup",
+    "--kind",
+    "snapshot",
+    "--url",
+    place.cluster.url(database),
+    "--repository",
+    repository,
+  ];
+  const done = await handled(place, args, signal, more.env);
+  const { bytes, storedBytes, parts } = JSON.parse(done.stdout) as Snapshot;
+  return { ...done, bytes, storedBytes, parts };
+}
+
+/** Restores the newest snapshot into a new database. */
+export async function restoreSnapshot(
+  place: Place,
+  repository: string,
+  into: string,
+  signal: AbortSignal,
+  more: { readonly database?: string; readonly table?: string } = {},
+): Promise<Run> {
+  const database = more.database ?? DATABASE;
+  const url = place.cluster.url(database);
+  const args = ["restore", database, "latest", "--url", url, "--repository", repository];
+  args.push("--new-database", into, "--yes");
+  if (more.table !== undefined) args.push("--table", more.table);
+  return await handled(place, args, signal);
+}
+
+/** What a verification took, apart from the server it made: bringing the rows back, and comparing them. */
+export interface Verified extends Run {
+  readonly restoreSeconds: number;
+  readonly compareSeconds: number;
+}
+
+interface Proof {
+  readonly proven: string | null;
+  readonly durations: { readonly restoreMs: number | null; readonly compareMs: number | null };
+}
+
+/** Proves the newest snapshot, contents and all, on a server that the program makes and throws away. */
+export async function verifySnapshot(
+  place: Place,
+  repository: string,
+  signal: AbortSignal,
+): Promise<Verified> {
+  const args = ["verify", DATABASE, "latest", "--repository", repository, "--level", "content"];
+  const done = await handled(place, args, signal);
+  const { proven, durations } = JSON.parse(done.stdout) as Proof;
+  const { restoreMs, compareMs } = durations;
+  if (proven !== "content" || restoreMs === null || compareMs === null)
+    throw new Error(`verify proved ${proven ?? "nothing"}`);
+  return { ...done, restoreSeconds: restoreMs / 1000, compareSeconds: compareMs / 1000 };
+}
+
+/** Runs the built program for its JSON. */
+async function handled(
+  place: Place,
+  args: readonly string[],
+  signal: AbortSignal,
+  env: Env = {},
+): Promise<Run> {
+  const all = { ...place.env, ...env };
+  return await run(process.execPath, [place.program, ...args, "--json"], all, signal);
+}

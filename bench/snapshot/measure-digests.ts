@@ -1,0 +1,26 @@
+import { type Bench, freshFolder, settle } from "./bench.ts";
+import { timeRatio } from "./figures.ts";
+import type { Findings } from "./goals.ts";
+import { takeSnapshot } from "./handled.ts";
+import type { Run } from "./run.ts";
+
+const WITHOUT = new URL("../without-digests.ts", import.meta.url);
+
+/** First snapshots in turn with one whose program has something that digests nothing in the place of the row digest. */
+export async function measureDigests(bench: Bench, signal: AbortSignal): Promise<Findings> {
+  const { place, options, say } = bench;
+  const runs = { with: [] as Run[], without: [] as Run[] };
+  const envs = { with: {}, without: { NODE_OPTIONS: `--import=${WITHOUT.href}` } };
+  for (let round = 0; round <= options.rounds; round++) {
+    for (const kind of ["with", "without"] as const) {
+      await settle(place, signal);
+      const repository = await freshFolder(place, "repository-digests");
+      const done = await takeSnapshot(place, repository, signal, { env: envs[kind] });
+      // The first of each warms up.
+      if (round > 0) runs[kind].push(done);
+      say(`round ${round}: first snapshot ${kind} digests ${done.seconds.toFixed(2)} s`);
+    }
+  }
+  await freshFolder(place, "repository-digests");
+  return { digests: timeRatio(runs.with, runs.without) };
+}

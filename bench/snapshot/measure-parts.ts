@@ -1,0 +1,41 @@
+import { type Bench, createDatabase, dropDatabase, freshFolder, openSession } from "./bench.ts";
+import { mostMemory } from "./figures.ts";
+import type { Findings } from "./goals.ts";
+import { restoreSnapshot, takeSnapshot } from "./handled.ts";
+import { fillMany, publishManyParts } from "./many-parts.ts";
+
+const TINY_RANGES = { NODE_OPTIONS: `--import=${new URL("../tiny-ranges.ts", import.meta.url).href}` };
+const MANY = "many";
+const INTO = "many_restored";
+
+/** Memory of a snapshot that reuses very many parts, and of restoring them. */
+export async function measureParts(bench: Bench, signal: AbortSignal): Promise<Findings> {
+  const { place, options, say } = bench;
+  const repository = await freshFolder(place, "repository-parts");
+  await using _ = {
+    [Symbol.asyncDispose]: async () => {
+      await freshFolder(place, "repository-parts");
+      // Also after an interruption, which ends what the signal governs.
+      const after = new AbortController().signal;
+      for (const name of [MANY, INTO]) await dropDatabase(place, name, after);
+    },
+  };
+  await createDatabase(place, MANY, signal);
+  {
+    await using session = await openSession(place, MANY, signal);
+    await fillMany(session, options.parts);
+    await takeSnapshot(place, repository, signal, { database: MANY });
+    await publishManyParts(place, session, repository, MANY, signal);
+  }
+  say(`a snapshot of ${options.parts} parts is made up`);
+  const taken = await takeSnapshot(place, repository, signal, { database: MANY, env: TINY_RANGES });
+  const { read, reused } = taken.parts;
+  say(`the next one took ${taken.seconds.toFixed(1)} s, ${reused} parts reused, ${read} read`);
+  if (reused !== options.parts) throw new Error(`${reused} of ${options.parts} parts were reused`);
+  const restored = await restoreSnapshot(place, repository, INTO, signal, { database: MANY });
+  say(`its restore took ${restored.seconds.toFixed(1)} s`);
+  return {
+    backupMemoryParts: mostMemory([taken], `${reused} parts reused`),
+    restoreMemoryParts: mostMemory([restored], `${reused} parts loaded`),
+  };
+}
