@@ -7,7 +7,7 @@ import { gzipSync, zstdCompressSync } from "node:zlib";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Cluster } from "../src/postgres/cluster.ts";
 import { backedUp, type BackedUp, databasesLike, expectedDatabase, halfMade } from "./support/backed-up.ts";
-import { type CliOptions, type CliProcess, type CliResult, runCli, spawnCli } from "./support/cli.ts";
+import { type CliOptions, type CliResult, runCli } from "./support/cli.ts";
 import { contentsOf } from "./support/database-contents.ts";
 import {
   clusterUrl,
@@ -19,6 +19,7 @@ import {
   uniqueName,
 } from "./support/postgres.ts";
 import { findSqlNow } from "./support/stock-tools.ts";
+import { pauseSql, stuckRestore } from "./support/stuck-restore.ts";
 
 const run = promisify(execFile);
 
@@ -264,53 +265,9 @@ test("a repository or a server that is not there", async () => {
 
 /** Its load comes to a halt in the middle of the second table, and stays there. */
 const STUCK_SQL = `${SQL}
-create function data.pause(id int) returns boolean language plpgsql as $$ begin
-  if id = 1000 and current_database() like 'handled\\_restoring%' then perform pg_sleep(1000); end if; return true; end $$;
+${pauseSql("data", 1000)}
 alter table data.second add check (data.pause(id));
 create table public.outside as select 1 as x;`;
-
-interface Stuck extends AsyncDisposable {
-  readonly running: CliProcess;
-  /** The half-made database. */
-  readonly making: string;
-  /** Process id of the server's side of the load. */
-  readonly loader: number;
-}
-
-interface StuckOptions {
-  readonly args: readonly string[];
-  readonly env?: Readonly<Record<string, string>>;
-  readonly server?: string;
-}
-
-/** The real program in the middle of a restore, where it stays. */
-async function stuckRestore(
-  shop: BackedUp,
-  { args, env = {}, server = clusterUrl() }: StuckOptions,
-): Promise<Stuck> {
-  const place = args.includes("--config") ? [] : ["--url", shop.live.url, "--repository", shop.repository];
-  const running = spawnCli(["restore", shop.live.name, "latest", ...args, ...place], { env });
-  const stuck = `select datname as making, pid as loader from pg_stat_activity
-    where wait_event = 'PgSleep' and datname ~ '^handled_restoring_.*_${running.pid}_[0-9]+$'`;
-  await expect
-    .poll(async () => running.ended() || (await runSql(server, stuck)).length > 0, {
-      timeout: 20_000,
-      interval: 20,
-    })
-    .toBe(true);
-  if (running.ended()) throw new Error(`the restore ended: ${(await running.result).stderr}`);
-  const [found] = await runSql<{ making: string; loader: number }>(server, stuck);
-  return {
-    running,
-    making: found?.making ?? "",
-    loader: found?.loader ?? 0,
-    [Symbol.asyncDispose]: async () => {
-      if (!running.ended()) process.kill(running.pid, "SIGKILL");
-      await running.result;
-      await runSql(server, `drop database if exists ${found?.making ?? "none"} with (force)`);
-    },
-  };
-}
 
 describe("stopped in the middle", () => {
   test.each(["SIGINT", "SIGTERM"] as const)("by %s: exit 130, and nothing is left", async (signal) => {

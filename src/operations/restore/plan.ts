@@ -7,7 +7,6 @@ import type { Runtime } from "../../lib/runtime.ts";
 import { nearest } from "../../lib/text.ts";
 import type { PostgresClient } from "../../postgres/clients.ts";
 import { quoteName } from "../../postgres/quoting.ts";
-import type { SnapshotTable } from "../../repository/manifest.ts";
 import type { ExpectedRows } from "./compare-rows.ts";
 import { checkParts } from "./check-parts.ts";
 import type { ArchiveSource, BackupSource, SnapshotSource } from "./source.ts";
@@ -105,10 +104,10 @@ async function checkSnapshot(
 }
 
 /** The lines of a snapshot's tables that a selection names; null when they cannot be told before they are restored. */
-export function namedTables(
-  tables: readonly SnapshotTable[],
+export function namedTables<T extends { readonly schema: string; readonly name: string }>(
+  tables: readonly T[],
   { schemas, tables: named }: Selection,
-): readonly SnapshotTable[] | null {
+): readonly T[] | null {
   if (named.length === 0 && schemas.length === 0) return tables;
   // A partitioned table has no line of its own, and only a database tells which are its partitions.
   const all = named.every((text) => tables.some((table) => isWrittenAs(table, text)));

@@ -249,13 +249,16 @@ function shareOf({ request, checked: { source } }: Run): number {
 function previewOf({ request, checked }: Run, into: string): RestorePreview {
   const { source } = checked;
   const { manifest, label } = source;
+  // What is chosen of an archive is known only once it is in a database.
+  const chosen = source.kind === "archive" ? null : namedTables(checked.expected, request.selection);
+  const tables = (chosen ?? checked.expected).filter(({ rows }) => rows !== null);
   return {
     database: request.database,
     source: label,
     snapshotAt: manifest === null ? null : new Date(manifest.index.snapshotAt),
     target: `${into} on ${describeServer(request.connection)}`,
-    tables: checked.expected.filter((table) => table.rows !== null).length,
-    rows: checked.expected.reduce((sum, table) => sum + (table.rows ?? 0), 0),
+    tables: tables.length,
+    rows: tables.reduce((sum, table) => sum + (table.rows ?? 0), 0),
     replaces: request.target.kind === "swap",
     checked: source.kind === "archive" ? "whole" : "parts",
   };
