@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { isAppError } from "../src/errors.ts";
+import { pruneUnderLease } from "../src/operations/prune.ts";
 import { deleteBackup, listBackups, recoverUnfinished } from "../src/repository/backups.ts";
 import { collectGarbage } from "../src/repository/collect.ts";
 import { acquireLease, type Lease } from "../src/repository/lease.ts";
@@ -17,9 +18,9 @@ import { readSnapshot, takeSampleSnapshot } from "./support/sample-snapshot.ts";
 const signal = noAbort();
 const HOUR = 60 * 60 * 1000;
 // Every moment of a run is reached: the longest has fewer.
-const MOMENTS = 160;
+const MOMENTS = 200;
 
-type Kind = "backup" | "prune" | "collect";
+type Kind = "backup" | "prune" | "collect" | "retain";
 
 /** One run of a writer, and what happens to it on the way. */
 interface Run {
@@ -37,7 +38,7 @@ interface Run {
 
 const runs = fc.array(
   fc.record<Run>({
-    kind: fc.constantFrom("backup", "backup", "prune", "collect", "collect"),
+    kind: fc.constantFrom("backup", "backup", "backup", "prune", "collect", "collect", "retain"),
     choice: fc.nat(63),
     sleepsAt: fc.option(fc.integer({ min: 1, max: MOMENTS }), { freq: 2 }),
     naps: fc.integer({ min: 1, max: 6 }),
@@ -66,6 +67,12 @@ async function work(repository: Repository, lease: Lease, run: Run, id: string):
     }
     case "collect":
       await collectGarbage(testRuntime(), repository, "shop", lease, {}, signal);
+      return;
+    case "retain": {
+      const rules = { entries: {}, otherwise: { last: 1 + (run.choice % 3) }, garbageAgeMs: 24 * HOUR };
+      const scope = { repository, database: "shop", rules, timeZone: "UTC", prefix: "handled" };
+      await pruneUnderLease(testRuntime(), scope, lease, signal);
+    }
   }
 }
 
