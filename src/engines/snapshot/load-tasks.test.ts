@@ -1,0 +1,127 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import type { LoadLane } from "./load-lane.ts";
+import { type LoadTask, runTasks } from "./load-tasks.ts";
+
+const LANE: LoadLane = {
+  session: null,
+  run: () => Promise.resolve(),
+  copyIn: () => Promise.resolve(),
+  restore: () => Promise.resolve(),
+};
+const lanes = (count: number): LoadLane[] => Array.from({ length: count }, () => ({ ...LANE }));
+const nobody = (): void => {};
+
+interface Plan {
+  readonly cost: number;
+  readonly needs: readonly number[];
+  readonly alone: readonly string[];
+  readonly shared: readonly string[];
+}
+
+/** Runs tasks that end when they are told to, in an order of the run's own making. */
+function makeTasks(plans: readonly Plan[]): { tasks: LoadTask[]; running: Set<number>; begun: number[] } {
+  const running = new Set<number>();
+  const begun: number[] = [];
+  const tasks: LoadTask[] = [];
+  for (const [index, plan] of plans.entries()) {
+    tasks.push({
+      cost: plan.cost,
+      needs: plan.needs.flatMap((need) => tasks[need] ?? []),
+      alone: plan.alone,
+      shared: plan.shared,
+      run: async () => {
+        for (const other of running) {
+          const held = plans[other];
+          expect(held?.alone.filter((name) => [...plan.alone, ...plan.shared].includes(name))).toEqual([]);
+          expect(held?.shared.filter((name) => plan.alone.includes(name))).toEqual([]);
+        }
+        for (const need of plan.needs) expect(begun.includes(need) && !running.has(need)).toBe(true);
+        running.add(index);
+        begun.push(index);
+        for (let turns = 0; turns < 1 + ((index * 7) % 5); turns += 1) await Promise.resolve();
+        running.delete(index);
+      },
+    });
+  }
+  return { tasks, running, begun };
+}
+
+const names = fc.uniqueArray(fc.constantFrom("a", "b", "c", "d"), { maxLength: 3 });
+
+test("every task runs once, after what it needs, and never beside what it must not be beside", async () => {
+  const plans = fc.array(
+    fc.record({
+      cost: fc.nat(1000),
+      needs: fc.array(fc.nat(30), { maxLength: 3 }),
+      alone: names,
+      shared: names,
+    }),
+    { maxLength: 30 },
+  );
+  await fc.assert(
+    fc.asyncProperty(plans, fc.integer({ min: 1, max: 6 }), async (drawn, count) => {
+      const sound = drawn.map((plan, index) => ({
+        ...plan,
+        needs: plan.needs.filter((need) => need < index),
+        shared: plan.shared.filter((name) => !plan.alone.includes(name)),
+      }));
+      const { tasks, begun } = makeTasks(sound);
+      await runTasks(tasks, lanes(count), nobody);
+      expect(begun.toSorted((a, b) => a - b)).toEqual(tasks.map((_, index) => index));
+    }),
+  );
+});
+
+test("the longest goes first, and what wants several tables does not wait for the end", async () => {
+  const free = { needs: [], alone: [] };
+  const { tasks, begun } = makeTasks([
+    { ...free, cost: 10, shared: ["a"] },
+    { ...free, cost: 100, shared: ["b"] },
+    { ...free, cost: 50, shared: ["c"] },
+    { cost: 30, needs: [], alone: ["a", "b"], shared: [] },
+  ]);
+  await runTasks(tasks, lanes(1), nobody);
+  expect(begun).toEqual([3, 1, 2, 0]);
+});
+
+test("a failure ends everything: nothing more is begun, and it is told at once", async () => {
+  const told: unknown[] = [];
+  const ran: number[] = [];
+  const task = (id: number, run: () => Promise<void>): LoadTask => ({
+    cost: 10 - id,
+    needs: [],
+    alone: [],
+    shared: [],
+    run: async () => {
+      ran.push(id);
+      await run();
+    },
+  });
+  const gate = Promise.withResolvers<void>();
+  const tasks = [
+    task(0, () => Promise.reject(new Error("broken"))),
+    task(1, () => gate.promise),
+    task(2, () => Promise.resolve()),
+  ];
+  const run = runTasks(tasks, lanes(2), (error) => {
+    told.push(error);
+    gate.resolve();
+  });
+  await expect(run).rejects.toThrow("broken");
+  expect(told).toEqual([new Error("broken")]);
+  expect(ran).toEqual([0, 1]);
+});
+
+test("tasks that wait for each other are an error, not an endless wait", async () => {
+  const first: { -readonly [K in keyof LoadTask]: LoadTask[K] } = {
+    cost: 1,
+    needs: [],
+    alone: [],
+    shared: [],
+    run: () => Promise.resolve(),
+  };
+  const second: LoadTask = { ...first, needs: [first] };
+  first.needs = [second];
+  await expect(runTasks([first, second], lanes(2), nobody)).rejects.toThrow("wait for each other");
+});

@@ -1,0 +1,68 @@
+import { expect, test } from "vitest";
+import { backedUp, expectedDatabase } from "./support/backed-up.ts";
+import { clusterUrl, freshDatabase, runSql, uniqueName } from "./support/postgres.ts";
+
+const SNAPSHOT = ["--kind", "snapshot", "--jobs", "2"];
+
+/** Runs SQL of any bytes, given as latin1, in a database that converts nothing. */
+const raw = (sql: string): string =>
+  `do $do$ begin execute convert_from('\\x${Buffer.from(sql, "latin1").toString("hex")}', 'SQL_ASCII'); end $do$;`;
+
+test.each([
+  [
+    "UTF8",
+    "create table t (\"größe 名\" text default 'ß'); insert into t values ('ü'); comment on table t is '名前';",
+  ],
+  [
+    "LATIN1",
+    "create table t (\"größe\" text default 'ß'); insert into t values ('ü'); comment on table t is 'é';",
+  ],
+  [
+    "EUC_JP",
+    "create table t (\"名\" text default '前'); insert into t values ('名前'); comment on table t is '名前';",
+  ],
+  [
+    "SQL_ASCII",
+    `create table t (a text); ${raw("alter table t add b text default '\xdf'")}
+     ${raw("insert into t values ('\xfc', '\xff')")} ${raw("comment on table t is '\xe9'")}
+     ${raw('create index "\xff\xfe" on t (b)')}`,
+  ],
+])("definitions and rows of a database in %s come back byte by byte", async (encoding, sql) => {
+  const name = uniqueName();
+  await runSql(clusterUrl(), `create database ${name} template template0 encoding '${encoding}' locale 'C'`);
+  await using _source = expectedDatabase(name);
+  const url = new URL(clusterUrl());
+  url.pathname = `/${name}`;
+  await runSql(url.href, sql);
+  await using shop = await backedUp({ template: name, backup: SNAPSHOT });
+  await using restored = expectedDatabase(uniqueName());
+  const result = await shop.restore(["latest", "--new-database", restored.name]);
+  expect(result.code, result.stderr).toBe(0);
+  const bytes = `select encode(convert_to(t::text, '${encoding}'), 'hex') as row,
+      encode(convert_to(obj_description('t'::regclass), '${encoding}'), 'hex') as comment,
+      (select string_agg(encode(convert_to(attname::text, '${encoding}'), 'hex'), ' ' order by attnum) from pg_attribute
+        where attrelid = 't'::regclass and attnum > 0) as columns,
+      (select string_agg(encode(convert_to(relname::text, '${encoding}'), 'hex'), ' ') from pg_class
+        where oid in (select indexrelid from pg_index where indrelid = 't'::regclass)) as indexes from t`;
+  expect(await restored.query(bytes)).toEqual(await shop.live.query(bytes));
+});
+
+test("definitions of a database whose strings have escapes come back as they were", async () => {
+  await using live = await freshDatabase();
+  await runSql(clusterUrl(), `alter database ${live.name} set standard_conforming_strings = off`);
+  await live.query(
+    `create table t (a text default E'it''s; \\\\ -- "x" \\n $$'); comment on table t is E'\\\\''; drop table t; --';
+     create function f() returns text language sql as E'select E''a;\\\\''b''';
+     create index i on t ((a || E'\\\\'';'));`,
+  );
+  await using shop = await backedUp({ template: live.name, backup: SNAPSHOT });
+  await runSql(clusterUrl(), `alter database ${shop.live.name} set standard_conforming_strings = off`);
+  await shop.backup(...SNAPSHOT);
+  await using restored = expectedDatabase(uniqueName());
+  const result = await shop.restore(["latest", "--new-database", restored.name]);
+  expect(result.code, result.stderr).toBe(0);
+  const facts = `select obj_description('t'::regclass) as comment, pg_get_functiondef('f'::regproc) as body,
+    (select pg_get_expr(adbin, adrelid) from pg_attrdef where adrelid = 't'::regclass) as value,
+    pg_get_indexdef('i'::regclass) as index`;
+  expect(await restored.query(facts)).toEqual(await live.query(facts));
+});
