@@ -6,6 +6,7 @@ import {
   ConfigCheckJson,
   DiffJson,
   DoctorJson,
+  ExportJson,
   ErrorJson,
   InitJson,
   ListJson,
@@ -111,6 +112,7 @@ describe("JSON output", () => {
       proven: "content",
       compared: { rows: 1000 },
     });
+    await run("export", ExportJson, "export", "shop", "--file", join(there.path, "shop.sql.gz"));
     await run("status", StatusJson, "status");
     await run("prune", PruneJson, "prune", "--dry-run");
     await run("restore", RestoreJson, "restore", "shop", "--new-database", `${database.name}_new`);

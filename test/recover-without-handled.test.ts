@@ -7,6 +7,7 @@ import { jsonOf, runCli } from "./support/cli.ts";
 import { dumpText } from "./support/dump-text.ts";
 import { ODD_DATABASE_SQL } from "./support/odd-database.ts";
 import { clusterUrl, freshDatabase, runSql, temporaryFolder, uniqueName } from "./support/postgres.ts";
+import { copyWithStockTools } from "./support/stock-tools.ts";
 
 const run = promisify(execFile);
 const DOCUMENT = join(import.meta.dirname, "../docs/recover-without-handled.md");
@@ -85,12 +86,7 @@ test("the lines for a snapshot restore it whole", async () => {
     expect(stdout.split("\n").filter((line) => line.includes(" | ") && !line.includes("by_mood_"))).toEqual(
       [],
     );
-    await run("bash", [
-      "-c",
-      'set -o pipefail; pg_dump -d "$0" | psql -Xq -v ON_ERROR_STOP=1 -d "$1"',
-      source.url,
-      stock.url,
-    ]);
+    await copyWithStockTools(source.url, stock.url);
     const [ours, copied, original] = [
       await dumpText(clusterUrl(target)),
       await dumpText(stock.url),

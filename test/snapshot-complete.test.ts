@@ -14,6 +14,7 @@ import {
 } from "./support/complete-database.ts";
 import { dumpText } from "./support/dump-text.ts";
 import { mirrorInstallation } from "./support/mirrored-installation.ts";
+import { copyWithStockTools, restoreWithStockTools } from "./support/stock-tools.ts";
 import { clusterUrl, freshDatabase, runSql, temporaryFolder, uniqueName } from "./support/postgres.ts";
 import { noAbort, testRuntime } from "./support/runtime.ts";
 
@@ -21,12 +22,6 @@ const run = promisify(execFile);
 
 function expectDone(result: CliResult): void {
   expect(result.code, result.stderr).toBe(0);
-}
-
-/** Copies a database with nothing but `pg_dump` and `psql`. */
-async function copyWithStockTools(from: string, to: string, args = ""): Promise<void> {
-  const script = `set -o pipefail; pg_dump ${args} -d "$0" | psql -X -q -v ON_ERROR_STOP=1 -d "$1"`;
-  await run("bash", ["-c", script, from, to]);
 }
 
 /** Runs a script statement by statement, as some of its statements demand. */
@@ -96,9 +91,11 @@ test("all that stock tools bring back of a database comes back from a snapshot, 
 async function encodedDatabase(
   encoding: string,
 ): Promise<{ url: string; copies: string[] } & AsyncDisposable> {
-  const names = ["source", "ours", "stock"].map((what) => uniqueName(`${encoding.toLowerCase()}_${what}`));
-  const [source = "", ours = "", stock = ""] = names;
-  for (const name of [source, stock]) {
+  const names = ["source", "ours", "stock", "exported"].map((what) =>
+    uniqueName(`${encoding.toLowerCase()}_${what}`),
+  );
+  const [source = "", ours = "", stock = "", exported = ""] = names;
+  for (const name of [source, stock, exported]) {
     await runSql(
       clusterUrl(),
       `create database ${name} template template0 encoding '${encoding}' lc_collate 'C' lc_ctype 'C'`,
@@ -106,7 +103,7 @@ async function encodedDatabase(
   }
   return {
     url: clusterUrl(source),
-    copies: [ours, clusterUrl(ours), clusterUrl(stock)],
+    copies: [ours, clusterUrl(ours), clusterUrl(stock), clusterUrl(exported)],
     [Symbol.asyncDispose]: async () => {
       for (const name of names) await runSql(clusterUrl(), `drop database if exists ${name} with (force)`);
     },
@@ -148,7 +145,7 @@ test.for([
 ])("a database in $encoding comes back byte for byte, odd names included", async ({ encoding, sql }) => {
   await using repository = await temporaryFolder();
   await using database = await encodedDatabase(encoding);
-  const [ours = "", oursUrl = "", stockUrl = ""] = database.copies;
+  const [ours = "", oursUrl = "", stockUrl = "", exportedUrl = ""] = database.copies;
   await runScript(database.url, sql);
   const place = ["--url", database.url, "--repository", repository.path];
   expectDone(await runCli(["backup", "odd", "--kind", "snapshot", ...place]));
@@ -157,6 +154,10 @@ test.for([
   const text = await dumpText(oursUrl);
   expect(text).toEqual(await dumpText(stockUrl));
   expect(text.rows).toEqual((await dumpText(database.url)).rows);
+  const file = join(repository.path, "exported.sql.gz");
+  expectDone(await runCli(["export", "odd", "--repository", repository.path, "--file", file]));
+  await restoreWithStockTools(file, exportedUrl);
+  expect(await dumpText(exportedUrl)).toEqual(text);
   expectDone(
     await runCli([
       "verify",

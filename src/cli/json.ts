@@ -608,6 +608,20 @@ export const InitJson = z.strictObject({
 });
 export type InitJson = z.infer<typeof InitJson>;
 
+export const ExportJson = z.strictObject({
+  backup: z.string().describe("Identity of the backup, or the file that was exported"),
+  kind: z.enum(["archive", "snapshot"]).describe("Kind of backup"),
+  file: z.string().describe("The file that was written"),
+  format: z.enum(["plain", "custom"]).describe("Its format"),
+  compression: z.enum(["gzip", "zstd"]).describe("Its compression"),
+  size: bytes.describe("Its size"),
+  sha256: z.string().describe("SHA-256 of the file"),
+  tables: count.describe("Tables with rows in it"),
+  rows: count.describe("Rows in it, counted when it was read back"),
+  durationMs: milliseconds.describe("How long it took"),
+});
+export type ExportJson = z.infer<typeof ExportJson>;
+
 export const ErrorJson = z.strictObject({
   error: z.strictObject({
     code: z.string().describe("One of the codes in [errors](errors.md)"),

@@ -6,6 +6,7 @@ import { addConfig } from "./commands/config.ts";
 import { addDemo } from "./commands/demo.ts";
 import { addDiff } from "./commands/diff.ts";
 import { addDoctor } from "./commands/doctor.ts";
+import { addExport } from "./commands/export.ts";
 import { addInit } from "./commands/init.ts";
 import { addList } from "./commands/list.ts";
 import { addPrune } from "./commands/prune.ts";
@@ -44,6 +45,7 @@ export function buildProgram(cli: () => Cli): Command {
     addRestore,
     addVerify,
     addPrune,
+    addExport,
     addSchedule,
     addConfig,
     addDemo,

@@ -64,13 +64,10 @@ export async function copyDurable(
     // Opened before the stream begins: a stream that fails early would create the file after it was removed.
     const file = await open(temporary, "wx", 0o600);
     await pipeline(source, file.createWriteStream({ flush: true }), { signal });
-    if (overwrite) await rename(temporary, path);
-    else await takeName(temporary, path, hardLink);
-    await syncFolder(dirname(path));
+    await giveName(temporary, path, overwrite, hardLink);
   } catch (error) {
     source.destroy();
     signal.throwIfAborted();
-    if (errorCode(error) === "EEXIST") throw fileExists(path, error);
     if (["ENOSPC", "EDQUOT"].includes(errorCode(error) ?? "")) {
       throw new AppError("space_missing", `write ${path}: no space left`, { cause: error });
     }
@@ -78,6 +75,25 @@ export async function copyDurable(
   } finally {
     await rm(temporary, { force: true });
   }
+}
+
+/**
+ * Gives a file that is durable under a temporary name in the same folder its real one, durably. Without `overwrite` fails
+ * with `target_exists` where there is one of that name.
+ */
+export async function giveName(
+  temporary: string,
+  path: string,
+  overwrite: boolean,
+  hardLink: HardLink = link,
+): Promise<void> {
+  try {
+    if (overwrite) await rename(temporary, path);
+    else await takeName(temporary, path, hardLink);
+  } catch (error) {
+    throw errorCode(error) === "EEXIST" ? fileExists(path, error) : error;
+  }
+  await syncFolder(dirname(path));
 }
 
 /** Gives the file a name that nobody has; fails with EEXIST when somebody does. */

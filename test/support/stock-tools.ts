@@ -16,6 +16,12 @@ export async function restoreWithStockTools(file: string, url: string): Promise<
   await run("bash", ["-c", script, file, url]);
 }
 
+/** Copies a database into an empty one with nothing but `pg_dump` and `psql`. */
+export async function copyWithStockTools(from: string, to: string, args = ""): Promise<void> {
+  const script = `set -o pipefail; pg_dump ${args} -d "$0" | psql -X -q -v ON_ERROR_STOP=1 -d "$1"`;
+  await run("bash", ["-c", script, from, to]);
+}
+
 /** Runs SQL while nothing else of this process runs: for observers, which cannot wait. Returns what psql prints. */
 export type SqlNow = (url: string, sql: string) => string;
 

@@ -66,7 +66,8 @@ export async function dumpSchema(
   return { archive, roles: facts.roles };
 }
 
-async function collectBytes(stream: Readable): Promise<Buffer> {
+/** The whole of a stream; fails rather than hold more than any definitions can be. */
+export async function collectBytes(stream: Readable): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of stream as AsyncIterable<Buffer>) {

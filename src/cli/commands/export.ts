@@ -1,0 +1,70 @@
+import { availableParallelism } from "node:os";
+import { resolve } from "node:path";
+import { type Command, Option } from "commander";
+import { databaseOfBackup } from "../../operations/database-of-backup.ts";
+import { exportBackup } from "../../operations/export.ts";
+import { type ArchiveFile, BackupId } from "../../repository/manifest.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { Cli } from "../cli.ts";
+import { placeOptions, positiveInteger } from "../options.ts";
+import { exportJson, renderExport } from "../render/export.ts";
+import { resolvePlaces } from "../repositories.ts";
+import { type PlaceOptions, resolveTarget } from "../targets.ts";
+
+interface Options extends PlaceOptions {
+  readonly format: ArchiveFile["format"];
+  readonly compression: ArchiveFile["compression"];
+  readonly file: string;
+  readonly overwrite?: boolean;
+  readonly jobs?: number;
+}
+
+export function addExport(program: Command, cli: () => Cli): void {
+  placeOptions(program.command("export"))
+    .summary("make a stock archive of a backup")
+    .description(
+      "Writes a backup as one file that psql or pg_restore restores without this program, reads it back and compares its " +
+        "rows with the backup. Needs only the repository; a custom archive of a snapshot also a PostgreSQL server installed here.",
+    )
+    .argument("<database>", "name from the strategy or the repository, or a backup's id")
+    .argument("[backup]", "latest, an id, the name of an archive, or a file", "latest")
+    .requiredOption("--file <path>", "the file to write")
+    .addOption(
+      new Option("--format <format>", "plain: SQL for psql; custom: for pg_restore")
+        .choices(["plain", "custom"])
+        .default("plain"),
+    )
+    .addOption(new Option("--compression <method>", "of the file").choices(["gzip", "zstd"]).default("gzip"))
+    .option("--overwrite", "replace the file if it is there")
+    .option("--jobs <number>", "connections where a server is needed (default: one a core)", positiveInteger)
+    .action(async (database: string, backup: string, options: Options) => {
+      await runExport(cli(), database, backup, options);
+    });
+}
+
+async function runExport(cli: Cli, database: string, backup: string, options: Options): Promise<void> {
+  const { format, compression, overwrite = false, jobs = availableParallelism() } = options;
+  const subject = await subjectOf(cli, database, backup, options);
+  const started = cli.runtime.clock.monotonic();
+  const file = { path: resolve(cli.cwd, options.file), overwrite };
+  const report = await exportBackup(cli.runtime, { ...subject, format, compression, file, jobs }, cli.signal);
+  const durationMs = Math.round(cli.runtime.clock.monotonic() - started);
+  cli.output.result(exportJson(report, { format, compression }, durationMs), () =>
+    renderExport(cli.output, report, durationMs),
+  );
+}
+
+async function subjectOf(
+  cli: Cli,
+  database: string,
+  backup: string,
+  options: PlaceOptions,
+): Promise<{ database: string; which: string; storage: Storage }> {
+  const id = BackupId.safeParse(database);
+  if (id.success && backup === "latest") {
+    const { storages } = await resolvePlaces(cli, options);
+    return { ...(await databaseOfBackup(cli.runtime, storages, id.data, cli.signal)), which: id.data };
+  }
+  const target = await resolveTarget(cli, database, options);
+  return { database: target.name, which: backup, storage: target.storage() };
+}
