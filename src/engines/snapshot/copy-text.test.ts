@@ -13,7 +13,12 @@ const ESCAPED: Readonly<Record<string, string>> = {
   "\v": "\\v",
 };
 const written = (field: string | null): string =>
-  field === null ? "\\N" : field.split("").map((char) => ESCAPED[char] ?? char).join("");
+  field === null
+    ? "\\N"
+    : field
+        .split("")
+        .map((char) => ESCAPED[char] ?? char)
+        .join("");
 
 async function read(text: string, cuts: readonly number[]): Promise<(readonly (string | null)[])[]> {
   const bytes = Buffer.from(text, "latin1");
