@@ -1,4 +1,5 @@
-import { BACKUP_ID, type BackupId, type BackupIndex, PART_NAME, type PartName } from "./manifest.ts";
+import { BACKUP_ID, type BackupId, PART_NAME, type PartName } from "./ids.ts";
+import type { BackupIndex } from "./manifest.ts";
 
 /** Where everything lies, relative to the repository's root. docs/design/repository-format.md explains it. */
 export const REPOSITORY_FILE = "repository.json";

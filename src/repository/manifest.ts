@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { BACKUP_ID, type BackupId as Id, PART_NAME, type PartName as Part } from "./ids.ts";
 
 /** The repository format this program writes. Older ones stay readable; newer ones are refused. */
 export const FORMAT_VERSION = 1;
@@ -13,19 +14,14 @@ export const rowDigest = z.string().regex(/^[0-9a-f]{32}$/);
 /** A 64-bit transaction id, as decimal text: JSON numbers cannot hold it. */
 const xid = z.string().regex(/^\d{1,20}$/);
 
-export const BACKUP_ID = /^\d{8}T\d{6}Z-[0-9a-f]{4}$/;
-export type BackupId = string & { readonly __brand: "BackupId" };
+export { BACKUP_ID };
+export type BackupId = Id;
 export const BackupId = z
   .string()
   .regex(BACKUP_ID)
   .transform((text) => text as BackupId);
 
-/**
- * Name of a part or part list: SHA-256 of its text, `-`, and 16 random hexadecimal digits. The second half makes each key
- * one that is written once: whoever still means to delete an old object of the same text cannot meet a new one.
- */
-export type PartName = string & { readonly __brand: "PartName" };
-export const PART_NAME = /^[0-9a-f]{64}-[0-9a-f]{16}$/;
+export type PartName = Part;
 export const PartName = z
   .string()
   .regex(PART_NAME)

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { PartName } from "./manifest.ts";
+import { AppError } from "../errors.ts";
+import { PART_NAME, type PartName } from "./ids.ts";
 
 /** Bytes of a text's hash, and of a whole name. */
 export const HASH_BYTES = 32;
@@ -11,7 +12,10 @@ export const NAME_BYTES = 40;
  * @param textHash SHA-256 of its text, in lower-case hexadecimal
  */
 export function newPartName(textHash: string): PartName {
-  return PartName.parse(`${textHash}-${randomBytes(NAME_BYTES - HASH_BYTES).toString("hex")}`);
+  const name = `${textHash}-${randomBytes(NAME_BYTES - HASH_BYTES).toString("hex")}`;
+  if (!PART_NAME.test(name))
+    throw new AppError("unexpected", `name a part: ${textHash} is no hash of a text`);
+  return name as PartName;
 }
 
 /** SHA-256 of the text of a part or part list. */
