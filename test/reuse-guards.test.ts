@@ -1,5 +1,7 @@
+import { tmpdir } from "node:os";
 import { describe, expect, test } from "vitest";
 import { findBaseline, readSnapshotState } from "../src/engines/snapshot/baseline.ts";
+import { PartBuilder } from "../src/engines/snapshot/part-builder.ts";
 import { TEXT_SETTINGS_LINE } from "../src/engines/snapshot/session-settings.ts";
 import type { SourceTable } from "../src/engines/snapshot/tables.ts";
 import type { CopyJob } from "../src/engines/snapshot/worker-messages.ts";
@@ -174,10 +176,11 @@ function serverOf(url: string): { name: string; server: string } {
 test("G3: a snapshot older than the lock knows another file than the one that is read", async () => {
   await using database = await freshDatabase({ sql: SPARSE });
   const repository = await openOrCreateRepository(testRuntime(), memoryStorage(), signal);
+  await using builder = new PartBuilder(tmpdir());
   await using session = await connect(testRuntime(), database.settings, signal);
   await using other = await connect(testRuntime(), database.settings, signal);
   await holdSnapshot(session, other, null, 5000);
-  const first = await holdAsIs(session);
+  const first = await holdAsIs(session, builder);
   const earlier = (await copyInProcess(repository, first, tableOf(first, "t"))).state;
   await session.query("commit");
 
@@ -186,7 +189,7 @@ test("G3: a snapshot older than the lock knows another file than the one that is
   await session.query("select pg_export_snapshot()");
   await database.query("cluster t using back");
   await session.query("lock table only public.t in access share mode");
-  const held = await holdAsIs(session);
+  const held = await holdAsIs(session, builder);
   const table = tableOf(held, "t");
   expect(table).toMatchObject({ alwaysRead: "its file was replaced", file: null });
   // Without that look, and with the file by the snapshot's word:
@@ -210,7 +213,7 @@ test("G3: a snapshot older than the lock knows another file than the one that is
   await waitForLock(observer, session.backendPid);
   await other.query("commit");
   await holding;
-  const after = tableOf(await holdAsIs(session), "t");
+  const after = tableOf(await holdAsIs(session, builder), "t");
   expect(after.alwaysRead).toBeNull();
   expect(after.file?.filenode).not.toBe(table.file?.filenode);
   expect(after.file?.filenode).toBe(await filenodeOf(observer, "t"));
@@ -355,11 +358,12 @@ test("G6: a name that stands for another object is always read", async () => {
     sql: "create table named (); create table t as select 'named'::regclass as a",
   });
   const repository = await openOrCreateRepository(testRuntime(), memoryStorage(), signal);
+  await using builder = new PartBuilder(tmpdir());
   await using session = await connect(testRuntime(), database.settings, signal);
   const hold = async (): Promise<Held> => {
     await session.query("begin isolation level repeatable read read only");
     await session.query("lock table only public.t in access share mode");
-    return await holdAsIs(session);
+    return await holdAsIs(session, builder);
   };
   /** The same without the list of unsafe types. */
   const blind = ({ signatures, ...rest }: Held): Held => ({
@@ -396,11 +400,12 @@ test("G8: what a policy hides is not what tuple ids say", async () => {
   url.username = role.name;
   const settings = await resolveConnection(testRuntime(), url.href, signal);
   const repository = await openOrCreateRepository(testRuntime(), memoryStorage(), signal);
+  await using builder = new PartBuilder(tmpdir());
   await using session = await connect(testRuntime(), settings, signal);
   const hold = async (): Promise<Held> => {
     await session.query("begin isolation level repeatable read read only");
     await session.query("lock table only public.t in access share mode");
-    return await holdAsIs(session);
+    return await holdAsIs(session, builder);
   };
   const refused = await hold();
   await expect(copyInProcess(repository, refused, tableOf(refused, "t"))).rejects.toMatchObject({
