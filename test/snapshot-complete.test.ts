@@ -85,7 +85,7 @@ test("all that stock tools bring back of a database comes back from a snapshot, 
     cluster.url(),
   ]);
   expectDone(proof);
-}, 120_000);
+}, 240_000);
 
 /** A database of another encoding than UTF-8. Disposing drops it and its copies. */
 async function encodedDatabase(

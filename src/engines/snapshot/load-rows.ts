@@ -73,6 +73,7 @@ export class TableRows {
     // Never where the rows find their partitions by themselves: these may hold rows of others already.
     const frozen = (mode === "alone" || mode === "made") && copy.startsWith(`COPY ${this.#what} `);
     if (own) await lane.run(["begin"]);
+    await lane.run([AS_COPIED]);
     if (frozen && own) await lane.run([`truncate table only ${this.#what}`]);
     let waiting: PartLine | undefined = first;
     const next = async (): Promise<PartLine | undefined> => {
@@ -83,7 +84,7 @@ export class TableRows {
     await lane.copyIn(frozen ? `${copy.slice(0, -1)}, FREEZE)` : copy, { next, told });
     this.#ended();
     await this.#whole.promise;
-    if (own) await lane.run(["commit"]);
+    await lane.run([own ? "commit" : AS_DEFINED]);
   }
 
   /** One stream has sent all it took; the last one looks whether that was all of the table. */
@@ -117,6 +118,10 @@ export class TableRows {
     return next.value;
   }
 }
+
+// Amounts of money were copied as the locale C writes them; literals in definitions are in the database's own words.
+const AS_COPIED = "set local lc_monetary = 'C'";
+const AS_DEFINED = "set local lc_monetary to default";
 
 /** The parts that a list names, in its order. */
 export async function* partsOf({ ranges }: PartList): AsyncGenerator<PartLine> {
