@@ -82,16 +82,19 @@ export async function openLanes(
       sortBytes,
     );
   };
-  while (lanes.length < wanted) {
-    try {
-      lanes.push(await open());
-    } catch (error) {
-      if (!(error instanceof AppError) || error.details["sqlState"] !== TOO_MANY_CONNECTIONS) throw error;
-      runtime.reporter.warn(`the server has no more connections: loading with ${Math.max(lanes.length, 1)}`);
-      break;
-    }
+  const missing = Array.from({ length: wanted - lanes.length }, open);
+  for (const opening of await Promise.allSettled(missing)) {
+    if (opening.status === "fulfilled") lanes.push(opening.value);
+    else if (!isRefused(opening.reason)) throw opening.reason;
+  }
+  if (lanes.length < wanted) {
+    runtime.reporter.warn(`the server has no more connections: loading with ${Math.max(lanes.length, 1)}`);
   }
   return lanes.length === 0 ? [first] : lanes;
+}
+
+function isRefused(error: unknown): boolean {
+  return error instanceof AppError && error.details["sqlState"] === TOO_MANY_CONNECTIONS;
 }
 
 const TOO_MANY_CONNECTIONS = "53300";

@@ -1,3 +1,4 @@
+import { runTogether } from "../../lib/concurrency.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import type { PostgresClient } from "../../postgres/clients.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
@@ -80,8 +81,8 @@ export async function loadSnapshot(
   };
   const first = { ...(await sessionLane(main, lane, stop)), session: main };
   if (request.atomic !== undefined) await main.query("begin");
-  const open = (rowBytes: number): Promise<readonly LoadLane[]> =>
-    openLanes(runtime, { ...lane, first, rowBytes }, owned, stop);
+  const open = (rowBytes: number, pieces: number): Promise<readonly LoadLane[]> =>
+    openLanes(runtime, { ...lane, first, rowBytes, lanes: Math.min(lanes, pieces) }, owned, stop);
   const left = await load(runtime, request, { first, open, entries: script.entries }, failed, stop);
   if (request.atomic !== undefined) {
     await request.atomic(main);
@@ -92,8 +93,8 @@ export async function loadSnapshot(
 
 interface Loading {
   readonly first: LoadLane & { readonly session: Session };
-  /** Opens the lanes that work in parallel, for so many bytes of rows. */
-  readonly open: (rowBytes: number) => Promise<readonly LoadLane[]>;
+  /** Opens the lanes that work in parallel, for so many bytes of rows and pieces of work. */
+  readonly open: (rowBytes: number, pieces: number) => Promise<readonly LoadLane[]>;
   readonly entries: readonly ScriptEntry[];
 }
 
@@ -107,7 +108,17 @@ async function load(
   const { repository, database, content } = request;
   const { session } = first;
   const order = orderEntries(entries);
-  for (const entry of order.before) await first.restore(entry);
+  const openFor = (of: readonly SnapshotTable[]): Promise<readonly LoadLane[]> =>
+    open(sumOf(of), of.length + order.parallel.length);
+  const restoreBefore = async (): Promise<void> => {
+    for (const entry of order.before) await first.restore(entry);
+  };
+  // Threads take a moment to start. Where tables are chosen, their number is not known yet.
+  const [opened] = await runTogether(
+    async () => (request.choose === undefined ? await openFor(request.tables) : undefined),
+    restoreBefore,
+    signal,
+  );
   const toCome = order.after.flatMap(({ creates }) => creates ?? []);
   const chosen = await request.choose?.(session, toCome);
   const trees = await readPartitionTrees(session);
@@ -118,9 +129,8 @@ async function load(
       !isLargeObjects(table) &&
       (chosen === undefined || chosen.has(quoteName(table.schema, table.name))),
   );
-  const bytes = tables.reduce((sum, table) => sum + table.bytes, 0);
   const progress = new LoadProgress(runtime, {
-    bytes,
+    bytes: sumOf(tables),
     tables: tables.length,
     entries: choice.parallel,
   });
@@ -145,7 +155,7 @@ async function load(
     progress,
   });
   tasks.push({
-    cost: objects.tables.reduce((sum, { bytes }) => sum + bytes, 0),
+    cost: sumOf(objects.tables),
     needs: [],
     alone: [],
     shared: [],
@@ -159,7 +169,7 @@ async function load(
       ),
   });
   progress.expect(tasks);
-  await runTasks(tasks, await open(bytes), (error) => failed.abort(error));
+  await runTasks(tasks, opened ?? (await openFor(tables)), (error) => failed.abort(error));
   await setSequences(session, content.sequences);
   const leftOut = await describeLargeObjects(session, objects, signal);
   for (const entry of choice.after) await first.restore(entry);
@@ -171,6 +181,11 @@ async function load(
   }
   for (const entry of choice.last) await first.restore(entry);
   return { leftForeignKeys: choice.leftForeignKeys, leftOut };
+}
+
+/** Bytes of the rows in tables. */
+function sumOf(tables: readonly SnapshotTable[]): number {
+  return tables.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 async function setSequences(session: Session, sequences: SnapshotContent["sequences"]): Promise<void> {

@@ -85,6 +85,22 @@ test("the longest goes first, and what wants several tables does not wait for th
   expect(begun).toEqual([3, 1, 2, 0]);
 });
 
+test("nothing more is begun on tables that a long task wants, while there is something else to do", async () => {
+  const free = { needs: [], alone: [] };
+  const { tasks, begun } = makeTasks([
+    { ...free, cost: 90, shared: ["c"] },
+    { ...free, cost: 100, shared: ["a"] },
+    { cost: 30, needs: [0], alone: ["a", "b"], shared: [] },
+    { ...free, cost: 80, shared: ["a"] },
+    { ...free, cost: 70, shared: ["b"] },
+    { ...free, cost: 60, shared: ["c"] },
+    { ...free, cost: 50, shared: ["c"] },
+  ]);
+  await runTasks(tasks, lanes(2), nobody);
+  expect(begun.slice(0, 2)).toEqual([1, 0]);
+  expect(begun.indexOf(2)).toBeLessThan(Math.min(begun.indexOf(3), begun.indexOf(4)));
+});
+
 test("a failure ends everything: nothing more is begun, and it is told at once", async () => {
   const told: unknown[] = [];
   const ran: number[] = [];

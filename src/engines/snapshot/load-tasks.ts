@@ -18,8 +18,8 @@ const LONG_SHARE = 0.01;
 
 /**
  * Runs tasks, each as soon as what it needs is done and a lane is free; of several the longest first, so that no
- * lane is left alone with a long one at the end. One that wants several tables alone goes before, when there is as much to
- * do on others meanwhile: at the end it would keep all lanes waiting. The first failure is thrown once the tasks that had begun have ended;
+ * lane is left alone with a long one at the end. One that wants several tables alone goes before, and nothing more is begun
+ * on them until it can, when there is as much to do on others meanwhile: at the end it would keep all lanes waiting. The first failure is thrown once the tasks that had begun have ended;
  * `failed` is called at once, so that it can end them.
  */
 export async function runTasks(
@@ -80,19 +80,26 @@ class TaskBoard {
   }
 
   #find(): LoadTask | undefined {
-    for (const task of this.#greedy) if (this.#isFree(task) && this.#leavesEnough(task)) return task;
-    for (const task of this.#waiting) if (this.#isFree(task)) return task;
-    return undefined;
+    const next = [...this.#greedy].find((task) => this.#isReady(task) && this.#leavesEnough(task));
+    if (next !== undefined && this.#isFree(next)) return next;
+    let spare: LoadTask | undefined;
+    for (const task of this.#waiting) {
+      if (!this.#isReady(task) || !this.#isFree(task)) continue;
+      if (next === undefined || !isBeside(task, next)) return task;
+      spare ??= task;
+    }
+    // Better this than nothing.
+    return spare;
   }
 
   /** Whether as much is left to do on tables that the task does not want as it takes itself. */
-  #leavesEnough({ alone, cost }: LoadTask): boolean {
+  #leavesEnough(task: LoadTask): boolean {
     let left = 0;
     for (const other of this.#waiting) {
-      if (left >= cost) return true;
-      if (![...other.alone, ...other.shared].some((name) => alone.includes(name))) left += other.cost;
+      if (left >= task.cost) return true;
+      if (other !== task && !isBeside(other, task)) left += other.cost;
     }
-    return left >= cost;
+    return left >= task.cost;
   }
 
   #begin(task: LoadTask): void {
@@ -116,9 +123,12 @@ class TaskBoard {
     this.#tell();
   }
 
-  #isFree({ needs, alone, shared }: LoadTask): boolean {
+  #isReady({ needs }: LoadTask): boolean {
+    return needs.every((need) => this.#done.has(need));
+  }
+
+  #isFree({ alone, shared }: LoadTask): boolean {
     return (
-      needs.every((need) => this.#done.has(need)) &&
       alone.every((name) => !this.#alone.has(name) && (this.#shared.get(name) ?? 0) === 0) &&
       shared.every((name) => !this.#alone.has(name))
     );
@@ -128,4 +138,9 @@ class TaskBoard {
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();
   }
+}
+
+/** Whether a task works on something that the other wants alone. */
+function isBeside({ alone, shared }: LoadTask, other: LoadTask): boolean {
+  return [...alone, ...shared].some((name) => other.alone.includes(name));
 }
