@@ -12,6 +12,8 @@ export interface RoleLimits {
   readonly otherExtensions: ReadonlySet<string>;
   /** Schemas that every new database has: a dump of just these creates them all the same. */
   readonly givenSchemas: ReadonlySet<string>;
+  /** Tablespaces of the server; undefined: nobody knows which it will be. */
+  readonly tablespaces?: ReadonlySet<string>;
 }
 
 export async function readRoleLimits(session: Session): Promise<RoleLimits> {
@@ -27,10 +29,14 @@ export async function readRoleLimits(session: Session): Promise<RoleLimits> {
   const schemas = await session.query<{ name: string }>(
     "select nspname as name from pg_catalog.pg_namespace where nspname = 'public'",
   );
+  const tablespaces = await session.query<{ name: string }>(
+    "select spcname as name from pg_catalog.pg_tablespace",
+  );
   return {
     otherRoles: new Set(roles.map((row) => row.name)),
     otherExtensions: new Set(extensions.map((row) => row.name)),
     givenSchemas: new Set(schemas.map((row) => row.name)),
+    tablespaces: new Set(tablespaces.map((row) => row.name)),
   };
 }
 
@@ -65,9 +71,11 @@ export class Omissions {
 
   /** True when every statement will be run. */
   get isEmpty(): boolean {
-    const { otherRoles, otherExtensions, givenSchemas } = this.#limits;
+    const { otherRoles, otherExtensions, givenSchemas, tablespaces } = this.#limits;
     return (
-      !this.#oneTransaction && [otherRoles, otherExtensions, givenSchemas].every(({ size }) => size === 0)
+      !this.#oneTransaction &&
+      tablespaces === undefined &&
+      [otherRoles, otherExtensions, givenSchemas].every(({ size }) => size === 0)
     );
   }
 
@@ -103,7 +111,13 @@ export class Omissions {
 
   #reason(tokens: readonly Token[]): string | undefined {
     const words = tokens.map((token) => (token.kind === "word" ? token.value : ""));
-    const { otherRoles, otherExtensions } = this.#limits;
+    const { otherRoles, otherExtensions, tablespaces } = this.#limits;
+    if (words[0] === "set" && words[1] === "default_tablespace") {
+      const name = tokens[3]?.value ?? "";
+      // Another server rarely has the same ones, and where rows lie says nothing about them.
+      const isThere = name === "" || tablespaces === undefined || tablespaces.has(name);
+      return isThere ? undefined : `tablespace ${name}, which the server does not have`;
+    }
     if (words[0] === "comment" && words[2] === "extension") {
       const name = tokens[3]?.value ?? "";
       return otherExtensions.has(name)

@@ -170,7 +170,10 @@ class ScriptReader {
       this.#decodeToken = textDecoder(value);
     }
     if (name === "standard_conforming_strings") this.#scanner.standardStrings = value !== "off";
-    if (STANDING.has(name)) this.#standing.set(name, this.#sql(place));
+    if (STANDING.has(name)) {
+      const left = this.#omissions.leavesOut({ firstWord: "set", place, tokens: () => tokens });
+      this.#standing.set(name, left ? `SET ${name} = ''` : this.#sql(place));
+    }
     return STANDING.has(name) || OURS.test(name);
   }
 
