@@ -77,7 +77,7 @@ export function lineOf({ tables }: Taken, name: string): SnapshotTable {
 }
 
 /** The ranges of a table, as its part list has them. */
-async function rangesOf(
+export async function rangesOf(
   repository: Repository,
   { partList }: Pick<SnapshotTable, "partList">,
 ): Promise<PartRange[]> {
