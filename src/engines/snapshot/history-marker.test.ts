@@ -69,3 +69,21 @@ test("a server without PL/pgSQL takes none, and that is said", async () => {
   // It is usable for what comes next.
   expect(await session.query("select 1 as one")).toEqual([{ one: 1 }]);
 });
+
+test("behind a pooler that asks another connection what the first one was told there is no marker", async () => {
+  await using database = await freshDatabase();
+  await using first = await connect(testRuntime(), database.settings, signal);
+  await using second = await connect(testRuntime(), database.settings, signal);
+  const query = async <Row extends object>(sql: string): Promise<Row[]> =>
+    await (sql.startsWith("do") ? first : second).query<Row>(sql);
+  const pooled = new Proxy(first, {
+    get: (target, key) => (key === "query" ? query : Reflect.get(target, key)),
+  });
+  expect(await writeMarker(pooled)).toBe("the server lost the marker");
+  // The other connection served an earlier marker: its transactions ended otherwise.
+  await write(second);
+  const mixed = await write(pooled);
+  await second.query("begin");
+  expect(await hasMarker(second, mixed)).toBe(false);
+  await second.query("commit");
+});

@@ -21,6 +21,7 @@ export async function writeMarker(session: Session): Promise<HistoryMarker | str
   const bits = BigInt(`0x${randomBytes(BITS / 8).toString("hex")}`)
     .toString(2)
     .padStart(BITS, "0");
+  let xids: string[] | null | undefined;
   try {
     await session.query(
       `do $$ declare x xid8[] := '{}';
@@ -32,15 +33,16 @@ export async function writeMarker(session: Session): Promise<HistoryMarker | str
          perform pg_catalog.set_config('handled.marker', x::text, false);
        end $$`,
     );
+    // Nothing, or those of an earlier marker, behind a pooler that asks another connection.
+    const [row] = await session.query<{ xids: string[] | null }>(
+      "select pg_catalog.current_setting('handled.marker', true)::text[] as xids",
+    );
+    xids = row?.xids;
   } catch (error) {
     if (!isAppError(error, "query_failed") && !isAppError(error, "privilege_missing")) throw error;
     return `the server takes no marker: ${error.message}`;
   }
-  const [row] = await session.query<{ xids: string[] }>(
-    "select pg_catalog.current_setting('handled.marker')::text[] as xids",
-  );
-  if (row?.xids.length !== BITS) return "the server lost the marker";
-  return { xids: row.xids, bits };
+  return xids?.length === BITS ? { xids, bits } : "the server lost the marker";
 }
 
 /**
