@@ -96,7 +96,7 @@ async function cutFinely(
   const writer = new RangeWriter(list, blocks, first?.identity ?? null);
   builder.begin(async (part) => {
     const name = newPartName(part.textHash);
-    const stored = Buffer.concat(await Array.fromAsync(part.read()));
+    const stored = Buffer.concat(await Array.fromAsync(part.compress()));
     // Not made durable one by one: they are as good as any for what is measured.
     const path = join(repository.place, partKey(database, name));
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });

@@ -79,7 +79,7 @@ export async function storeText(repository: Repository, database: string, text: 
   const lines: PartLine[] = [];
   await using builder = new PartBuilder(tmpdir());
   builder.begin(async (part) => {
-    const ref = await writePart(repository, database, part.textHash, part.read(), signal);
+    const ref = await writePart(repository, database, part.textHash, part.compress(), signal);
     lines.push({ ...ref, rows: part.rows, bytes: part.bytes, digest: part.digest });
   });
   await builder.add(Buffer.from(text));

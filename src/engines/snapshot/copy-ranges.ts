@@ -1,3 +1,4 @@
+import { InFlight } from "../../lib/in-flight.ts";
 import type { Session } from "../../postgres/session.ts";
 import { writePart } from "../../repository/parts.ts";
 import type { PartRef } from "../../repository/stored-parts.ts";
@@ -64,6 +65,8 @@ interface Verdict {
   readonly rows: number | null;
 }
 
+// Parts of one worker that are on their way to being durable at the same time.
+const WRITES = 8;
 const UNASKED: Verdict = { same: false, hash: null, rows: null };
 
 async function checkPlans({ session, scale }: Desk, { table, ask }: CopyJob): Promise<string | undefined> {
@@ -107,13 +110,19 @@ async function compareRange(session: Session, task: RangeTask, scale: AgeScale):
 
 async function copyRange(desk: Desk, sql: string, signal: AbortSignal): Promise<CopiedPart[]> {
   const { session, builder } = desk;
-  const parts: CopiedPart[] = [];
+  const parts: Promise<CopiedPart>[] = [];
+  const writing = new InFlight(WRITES);
   builder.begin(async (part) => {
-    parts.push(await storePart(desk, part, signal));
+    parts.push((await storePart(desk, part, writing, signal)).done);
   });
-  await session.copyOut(sql, (chunk) => builder.add(chunk));
-  await builder.finish();
-  return parts;
+  try {
+    await session.copyOut(sql, (chunk) => builder.add(chunk));
+    await builder.finish();
+  } finally {
+    // Also after a failure: nothing may go on writing unseen.
+    await Promise.allSettled(parts);
+  }
+  return await Promise.all(parts);
 }
 
 /** The rows of two parts together. */
@@ -121,10 +130,27 @@ export function addRows(a: RowsRead, b: RowsRead): RowsRead {
   return { rows: a.rows + b.rows, bytes: a.bytes + b.bytes, digest: addDigests(a.digest, b.digest) };
 }
 
-/** Stores a part unless the main thread knows one of the same text, which then stands for it. */
-async function storePart(desk: Desk, part: BuiltPart, signal: AbortSignal): Promise<CopiedPart> {
+/**
+ * Stores a part unless the main thread knows one of the same text, which then stands for it. Returns as soon as the next
+ * part may be made; what it returns is settled when the part is durable.
+ */
+async function storePart(
+  desk: Desk,
+  part: BuiltPart,
+  writing: InFlight,
+  signal: AbortSignal,
+): Promise<{ readonly done: Promise<CopiedPart> }> {
   const { textHash, rows, bytes, digest } = part;
   const known = await desk.findKnown(textHash, bytes);
-  const ref = known ?? (await writePart(desk, desk.database, textHash, part.read(), signal));
-  return { line: { ...ref, rows, bytes, digest }, stored: known === null };
+  if (known !== null)
+    return { done: Promise.resolve({ line: { ...known, rows, bytes, digest }, stored: false }) };
+  const data = part.compress();
+  const done = writing.start(async () => {
+    const ref = await writePart(desk, desk.database, textHash, data, signal);
+    return { line: { ...ref, rows, bytes, digest }, stored: true };
+  });
+  // A stream is of a file that goes with the part.
+  if (!Array.isArray(data)) await done;
+  await writing.room();
+  return { done };
 }
