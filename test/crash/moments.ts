@@ -17,7 +17,9 @@ export function observing(landmarks: readonly string[], tell: (moment: Moment) =
     const same = operation
       .replaceAll(/\d{8}T\d{6}Z-[0-9a-f]{4}/g, "<id>")
       .replaceAll(/\d{8}_\d{6}(_\d+)?/g, "<time>")
-      .replaceAll(/lease\.\d+\.json/g, "lease.<n>.json");
+      .replaceAll(/lease\.\d+\.json/g, "lease.<n>.json")
+      .replaceAll(/[0-9a-f]{2}\/[0-9a-f]{64}-[0-9a-f]{16}/g, "<ab>/<name>")
+      .replaceAll(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, "<uuid>");
     const name = `${phase} ${same}`;
     const count = (seen.get(name) ?? 0) + 1;
     seen.set(name, count);
@@ -25,5 +27,20 @@ export function observing(landmarks: readonly string[], tell: (moment: Moment) =
     if (phase !== "after" || !landmarks.includes(same)) return;
     seen = new Map();
     passed = ` after ${same}`;
+  };
+}
+
+/**
+ * Chooses which moments of a long run to try: before and after every operation that changes something, or during which
+ * somebody else works for us. Between two of these the server and the repository stay as they are, so of such a stretch
+ * the first moment stands for all.
+ * @param changing matches the moment's operation: `storage put`, `sql CREATE`
+ */
+export function momentsOfChange(changing: RegExp): (moment: Moment) => boolean {
+  let looking = false;
+  return (moment) => {
+    const first = !looking;
+    looking = !changing.test(moment.replace(/^(before|after) /, ""));
+    return !looking || first;
   };
 }

@@ -4,7 +4,7 @@ import type { Cluster } from "../../src/postgres/cluster.ts";
 import { backedUp, type BackedUp, databasesLike, expectedDatabase } from "../support/backed-up.ts";
 import { freshCluster, runSql, temporaryFolder, uniqueName } from "../support/postgres.ts";
 import { killAtEveryMoment } from "./harness.ts";
-import type { Moment } from "./moments.ts";
+import { type Moment, momentsOfChange } from "./moments.ts";
 
 // Two processes keep two cores busy; a third fills the gaps while one waits for the server.
 const LANES = 3;
@@ -59,21 +59,10 @@ async function makeLanes(owned: AsyncDisposableStack): Promise<Lane[]> {
   return await Promise.all(Array.from({ length: LANES }, make));
 }
 
-/**
- * Which moments of a long run to try: before and after every operation that changes something, or during which somebody else works for
- * us. Between two of these the server and the repository stay as they are, so of such a stretch the first moment stands
- * for all.
- */
-function changes(): (moment: Moment) => boolean {
-  const changing =
-    /^(before|after) (child (psql|pg_dump)|sql (CREATE|COMMENT|ALTER|DROP|LOCK|COMMIT|BEGIN|SET|ANALYZE)|storage open)/;
-  let looking = false;
-  return (moment) => {
-    const first = !looking;
-    looking = !changing.test(moment);
-    return !looking || first;
-  };
-}
+const changes = (): ((moment: Moment) => boolean) =>
+  momentsOfChange(
+    /^(child (psql|pg_dump)|sql (CREATE|COMMENT|ALTER|DROP|LOCK|COMMIT|BEGIN|SET|ANALYZE)|storage open)/,
+  );
 
 // Up to there a run tidies up what the one before left, and so does more or less.
 const LANDMARKS = ["sql CREATE"];
