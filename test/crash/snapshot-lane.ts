@@ -42,15 +42,28 @@ export async function snapshotLane(owned: AsyncDisposableStack): Promise<Snapsho
 export const snapshotArgs = ({ folder, database }: SnapshotLane, keep: string): string[] => [
   "backup",
   "data",
-  ...["--kind", "snapshot", "--jobs", "1", "--keep", keep],
-  ...["--url", database.url, "--repository", folder],
+  "--kind",
+  "snapshot",
+  "--jobs",
+  "1",
+  "--keep",
+  keep,
+  "--url",
+  database.url,
+  "--repository",
+  folder,
 ];
 
 /** Nothing that is garbage waits. */
 export const pruneArgs = ({ folder }: SnapshotLane, keep: string): string[] => [
   "prune",
   "data",
-  ...["--keep", keep, "--garbage-age", "0s", "--repository", folder],
+  "--keep",
+  keep,
+  "--garbage-age",
+  "0s",
+  "--repository",
+  folder,
 ];
 
 /** Takes a snapshot, and changes the rows afterwards. */

@@ -75,8 +75,15 @@ test("a restore that is killed while it reads holds nothing back", async () => {
   const tried = await killAtEveryMoment<SnapshotLane>({
     lanes: [lane],
     args: ({ folder, database }) => [
-      ...["restore", "data", oldest, "--new-database", target.name],
-      ...["--url", database.url, "--repository", folder],
+      "restore",
+      "data",
+      oldest,
+      "--new-database",
+      target.name,
+      "--url",
+      database.url,
+      "--repository",
+      folder,
     ],
     only: (moment) => moment === "after storage put data/readers/<uuid>.json #1",
     timeStandsStill: false,
