@@ -57,7 +57,7 @@ export async function databaseStatus(
     ...ageProblems(request, age),
     ...damaged.map(({ id, reason }) => ({
       message: `backup ${id} is damaged: ${reason}`,
-      hint: "bring its archive back from a copy; if there is none, delete its folder under `backups`",
+      hint: "bring what is missing back from a copy; if there is none, delete its folder under `backups`",
     })),
   ];
   return {
