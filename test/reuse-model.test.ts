@@ -12,6 +12,8 @@ import { noAbort, testRuntime } from "./support/runtime.ts";
 // HANDLED_SEED makes the same choices again, though not at the same moments.
 const SECONDS = Number(process.env["HANDLED_MODEL_SECONDS"] ?? "40");
 const SEED = Number(process.env["HANDLED_SEED"] ?? Math.floor(Math.random() * 2 ** 32));
+// Between two snapshots.
+const TRANSACTIONS = 40;
 // For what cannot be interrupted, and for starting and ending.
 const GRACE_MS = 90_000;
 
@@ -51,9 +53,10 @@ async function runModel(seed: number, seconds: number, weaken: Weaken | null): P
   const states = newTally();
   const over = new AbortController();
   const stop = AbortSignal.any([AbortSignal.timeout(seconds * 1000), over.signal]);
+  const taken = (): void => workload.allow(TRANSACTIONS);
   const work = [
-    checkAgainstHistory(settings, random.fork(), states, weaken, stop),
-    checkAgainstHistory(settings, random.fork(), states, weaken, stop),
+    checkAgainstHistory(settings, random.fork(), states, weaken, taken, stop),
+    checkAgainstHistory(settings, random.fork(), states, weaken, taken, stop),
     ...(weaken === null ? [checkEngine(settings, folder.path, runs, stop)] : []),
     ...[1, 2, 3].map(async () => await workload.write(stop)),
     // What is to be seen is made to happen soon.

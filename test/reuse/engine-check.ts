@@ -47,7 +47,7 @@ export async function checkEngine(
     how: HOW,
     prefix: "handled",
     timeZone: "UTC",
-    lockTimeoutMs: 2000,
+    lockTimeoutMs: 10_000,
     file: null,
     retention: { entries: {}, otherwise: undefined, garbageAgeMs: 0 },
   };

@@ -23,7 +23,9 @@ import type { Random } from "./random.ts";
 const never = noAbort();
 // Enough to find what only shows over many snapshots, and what only shows between two.
 const STATES_PER_TABLE = 30;
-const COMPARED = 5;
+const COMPARED = 10;
+// So that whoever wants a table for himself need not wait for long.
+const TABLES_PER_SNAPSHOT = 5;
 
 /** What came of comparing. */
 export interface Tally {
@@ -56,7 +58,9 @@ class History {
   /** Some to build on: the newest, and some of long ago; now and then none, so that there are ranges without a hash. */
   choose(name: string): (TableState | undefined)[] {
     const states = this.#states.get(name) ?? [];
-    const old = Array.from({ length: COMPARED - 1 }, () => states[this.#random.below(states.length)]);
+    // What is recent is oftener the same.
+    const any = (): number => this.#random.below(this.#random.chance(0.25) ? states.length : 6);
+    const old = Array.from({ length: COMPARED - 1 }, () => states.at(-1 - any()));
     return [...new Set([states.at(-1), ...old, ...(this.#random.chance(0.2) ? [undefined] : [])])];
   }
 
@@ -75,12 +79,14 @@ class History {
 /**
  * Takes snapshots with the program's own code, table by table and without threads, against earlier states of each table;
  * and compares every range with what the snapshot really holds. Ends when told to, or when one is wrong.
+ * @param taken called after each snapshot
  */
 export async function checkAgainstHistory(
   settings: ConnectionSettings,
   random: Random,
   tally: Tally,
   weaken: Weaken | null,
+  taken: () => void,
   signal: AbortSignal,
 ): Promise<void> {
   const runtime = testRuntime();
@@ -103,19 +109,20 @@ export async function checkAgainstHistory(
     );
     await session.query("commit");
     tally.snapshots += 1;
+    taken();
     for (const { oid, name, state, reused, read, wrong } of found) {
       if (held.signatures.get(oid)?.signature !== after.get(oid)?.signature) continue;
       tally.reused += reused;
       tally.read += read;
       tally.wrong.push(...wrong);
-      await history.add(name, state);
+      if (state !== null) await history.add(name, state);
     }
   }
 }
 
 async function tryToHold(session: Session, observer: Session): Promise<boolean> {
   try {
-    await holdSnapshot(session, observer, null, 2000);
+    await holdSnapshot(session, observer, null, 10_000);
     return true;
   } catch (error) {
     if (!isAppError(error, "lock_timeout") && !isAppError(error, "query_failed")) throw error;
@@ -127,7 +134,8 @@ async function tryToHold(session: Session, observer: Session): Promise<boolean> 
 interface Found {
   readonly oid: number;
   readonly name: string;
-  readonly state: TableState;
+  /** To build on; null where nothing was read. */
+  readonly state: TableState | null;
   readonly reused: number;
   readonly read: number;
   readonly wrong: readonly string[];
@@ -142,8 +150,8 @@ async function checkTables(
 ): Promise<Found[]> {
   const found: Found[] = [];
   const truths: Truths = new Map();
-  for (const listed of held.tables) {
-    if (random.chance(0.3)) continue;
+  const chosen = new Set(Array.from({ length: TABLES_PER_SNAPSHOT }, () => random.pick(held.tables)));
+  for (const listed of chosen) {
     const { oid, schema, file } = listed;
     const name = quoteName(schema, listed.name);
     // Mostly as the last time; now and then ranges of another size.
@@ -151,18 +159,24 @@ async function checkTables(
     const table = { ...listed, rangeBlocks: listed.rangeBlocks === null ? null : rangeBlocks };
     const signature = held.signatures.get(oid)?.signature ?? "";
     const now = file === null ? null : { ...file, signature };
-    for (const chosen of history.choose(name)) {
+    for (const [place, state] of history.choose(name).entries()) {
       const earlier =
-        chosen === undefined || weaken === null ? chosen : { ...chosen, line: weaken(chosen.line, now) };
+        state === undefined || weaken === null ? state : { ...state, line: weaken(state.line, now) };
       // A table in another file is read whole each time, which need not be seen so often.
       const gone = earlier !== undefined && earlier.line.identity?.filenode !== file?.filenode;
       if (gone && random.chance(0.8)) continue;
+      // To reading and to a state of its own only what the program would do leads, and now and then another.
+      const asking = place > 0 && earlier !== undefined && random.chance(0.9);
       const generation = (earlier?.generation ?? 0) + (random.chance(0.3) ? 1 : 2);
-      const copied = await copyInProcess(repository, held, table, { earlier, generation });
-      const { wrong, reused, read } = await compareWithTruth(repository, held, table, copied, truths);
-      const { state } = copied;
-      const told = wrong.map(({ from, to }) => JSON.stringify({ name, from, to, earlier, state }));
-      found.push({ oid, name, state, reused, read, wrong: told });
+      const copied = await copyInProcess(repository, held, table, { earlier, generation, asking });
+      const { wrong, reused, read } = await compareWithTruth(repository, held, table, copied, {
+        truths,
+        asking,
+      });
+      const told = wrong.map(({ from, to }) =>
+        JSON.stringify({ name, from, to, earlier, now: copied.state }),
+      );
+      found.push({ oid, name, state: asking ? null : copied.state, reused, read, wrong: told });
     }
   }
   return found;

@@ -11,6 +11,7 @@ export class Workload {
   readonly #random: Random;
   readonly #model: Model = { tables: [], prepared: [], number: 0 };
   #transactions = 0;
+  #allowed = 0;
   /** How often each kind of change was made. */
   readonly done: Record<string, number> = {};
 
@@ -22,6 +23,11 @@ export class Workload {
   /** Writing transactions that ended one way or the other. */
   get transactions(): number {
     return this.#transactions;
+  }
+
+  /** Lets so many more begin: between two snapshots not everything should change, however fast these are. */
+  allow(transactions: number): void {
+    this.#allowed = Math.min(this.#allowed + transactions, 3 * transactions);
   }
 
   async prepare(): Promise<void> {
@@ -55,8 +61,9 @@ export class Workload {
       const table = random.pick(this.#model.tables);
       const place = random.below(IDS);
       for (let left = 1 + random.below(40); left > 0 && !signal.aborted; left--) {
+        while (this.#allowed <= 0 && !signal.aborted) await wait(5);
+        this.#allowed -= 1;
         await this.#transact(client, random, table, place);
-        await wait(random.below(20));
       }
     }
   }
@@ -76,13 +83,13 @@ export class Workload {
       // Types seldom, for the program refuses to take a snapshot while one of them is altered.
       const [name, change] = random.pick(types.length > 0 && random.chance(0.05) ? types : others);
       try {
-        await client.query("set lock_timeout = '1s'; set timezone = 'UTC'");
+        await client.query("set lock_timeout = '1500ms'; set timezone = 'UTC'");
         await change({ client, random, table: random.pick(this.#model.tables), model: this.#model });
         this.#count(name);
       } catch (error) {
         await recover(client, error);
       }
-      await wait(random.below(only === undefined ? 700 : 50));
+      await wait(random.below(only === undefined ? 400 : 50));
     }
     await client.query("set lock_timeout = 0");
     while (this.#model.prepared.length > 0) await endPrepared(client, random, this.#model);
@@ -121,16 +128,12 @@ export class Workload {
     string,
     (table: ModelTable, random: Random, place: number) => string,
   ])[] = [
-    [
-      "insert",
-      (table, random, place) =>
-        `insert into ${table.name} (id) ${someIds(random, place)} ${table.keyless ? "" : "on conflict do nothing"}`,
-    ],
+    ["insert", (table, random, place) => insertSql(table, random, place)],
     [
       "upsert",
       (table, random, place) =>
         table.keyless
-          ? `insert into ${table.name} (id) ${someIds(random, place)}`
+          ? insertSql(table, random, place)
           : `insert into ${table.name} (id) ${someIds(random, place)} on conflict (id) do update set ${column(table, random)} = default`,
     ],
     [
@@ -169,9 +172,17 @@ export class Workload {
   async #connect(): Promise<{ client: pg.Client } & AsyncDisposable> {
     const client = new pg.Client(clientConfig(this.#url));
     await client.connect();
-    await client.query("set lock_timeout = '1s'");
+    await client.query("set lock_timeout = '10s'");
     return { client, [Symbol.asyncDispose]: async () => await client.end() };
   }
+}
+
+/** What is there already stays as it is, and no table grows for ever. */
+function insertSql({ name, keyless }: ModelTable, random: Random, place: number): string {
+  const ids = someIds(random, place);
+  return keyless
+    ? `insert into ${name} (id) select g from (${ids}) as n(g) where not exists (select from ${name} t where t.id = g)`
+    : `insert into ${name} (id) ${ids} on conflict do nothing`;
 }
 
 /** Mostly in one place, sometimes anywhere. */
