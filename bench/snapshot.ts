@@ -51,7 +51,7 @@ async function main(args: readonly string[], signal: AbortSignal): Promise<void>
   say("a server is running; filling a database");
   const filled = await fill(place, options.size, signal);
   say(`filled: ${JSON.stringify(filled)}`);
-  const bench: Bench = { place, options, filled, say };
+  const bench: Bench = { place, options, filled, say, current: undefined };
   const findings: Findings = {};
   for (const measure of MEASURES) {
     if (!options.only.has(measure)) continue;
@@ -63,6 +63,7 @@ async function main(args: readonly string[], signal: AbortSignal): Promise<void>
       Object.assign(findings, failed(measure, messageOf(error)));
     }
   }
+  say("done");
   console.log(report(options, findings));
 }
 
@@ -73,4 +74,9 @@ function failed(measure: MeasureName, why: string): Findings {
   return Object.fromEntries(names.map((name) => [name, missing]));
 }
 
-await main(process.argv.slice(2), stop.signal);
+try {
+  await main(process.argv.slice(2), stop.signal);
+} catch (error) {
+  console.error(messageOf(error));
+  process.exitCode = stop.signal.aborted ? 130 : 1;
+}

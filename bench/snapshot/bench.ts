@@ -14,6 +14,8 @@ export interface Bench {
   readonly options: Options;
   readonly filled: Filled;
   readonly say: (text: string) => void;
+  /** A repository with a snapshot of the database as it is now, and `dump.sql.gz` of the same, where a measure left them. */
+  current: string | undefined;
 }
 
 /** A session of a superuser. */

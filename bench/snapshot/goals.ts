@@ -1,5 +1,7 @@
-/** What can be measured by itself: each fills rows of the table. */
-export const MEASURES = ["backup", "dailies", "restore", "digests", "list", "parts", "larger"] as const;
+/** What can be measured by itself, in the order it is: each fills rows of the table. */
+export const MEASURES = ["backup", "restore", "dailies", "digests", "list", "larger", "parts"] as const;
+/** Those that take as long as all others together, and have to be asked for. */
+export const LONG: readonly MeasureName[] = ["larger", "parts"];
 export type MeasureName = (typeof MEASURES)[number];
 
 /** A row of the table: what is measured, against what, and what it should be at most. */

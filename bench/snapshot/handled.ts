@@ -5,6 +5,7 @@ import { type Env, run, type Run } from "./run.ts";
 export const DATABASE = "shop";
 
 export interface Snapshot extends Run {
+  readonly rows: number;
   readonly bytes: number;
   readonly storedBytes: number;
   readonly parts: { readonly read: number; readonly reused: number };
@@ -28,8 +29,8 @@ export async function takeSnapshot(
     repository,
   ];
   const done = await handled(place, args, signal, more.env);
-  const { bytes, storedBytes, parts } = JSON.parse(done.stdout) as Snapshot;
-  return { ...done, bytes, storedBytes, parts };
+  const { rows, bytes, storedBytes, parts } = JSON.parse(done.stdout) as Snapshot;
+  return { ...done, rows, bytes, storedBytes, parts };
 }
 
 /** Restores the newest snapshot into a new database. */

@@ -49,6 +49,7 @@ export async function measureBackup(bench: Bench, signal: AbortSignal): Promise<
     await take("unchanged", snapshot);
     await freshFolder(place, before.slice(before.lastIndexOf("/") + 1));
   }
+  bench.current = repository;
   say(`the rows are ${(size / 1e6).toFixed(0)} MB of COPY text`);
   return {
     firstGzip: timeRatio(runs.first, runs.gzip),

@@ -12,9 +12,7 @@ const CATALOGUE = "public.products";
 /** Restores, in turn, of the same rows: by psql, by pg_restore, and ours: whole, of one table, and verify's. */
 export async function measureRestore(bench: Bench, signal: AbortSignal): Promise<Findings> {
   const { place, options, say } = bench;
-  const repository = await freshFolder(place, "repository-restore");
-  await takeSnapshot(place, repository, signal);
-  await dumpGzip(place, signal);
+  const repository = bench.current ?? (await makeBackups(bench, signal));
   await dumpFolder(place, signal);
   const runs = { psql: [], stock: [], whole: [], table: [], verify: [], compare: [] } as Record<Kind, Run[]>;
   for (let round = 1; round <= options.rounds; round++) {
@@ -47,4 +45,11 @@ export async function measureRestore(bench: Bench, signal: AbortSignal): Promise
     verify: timeRatio(runs.verify, runs.stock),
     content: timeRatio(runs.compare, runs.verify),
   };
+}
+
+async function makeBackups({ place }: Bench, signal: AbortSignal): Promise<string> {
+  const repository = await freshFolder(place, "repository-restore");
+  await takeSnapshot(place, repository, signal);
+  await dumpGzip(place, signal);
+  return repository;
 }

@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { MEASURES, type MeasureName } from "./goals.ts";
+import { LONG, MEASURES, type MeasureName } from "./goals.ts";
 
 export interface Options {
   /** COPY text of all tables together, in bytes. */
@@ -19,7 +19,8 @@ Measures snapshots against pg_dump, psql, pg_restore and restic on a server of i
   --rounds  how often each is measured, in turn with what it is compared with (default 3)
   --larger  times the size at which memory is measured once more (default 3)
   --parts   parts of the backup that memory is measured with (default 1000000)
-  --only    ${[...MEASURES].join(", ")} (default: all)`;
+  --only    ${[...MEASURES].join(", ")} 
+            (default: all but the long ones, ${LONG.join(" and ")})`;
 
 /** Reads the command line; throws with a message for the user. */
 export function parseOptions(args: readonly string[]): Options {
@@ -30,7 +31,7 @@ export function parseOptions(args: readonly string[]): Options {
       rounds: { type: "string", default: "3" },
       larger: { type: "string", default: "3" },
       parts: { type: "string", default: "1000000" },
-      only: { type: "string", default: MEASURES.join(",") },
+      only: { type: "string", default: MEASURES.filter((name) => !LONG.includes(name)).join(",") },
     },
   });
   const only = values.only.split(",").map((name) => {
