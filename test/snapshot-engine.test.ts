@@ -38,7 +38,14 @@ test("what is copied in several threads comes back as it was, and equal rows are
   const common = { client, settings, snapshot: held.name };
   const schema = await dumpSchema(
     runtime,
-    { ...common, schemas: null, extensions: [], encoding: undefined, lockTimeoutMs: 5000, applicationName: "test" },
+    {
+      ...common,
+      schemas: null,
+      extensions: [],
+      encoding: undefined,
+      lockTimeoutMs: 5000,
+      applicationName: "test",
+    },
     signal,
   );
   const known = await knownParts(repository, "shop", signal);

@@ -16,7 +16,7 @@ export const DAY_MS = 24 * 60 * 60 * 1000;
 const signal = noAbort();
 
 /** Texts of the parts of each table. */
-export type Texts = Readonly<Record<string, readonly string[]>>;
+type Texts = Readonly<Record<string, readonly string[]>>;
 
 /** Snapshots of `shop` in a storage whose clock, and the machine's, a test moves. */
 export interface SnapshotShelf {
