@@ -32,8 +32,11 @@ export interface SnapshotLane {
   runs: number;
 }
 
-export async function snapshotLane(owned: AsyncDisposableStack): Promise<SnapshotLane> {
-  const database = owned.use(await freshDatabase({ sql: SQL }));
+/** @param cluster a superuser's URL of another cluster than the shared one */
+export async function snapshotLane(owned: AsyncDisposableStack, cluster?: string): Promise<SnapshotLane> {
+  const database = owned.use(
+    await freshDatabase({ sql: SQL, ...(cluster === undefined ? {} : { cluster }) }),
+  );
   const folder = owned.use(await temporaryFolder()).path;
   return { folder, database, now: await rowsOf(database), taken: new Map(), runs: 0 };
 }
