@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { resolveConnection } from "../src/postgres/connection.ts";
 import { checkEngine } from "./reuse/engine-check.ts";
-import { checkAgainstHistory, newTally, type Tally, type Weaken } from "./reuse/history-check.ts";
+import { checkAgainstHistory, newTally, type Pace, type Tally, type Weaken } from "./reuse/history-check.ts";
 import { Random } from "./reuse/random.ts";
 import { Workload } from "./reuse/workload.ts";
 import { freshCluster, temporaryFolder } from "./support/postgres.ts";
@@ -13,7 +13,7 @@ import { noAbort, testRuntime } from "./support/runtime.ts";
 const SECONDS = Number(process.env["HANDLED_MODEL_SECONDS"] ?? "40");
 const SEED = Number(process.env["HANDLED_SEED"] ?? Math.floor(Math.random() * 2 ** 32));
 // Between two snapshots.
-const TRANSACTIONS = 40;
+const TRANSACTIONS = 65;
 // For what cannot be interrupted, and for starting and ending.
 const GRACE_MS = 90_000;
 
@@ -53,14 +53,20 @@ async function runModel(seed: number, seconds: number, weaken: Weaken | null): P
   const states = newTally();
   const over = new AbortController();
   const stop = AbortSignal.any([AbortSignal.timeout(seconds * 1000), over.signal]);
-  const taken = (): void => workload.allow(TRANSACTIONS);
+  const pace: Pace = {
+    settle: async () => await workload.settle(),
+    taken: () => workload.allow(TRANSACTIONS),
+  };
   const work = [
-    checkAgainstHistory(settings, random.fork(), states, weaken, taken, stop),
-    checkAgainstHistory(settings, random.fork(), states, weaken, taken, stop),
+    checkAgainstHistory(settings, random.fork(), states, weaken, pace, stop),
+    checkAgainstHistory(settings, random.fork(), states, weaken, pace, stop),
     ...(weaken === null ? [checkEngine(settings, folder.path, runs, stop)] : []),
     ...[1, 2, 3].map(async () => await workload.write(stop)),
     // What is to be seen is made to happen soon.
-    workload.alter(stop, weaken === null ? undefined : ["cluster", "cluster by another order"]),
+    ...[1, 2].map(
+      async () =>
+        await workload.alter(stop, weaken === null ? undefined : ["cluster", "cluster by another order"]),
+    ),
   ];
   // Who ends first, because something is wrong or broken, ends all.
   const ends = await Promise.allSettled(work.map(async (task) => await task.finally(() => over.abort())));

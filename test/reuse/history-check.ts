@@ -44,6 +44,14 @@ export const newTally = (): Tally => ({ snapshots: 0, refused: 0, reused: 0, rea
 /** Makes what is known of a table say what is true now, and so switches off what would find a difference. */
 export type Weaken = (line: SnapshotTable, now: SnapshotTable["identity"]) => SnapshotTable;
 
+/** How snapshots and those who change the database take turns. */
+export interface Pace {
+  /** Mostly waited for before a snapshot; otherwise it is taken while somebody waits to alter something. */
+  settle(): Promise<void>;
+  /** Called after each snapshot. */
+  taken(): void;
+}
+
 /** The states that tables had, by name, oldest first. */
 class History {
   readonly #states = new Map<string, TableState[]>();
@@ -79,14 +87,13 @@ class History {
 /**
  * Takes snapshots with the program's own code, table by table and without threads, against earlier states of each table;
  * and compares every range with what the snapshot really holds. Ends when told to, or when one is wrong.
- * @param taken called after each snapshot
  */
 export async function checkAgainstHistory(
   settings: ConnectionSettings,
   random: Random,
   tally: Tally,
   weaken: Weaken | null,
-  taken: () => void,
+  pace: Pace,
   signal: AbortSignal,
 ): Promise<void> {
   const runtime = testRuntime();
@@ -96,6 +103,7 @@ export async function checkAgainstHistory(
   await using builder = new PartBuilder(tmpdir());
   const history = new History(repository, random);
   while (!signal.aborted && tally.wrong.length === 0) {
+    if (random.chance(0.8)) await pace.settle();
     if (!(await tryToHold(session, observer))) {
       tally.refused += 1;
       continue;
@@ -109,7 +117,7 @@ export async function checkAgainstHistory(
     );
     await session.query("commit");
     tally.snapshots += 1;
-    taken();
+    pace.taken();
     for (const { oid, name, state, reused, read, wrong } of found) {
       if (held.signatures.get(oid)?.signature !== after.get(oid)?.signature) continue;
       tally.reused += reused;

@@ -46,8 +46,6 @@ const keyed =
 
 /** Everything but small transactions: what vacuums, rewrites and alters. */
 export const CHANGES: readonly (readonly [name: string, change: Change])[] = [
-  ["end prepared", async ({ client, random, model }) => await endPrepared(client, random, model)],
-  ["end prepared", async ({ client, random, model }) => await endPrepared(client, random, model)],
   ["vacuum", one((name) => `vacuum ${name}`)],
   ["vacuum", one((name) => `vacuum ${name}`)],
   ["vacuum freeze", one((name) => `vacuum freeze ${name}`)],

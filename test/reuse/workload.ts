@@ -12,6 +12,7 @@ export class Workload {
   readonly #model: Model = { tables: [], prepared: [], number: 0 };
   #transactions = 0;
   #allowed = 0;
+  #change: Promise<void> = Promise.resolve();
   /** How often each kind of change was made. */
   readonly done: Record<string, number> = {};
 
@@ -23,6 +24,11 @@ export class Workload {
   /** Writing transactions that ended one way or the other. */
   get transactions(): number {
     return this.#transactions;
+  }
+
+  /** Waits until nothing is being altered, for a table that is always locked by snapshots is never altered. */
+  async settle(): Promise<void> {
+    await this.#change;
   }
 
   /** Lets so many more begin: between two snapshots not everything should change, however fast these are. */
@@ -82,14 +88,20 @@ export class Workload {
     while (!signal.aborted) {
       // Types seldom, for the program refuses to take a snapshot while one of them is altered.
       const [name, change] = random.pick(types.length > 0 && random.chance(0.05) ? types : others);
+      const done = Promise.withResolvers<void>();
+      this.#change = done.promise;
       try {
-        await client.query("set lock_timeout = '1500ms'; set timezone = 'UTC'");
+        await client.query("set lock_timeout = '5s'; set timezone = 'UTC'");
+        // They keep their locks: most are open for some seconds, over several snapshots.
+        if (random.chance(0.3)) await endPrepared(client, random, this.#model);
         await change({ client, random, table: random.pick(this.#model.tables), model: this.#model });
         this.#count(name);
       } catch (error) {
         await recover(client, error);
+      } finally {
+        done.resolve();
       }
-      await wait(random.below(only === undefined ? 400 : 50));
+      await wait(random.below(only === undefined ? 900 : 50));
     }
     await client.query("set lock_timeout = 0");
     while (this.#model.prepared.length > 0) await endPrepared(client, random, this.#model);
@@ -114,7 +126,7 @@ export class Workload {
   }
 
   async #end(client: pg.Client, random: Random): Promise<void> {
-    if (this.#model.prepared.length < 4 && random.chance(0.01)) {
+    if (this.#model.prepared.length < 2 && random.chance(0.01)) {
       const name = `p${this.#model.number++}`;
       await client.query(`prepare transaction '${name}'`);
       this.#model.prepared.push(name);
