@@ -6,7 +6,7 @@ import { sniffArchive } from "../../engines/archive/names.ts";
 import { AppError, errorCode } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { nearest } from "../../lib/text.ts";
-import { listBackups, readContent, readTables } from "../../repository/backups.ts";
+import { type DamagedBackup, listBackups, readContent, readTables } from "../../repository/backups.ts";
 import { databaseFolder } from "../../repository/layout.ts";
 import {
   type ArchiveFile,
@@ -78,8 +78,8 @@ export async function findSource(
   if (which === "latest") {
     const [newest] = backups;
     if (newest === undefined) throw noBackups(database, repository, damaged.length);
-    // Ids begin with their time. Whoever asks for the latest must hear that a later one was there.
-    for (const { id, reason } of damaged.filter((backup) => backup.id > newest.id)) {
+    // Whoever asks for the latest must hear that a later one was there.
+    for (const { id, reason } of damaged.filter((backup) => isLater(backup, newest))) {
       runtime.reporter.warn(`${id} is later than ${newest.id} and cannot be restored: ${reason}`);
     }
     return await backupSource(repository, newest, signal);
@@ -110,6 +110,13 @@ export async function findSource(
 
 function namesOf(backup: BackupIndex): string[] {
   return backup.kind === "archive" ? [backup.id, basename(backup.archive.key)] : [backup.id];
+}
+
+/** Where not even its summary can be read, the second in its id decides, and the same one counts as later. */
+function isLater({ id, index }: DamagedBackup, newest: BackupIndex): boolean {
+  const second = (backup: string): string => backup.slice(0, backup.indexOf("-"));
+  if (index !== undefined) return new Date(index.snapshotAt) > new Date(newest.snapshotAt);
+  return second(id) >= second(newest.id);
 }
 
 function noBackups(database: string, repository: Repository, damaged: number): AppError {
