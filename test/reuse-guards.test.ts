@@ -17,8 +17,11 @@ import { type Forgery, forge, storeText } from "./reuse/forge.ts";
 import { compareWithTruth, copyInProcess, type Held, holdAsIs } from "./reuse/in-process.ts";
 import { type Laboratory, lineOf, openLaboratory, type Taken } from "./reuse/laboratory.ts";
 import { freshRole } from "./support/backed-up.ts";
-import { freshDatabase, runSql, uniqueName } from "./support/postgres.ts";
+import { runSql, uniqueName } from "./support/postgres.ts";
+import { quietCluster } from "./support/quiet-cluster.ts";
 import { noAbort, testRuntime } from "./support/runtime.ts";
+
+const { freshDatabase, url: clusterUrl } = quietCluster();
 
 // Each guard of docs/design/snapshot-engine.md is shown twice: that it holds, and that rows would be lost without it. It is
 // switched off by making what is stored say what is true now, so that there is nothing left for it to find. The look at a
@@ -390,7 +393,7 @@ test("G6: a name that stands for another object is always read", async () => {
 });
 
 test("G8: what a policy hides is not what tuple ids say", async () => {
-  await using role = await freshRole(uniqueName("reader"), "login");
+  await using role = await freshRole(uniqueName("reader"), "login", clusterUrl());
   await using database = await freshDatabase({
     sql: `create table t as select generate_series(1, 10) as a; create table plain (a int);
       alter table t enable row level security; create policy shown on t using (a <= 5)`,

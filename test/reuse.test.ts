@@ -12,8 +12,10 @@ import { memoryStorage } from "../src/storage/memory.ts";
 import { forge } from "./reuse/forge.ts";
 import { compareWithTruth, copyInProcess, type Held, holdAsIs, type TableState } from "./reuse/in-process.ts";
 import { type Laboratory, lineOf, openLaboratory, rangesOf, type Taken } from "./reuse/laboratory.ts";
-import { freshDatabase } from "./support/postgres.ts";
+import { quietCluster } from "./support/quiet-cluster.ts";
 import { noAbort, testRuntime } from "./support/runtime.ts";
+
+const { freshDatabase } = quietCluster();
 
 const signal = noAbort();
 const SPARSE = `create table t (a int, b text) with (fillfactor = 10);
