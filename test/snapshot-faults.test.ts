@@ -5,8 +5,16 @@ import type { Observer } from "../src/lib/runtime.ts";
 import type { Cluster } from "../src/postgres/cluster.ts";
 import { type CliOptions, type CliResult, jsonOf, runCli, spawnCli } from "./support/cli.ts";
 import { expectNoSessions, filesOf } from "./support/leftovers.ts";
-import { freshCluster, type FreshDatabase, freshDatabase, temporaryFolder } from "./support/postgres.ts";
+import {
+  freshCluster,
+  type FreshDatabase,
+  freshDatabase as sharedDatabase,
+  temporaryFolder,
+} from "./support/postgres.ts";
+import { quietCluster } from "./support/quiet-cluster.ts";
 import { findSqlNow, type SqlNow } from "./support/stock-tools.ts";
+
+const { freshDatabase } = quietCluster();
 
 let sqlNow: SqlNow;
 beforeAll(async () => {
@@ -185,7 +193,7 @@ describe("what happens to the server and the disk", () => {
 
   test("the server crashes in the middle; started again, the next run succeeds and reuses nothing it should not", async () => {
     await using cluster: Cluster = await freshCluster();
-    const shop = await freshDatabase({ cluster: cluster.url(), template: "template1", sql: ROWS_SQL });
+    const shop = await sharedDatabase({ cluster: cluster.url(), template: "template1", sql: ROWS_SQL });
     await using folder = await temporaryFolder();
     await backUpWell(shop.url, folder.path);
     const isThere = (): boolean => {
