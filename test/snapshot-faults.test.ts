@@ -309,4 +309,52 @@ describe("a repository that was damaged", () => {
     expect(await backUpWell(database.url, folder.path)).toMatchObject({ parts: { read: 0 }, fullRead: null });
     expect((await verify()).code).toBe(0);
   });
+
+  test.each(["snapshot", "archive"])(
+    "a %s that failed its verification is not what retention, status and `latest` count on",
+    async (kind) => {
+      await using database = await freshDatabase({
+        sql: "create table t as select generate_series(1, 50) as id",
+      });
+      await using folder = await temporaryFolder();
+      const run = async (...args: string[]): Promise<CliResult> =>
+        await runCli([...args, "--repository", folder.path, "--json"]);
+      const take = async (): Promise<string> => {
+        const result = await run("backup", "data", "--url", database.url, "--kind", kind);
+        expect(result, result.stderr).toMatchObject({ code: 0 });
+        return String(jsonOf(result)["id"]);
+      };
+      const good = await take();
+      const before = await filesOf(folder.path);
+      await database.query("update t set id = -id");
+      const bad = await take();
+      const [file] = (await filesOf(folder.path)).filter(
+        (name) => !before.includes(name) && /\/parts\/|\.sql\.gz$/.test(name) && !name.includes("latest"),
+      );
+      if (file === undefined) throw new Error("there is nothing to damage");
+      const bytes = await readFile(join(folder.path, file));
+      bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
+      await writeFile(join(folder.path, file), bytes);
+      expect((await run("verify", "data", bad, "--level", "integrity")).code).toBe(13);
+
+      expect(await run("status", "data")).toMatchObject({ code: 4, stdout: expect.stringContaining(bad) });
+      const pruned = await run("prune", "data", "--keep", "last=1", "--garbage-age", "0s");
+      expect(pruned, pruned.stderr).toMatchObject({ code: 0 });
+      const left = jsonOf(await run("list", "data")) as { databases: { backups: { id: string }[] }[] };
+      expect(left.databases[0]?.backups.map(({ id }) => id)).toContain(good);
+      expect(await restored(folder.path, database.url, "select count(*), min(id), max(id) from t")).toBe(
+        "50|1|50",
+      );
+    },
+  );
+});
+
+test("a database whose dates are written in another way is backed up all the same", async () => {
+  await using database = await freshDatabase({ sql: ROWS_SQL });
+  await database.query(`alter database "${database.name}" set datestyle = 'German'`);
+  await using folder = await temporaryFolder();
+  await backUpWell(database.url, folder.path);
+  await backUpWell(database.url, folder.path);
+  const archive = await runCli(["backup", "data", "--url", database.url, "--repository", folder.path]);
+  expect(archive, archive.stderr).toMatchObject({ code: 0 });
 });

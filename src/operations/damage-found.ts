@@ -1,10 +1,11 @@
 import type { Runtime } from "../lib/runtime.ts";
+import { type BackupListing, listBackups } from "../repository/listing.ts";
 import type { BackupIndex, SnapshotIndex } from "../repository/manifest.ts";
 import type { ProofFile } from "../repository/proof-file.ts";
 import { newestProofs } from "../repository/proofs.ts";
 import type { Repository } from "../repository/repository.ts";
 
-const STORED: readonly string[] = ["index", "tables", "content", "part list", "part"];
+const STORED: readonly string[] = ["archive", "index", "tables", "content", "part list", "part"];
 
 /** What a verification found to be wrong with stored objects. */
 interface DamageFound {
@@ -34,6 +35,42 @@ export async function reliableSnapshots(
     .at(0);
   if (damage === undefined) return { snapshots, damage };
   return { snapshots: snapshots.filter(({ startedAt }) => new Date(startedAt) > damage.at), damage };
+}
+
+/**
+ * The backups that are there. Those whose last verification failed are among the damaged ones: they are not what retention
+ * may count on, nor what a restore of the latest takes. A later verification that succeeds makes them good again.
+ */
+export async function listGoodBackups(
+  runtime: Runtime,
+  repository: Repository,
+  database: string,
+  signal: AbortSignal,
+): Promise<BackupListing> {
+  const listing = await listBackups(repository, database, signal);
+  const ids = listing.backups.map((backup) => backup.id);
+  const proofs = await newestProofs(runtime, repository, database, ids, signal);
+  const failed = (index: BackupIndex): string | undefined => failureOf(proofs.get(index.id));
+  return {
+    ...listing,
+    backups: listing.backups.filter((index) => failed(index) === undefined),
+    damaged: [
+      ...listing.backups.flatMap((index) => {
+        const reason = failed(index);
+        return reason === undefined ? [] : [{ id: index.id, reason, index }];
+      }),
+      ...listing.damaged,
+    ],
+  };
+}
+
+/** What a failed verification found first, in words; undefined where there is none that failed. */
+export function failureOf(proof: ProofFile | undefined): string | undefined {
+  if (proof?.outcome !== "failed") return undefined;
+  const [first] = proof.problems;
+  const what =
+    first === undefined ? "" : `: ${first.table === null ? "" : `${first.table}: `}${first.reason}`;
+  return `its verification of ${proof.finishedAt.slice(0, 16).replace("T", " ")} UTC failed${what}`;
 }
 
 function hasDamage({ outcome, problems }: ProofFile): boolean {

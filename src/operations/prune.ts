@@ -1,6 +1,6 @@
 import type { Keep } from "../config/keep.ts";
 import type { Runtime } from "../lib/runtime.ts";
-import { deleteBackup, listBackups, recoverUnfinished } from "../repository/backups.ts";
+import { deleteBackup, recoverUnfinished } from "../repository/backups.ts";
 import {
   collectGarbage,
   type GarbageReport,
@@ -14,6 +14,7 @@ import { livingReaders } from "../repository/readers.ts";
 import { openRepository, type Repository } from "../repository/repository.ts";
 import { planRetention } from "../repository/retention.ts";
 import type { Storage } from "../storage/storage.ts";
+import { listGoodBackups } from "./damage-found.ts";
 import { updateLatest } from "./latest.ts";
 
 /**
@@ -53,7 +54,7 @@ export async function planPrune(
   scope: PruneScope,
   signal: AbortSignal,
 ): Promise<PruneDecision[]> {
-  const { backups, damaged } = await listBackups(scope.repository, scope.database, signal);
+  const { backups, damaged } = await listGoodBackups(runtime, scope.repository, scope.database, signal);
   const { entries, otherwise } = scope.rules;
   const entryOf = ({ schedule }: BackupIndex): string | null =>
     schedule !== null && Object.hasOwn(entries, schedule) ? schedule : null;

@@ -5,6 +5,7 @@ import { formatDuration } from "../lib/text.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
 import { storedBytesOf } from "../repository/stored-bytes.ts";
 import type { Storage } from "../storage/storage.ts";
+import { failureOf } from "./damage-found.ts";
 import { type DatabaseListing, listRepository } from "./list.ts";
 
 export interface StatusRequest {
@@ -50,11 +51,20 @@ export async function databaseStatus(
   request: StatusRequest,
   signal: AbortSignal,
 ): Promise<DatabaseStatus> {
-  const { backups, damaged } = await listOne(runtime, request, signal);
+  const { backups: there, damaged, proofs } = await listOne(runtime, request, signal);
+  const failures = there.flatMap(({ id }) => {
+    const reason = failureOf(proofs.get(id));
+    return reason === undefined ? [] : [{ id, reason }];
+  });
+  const backups = there.filter(({ id }) => !failures.some((failure) => failure.id === id));
   const newest = backups[0] ?? null;
   const age = newest === null ? null : runtime.clock.now().getTime() - new Date(newest.snapshotAt).getTime();
   const problems = [
     ...ageProblems(request, age),
+    ...failures.map(({ id, reason }) => ({
+      message: `backup ${id} cannot be relied on: ${reason}`,
+      hint: `\`handled backup ${request.database}\` takes a new one, which relies on nothing of it`,
+    })),
     ...damaged.map(({ id, reason }) => ({
       message: `backup ${id} is damaged: ${reason}`,
       hint: "bring what is missing back from a copy; if there is none, delete its folder under `backups`",

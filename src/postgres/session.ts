@@ -28,6 +28,8 @@ const START_SQL = `
             from pg_catalog.pg_settings s
             join (values ('search_path', ''), ('statement_timeout', '0'), ('transaction_timeout', '0'),
                          ('idle_in_transaction_session_timeout', '0'), ('idle_session_timeout', '0'),
+                         -- The driver reads dates in this form only.
+                         ('DateStyle', 'ISO'),
                          -- Queries on the catalogues look costly to the planner, and compiling them takes longer than they do.
                          ('jit', 'off')) as w(name, value)
               on s.name operator(pg_catalog.=) w.name

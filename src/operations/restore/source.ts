@@ -6,7 +6,7 @@ import { sniffArchive } from "../../engines/archive/names.ts";
 import { AppError, errorCode } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { nearest } from "../../lib/text.ts";
-import { type DamagedBackup, listBackups, readContent, readTables } from "../../repository/backups.ts";
+import { type DamagedBackup, readContent, readTables } from "../../repository/backups.ts";
 import { databaseFolder } from "../../repository/layout.ts";
 import {
   type ArchiveFile,
@@ -21,6 +21,7 @@ import {
 } from "../../repository/manifest.ts";
 import { markReading } from "../../repository/readers.ts";
 import { openRepository, type Repository } from "../../repository/repository.ts";
+import { listGoodBackups } from "../damage-found.ts";
 import type { Storage } from "../../storage/storage.ts";
 
 /** An archive to restore from: one of ours with its manifest, or any dump without one. */
@@ -74,7 +75,7 @@ export async function findSource(
     });
   }
   const repository = await openRepository(runtime, storage, signal);
-  const { backups, damaged } = await listBackups(repository, database, signal);
+  const { backups, damaged } = await listGoodBackups(runtime, repository, database, signal);
   if (which === "latest") {
     const [newest] = backups;
     if (newest === undefined) throw noBackups(database, repository, damaged.length);
