@@ -10,7 +10,13 @@ import {
   tablesKey,
   unfinishedKey,
 } from "./layout.ts";
-import { type ArchiveIndex, BackupId, type BackupIndex, type SnapshotIndex } from "./manifest.ts";
+import {
+  type ArchiveIndex,
+  BACKUP_ID,
+  type BackupId,
+  type BackupIndex,
+  type SnapshotIndex,
+} from "./manifest.ts";
 import { readIndex, readIndexes } from "./manifests.ts";
 import type { Repository } from "./repository.ts";
 import { readMark } from "./marks.ts";
@@ -89,13 +95,14 @@ export async function surveyBackups(
   const prefix = backupsFolder(database);
   const folders = new Map<BackupId, Set<string>>();
   for (const key of await storage.keys(prefix, "all", signal)) {
-    const [folder, ...rest] = key.slice(prefix.length).split("/");
+    const end = key.indexOf("/", prefix.length);
+    const folder = key.slice(prefix.length, end);
     // Anything else here is somebody else's: file servers like to put folders of their own everywhere.
-    const id = BackupId.safeParse(folder);
-    if (!id.success || rest.length === 0) continue;
-    const names = folders.get(id.data) ?? new Set();
-    names.add(rest.join("/"));
-    folders.set(id.data, names);
+    if (end < 0 || !BACKUP_ID.test(folder)) continue;
+    const id = folder as BackupId;
+    const names = folders.get(id) ?? new Set();
+    names.add(key.slice(end + 1));
+    folders.set(id, names);
   }
   return folders;
 }
