@@ -15,9 +15,9 @@ const folder = values.folder ?? join(import.meta.dirname, "../docs/reference");
 const NOTICE = "<!-- Made by `npm run reference` from the source; changes here are lost. -->\n\n";
 
 /** The reference pages as the source has them now, by file name. */
-function pages(): Record<string, string> {
+async function pages(): Promise<Record<string, string>> {
   return {
-    "cli.md": NOTICE + cliReference(),
+    "cli.md": NOTICE + (await cliReference()),
     "config.md": NOTICE + strategyReference(),
     "errors.md": NOTICE + errorsReference(),
     "json-output.md": NOTICE + jsonReference(),
@@ -27,7 +27,7 @@ function pages(): Record<string, string> {
 /** Names of the pages that are not what the source says. */
 async function findDrift(): Promise<string[]> {
   const drifted: string[] = [];
-  for (const [name, text] of Object.entries(pages())) {
+  for (const [name, text] of Object.entries(await pages())) {
     const present = await readFile(join(folder, name), "utf8").catch((error: unknown) => {
       if (errorCode(error) === "ENOENT") return undefined;
       throw error;
@@ -45,5 +45,6 @@ if (values.check) {
     process.exitCode = 1;
   }
 } else {
-  for (const [name, text] of Object.entries(pages())) await writeDurable(join(folder, name), text, 0o644);
+  for (const [name, text] of Object.entries(await pages()))
+    await writeDurable(join(folder, name), text, 0o644);
 }

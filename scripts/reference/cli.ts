@@ -4,10 +4,10 @@ import { EXIT_CODES } from "../../src/cli/exit-codes.ts";
 import { renderRows } from "./markdown.ts";
 
 /** `docs/reference/cli.md`: every command with its arguments and options, made from the program itself. */
-export function cliReference(): string {
-  const program = buildProgram(() => {
+export async function cliReference(): Promise<string> {
+  const program = await buildProgram(() => {
     throw new Error("a command was run while describing the program");
-  });
+  }, []);
   const commands = leavesOf(program);
   return `${[
     "# The command line",

@@ -1,24 +1,33 @@
 import { Command } from "commander";
 import { VERSION } from "../lib/program.ts";
 import type { Cli } from "./cli.ts";
-import { addBackup } from "./commands/backup.ts";
-import { addConfig } from "./commands/config.ts";
-import { addDemo } from "./commands/demo.ts";
-import { addDiff } from "./commands/diff.ts";
-import { addDoctor } from "./commands/doctor.ts";
-import { addExport } from "./commands/export.ts";
-import { addInit } from "./commands/init.ts";
-import { addList } from "./commands/list.ts";
-import { addPrune } from "./commands/prune.ts";
-import { addRestore } from "./commands/restore.ts";
-import { addSchedule } from "./commands/schedule.ts";
-import { addShow } from "./commands/show.ts";
-import { addStatus } from "./commands/status.ts";
-import { addVerify } from "./commands/verify.ts";
 import { exitCodesHelp } from "./exit-codes.ts";
 
-/** The whole command line. `cli` is called when a command runs, after its options were read. */
-export function buildProgram(cli: () => Cli): Command {
+type AddCommand = (program: Command, cli: () => Cli) => void;
+
+/** In the order of the help. Each is loaded when it is asked for: loading all takes longer than most commands. */
+const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
+  init: async () => (await import("./commands/init.ts")).addInit,
+  doctor: async () => (await import("./commands/doctor.ts")).addDoctor,
+  backup: async () => (await import("./commands/backup.ts")).addBackup,
+  list: async () => (await import("./commands/list.ts")).addList,
+  show: async () => (await import("./commands/show.ts")).addShow,
+  diff: async () => (await import("./commands/diff.ts")).addDiff,
+  status: async () => (await import("./commands/status.ts")).addStatus,
+  restore: async () => (await import("./commands/restore.ts")).addRestore,
+  verify: async () => (await import("./commands/verify.ts")).addVerify,
+  prune: async () => (await import("./commands/prune.ts")).addPrune,
+  export: async () => (await import("./commands/export.ts")).addExport,
+  schedule: async () => (await import("./commands/schedule.ts")).addSchedule,
+  config: async () => (await import("./commands/config.ts")).addConfig,
+  demo: async () => (await import("./commands/demo.ts")).addDemo,
+};
+
+/**
+ * The command line for these arguments. `cli` is called when a command runs, after its options were read.
+ * @param args where they do not begin with a command, the program has all of them, for its help and its suggestions
+ */
+export async function buildProgram(cli: () => Cli, args: readonly string[]): Promise<Command> {
   const program = new Command("handled")
     .description("Runs a team's PostgreSQL backup strategy, and proves that the data can be brought back.")
     .version(VERSION, "--version", "print the version")
@@ -34,22 +43,13 @@ export function buildProgram(cli: () => Cli): Command {
     .helpCommand("help [command]", "print help for a command")
     .showHelpAfterError("(add --help for usage)")
     .addHelpText("after", exitCodesHelp());
-  const commands = [
-    addInit,
-    addDoctor,
-    addBackup,
-    addList,
-    addShow,
-    addDiff,
-    addStatus,
-    addRestore,
-    addVerify,
-    addPrune,
-    addExport,
-    addSchedule,
-    addConfig,
-    addDemo,
-  ];
-  for (const add of commands) add(program, cli);
+  for (const name of namesIn(args)) (await COMMANDS[name]?.())?.(program, cli);
   return program;
+}
+
+/** A command's name may also stand as the value of an option before it, so all that there are count. */
+function namesIn(args: readonly string[]): string[] {
+  const all = Object.keys(COMMANDS);
+  const first = args.find((arg) => !arg.startsWith("-"));
+  return first !== undefined && all.includes(first) ? all.filter((name) => args.includes(name)) : all;
 }

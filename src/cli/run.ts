@@ -42,10 +42,10 @@ export async function runCommandLine(args: readonly string[], world: World): Pro
   let exitCode = 0;
   let output = makeOutput(world, { color: true }, secrets, clock);
   let cli: Cli | undefined;
-  const program = buildProgram(() => {
+  const program = await buildProgram(() => {
     if (cli === undefined) throw new AppError("unexpected", "a command ran before its options were read");
     return cli;
-  });
+  }, args);
   program
     .exitOverride()
     .configureOutput({
