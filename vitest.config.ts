@@ -1,3 +1,5 @@
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
@@ -6,6 +8,9 @@ export default defineConfig({
     globalSetup: ["test/support/global-setup.ts"],
     // Processes, because tests start children and servers, and one that crashes must not take the others along.
     pool: "forks",
+    // As `bin/handled.js` does for the program: what threads run is compiled once, and V8 keeps its WebAssembly code.
+    execArgv: ["--no-wasm-code-gc"],
+    env: { NODE_COMPILE_CACHE: join(tmpdir(), "handled-test-compile-cache") },
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,

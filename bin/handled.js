@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import module from "node:module";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import v8 from "node:v8";
 
 const major = Number(process.versions.node.split(".")[0]);
 if (major < 24) {
@@ -15,7 +16,12 @@ if (major < 24) {
 }
 // Compiled code is kept between runs, which saves half of the time it takes to start. In the user's own folder: in one
 // that others may write to, they could leave code for us to run. Where there is none, nothing is kept.
-module.enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "handled"));
+const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "handled");
+module.enableCompileCache(cache);
+// Threads look for it here alone.
+process.env.NODE_COMPILE_CACHE ??= cache;
+// Freeing WebAssembly code while threads come and go can end the process: https://github.com/nodejs/node/issues/64500
+v8.setFlagsFromString("--no-wasm-code-gc");
 
 const source = new URL("../src/cli/main.ts", import.meta.url);
 const built = new URL("../dist/cli/main.js", import.meta.url);
