@@ -47,13 +47,12 @@ export async function listKeys(
   let level = [{ folder, prefix }];
   while (level.length > 0) {
     const folders = level.map((one) => one.folder);
-    const found = await manyFiles(runtime, folders, READ_FOLDER, signal);
+    const found = await manyFiles(runtime, folders, READ_NAMES, signal);
     const below: typeof level = [];
-    for (const [at, parent] of level.entries()) {
-      for (const entry of found[at] ?? []) {
-        const key = `${parent.prefix}${entry.name}`;
-        if (isObject(entry)) keys.push(key);
-        if (entry.isDirectory()) below.push({ folder: join(parent.folder, entry.name), prefix: `${key}/` });
+    for (const [at, { folder: parent, prefix: start }] of level.entries()) {
+      for (const name of found[at]?.files ?? []) keys.push(start + name);
+      for (const name of found[at]?.folders ?? []) {
+        below.push({ folder: `${parent}/${name}`, prefix: `${start}${name}/` });
       }
     }
     level = depth === "all" ? below : [];
@@ -82,6 +81,24 @@ const READ_FOLDER: FileOperation<string, Dirent[]> = {
     }
   },
 };
+
+interface Names {
+  readonly files: readonly string[];
+  readonly folders: readonly string[];
+}
+
+/** Nothing but the names is kept, for there may be thousands of folders. */
+const READ_NAMES: FileOperation<string, Names> = {
+  now: (folder) => namesOf(READ_FOLDER.now(folder)),
+  later: async (folder) => namesOf(await READ_FOLDER.later(folder)),
+};
+
+function namesOf(entries: readonly Dirent[]): Names {
+  return {
+    files: entries.filter(isObject).map(({ name }) => name),
+    folders: entries.filter((entry) => entry.isDirectory()).map(({ name }) => name),
+  };
+}
 
 function noEntries(folder: string, error: unknown): Dirent[] {
   if (errorCode(error) === "ENOENT") return [];
