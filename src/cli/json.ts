@@ -275,6 +275,11 @@ export type ShowJson = z.infer<typeof ShowJson>;
 const diffSide = z.strictObject({
   id: z.string().nullable().describe("Identity of the backup; null for the live database"),
   kind: z.enum(["archive", "snapshot", "live"]).describe("What it is"),
+  database: z.string().describe("Name of the database on the server"),
+  schemas: z
+    .array(z.string())
+    .nullable()
+    .describe("The schemas that the backup has, and the comparison looked at; null for the whole database"),
   at: time.describe("The moment that its rows are of"),
 });
 
@@ -286,6 +291,12 @@ const diffFacts = z
   })
   .nullable()
   .describe("What this side has of it; null when it is not there");
+
+const namesThatDiffer = {
+  onlyFirst: z.array(z.string()).describe("Only in the first: `INDEX shop.orders_at`, `DATABASE COMMENT`"),
+  onlySecond: z.array(z.string()).describe("Only in the second"),
+  changed: z.array(z.string()).describe("In both, and not the same"),
+};
 
 export const DiffJson = z.strictObject({
   database: z.string().describe("Name of the database in the repository"),
@@ -308,7 +319,7 @@ export const DiffJson = z.strictObject({
           .boolean()
           .nullable()
           .describe(
-            "Whether both have the same rows; null when that cannot be told, for an archive has no digests",
+            "Whether both have the same rows; null when that cannot be told: an archive has no digests, and no backup the rows of a materialized view",
           ),
         ranges: z
           .strictObject({
@@ -340,13 +351,14 @@ export const DiffJson = z.strictObject({
     )
     .describe("Sequences that differ"),
   definitions: z
-    .strictObject({
-      onlyFirst: z.array(z.string()).describe("Only in the first: `INDEX shop.orders_at`"),
-      onlySecond: z.array(z.string()).describe("Only in the second"),
-      changed: z.array(z.string()).describe("In both, and not the same"),
-    })
+    .strictObject(namesThatDiffer)
     .nullable()
     .describe("Definitions that differ; null when they could not be compared"),
+  properties: z
+    .strictObject(namesThatDiffer)
+    .describe(
+      "What differs of the database itself: owner, encoding, locale, connection limit, settings, privileges, comment; and of the versions of its extensions",
+    ),
   notCompared: z
     .array(z.strictObject({ what: z.string().describe("What"), reason: z.string().describe("Why not") }))
     .describe("What could not be compared"),

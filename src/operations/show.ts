@@ -22,6 +22,8 @@ export interface ShowRequest {
   readonly database: string | undefined;
   /** An id, the bare name of an archive, or `latest`. */
   readonly backup: string;
+  /** What the backup is wanted for: the first word of an error. */
+  readonly operation: "show" | "diff";
 }
 
 /** Everything that is known of one backup. */
@@ -63,8 +65,10 @@ export async function showBackup(
   if (first === undefined) throw await explainMissing(request, shelves, failure, signal);
   const databases = [...new Set(found.map(({ index }) => index.database))];
   if (databases.length > 1) {
-    throw new AppError("usage", `show ${request.backup}: ${databases.join(", ")} each have one`, {
-      hint: `name the database before it: \`handled show ${databases[0]} ${request.backup}\``,
+    const { operation, backup } = request;
+    const backups = operation === "show" ? backup : "FIRST SECOND";
+    throw new AppError("usage", `${operation} ${backup}: ${databases.join(", ")} each have one`, {
+      hint: `name the database before it: \`handled ${operation} ${databases[0]} ${backups}\``,
     });
   }
   const { repository, index } = first;
@@ -107,12 +111,12 @@ async function collectShelves(
 }
 
 async function explainMissing(
-  { backup, database }: ShowRequest,
+  { backup, database, operation }: ShowRequest,
   shelves: readonly Shelf[],
   failure: AppError | undefined,
   signal: AbortSignal,
 ): Promise<AppError> {
-  const what = `show ${database === undefined ? "" : `${database} `}${backup}`;
+  const what = `${operation} ${database === undefined ? "" : `${database} `}${backup}`;
   for (const { repository, database: name, damaged, backups } of shelves) {
     const broken = damaged.find(
       ({ id, index }) => id === backup || (index !== undefined && isCalled(index, backup)),

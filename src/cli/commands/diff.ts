@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { availableParallelism } from "node:os";
-import { AppError } from "../../errors.ts";
+import { AppError, inOperation } from "../../errors.ts";
+import type { DefinitionDifferences } from "../../engines/snapshot/definitions.ts";
 import { diffBackups, diffWithLive } from "../../operations/diff/diff.ts";
 import type { DiffReport } from "../../operations/diff/report.ts";
 import { type BackupDetails, showBackup } from "../../operations/show.ts";
@@ -20,13 +21,17 @@ interface Options extends PlaceOptions {
 const LIVE = "live";
 // Not 1, as for `git diff`: that is how a command ends which failed.
 const DIFFERENT_EXIT = 4;
+// As for everything that was done in part.
+const UNCERTAIN_EXIT = 3;
 
 export function addDiff(program: Command, cli: () => Cli): void {
   placeOptions(program.command("diff"))
     .summary("show what differs between two backups, or a backup and the live database")
     .description(
-      "Compares tables by rows and digests, ranges of blocks by their contents, sequences and definitions. Two backups are " +
-        "compared without reading rows; of the live database every row is read, in one snapshot.",
+      "Compares tables by rows and digests, ranges of blocks by their contents, sequences, definitions with comments and privileges, " +
+        "and the database's own settings, privileges and comment. Two backups are compared without reading rows; of the live " +
+        "database every row is read, in one snapshot. What could not be compared is named: what an archive has only in its " +
+        "text, and the rows of materialized views, which no backup has.",
     )
     .usage("[options] [database] <first> <second>")
     .argument(
@@ -39,7 +44,10 @@ export function addDiff(program: Command, cli: () => Cli): void {
       positiveInteger,
     )
     .option("--lock-timeout <duration>", "how long to wait for a locked table", durationArgument)
-    .option("--exit-code", `end with ${DIFFERENT_EXIT} unless everything was compared and found equal`)
+    .option(
+      "--exit-code",
+      `end with ${DIFFERENT_EXIT} when they differ, with ${UNCERTAIN_EXIT} when no difference was found and not everything could be compared`,
+    )
     .action(async (words: string[], options: Options) => {
       await runDiff(cli(), words, options);
     });
@@ -49,7 +57,7 @@ async function runDiff(cli: Cli, words: readonly string[], options: Options): Pr
   const [first, second] = words.slice(-2);
   if (first === undefined || second === undefined || words.length > 3) {
     throw new AppError("usage", "diff: two things to compare are needed", {
-      hint: "`handled diff FIRST SECOND`, or with the database before them; `live` is the live database",
+      hint: "`handled diff FIRST SECOND`, or with the database before them: `handled diff DATABASE FIRST SECOND`; `live` is the live database",
     });
   }
   const places = await resolvePlaces(cli, options);
@@ -59,7 +67,8 @@ async function runDiff(cli: Cli, words: readonly string[], options: Options): Pr
     options,
   );
   cli.output.result(diffJson(report), () => renderDiff(cli.output, report, places.timeZone));
-  if (options.exitCode === true && report.equal !== true) cli.exitWith(DIFFERENT_EXIT);
+  if (options.exitCode === true && report.equal !== true)
+    cli.exitWith(report.equal === null ? UNCERTAIN_EXIT : DIFFERENT_EXIT);
 }
 
 interface Named {
@@ -72,20 +81,34 @@ interface Named {
 async function compare(cli: Cli, named: Named, options: Options): Promise<DiffReport> {
   const { places, database, first, second } = named;
   const find = async (backup: string, of: string | undefined): Promise<BackupDetails> =>
-    await showBackup(cli.runtime, { storages: places.storages, database: of, backup }, cli.signal);
+    await showBackup(
+      cli.runtime,
+      { storages: places.storages, database: of, backup, operation: "diff" },
+      cli.signal,
+    );
   if (first === LIVE || second === LIVE) {
     if (first === second) throw new AppError("usage", "diff: the live database is named twice");
     const backup = await find(first === LIVE ? second : first, database);
-    const request = {
-      connection: await connectionOf(cli, backup.index.database, options),
-      jobs: options.jobs ?? availableParallelism(),
-      lockTimeoutMs: options.lockTimeout ?? DEFAULT_LOCK_TIMEOUT_MS,
-    };
-    const report = await diffWithLive(cli.runtime, backup, request, cli.signal);
+    const report = await compareWithLive(cli, backup, options);
     return first === LIVE ? turned(report) : report;
   }
   const one = await find(first, database);
   return await diffBackups(cli.runtime, one, await find(second, one.index.database), cli.signal);
+}
+
+async function compareWithLive(cli: Cli, backup: BackupDetails, options: Options): Promise<DiffReport> {
+  const { index } = backup;
+  try {
+    const request = {
+      connection: await connectionOf(cli, index.database, options),
+      jobs: options.jobs ?? availableParallelism(),
+      lockTimeoutMs: options.lockTimeout ?? DEFAULT_LOCK_TIMEOUT_MS,
+    };
+    return await diffWithLive(cli.runtime, backup, request, cli.signal);
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code === "unexpected") throw error;
+    throw inOperation(`diff ${index.id} live`, error);
+  }
 }
 
 /** The same with the sides exchanged. */
@@ -95,16 +118,18 @@ function turned(report: DiffReport): DiffReport {
     first: one.second,
     second: one.first,
   });
-  const { definitions } = report;
+  const { definitions, properties } = report;
   return {
     ...turn(report),
     tables: report.tables.map(turn),
     sequences: report.sequences.map(turn),
-    definitions:
-      definitions === null
-        ? null
-        : { ...definitions, onlyFirst: definitions.onlySecond, onlySecond: definitions.onlyFirst },
+    definitions: definitions === null ? null : turnNames(definitions),
+    properties: turnNames(properties),
   };
+}
+
+function turnNames({ onlyFirst, onlySecond, changed }: DefinitionDifferences): DefinitionDifferences {
+  return { onlyFirst: onlySecond, onlySecond: onlyFirst, changed };
 }
 
 async function connectionOf(cli: Cli, database: string, { url }: Options): Promise<ConnectionSettings> {

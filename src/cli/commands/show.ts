@@ -30,7 +30,9 @@ async function runShow(cli: Cli, words: readonly string[], options: PlaceOptions
   const places = await resolvePlaces(cli, options);
   const database = words.length === 2 ? words[0] : undefined;
   const backup = words.at(-1) ?? "latest";
-  const details = await showBackup(cli.runtime, { storages: places.storages, database, backup }, cli.signal);
+  const { storages } = places;
+  const request = { storages, database, backup, operation: "show" } as const;
+  const details = await showBackup(cli.runtime, request, cli.signal);
   const verdict = await judge(cli, places, details);
   cli.output.result(showJson(details, verdict), () =>
     renderShow(cli.output, details, verdict, cli.runtime.clock.now(), places.timeZone),

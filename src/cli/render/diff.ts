@@ -1,4 +1,5 @@
 import { counted, formatBytes, formatCount } from "../../lib/text.ts";
+import type { DefinitionDifferences } from "../../engines/snapshot/definitions.ts";
 import type { DiffReport, DiffSide, TableDiff, TableFacts } from "../../operations/diff/report.ts";
 import type { DiffJson } from "../json.ts";
 import type { Output } from "../output.ts";
@@ -9,8 +10,12 @@ import { formatTime } from "./time.ts";
 const MOST_LINES = 30;
 
 export function diffJson(report: DiffReport): DiffJson {
-  const side = ({ id, kind, at }: DiffSide): DiffJson["first"] => ({ id, kind, at: at.toISOString() });
-  const { database, first, second, equal, tables, sequences, definitions, notCompared } = report;
+  const side = ({ at, schemas, ...rest }: DiffSide): DiffJson["first"] => ({
+    ...rest,
+    schemas: schemas === null ? null : [...schemas],
+    at: at.toISOString(),
+  });
+  const { database, first, second, equal, tables, sequences, definitions, properties, notCompared } = report;
   return {
     database,
     first: side(first),
@@ -27,23 +32,23 @@ export function diffJson(report: DiffReport): DiffJson {
             },
     })),
     sequences: [...sequences],
-    definitions:
-      definitions === null
-        ? null
-        : {
-            onlyFirst: [...definitions.onlyFirst],
-            onlySecond: [...definitions.onlySecond],
-            changed: [...definitions.changed],
-          },
+    definitions: definitions === null ? null : namesJson(definitions),
+    properties: namesJson(properties),
     notCompared: [...notCompared],
   };
 }
 
+function namesJson({ onlyFirst, onlySecond, changed }: DefinitionDifferences): DiffJson["properties"] {
+  return { onlyFirst: [...onlyFirst], onlySecond: [...onlySecond], changed: [...changed] };
+}
+
 export function renderDiff(output: Output, report: DiffReport, timeZone: string): string {
-  const describe = ({ id, kind, at }: DiffSide): string =>
-    id === null
-      ? `the live database (${formatTime(at, timeZone)})`
-      : `${id} (${kind}, ${formatTime(at, timeZone)})`;
+  const describe = ({ id, kind, database, schemas, at }: DiffSide): string => {
+    const only = schemas === null ? "" : `, only ${schemas.join(", ")}`;
+    return id === null
+      ? `the live database ${database} (${formatTime(at, timeZone)}${only})`
+      : `${id} (${kind}, ${formatTime(at, timeZone)}${only})`;
+  };
   const head = `${output.paint("bold", report.database)}: ${describe(report.first)} → ${describe(report.second)}`;
   const different = report.tables.filter(({ same }) => same === false);
   const equal = report.tables.filter(({ same }) => same === true).length;
@@ -55,10 +60,11 @@ export function renderDiff(output: Output, report: DiffReport, timeZone: string)
       : []),
     ...(equal === 0 ? [] : [`${counted(equal, "table")} ${equal === 1 ? "has" : "have"} the same rows`]),
     ...cut(describeSequences(report)),
-    ...cut(describeDefinitions(report)),
+    // An extension that is missing is said by both.
+    ...cut([...new Set([report.definitions, report.properties].flatMap(describeNames))]),
     ...report.notCompared.map(({ what, reason }) => `not compared: ${what}: ${reason}`),
+    ...describeEquality(output, report),
   ];
-  if (report.equal === true) lines.push(`${output.paint("green", "✓")} both are the same`);
   return lines.join("\n");
 }
 
@@ -99,13 +105,22 @@ function describeSequences({ sequences }: DiffReport): string[] {
   );
 }
 
-function describeDefinitions({ definitions }: DiffReport): string[] {
-  if (definitions === null) return [];
+function describeNames(differences: DefinitionDifferences | null): string[] {
+  if (differences === null) return [];
   return [
-    ...definitions.changed.map((name) => `${name} is defined otherwise`),
-    ...definitions.onlyFirst.map((name) => `${name} is only in the first`),
-    ...definitions.onlySecond.map((name) => `${name} is only in the second`),
+    ...differences.changed.map((name) => `${name} is defined otherwise`),
+    ...differences.onlyFirst.map((name) => `${name} is only in the first`),
+    ...differences.onlySecond.map((name) => `${name} is only in the second`),
   ];
+}
+
+/** With what was looked at, for "the same" says more than that it is. */
+function describeEquality(output: Output, { equal, first, definitions }: DiffReport): string[] {
+  if (equal === false) return [];
+  const compared = `rows, sequences, ${definitions === null ? "" : "definitions, "}settings and privileges`;
+  const within = first.schemas === null ? "" : ` of what the backup has: ${first.schemas.join(", ")}`;
+  if (equal === null) return [`no difference was found in what was compared (${compared}${within})`];
+  return [`${output.paint("green", "✓")} both are the same (${compared}${within})`];
 }
 
 function cut(lines: readonly string[]): string[] {

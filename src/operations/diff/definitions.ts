@@ -42,19 +42,24 @@ export async function diffDefinitions(
 export async function diffLiveDefinitions(
   runtime: Runtime,
   backup: BackupDetails,
-  live: { readonly session: Session; readonly snapshot: string; readonly lockTimeoutMs: number },
+  live: {
+    readonly session: Session;
+    readonly snapshot: string;
+    readonly schemas: readonly string[] | null;
+    readonly lockTimeoutMs: number;
+  },
   signal: AbortSignal,
 ): Promise<DefinitionsCompared> {
   const archive = schemaArchive(backup);
   if (archive === undefined) return notCompared("an archive has them only in its text");
-  const { session, snapshot, lockTimeoutMs } = live;
+  const { session, snapshot, schemas, lockTimeoutMs } = live;
   if (majorOf(session.serverVersion) !== majorOf(backup.index.server.versionNumber)) {
     return notCompared("the server has another major version now");
   }
   const client = await findWriter(runtime, backup.index, signal);
   if (client === undefined)
     return notCompared(`${backup.index.client}, which wrote them, is not installed here`);
-  const scope = { client, snapshot, schemas: backup.index.schemas, lockTimeoutMs };
+  const scope = { client, snapshot, schemas, lockTimeoutMs };
   return {
     differences: compareDefinitions(
       await readDefinitions(runtime, client, archive, signal),

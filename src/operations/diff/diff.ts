@@ -1,10 +1,14 @@
+import type { DefinitionDifferences } from "../../engines/snapshot/definitions.ts";
 import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { counted } from "../../lib/text.ts";
+import { quoteName } from "../../postgres/session.ts";
+import type { TableLine } from "../../repository/manifest.ts";
 import { markReading } from "../../repository/readers.ts";
 import type { BackupDetails } from "../show.ts";
 import { diffDefinitions, diffLiveDefinitions, type DefinitionsCompared } from "./definitions.ts";
 import { diffLive, type LiveRequest } from "./live.ts";
+import { diffBelongings, readBelongings } from "./properties.ts";
 import { diffRanges } from "./ranges.ts";
 import { compareFacts, type DiffReport, type SequenceDiff, type TableDiff } from "./report.ts";
 import { factsOf, pairByName, sideOf, snapshotLine } from "./sides.ts";
@@ -42,7 +46,10 @@ export async function diffBackups(
   }
   const sequences = diffSequences(first.content.sequences, second.content.sequences);
   const definitions = await diffDefinitions(runtime, first, second, signal);
-  return finish({ database, first: sideOf(first), second: sideOf(second), tables, sequences }, definitions);
+  const properties = diffBelongings(first.content, second.content);
+  const sides = { first: sideOf(first), second: sideOf(second) };
+  const refilled = countRefilled([...first.tables, ...second.tables]);
+  return finish({ database, ...sides, tables, sequences, properties }, definitions, refilled);
 }
 
 /** Compares a backup with the live database, every row of which is read. */
@@ -53,19 +60,51 @@ export async function diffWithLive(
   signal: AbortSignal,
 ): Promise<DiffReport> {
   await using _held = await holdBackup(runtime, backup, signal);
-  const { lockTimeoutMs } = request;
+  const { lockTimeoutMs, connection } = request;
+  const { database, schemas } = backup.index;
   const live = await diffLive(
     runtime,
     backup,
     request,
-    async (session, snapshot) =>
-      await diffLiveDefinitions(runtime, backup, { session, snapshot, lockTimeoutMs }, signal),
+    async (session, snapshot, schemasThere) => {
+      const own = await readBelongings(session);
+      if (own === null)
+        throw new AppError("unexpected", "read the database's properties: it is not in pg_database");
+      return {
+        definitions: await diffLiveDefinitions(
+          runtime,
+          backup,
+          { session, snapshot, schemas: schemasThere, lockTimeoutMs },
+          signal,
+        ),
+        properties: diffBelongings(backup.content, own),
+      };
+    },
     signal,
   );
-  const { database } = backup.index;
-  const second = { id: null, kind: "live", at: live.takenAt } as const;
+  const { definitions, properties } = live.worked;
+  const second = {
+    id: null,
+    kind: "live",
+    database: connection.database,
+    schemas,
+    at: live.takenAt,
+  } as const;
   const sequences = diffSequences(backup.content.sequences, live.sequences);
-  return finish({ database, first: sideOf(backup), second, tables: live.tables, sequences }, live.worked);
+  const sides = { first: sideOf(backup), second };
+  const { tables } = live;
+  return finish(
+    { database, ...sides, tables, sequences, properties },
+    definitions,
+    countRefilled(backup.tables),
+  );
+}
+
+/** Materialized views, of which a backup has no rows. */
+function countRefilled(tables: readonly TableLine[]): number {
+  return new Set(
+    tables.filter(({ rows }) => rows === null).map(({ schema, name }) => quoteName(schema, name)),
+  ).size;
 }
 
 async function holdBackup(
@@ -100,16 +139,28 @@ function diffSequences(first: readonly Sequence[], second: readonly Sequence[]):
 function finish(
   parts: Omit<DiffReport, "definitions" | "notCompared" | "equal">,
   definitions: DefinitionsCompared,
+  refilled: number,
 ): DiffReport {
   const { differences } = definitions;
   const notCompared = differences === null ? [{ what: "definitions", reason: definitions.reason }] : [];
-  const uncertain = parts.tables.filter(({ same }) => same === null).length;
-  const reason = "an archive has no digests: as many rows may be other rows";
-  if (uncertain > 0) notCompared.push({ what: `the rows of ${counted(uncertain, "table")}`, reason });
+  const uncertain = parts.tables.filter(({ first, same }) => same === null && first?.rows !== null).length;
+  if (uncertain > 0) {
+    const reason = "an archive has no digests: as many rows may be other rows";
+    notCompared.push({ what: `the rows of ${counted(uncertain, "table")}`, reason });
+  }
+  if (refilled > 0) {
+    const reason = "a backup has none of them, a restore fills such a view anew from other tables";
+    notCompared.push({ what: `the rows of ${counted(refilled, "materialized view")}`, reason });
+  }
   const differ =
     parts.tables.some(({ same }) => same === false) ||
     parts.sequences.length > 0 ||
-    (differences !== null && Object.values(differences).some((names) => names.length > 0));
+    hasDifferences(parts.properties) ||
+    (differences !== null && hasDifferences(differences));
   const equal = differ ? false : notCompared.length === 0 ? true : null;
   return { ...parts, definitions: differences, notCompared, equal };
+}
+
+function hasDifferences({ onlyFirst, onlySecond, changed }: DefinitionDifferences): boolean {
+  return onlyFirst.length > 0 || onlySecond.length > 0 || changed.length > 0;
 }

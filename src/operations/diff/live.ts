@@ -8,8 +8,9 @@ import {
   type SourceTable,
 } from "../../engines/snapshot/tables.ts";
 import type { RowsRead } from "../../engines/snapshot/worker-messages.ts";
+import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
-import { type SequenceValue, readSequences } from "../../postgres/catalog.ts";
+import { listSchemas, type SequenceValue, readSequences } from "../../postgres/catalog.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import { connect, type Session } from "../../postgres/session.ts";
 import { holdSnapshot } from "../../postgres/snapshot.ts";
@@ -37,18 +38,19 @@ export interface LiveDiff {
 
 /**
  * Reads every row of a live database, as a snapshot of the backup's schemas would, and compares it with a backup, range by
- * range where the backup is a snapshot. `work` is called meanwhile with the session whose transaction holds it all.
+ * range where the backup is a snapshot. `work` is called meanwhile with the session whose transaction holds it all, and
+ * those of the backup's schemas that are there. Fails with `schema_missing` when none is: that is another database.
  */
 export async function diffLive<T>(
   runtime: Runtime,
   backup: BackupDetails,
   { connection, jobs, lockTimeoutMs }: LiveRequest,
-  work: (session: Session, snapshot: string) => Promise<T>,
+  work: (session: Session, snapshot: string, schemas: readonly string[] | null) => Promise<T>,
   signal: AbortSignal,
 ): Promise<LiveDiff & { readonly worked: T }> {
   await using session = await connect(runtime, connection, signal);
   await using observer = await connect(runtime, session.settings, signal);
-  const { schemas } = backup.index;
+  const schemas = await schemasThere(session, backup.index.schemas);
   const held = await holdSnapshot(session, observer, schemas, lockTimeoutMs);
   const live = await listSourceTables(session, schemas);
   const readings = await planReadings(backup, live, signal);
@@ -57,9 +59,25 @@ export async function diffLive<T>(
   const tables: TableDiff[] = [];
   for (const reading of readings) tables.push(await judge(backup, reading, signal));
   const sequences = await readSequences(session, schemas);
-  const worked = await work(session, held.name);
+  const worked = await work(session, held.name, schemas);
   await session.query("commit");
   return { tables, sequences, takenAt: held.takenAt, worked };
+}
+
+async function schemasThere(
+  session: Session,
+  wanted: readonly string[] | null,
+): Promise<readonly string[] | null> {
+  if (wanted === null) return null;
+  const present = await listSchemas(session);
+  const there = wanted.filter((schema) => present.includes(schema));
+  if (there.length > 0) return there;
+  const { database } = session.settings;
+  throw new AppError(
+    "schema_missing",
+    `compare with ${database}: it has none of the backup's schemas: ${wanted.join(", ")}`,
+    { hint: `if ${database} is not the database that was backed up, name that with \`--url\`` },
+  );
 }
 
 /** A table that is in the backup, in the database, or in both. */

@@ -6,6 +6,10 @@ export interface DiffSide {
   /** Null for the live database. */
   readonly id: string | null;
   readonly kind: "archive" | "snapshot" | "live";
+  /** Its name on the server. */
+  readonly database: string;
+  /** What of the database was backed up; null for all of it. */
+  readonly schemas: readonly string[] | null;
   /** The moment that its rows are of. */
   readonly at: Date;
 }
@@ -58,6 +62,8 @@ export interface DiffReport {
   readonly sequences: readonly SequenceDiff[];
   /** Null when they could not be compared. */
   readonly definitions: DefinitionDifferences | null;
+  /** What the database itself has: owner, settings, privileges, comment; and the versions of extensions. */
+  readonly properties: DefinitionDifferences;
   readonly notCompared: readonly { readonly what: string; readonly reason: string }[];
   /** Null when no difference was found and not everything could be compared. */
   readonly equal: boolean | null;
@@ -67,7 +73,6 @@ export interface DiffReport {
 export function compareFacts(first: TableFacts | null, second: TableFacts | null): boolean | null {
   if (first === null || second === null) return false;
   if (first.rows !== second.rows) return false;
-  // Nothing in either, or a materialized view, which says nothing that other tables do not.
-  if (first.rows === 0 || first.rows === null) return true;
+  if (first.rows === 0) return true;
   return first.digest === null || second.digest === null ? null : first.digest === second.digest;
 }

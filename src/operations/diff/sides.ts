@@ -8,7 +8,8 @@ export function snapshotLine(line: TableLine | undefined): SnapshotTable | undef
 }
 
 export function sideOf({ index }: BackupDetails): DiffSide {
-  return { id: index.id, kind: index.kind, at: new Date(index.snapshotAt) };
+  const { id, kind, server, schemas } = index;
+  return { id, kind, database: server.database, schemas, at: new Date(index.snapshotAt) };
 }
 
 export function factsOf(line: TableLine | undefined): TableFacts | null {
