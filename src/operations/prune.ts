@@ -12,7 +12,8 @@ import { isArchive } from "../repository/listing.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
 import { livingReaders } from "../repository/readers.ts";
 import { openRepository, type Repository } from "../repository/repository.ts";
-import { planRetention } from "../repository/retention.ts";
+import { planRetention, type RetentionCandidate, type RetentionDecision } from "../repository/retention.ts";
+import { covers } from "../repository/scope.ts";
 import type { Storage } from "../storage/storage.ts";
 import { listGoodBackups } from "./damage-found.ts";
 import { updateLatest } from "./latest.ts";
@@ -20,7 +21,8 @@ import { updateLatest } from "./latest.ts";
 /**
  * Which rule applies to which backups: each entry of the strategy has its own, and backups of no known entry (taken by
  * hand, or of an entry that was removed) follow `otherwise`. Undefined keeps everything. A backup takes the place only of
- * one of its own kind: an archive a week must not go because there is a snapshot every hour.
+ * one of its own kind: an archive a week must not go because there is a snapshot every hour. And only of one that has no
+ * schema which it has not: a backup of one schema must not make one of the whole database go.
  */
 export interface RetentionRules {
   readonly entries: Readonly<Record<string, Keep | undefined>>;
@@ -63,8 +65,7 @@ export async function planPrune(
   const plans = [...groups.values()].flatMap((members) => {
     const entry = members[0] === undefined ? null : entryOf(members[0]);
     const keep = entry === null ? otherwise : entries[entry];
-    const times = members.map((backup) => ({ id: backup.id, at: new Date(backup.snapshotAt) }));
-    return planRetention(times, keep, now, scope.timeZone);
+    return planByScope(members, (rivals) => planRetention(rivals, keep, now, scope.timeZone));
   });
   const byId = new Map(plans.map((plan) => [plan.id, plan]));
   return [
@@ -79,6 +80,21 @@ export async function planPrune(
         : [{ backup: index, keep: true, damaged: true, reasons: [`damaged: ${reason}`] }],
     ),
   ];
+}
+
+/** Asks about each backup among those that could take its place. */
+function planByScope(
+  backups: readonly BackupIndex[],
+  plan: (rivals: RetentionCandidate[]) => RetentionDecision[],
+): RetentionDecision[] {
+  const scopes = Map.groupBy(backups, ({ schemas }) => JSON.stringify(schemas?.toSorted() ?? null));
+  return [...scopes.values()].flatMap((members) => {
+    const ids = new Set<string>(members.map(({ id }) => id));
+    const scope = members[0]?.schemas ?? null;
+    const rivals = backups.filter(({ schemas }) => covers(schemas, scope));
+    const times = rivals.map(({ id, snapshotAt }) => ({ id, at: new Date(snapshotAt) }));
+    return plan(times).filter(({ id }) => ids.has(id));
+  });
 }
 
 /** What is left and good after the decisions were carried out, newest first. */

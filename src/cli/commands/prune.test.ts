@@ -43,6 +43,28 @@ describe("handled prune", () => {
     expect(await idsIn(there.place)).toEqual(IDS.slice(2));
   });
 
+  test("a backup of some schemas takes no other's place that has more; a larger one takes its place", async () => {
+    const scopes = [null, ["a"], ["a"], ["b", "a"], ["b"], null, ["a"], ["b"]];
+    const scoped = scopes.map((schemas, at) => ({ id: `202412${10 + at}T020000Z-000${at}`, schemas }));
+    await using there = await sampleRepository(scoped);
+    const later = manualClock(new Date("2025-01-01T00:00:00Z"));
+    const args = ["prune", "--repository", there.place, "--keep", "last=1"];
+    const result = await runCli([...args, "--dry-run"], { clock: later });
+    const kept = (at: number, verdict: string): void => {
+      expect(result.stdout).toMatch(new RegExp(`^${scoped[at]?.id} .* ${verdict} `, "m"));
+    };
+    // The newest of the whole database, and of each schema what is newer than that.
+    for (const at of [5, 6, 7]) kept(at, "keep");
+    for (const at of [0, 1, 2, 3, 4]) kept(at, "delete");
+    expect(result.stdout).toMatch(/0003 .* archive plain, only b, a /);
+    expect(await idsIn(there.place)).toHaveLength(scoped.length);
+    await runCli(args, { clock: later });
+    expect(await idsIn(there.place)).toEqual(scoped.slice(5).map(({ id }) => id));
+    const listed = await runCli(["list", "--repository", there.place], { clock: later });
+    expect(listed.stdout).toMatch(/0005 .* archive plain +3 /);
+    expect(listed.stdout).toMatch(/0006 .* archive plain, only a +3 /);
+  });
+
   test("without a rule everything stays, and that is said", async () => {
     await using there = await sampleRepository(samples);
     const result = await runCli(["prune", "shop", "--repository", there.place], { clock });

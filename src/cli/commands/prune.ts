@@ -20,7 +20,8 @@ export function addPrune(program: Command, cli: () => Cli): void {
   placeOptions(program.command("prune"))
     .summary("delete what retention lets go")
     .description(
-      "Applies the retention rules and says of every backup why it stays or goes. The newest good backup of each kind always stays. " +
+      "Applies the retention rules and says of every backup why it stays or goes. The newest good backup of each kind always stays, " +
+        "and a backup of some schemas takes the place of none that has more. " +
         "Parts of snapshots that no backup needs any more are noted by one run and deleted by a later one. Also drops databases that a swap replaced, once their lifetime is over.",
     )
     .argument("[database...]", "names from the strategy; all when none is given")

@@ -31,6 +31,21 @@ function archiveJson(index: BackupIndex): Pick<BackupJson, "format" | "compressi
   return { format, compression, archive: key, sha256 };
 }
 
+/** For a table: `archive plain`, `snapshot, only sales`. */
+export function kindCell(index: BackupIndex): string {
+  const kind = index.kind === "archive" ? `${index.kind} ${index.archive.format}` : index.kind;
+  return index.schemas === null ? kind : `${kind}, only ${schemasText(index.schemas)}`;
+}
+
+// What fits beside the other columns; `--json` and `handled show` have all.
+const MOST_SCHEMAS = 3;
+
+function schemasText(schemas: readonly string[]): string {
+  const more = schemas.length - MOST_SCHEMAS;
+  const first = schemas.slice(0, MOST_SCHEMAS).join(", ");
+  return more > 0 ? `${first} and ${formatCount(more)} more` : first;
+}
+
 /** `archive, plain, gzip`. */
 export function describeKind(index: BackupIndex): string {
   if (index.kind === "snapshot") return index.kind;

@@ -3,7 +3,7 @@ import { formatBytes, formatCount } from "../../lib/text.ts";
 import type { DatabaseListing } from "../../operations/list.ts";
 import type { ListJson } from "../json.ts";
 import type { Output } from "../output.ts";
-import { indexJson } from "./backup.ts";
+import { indexJson, kindCell } from "./backup.ts";
 import { proofCell, proofJson } from "./proof.ts";
 import { renderTable } from "./table.ts";
 import { formatAge, timeFormat } from "./time.ts";
@@ -42,7 +42,7 @@ function renderListing(output: Output, listing: DatabaseListing, now: Date, time
       backup.id,
       formatTime(new Date(backup.snapshotAt)),
       formatAge(new Date(backup.snapshotAt), now),
-      backup.kind === "archive" ? `${backup.kind} ${backup.archive.format}` : backup.kind,
+      kindCell(backup),
       formatCount(backup.totals.rows),
       formatBytes(backup.totals.storedBytes),
       proofCell(output, proofs.get(backup.id), now),

@@ -3,7 +3,7 @@ import type { PruneDecision, PruneResult } from "../../operations/prune.ts";
 import type { ReplacedDatabase } from "../../operations/replaced.ts";
 import type { GarbageJson, PruneJson } from "../json.ts";
 import type { Output } from "../output.ts";
-import { indexJson } from "./backup.ts";
+import { indexJson, kindCell } from "./backup.ts";
 import { renderTable } from "./table.ts";
 import { formatAge, formatTime, timeFormat } from "./time.ts";
 
@@ -67,6 +67,7 @@ function renderReport(
       { title: "ID" },
       { title: "TAKEN" },
       { title: "AGE", right: true },
+      { title: "KIND" },
       { title: "SIZE", right: true },
       { title: "" },
       { title: "WHY" },
@@ -77,6 +78,7 @@ function renderReport(
         backup.id,
         formatTime(taken),
         formatAge(taken, now),
+        kindCell(backup),
         formatBytes(backup.totals.storedBytes),
         keep ? output.paint("green", "keep") : output.paint("red", "delete"),
         reasons.join(", "),
