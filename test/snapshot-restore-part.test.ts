@@ -36,7 +36,7 @@ describe("one table of a snapshot", () => {
     await using restored = expectedDatabase(uniqueName());
     const result = await shop.restore(["latest", "--new-database", restored.name, "--table", "a.orders"]);
     expectDone(result);
-    expect(result.stderr).toContain("300 rows in 1 table, every part is there");
+    expect(result.stderr).toContain("the chosen 300 rows in 1 table, every part is there");
     expect(await rowsOf(restored, "a", "orders")).toEqual(await rowsOf(shop.live, "a", "orders"));
     const foreignKey = ({ text }: { text: string }): boolean => text.includes("FOREIGN KEY");
     const [live, there] = [

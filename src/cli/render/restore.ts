@@ -7,16 +7,37 @@ import { formatTime } from "./time.ts";
 
 /** What is about to happen, line by line, before a person agrees to it. */
 export function previewText(preview: RestorePreview, timeZone: string): string[] {
-  const from =
-    preview.snapshotAt === null
-      ? ""
-      : `, data as of ${formatTime(preview.snapshotAt, timeZone)} (${timeZone})`;
+  const { source, snapshotAt, refilled } = preview;
+  const at = snapshotAt === null ? "" : `, data as of ${formatTime(snapshotAt, timeZone)} (${timeZone})`;
   return [
-    `from ${preview.source}${from}: ${counted(preview.rows, "row")} in ${counted(preview.tables, "table")}, ${preview.checked === "whole" ? "checked whole" : "every part is there"}`,
+    `from ${source}${at}: ${describePart(preview)}, ${CHECKED[preview.checked]}`,
+    ...(refilled === 0 || preview.part === "unknown"
+      ? []
+      : [`filled anew from other tables: ${viewsOf(preview)}`]),
     preview.replaces
       ? `in place of ${preview.target}; the present database is kept beside it`
       : `into ${preview.target}`,
   ];
+}
+
+const CHECKED: Readonly<Record<RestorePreview["checked"], string>> = {
+  whole: "checked whole",
+  parts: "every part is there, what is in them is checked while it is loaded",
+};
+
+const viewsOf = ({ refilled }: RestorePreview): string => counted(refilled, "materialized view");
+
+function describePart({ rows, tables, part, schemas }: RestorePreview): string {
+  const only = schemas === null ? "" : `; the backup has only ${schemas.join(", ")}`;
+  const content = `${counted(rows, "row")} in ${counted(tables, "table")}`;
+  switch (part) {
+    case "whole":
+      return `${content}${only}`;
+    case "chosen":
+      return `the chosen ${content}`;
+    case "unknown":
+      return `what is chosen of ${content}`;
+  }
 }
 
 export function restoreJson(database: string, { preview, done }: RestoreReport): Record<string, unknown> {
@@ -48,11 +69,17 @@ export function renderRestore(output: Output, target: Target, { preview, done }:
   const check = output.paint("green", "✓");
   const rows = `${counted(done.rows, "row")} in ${counted(done.tables, "table")}, each table compared with the backup`;
   const head = `${check} ${output.paint("bold", target.name)} is restored in ${formatDuration(done.durationMs)}`;
-  if (done.swap === null) return [head, `  Database  ${done.restoredInto}`, `  Content   ${rows}`].join("\n");
+  const content = [
+    `  Content   ${rows}`,
+    ...(preview.refilled === 0 || preview.part === "unknown"
+      ? []
+      : [`  Views     ${viewsOf(preview)} filled anew from other tables, not compared`]),
+  ];
+  if (done.swap === null) return [head, `  Database  ${done.restoredInto}`, ...content].join("\n");
   return [
     head,
     `  In place  ${done.restoredInto}`,
-    `  Content   ${rows}`,
+    ...content,
     `  Before    ${done.swap.before}, kept until ${formatTime(done.swap.dropAfter, target.timeZone)}`,
     `  Undo      handled restore ${target.name} --undo`,
   ].join("\n");

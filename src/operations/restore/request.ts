@@ -19,8 +19,14 @@ export interface RestorePreview {
   /** When the backup's data is from; null for a foreign archive. */
   readonly snapshotAt: Date | null;
   readonly target: string;
+  /** What is brought back. Of a part that is known only once it is in a database, what the whole backup has. */
   readonly tables: number;
   readonly rows: number;
+  /** Materialized views among them, which a restore fills anew. */
+  readonly refilled: number;
+  readonly part: "whole" | "chosen" | "unknown";
+  /** The schemas that the backup has; null for a whole database, and where nobody knows. */
+  readonly schemas: readonly string[] | null;
   readonly replaces: boolean;
   /** What was looked at before: all of an archive; of a snapshot, that every part is there in its size. */
   readonly checked: "whole" | "parts";

@@ -249,9 +249,10 @@ function shareOf({ request, checked: { source } }: Run): number {
 function previewOf({ request, checked }: Run, into: string): RestorePreview {
   const { source } = checked;
   const { manifest, label } = source;
-  // What is chosen of an archive is known only once it is in a database.
-  const chosen = source.kind === "archive" ? null : namedTables(checked.expected, request.selection);
-  const tables = (chosen ?? checked.expected).filter(({ rows }) => rows !== null);
+  const { selection } = request;
+  const chosen = namedTables(checked.expected, selection);
+  const lines = chosen ?? checked.expected;
+  const tables = lines.filter(({ rows }) => rows !== null);
   return {
     database: request.database,
     source: label,
@@ -259,6 +260,9 @@ function previewOf({ request, checked }: Run, into: string): RestorePreview {
     target: `${into} on ${describeServer(request.connection)}`,
     tables: tables.length,
     rows: tables.reduce((sum, table) => sum + (table.rows ?? 0), 0),
+    refilled: lines.length - tables.length,
+    part: isWhole(selection) ? "whole" : chosen === null ? "unknown" : "chosen",
+    schemas: manifest?.index.schemas ?? null,
     replaces: request.target.kind === "swap",
     checked: source.kind === "archive" ? "whole" : "parts",
   };

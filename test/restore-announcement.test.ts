@@ -1,0 +1,51 @@
+import { expect, test } from "vitest";
+import { backedUp, expectedDatabase } from "./support/backed-up.ts";
+import { jsonOf } from "./support/cli.ts";
+import { uniqueName } from "./support/postgres.ts";
+
+const SQL = `
+  create schema a; create schema b;
+  create table a.t as select generate_series(1, 10) as id;
+  create table b.t as select generate_series(1, 300) as id;
+  create table b.parted (id int) partition by range (id);
+  create table b.part partition of b.parted for values from (0) to (100);
+  insert into b.parted values (1), (2);
+  create materialized view a.total as select count(*) as n from a.t;
+`;
+
+test.each(["archive", "snapshot"])(
+  "a restore of kind %s announces what is chosen, what is checked when, and views that are filled anew",
+  async (kind) => {
+    await using subject = await backedUp({ sql: SQL, backup: ["--kind", kind] });
+    const checked =
+      kind === "archive"
+        ? "checked whole"
+        : "every part is there, what is in them is checked while it is loaded";
+    const announced = async (...args: string[]) => await subject.restore(["latest", "--dry-run", ...args]);
+
+    const whole = (await announced()).stdout;
+    expect(whole).toContain(`: 312 rows in 3 tables, ${checked}\n`);
+    expect(whole).toContain("filled anew from other tables: 1 materialized view\n");
+    const schema = await announced("--schema", "a");
+    expect(schema.stdout).toContain(`: the chosen 10 rows in 1 table, ${checked}\n`);
+    expect(schema.stdout).toContain("1 materialized view\n");
+    const table = await announced("--table", "b.t");
+    expect(table.stdout).toContain(`: the chosen 300 rows in 1 table, ${checked}\n`);
+    expect(table.stdout).not.toContain("materialized view");
+    expect(jsonOf(await announced("--table", "b.t", "--json"))).toMatchObject({ tables: 1, rows: 300 });
+    // Which its partitions are, only a database tells.
+    const parted = await announced("--table", "b.parted");
+    expect(parted.stdout).toContain(`: what is chosen of 312 rows in 3 tables, ${checked}\n`);
+
+    await using restored = expectedDatabase(uniqueName());
+    const done = await subject.restore(["latest", "--new-database", restored.name]);
+    expect(done.code, done.stderr).toBe(0);
+    expect(done.stdout).toContain(
+      "  Views     1 materialized view filled anew from other tables, not compared",
+    );
+    expect(await restored.query("select n::int from a.total")).toEqual([{ n: 10 }]);
+
+    await subject.backup("--kind", kind, "--schema", "a");
+    expect((await announced()).stdout).toContain(": 10 rows in 1 table; the backup has only a, ");
+  },
+);
