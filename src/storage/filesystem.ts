@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, type Stats, statSync } from "node:fs";
 import {
   link as linkFile,
   open,
@@ -88,9 +88,13 @@ function folderStorage(runtime: Runtime, root: string, hardLink: HardLink): Stor
         const found = await stat(path);
         return found.isFile() ? { key, size: found.size, modified: found.mtime } : undefined;
       } catch (error) {
-        if (isAbsent(error)) return undefined;
-        throw fileError("look at", path, error);
+        return notThere(path, error);
       }
+    },
+
+    async sizes(keys, signal) {
+      const paths = keys.map((key) => pathOf(key, signal));
+      return await manyFiles(runtime, paths, MEASURE, signal);
     },
 
     async *list(prefix, depth, signal) {
@@ -154,6 +158,32 @@ const READ_WHOLE: FileOperation<string, Buffer | AppError> = {
   },
   later: async (path) => await readFile(path).catch((error: unknown) => readError(path, error)),
 };
+
+const MEASURE: FileOperation<string, number | undefined> = {
+  now: (path) => {
+    try {
+      return sizeOf(statSync(path, { throwIfNoEntry: false }));
+    } catch (error) {
+      return notThere(path, error);
+    }
+  },
+  later: async (path) => {
+    try {
+      return sizeOf(await stat(path));
+    } catch (error) {
+      return notThere(path, error);
+    }
+  },
+};
+
+function sizeOf(found: Stats | undefined): number | undefined {
+  return found?.isFile() === true ? found.size : undefined;
+}
+
+function notThere(path: string, error: unknown): undefined {
+  if (isAbsent(error)) return undefined;
+  throw fileError("look at", path, error);
+}
 
 function readError(path: string, error: unknown): AppError {
   if (errorCode(error) !== "EISDIR") return fileError("read", path, error);

@@ -74,6 +74,11 @@ export function memoryStorage(now: () => Date = () => new Date(0)): Storage {
       const found = objects.get(key);
       return found === undefined ? undefined : storedObject(key, found);
     },
+    async sizes(keys, signal) {
+      signal.throwIfAborted();
+      for (const key of keys) checkKey(key);
+      return keys.map((key) => objects.get(key)?.data.length);
+    },
     async *list(prefix, depth, signal) {
       checkPrefix(prefix);
       for (const [key, object] of objects) {

@@ -20,6 +20,7 @@ export function observed(storage: Storage, observer: Observer): Storage {
     getMany: (keys, signal) => around("get many", () => storage.getMany(keys, signal)),
     open: (key, signal) => around(`open ${key}`, () => storage.open(key, signal)),
     stat: (key, signal) => around(`stat ${key}`, () => storage.stat(key, signal)),
+    sizes: (keys, signal) => around("look at many", () => storage.sizes(keys, signal)),
     list: (prefix, depth, signal) => observedList(storage, prefix, depth, observer, signal),
     keys: (prefix, depth, signal) => around(`list keys ${prefix}`, () => storage.keys(prefix, depth, signal)),
     folders: (prefix, signal) => around(`list folders ${prefix}`, () => storage.folders(prefix, signal)),

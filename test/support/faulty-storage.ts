@@ -62,6 +62,7 @@ export function faulty(storage: Storage, faults: Faults): Storage {
     },
     open: (key, signal) => around("open", key, async () => cut(await storage.open(key, signal))),
     stat: (key, signal) => around("stat", key, () => storage.stat(key, signal)),
+    sizes: (keys, signal) => around("sizes", "", () => storage.sizes(keys, signal)),
     async *list(prefix, depth, signal): AsyncGenerator<StoredObject> {
       pass("before", "list", prefix);
       yield* storage.list(prefix, depth, signal);

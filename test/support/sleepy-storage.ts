@@ -51,6 +51,7 @@ export function sleepy(storage: Storage, moment: number | null): Sleepy {
       },
       open: (key, signal) => around(() => storage.open(key, signal)),
       stat: (key, signal) => around(() => storage.stat(key, signal)),
+      sizes: (keys, signal) => around(() => storage.sizes(keys, signal)),
       async *list(prefix, depth, signal) {
         await pass();
         yield* storage.list(prefix, depth, signal);

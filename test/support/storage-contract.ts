@@ -65,6 +65,15 @@ function objects(promise: Promised): void {
     expect(await storage.stat("no/pe", signal)).toBeUndefined();
   });
 
+  promise("tells the sizes of many, in their order", async (storage) => {
+    await storage.put("a/b/c", bytes("hello"), signal);
+    await storage.put("a/d", bytes(""), signal);
+    const keys = ["a/d", "a", "a/b/c", "nope", "a/b/no", "a/d/below", "a/b/c"];
+    const none = undefined;
+    expect(await storage.sizes(keys, signal)).toEqual([0, none, 5, none, none, none, 5]);
+    expect(await storage.sizes([], signal)).toEqual([]);
+  });
+
   promise("does not take a folder for an object", async (storage) => {
     await storage.put("folder/object", bytes("x"), signal);
     await expect(storage.get("folder", signal)).rejects.toMatchObject({ code: "object_missing" });
@@ -279,6 +288,7 @@ function refusals(promise: Promised): void {
       await expect(storage.delete(key, signal), key).rejects.toMatchObject({ code: "unexpected" });
       await expect(storage.stage(key, signal), key).rejects.toMatchObject({ code: "unexpected" });
     }
+    await expect(storage.sizes(["a", "../a"], signal)).rejects.toMatchObject({ code: "unexpected" });
     await expect(storage.folders("a", signal)).rejects.toMatchObject({ code: "unexpected" });
     await expect(storage.keys("a", "all", signal)).rejects.toMatchObject({ code: "unexpected" });
     await expect(storage.sweep("../", signal)).rejects.toMatchObject({ code: "unexpected" });
@@ -294,6 +304,7 @@ function refusals(promise: Promised): void {
     await expect(storage.get("a/b", aborted)).rejects.toBe(reason);
     await expect(storage.open("a/b", aborted)).rejects.toBe(reason);
     await expect(storage.stat("a/b", aborted)).rejects.toBe(reason);
+    await expect(storage.sizes(["a/b"], aborted)).rejects.toBe(reason);
     await expect(storage.keys("", "all", aborted)).rejects.toBe(reason);
     await expect(storage.folders("", aborted)).rejects.toBe(reason);
     await expect(storage.delete("a/b", aborted)).rejects.toBe(reason);

@@ -1,13 +1,12 @@
 import { AppError, inOperation, isAppError } from "../../errors.ts";
-import { mapBounded } from "../../lib/concurrency.ts";
 import { partKey } from "../../repository/layout.ts";
 import type { SnapshotTable } from "../../repository/manifest.ts";
 import type { PartLine } from "../../repository/part-list-lines.ts";
 import { readPartList } from "../../repository/part-lists.ts";
 import type { SnapshotSource } from "./source.ts";
 
-// Enough to hide the latency of a network mount or an object store.
-const AT_ONCE = 32;
+// Enough to hide the latency of a network mount, few enough to be held.
+const AT_ONCE = 4096;
 
 /**
  * Reads the part lists of tables, and looks whether each part that they name is there in the size it was stored with.
@@ -28,10 +27,10 @@ export async function checkParts(
       for await (const { parts } of ranges) {
         waiting.push(...parts);
         if (waiting.length < AT_ONCE) continue;
-        await mapBounded(waiting, AT_ONCE, (part) => checkPart(source, part, signal));
+        await checkSizes(source, waiting, signal);
         waiting = [];
       }
-      await mapBounded(waiting, AT_ONCE, (part) => checkPart(source, part, signal));
+      await checkSizes(source, waiting, signal);
     } catch (error) {
       if (!isAppError(error, "backup_damaged")) throw error;
       throw inOperation(`check the rows of ${what}`, error);
@@ -39,10 +38,19 @@ export async function checkParts(
   }
 }
 
-async function checkPart(source: SnapshotSource, part: PartLine, signal: AbortSignal): Promise<void> {
-  const key = partKey(source.manifest.index.database, part.name);
-  const found = await source.repository.storage.stat(key, signal);
-  if (found?.size === part.size) return;
-  const state = found === undefined ? "is not there" : `has ${found.size} bytes, it should have ${part.size}`;
-  throw new AppError("backup_damaged", `part ${part.name} ${state}`, { details: { key, part: part.name } });
+async function checkSizes(
+  { repository, manifest }: SnapshotSource,
+  parts: readonly PartLine[],
+  signal: AbortSignal,
+): Promise<void> {
+  const keys = parts.map(({ name }) => partKey(manifest.index.database, name));
+  const sizes = await repository.storage.sizes(keys, signal);
+  for (const [at, part] of parts.entries()) {
+    const found = sizes[at];
+    if (found === part.size) continue;
+    const state = found === undefined ? "is not there" : `has ${found} bytes, it should have ${part.size}`;
+    throw new AppError("backup_damaged", `part ${part.name} ${state}`, {
+      details: { key: keys[at], part: part.name },
+    });
+  }
 }
