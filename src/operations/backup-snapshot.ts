@@ -12,6 +12,8 @@ import { readSignatures, type TypeSignature } from "../engines/snapshot/type-sig
 import { AppError } from "../errors.ts";
 import { runTogether } from "../lib/concurrency.ts";
 import { PROGRAM } from "../lib/program.ts";
+import type { Runtime } from "../lib/runtime.ts";
+import { counted } from "../lib/text.ts";
 import { namingBlocker } from "../postgres/blockers.ts";
 import { measureTables } from "../postgres/catalog.ts";
 import { listLargeObjectRoles } from "../postgres/large-objects.ts";
@@ -20,7 +22,7 @@ import { readServerFacts } from "../postgres/server.ts";
 import { connect, quoteName, type Session } from "../postgres/session.ts";
 import { type HeldSnapshot, holdSnapshot } from "../postgres/snapshot.ts";
 import { listBackups, newBackupId, publishSnapshot } from "../repository/backups.ts";
-import { knownParts } from "../repository/known-parts.ts";
+import { knownParts, type KnownParts } from "../repository/known-parts.ts";
 import type { BackupId, SnapshotBaseline, SnapshotIndex } from "../repository/manifest.ts";
 import type { SnapshotHead } from "../repository/manifests.ts";
 import { readContent } from "./backup-content.ts";
@@ -176,8 +178,10 @@ async function copyRows(
   { how, tables, chain, snapshots, signatures }: Reading,
   signal: AbortSignal,
 ): Promise<CopyResult> {
-  const known = await knownParts(repository, request.database, signal, { snapshots });
+  const { builtOn } = chain;
+  const known = await knownParts(repository, request.database, signal, { snapshots, builtOn });
   for (const reason of known.skipped) runtime.reporter.warn(`parts are stored anew: ${reason}`);
+  warnOfLost(runtime, request.database, known.lost);
   return await copyTables(
     runtime,
     {
@@ -195,6 +199,16 @@ async function copyRows(
       secret: chain.secret,
     },
     signal,
+  );
+}
+
+/** This backup does without them; older ones cannot, and nobody else would say so. */
+function warnOfLost(runtime: Runtime, database: string, { parts, backups }: KnownParts["lost"]): void {
+  if (parts === 0) return;
+  const are = parts === 1 ? "is" : "are";
+  runtime.reporter.warn(
+    `${counted(parts, "part")} of ${backups.join(" and ")} ${are} missing or cut short: this backup stores again what it needs of ` +
+      `that; \`handled verify ${database} ${backups[0]}\` says what can no longer be restored`,
   );
 }
 

@@ -1,10 +1,12 @@
 import { isAppError, messageOf } from "../errors.ts";
 import { ByteTable } from "./byte-table.ts";
+import { partKey } from "./layout.ts";
 import { isSnapshot, listBackups } from "./listing.ts";
-import type { SnapshotIndex } from "./manifest.ts";
+import type { BackupId, PartName, SnapshotIndex } from "./manifest.ts";
 import { readTables } from "./manifests.ts";
 import { readPartList } from "./part-lists.ts";
-import { HASH_BYTES, NAME_BYTES, packName, unpackName } from "./part-names.ts";
+import { NAME_BYTES, packName } from "./part-names.ts";
+import { PartTable } from "./part-table.ts";
 import type { Repository } from "./repository.ts";
 import type { PartRef } from "./stored-parts.ts";
 
@@ -14,65 +16,126 @@ const MOST_PARTS = 1_000_000;
 // Text that vanished from a table and came back later is rare; the newest backups have nearly all there is to find.
 const MOST_BACKUPS = 3;
 
-// The random half of the name, the stored size, the hash of the stored bytes.
-const SIZE_BYTES = 6;
-const TAG_BYTES = NAME_BYTES - HASH_BYTES;
-const VALUE_BYTES = TAG_BYTES + SIZE_BYTES + HASH_BYTES;
-
 /** The parts that count as being there, by the hash of their text. */
 export interface KnownParts {
   readonly count: number;
   /** Why some lists were passed over, in words: their parts are stored anew. */
   readonly skipped: readonly string[];
+  /** How many parts are named and not there, or not in their size; and the snapshots that name them, newest first. */
+  readonly lost: { readonly parts: number; readonly backups: readonly BackupId[] };
+  /** Whether a part that is named was found not to be there. */
+  isLost(name: PartName): boolean;
   /** The part that has this text (SHA-256 in hexadecimal); undefined when it has to be written. */
   find(textHash: string): PartRef | undefined;
   /** Adds a part that this run wrote, so that equal text is written once. */
   add(part: PartRef): void;
 }
 
-export interface KnownLimits {
+export interface KnownOptions {
   readonly parts?: number;
   readonly backups?: number;
   /** The snapshots to look in, newest first; default: all that are there. */
   readonly snapshots?: readonly SnapshotIndex[];
+  /** The one whose ranges are to be reused: it is looked at first, and all of it. */
+  readonly builtOn?: SnapshotIndex | null;
 }
 
 /**
  * What the newest backups' part lists name. A part counts as already there only if a readable index names it: anything
  * else in the folder may be half of a crash, or about to be collected. Must be called under the lease, after
  * `recoverUnfinished`. Lists that cannot be read are passed over.
+ *
+ * Each part is looked at: one that somebody removed or cut short must not get into a new backup, which would be called
+ * good while it cannot be restored. That this is done before the run and not at its end is enough. Nothing of ours
+ * deletes a named part while the lease is held, and a collector that lost its lease and woke up late deletes names that no
+ * index has. Whoever deletes without asking can do so a moment after any look; what he did before this one is found.
  */
 export async function knownParts(
   repository: Repository,
   database: string,
   signal: AbortSignal,
-  { parts: limit = MOST_PARTS, backups: newest = MOST_BACKUPS, snapshots }: KnownLimits = {},
+  { parts = MOST_PARTS, backups = MOST_BACKUPS, snapshots, builtOn = null }: KnownOptions = {},
 ): Promise<KnownParts> {
-  const table = new ByteTable(HASH_BYTES, VALUE_BYTES);
+  const known = new PartTable(parts);
   const skipped: string[] = [];
-  const add = (part: PartRef): void => {
-    if (table.size < limit) addPart(table, part);
-  };
-  const there = snapshots ?? (await listBackups(repository, database, signal)).backups.filter(isSnapshot);
-  const seen = new Set<string>();
-  for (const index of there.slice(0, newest)) {
-    for (const list of await listsOf(repository, index, skipped, signal)) {
-      if (table.size >= limit || seen.has(list.name)) continue;
+  const others = snapshots ?? (await listBackups(repository, database, signal)).backups.filter(isSnapshot);
+  const there = builtOn === null ? others : [builtOn, ...others.filter(({ id }) => id !== builtOn.id)];
+  const named: { readonly id: BackupId; readonly lists: readonly PartName[] }[] = [];
+  const seen = new Set<PartName>();
+  const look = new Looker(repository, database, known);
+  for (const index of there.slice(0, backups)) {
+    const lists = await listsOf(repository, index, skipped, signal);
+    named.push({ id: index.id, lists: lists.map(({ name }) => name) });
+    for (const list of lists) {
+      if (seen.has(list.name) || (known.isFull && index !== builtOn)) continue;
       seen.add(list.name);
       await orSkip(skipped, async () => {
         const { ranges } = await readPartList(repository, database, list, signal);
-        for await (const { parts } of ranges) for (const part of parts) add(part);
+        for await (const range of ranges) {
+          for (const part of range.parts) look.add(part, list.name);
+          if (look.isFull) await look.finish(signal);
+        }
       });
     }
   }
+  await look.finish(signal);
+  const lostOf = named.filter(({ lists }) => lists.some((list) => look.lostLists.has(list)));
   return {
     get count() {
-      return table.size;
+      return known.size;
     },
     skipped,
-    find: (textHash) => findPart(table, textHash),
-    add,
+    lost: { parts: look.lost.size, backups: lostOf.map(({ id }) => id) },
+    isLost: (name) => look.lost.find(packName(name)) !== undefined,
+    find: (textHash) => known.find(textHash),
+    add: (part) => known.add(part),
   };
+}
+
+// Parts that wait to be looked at together: some 10 MB.
+const LOOK_TOGETHER = 16_384;
+
+/** Looks at what lists name, many at a time, and makes known what is there. */
+class Looker {
+  /** Names of parts that are not there, or not in their size: all there are, should somebody have removed the folder. */
+  readonly lost = new ByteTable(NAME_BYTES, 0);
+  /** The lists that name any of them. */
+  readonly lostLists = new Set<PartName>();
+  readonly #repository: Repository;
+  readonly #database: string;
+  readonly #known: PartTable;
+  #waiting: { readonly part: PartRef; readonly list: PartName }[] = [];
+
+  constructor(repository: Repository, database: string, known: PartTable) {
+    this.#repository = repository;
+    this.#database = database;
+    this.#known = known;
+  }
+
+  get isFull(): boolean {
+    return this.#waiting.length >= LOOK_TOGETHER;
+  }
+
+  add(part: PartRef, list: PartName): void {
+    const packed = packName(part.name);
+    if (this.lost.find(packed) !== undefined) this.lostLists.add(list);
+    else if (!this.#known.has(packed)) this.#waiting.push({ part, list });
+  }
+
+  async finish(signal: AbortSignal): Promise<void> {
+    const some = this.#waiting;
+    this.#waiting = [];
+    const keys = some.map(({ part }) => partKey(this.#database, part.name));
+    const sizes = await this.#repository.storage.sizes(keys, signal);
+    for (const [at, { part, list }] of some.entries()) {
+      if (sizes[at] === part.size) {
+        this.#known.add(part);
+      } else {
+        this.lost.add(packName(part.name));
+        this.lostLists.add(list);
+      }
+    }
+  }
 }
 
 async function listsOf(
@@ -99,25 +162,4 @@ async function orSkip(skipped: string[], work: () => Promise<void>): Promise<voi
     if (!codes.some((code) => isAppError(error, code))) throw error;
     skipped.push(messageOf(error));
   }
-}
-
-function addPart(table: ByteTable, { name, size, sha256 }: PartRef): void {
-  const packed = packName(name);
-  const { added, value } = table.add(packed.subarray(0, HASH_BYTES));
-  // The newest backup's own stays: the others may go first.
-  if (!added) return;
-  packed.copy(value, 0, HASH_BYTES);
-  value.writeUIntLE(size, TAG_BYTES, SIZE_BYTES);
-  value.write(sha256, TAG_BYTES + SIZE_BYTES, "hex");
-}
-
-function findPart(table: ByteTable, textHash: string): PartRef | undefined {
-  const key = Buffer.from(textHash, "hex");
-  const value = table.find(key);
-  if (value === undefined) return undefined;
-  return {
-    name: unpackName(Buffer.concat([key, value.subarray(0, TAG_BYTES)])),
-    size: value.readUIntLE(TAG_BYTES, SIZE_BYTES),
-    sha256: value.toString("hex", TAG_BYTES + SIZE_BYTES),
-  };
 }

@@ -10,7 +10,7 @@ import type { Storage } from "../storage/storage.ts";
 import { deleteBackup, listBackups, listForeign, publishSnapshot } from "./backups.ts";
 import { knownParts } from "./known-parts.ts";
 import { acquireLease, type Lease } from "./lease.ts";
-import { BackupId, type SnapshotIndex } from "./manifest.ts";
+import { BackupId, type PartName, type SnapshotIndex } from "./manifest.ts";
 import { readContent, readIndex, readTables } from "./manifests.ts";
 import { textHashOf } from "./part-names.ts";
 import { openOrCreateRepository, type Repository } from "./repository.ts";
@@ -164,6 +164,29 @@ test("a damaged part list is passed over and said, the others count; and the bou
   const known = await knownParts(made.repository, "shop", signal);
   expect(known.count).toBe(2);
   expect(known.skipped).toEqual([expect.stringContaining(name)]);
+});
+
+test("a part that is gone or cut short is not known, and who names it is said; one of the same text may stand for it", async () => {
+  await using made = await place();
+  await made.take(OLD, "1\n", "2\n", "3\n");
+  const [gone = "", short = ""] = await keysOf(made.storage, "shop/parts/");
+  await made.storage.delete(gone, signal);
+  await made.storage.put(short, Buffer.from("x"), signal);
+  const hashOf = (key: string): string => /([0-9a-f]{64})-/.exec(key)?.[1] ?? "";
+  const nameOf = (key: string): PartName => key.slice(key.lastIndexOf("/") + 1) as PartName;
+  const known = await knownParts(made.repository, "shop", signal);
+  expect(known.count).toBe(1);
+  expect(known.lost).toEqual({ parts: 2, backups: [OLD] });
+  for (const key of [gone, short]) {
+    expect(known.find(hashOf(key))).toBeUndefined();
+    expect(known.isLost(nameOf(key))).toBe(true);
+  }
+  await made.take(NEW, "1\n", "2\n", "3\n");
+  const later = await knownParts(made.repository, "shop", signal);
+  expect(later.count).toBe(3);
+  expect(later.lost).toEqual({ parts: 2, backups: [OLD] });
+  expect(nameOf(gone)).not.toBe(later.find(hashOf(gone))?.name);
+  expect(later.isLost(later.find(hashOf(gone))?.name as PartName)).toBe(false);
 });
 
 test("manifests of archives written by the first version are read as they were meant", async () => {

@@ -96,6 +96,7 @@ export async function copyInProcess(
         earlier === undefined
           ? null
           : { xmin: earlier.xmin, tables: new Map([[quoteName(table.schema, table.name), earlier.line]]) },
+      isLost: () => false,
       signatures,
       clock,
       secret,

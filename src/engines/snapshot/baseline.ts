@@ -23,6 +23,8 @@ export interface SnapshotState {
 /** What this snapshot may reuse, and how it continues. */
 export interface Chain {
   readonly baseline: Baseline | null;
+  /** The snapshot that this is; null where there is none. */
+  readonly builtOn: SnapshotIndex | null;
   /** Why there is none, in words. */
   readonly fullRead: string | null;
   readonly generation: number;
@@ -71,6 +73,7 @@ export async function findBaseline(
         xmin: baseline.xmin,
         tables: new Map(lines.map((line) => [quoteName(line.schema, line.name), line])),
       },
+      builtOn: index,
       fullRead: null,
       generation: baseline.generation + 1,
       secret: baseline.secret,
@@ -83,7 +86,7 @@ export async function findBaseline(
 
 /** A chain that begins here. */
 export function newChain(fullRead: string): Chain {
-  return { baseline: null, fullRead, generation: 1, secret: randomInt(SECRETS) };
+  return { baseline: null, builtOn: null, fullRead, generation: 1, secret: randomInt(SECRETS) };
 }
 
 async function reasonNotToBuildOn(

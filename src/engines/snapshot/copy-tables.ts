@@ -3,7 +3,7 @@ import type { Runtime } from "../../lib/runtime.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import { quoteName } from "../../postgres/session.ts";
 import type { KnownParts } from "../../repository/known-parts.ts";
-import type { SnapshotTable } from "../../repository/manifest.ts";
+import type { PartName, SnapshotTable } from "../../repository/manifest.ts";
 import type { Repository } from "../../repository/repository.ts";
 import { type CopyPool, startCopyPool } from "./copy-pool.ts";
 import type { Baseline } from "./earlier-ranges.ts";
@@ -142,8 +142,19 @@ async function copyEach(
 ): Promise<{ lines: SnapshotTable[]; samples: Sample[] }> {
   let jobs = 0;
   const { repository, database, baseline, signatures, clock, secret, known } = request;
+  const isLost = (name: PartName): boolean => known.isLost(name);
   const nextJob = (): number => jobs++;
-  const context: CopyContext = { repository, database, baseline, signatures, clock, secret, nextJob, signal };
+  const context: CopyContext = {
+    repository,
+    database,
+    baseline,
+    isLost,
+    signatures,
+    clock,
+    secret,
+    nextJob,
+    signal,
+  };
   const open = new Map<number, TableCopy>();
   const begun = new Set<TableCopy>();
   const lines: SnapshotTable[] = [];

@@ -1,6 +1,7 @@
 import { AppError } from "../../errors.ts";
+import { counted } from "../../lib/text.ts";
 import { quoteName } from "../../postgres/session.ts";
-import { FORMAT_VERSION, type SnapshotTable } from "../../repository/manifest.ts";
+import { FORMAT_VERSION, type PartName, type SnapshotTable } from "../../repository/manifest.ts";
 import type { PartRange } from "../../repository/part-list-lines.ts";
 import { type PartListWriter, startPartList } from "../../repository/part-lists.ts";
 import type { Repository } from "../../repository/repository.ts";
@@ -25,6 +26,8 @@ export interface CopyContext {
   readonly database: string;
   /** Null: everything is read. */
   readonly baseline: Baseline | null;
+  /** Whether a part that the baseline names is not in the repository any more. */
+  readonly isLost: (part: PartName) => boolean;
   readonly signatures: ReadonlyMap<number, TypeSignature>;
   readonly clock: ReuseClock;
   /** See `SnapshotBaseline`. */
@@ -62,6 +65,7 @@ export class TableCopy {
   readonly #reused = { parts: 0, bytes: 0 };
   #note: string | null = null;
   #unfit: string | null = null;
+  #lost = 0;
   readonly samples: Sample[] = [];
   readonly #unsampled = new Pick<Sample>();
   #line: SnapshotTable | undefined;
@@ -113,7 +117,7 @@ export class TableCopy {
     let ranges: MatchedRange[] = [];
     let place = 0;
     for await (const matched of matchRanges(table.blocks, rangeBlocks, known?.list.ranges)) {
-      ranges.push(matched);
+      ranges.push(this.#withoutLost(matched));
       const last = matched.range.to === null;
       if (ranges.length < size && !last) continue;
       if (last) this.#jobs = place + 1;
@@ -121,6 +125,14 @@ export class TableCopy {
       ranges = [];
       place += 1;
     }
+  }
+
+  /** What is not there cannot be reused, however its rows are: the range is read, and what is missing is stored again. */
+  #withoutLost(matched: MatchedRange): MatchedRange {
+    const { range, earlier } = matched;
+    if (earlier?.parts.some(({ name }) => this.#context.isLost(name)) !== true) return matched;
+    this.#lost += 1;
+    return { range, earlier: undefined };
   }
 
   #makeJob(ranges: readonly MatchedRange[], place: number, comparable: boolean): CopyJob {
@@ -252,8 +264,12 @@ export class TableCopy {
       identity: comparable && this.#unfit === null ? { ...file, signature: signature.signature } : null,
       read: this.#read,
       reused: this.#reused,
-      note: this.#unfit ?? this.#note,
+      note: this.#unfit ?? this.#note ?? this.#lostNote,
     };
+  }
+
+  get #lostNote(): string | null {
+    return this.#lost === 0 ? null : `stored parts of ${counted(this.#lost, "range")} were missing`;
   }
 
   get #name(): string {

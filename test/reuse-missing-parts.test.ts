@@ -1,0 +1,132 @@
+import { truncate, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { partKey } from "../src/repository/layout.ts";
+import { type Laboratory, lineOf, openLaboratory, rangesOf, type Taken } from "./reuse/laboratory.ts";
+import { expectedDatabase } from "./support/backed-up.ts";
+import { jsonOf, runCli } from "./support/cli.ts";
+import { contentsOf } from "./support/database-contents.ts";
+import { uniqueName } from "./support/postgres.ts";
+import { quietCluster } from "./support/quiet-cluster.ts";
+
+const { freshDatabase } = quietCluster();
+
+// Three ranges, each of one part; and a table that nobody touches.
+const SQL = `create table t (a int, b text) with (fillfactor = 10);
+  insert into t select g, md5(g::text) from generate_series(1, 30000) g;
+  create table u as select 1 as a`;
+
+const WAYS = {
+  removed: async (path: string): Promise<void> => await rm(path),
+  "cut short": async (path: string): Promise<void> => await truncate(path, 7),
+} as const;
+
+/** The files of a table's parts, in the order of the blocks. */
+async function partsOf({ repository }: Laboratory, taken: Taken, table: string): Promise<string[]> {
+  const ranges = await rangesOf(repository, lineOf(taken, table));
+  return ranges.flatMap(({ parts }) =>
+    parts.map((part) => join(repository.place, partKey("shop", part.name))),
+  );
+}
+
+async function verify({ repository }: Laboratory, id: string): Promise<number | null> {
+  const args = ["verify", "shop", id, "--level", "integrity", "--repository", repository.place];
+  return (await runCli(args)).code;
+}
+
+describe.each(Object.entries(WAYS))("a part that was %s", (_way, damage) => {
+  test("has its range read again, once; the snapshot is whole and is restored to the row", async () => {
+    await using database = await freshDatabase({ sql: SQL });
+    await using lab = await openLaboratory();
+    const first = await lab.take(database.url);
+    const second = await lab.take(database.url);
+    expect(second.index.snapshot.parts).toEqual({ read: 0, reused: 4 });
+    const parts = await partsOf(lab, second, "t");
+    expect(parts).toHaveLength(3);
+    await damage(parts[1] ?? "");
+    const healed = await lab.take(database.url);
+    expect(healed.code).toBe(0);
+    expect(healed.index.snapshot).toMatchObject({
+      parts: { read: 1, reused: 3 },
+      newParts: 1,
+      fullRead: null,
+    });
+    expect(lineOf(healed, "t").note).toContain("1 range");
+    expect(healed.stderr).toContain(`1 part of ${second.index.id} and ${first.index.id} is missing`);
+    expect(healed.stderr).toContain(`handled verify shop ${second.index.id}`);
+    expect(await verify(lab, healed.index.id)).toBe(0);
+    expect(await verify(lab, second.index.id)).toBe(13);
+
+    await using restored = expectedDatabase(uniqueName(), database.url);
+    const place = ["--url", database.url, "--repository", lab.repository.place];
+    const result = await runCli(["restore", "shop", "latest", "--new-database", restored.name, ...place]);
+    expect(result.code, result.stderr).toBe(0);
+    expect(await contentsOf(restored.url)).toEqual(await contentsOf(database.url));
+  });
+
+  test("is told no more, and nothing is read again, once no snapshot that is looked at names it", async () => {
+    await using database = await freshDatabase({ sql: SQL });
+    await using lab = await openLaboratory();
+    const first = await lab.take(database.url);
+    await damage((await partsOf(lab, first, "t"))[2] ?? "");
+    expect((await lab.take(database.url)).index.snapshot.parts).toEqual({ read: 1, reused: 3 });
+    const next = await lab.take(database.url, ["--keep", "last=1"]);
+    expect(next.index.snapshot.parts).toEqual({ read: 0, reused: 4 });
+    expect(next.stderr).toContain(`1 part of ${first.index.id} is missing`);
+    const last = await lab.take(database.url);
+    expect(last.index.snapshot.parts).toEqual({ read: 0, reused: 4 });
+    expect(last.stderr).not.toContain("missing");
+  });
+
+  test("does not stand for the same rows elsewhere", async () => {
+    await using database = await freshDatabase({ sql: SQL });
+    await using lab = await openLaboratory();
+    const first = await lab.take(database.url);
+    await damage((await partsOf(lab, first, "t"))[0] ?? "");
+    // The same text, of which only the hash is known.
+    await database.query("create table moved with (fillfactor = 10) as select * from t; drop table t");
+    const moved = await lab.take(database.url);
+    expect(moved.code).toBe(0);
+    expect(moved.index.snapshot).toMatchObject({ parts: { read: 3, reused: 1 }, newParts: 1 });
+    expect(await verify(lab, moved.index.id)).toBe(0);
+  });
+
+  test("leaves retention a whole snapshot, though it keeps one alone", async () => {
+    await using database = await freshDatabase({ sql: SQL });
+    await using lab = await openLaboratory();
+    const first = await lab.take(database.url);
+    await damage((await partsOf(lab, first, "u"))[0] ?? "");
+    const kept = await lab.take(database.url, ["--keep", "last=1"]);
+    const listed = jsonOf(await runCli(["list", "--repository", lab.repository.place, "--json"]));
+    expect(listed).toMatchObject({ databases: [{ backups: [{ id: kept.index.id }], damaged: [] }] });
+    expect(await verify(lab, kept.index.id)).toBe(0);
+  });
+});
+
+test("parts that are all gone are all read again", async () => {
+  await using database = await freshDatabase({ sql: SQL });
+  await using lab = await openLaboratory();
+  const first = await lab.take(database.url);
+  for (const table of ["t", "u"]) for (const part of await partsOf(lab, first, table)) await rm(part);
+  const again = await lab.take(database.url);
+  expect(again.index.snapshot).toMatchObject({ parts: { read: 4, reused: 0 }, newParts: 4 });
+  expect(again.stderr).toContain(`4 parts of ${first.index.id} are missing`);
+});
+
+/** A snapshot of a schema without tables. */
+async function takeOther({ repository }: Laboratory, url: string): Promise<void> {
+  const args = ["--kind", "snapshot", "--schema", "other", "--url", url, "--repository", repository.place];
+  const { code, stderr } = await runCli(["backup", "shop", ...args]);
+  expect(code, stderr).toBe(0);
+}
+
+test("what the snapshot that is built on names is looked at however many newer ones there are", async () => {
+  await using database = await freshDatabase({ sql: `${SQL}; create schema other` });
+  await using lab = await openLaboratory();
+  const first = await lab.take(database.url);
+  for (let n = 0; n < 3; n++) await takeOther(lab, database.url);
+  const [part = ""] = await partsOf(lab, first, "t");
+  await rm(part);
+  const next = await lab.take(database.url);
+  expect(next.index.snapshot).toMatchObject({ parts: { read: 1, reused: 3 } });
+});
