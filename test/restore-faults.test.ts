@@ -431,7 +431,7 @@ test("a server without room: refused early when that can be seen, and tidied up 
 
   disk.fill(4 * MIB);
   const watch = watching();
-  expectFailure(await restore(watch), 23, /it needs about .*, the server's disk has .* free/);
+  expectFailure(await restore(watch), 23, /: about .* are needed, its disk has .* free/);
   expect(watch.made()).toEqual([]);
   disk.empty();
 

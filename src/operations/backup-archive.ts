@@ -108,7 +108,7 @@ async function requireSpace({ repository, request }: BackupRun, signal: AbortSig
   if (last === undefined || last.totals.storedBytes <= free) return;
   throw new AppError(
     "space_missing",
-    `back up ${request.database} to ${repository.place}: ${formatBytes(free)} free, the last backup took ${formatBytes(last.totals.storedBytes)}`,
+    `write to ${repository.place}: ${formatBytes(free)} free, the last backup took ${formatBytes(last.totals.storedBytes)}`,
     { hint: "free some space, or keep fewer backups (`handled prune --dry-run`)" },
   );
 }

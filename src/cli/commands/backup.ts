@@ -148,7 +148,7 @@ function chooseBackup(target: Target, name: string | undefined): StrategyBackup 
   if (found !== undefined) return found;
   const names = backups.map((backup) => backup.name);
   const guess = nearest(name, names);
-  throw new AppError("usage", `back up ${target.name}: the strategy has no backup ${name} for it`, {
+  throw new AppError("usage", `find the entry ${name} of the strategy: ${target.name} has no such backup`, {
     hint: guess === undefined ? `it has: ${names.join(", ") || "none"}` : `did you mean ${guess}?`,
   });
 }

@@ -36,6 +36,7 @@ export class TableRows {
   /** Of the parts that were given out. */
   #taken = { rows: 0, digest: ZERO_DIGEST };
   readonly #whole = Promise.withResolvers<void>();
+  #failure: unknown;
 
   constructor(repository: Repository, database: string, table: SnapshotTable, signal: AbortSignal) {
     this.#repository = repository;
@@ -57,10 +58,17 @@ export class TableRows {
       this.#streams += 1;
       await this.#transaction(lane, header.copy, options, first);
     } catch (error) {
-      const named = isAppError(error, "backup_damaged") ? inOperation(`load ${this.#what}`, error) : error;
+      const named = this.#named(error);
       this.#whole.reject(named);
       throw named;
     }
+  }
+
+  /** With the table's name, unless it has one: of the stream beside this one, or of the table that stopped them all. */
+  #named(error: unknown): unknown {
+    if (error === this.#failure || error === this.#signal.reason) return error;
+    this.#failure = isAppError(error, "backup_damaged") ? inOperation(`load ${this.#what}`, error) : error;
+    return this.#failure;
   }
 
   async #transaction(

@@ -224,7 +224,6 @@ function spaceNeed(run: Run): SpaceNeed {
   const { manifest } = checked.source;
   const throughScratch = !isWhole(request.selection) && !isFilledInPlace(run);
   return {
-    database: request.database,
     stored: Math.round((manifest?.index.totals.serverBytes ?? checked.facts.bytes) * shareOf(run)),
     copies: throughScratch ? 2 : 1,
     copied: request.target.kind === "swap" && insideOf(run) !== null ? request.connection.database : null,

@@ -7,8 +7,6 @@ import { serverFreeBytes } from "../../postgres/space.ts";
 const MARGIN = 1.1;
 
 export interface SpaceNeed {
-  /** The database's name, for the message. */
-  readonly database: string;
   /** Bytes that the backup takes in a database. */
   readonly stored: number;
   /** How many databases hold the whole of it at the same time. */
@@ -29,7 +27,7 @@ export async function requireServerSpace(admin: Session, need: SpaceNeed): Promi
   if (needed <= free) return;
   throw new AppError(
     "space_missing",
-    `restore ${need.database}: it needs about ${formatBytes(needed)}, the server's disk has ${formatBytes(free)} free`,
+    `look for space on the server: about ${formatBytes(needed)} are needed, its disk has ${formatBytes(free)} free`,
     {
       hint: "free some space (`handled doctor` lists databases kept after a swap), or restore to another server (`--to`)",
     },

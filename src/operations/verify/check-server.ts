@@ -52,7 +52,7 @@ export async function withCheckServer<T>(
   findings.server = { version, versionNumber, kind: to === null ? "throw-away" : "given" };
   await dropAbandoned(runtime, admin, signal);
   await requireExtensions(admin, content);
-  await requireServerSpace(admin, { database, stored: totals.serverBytes, copies: 1, copied: null });
+  await requireServerSpace(admin, { stored: totals.serverBytes, copies: 1, copied: null });
   await using _roles = await borrowRoles(runtime, admin, request.roles);
   return await work({
     admin,

@@ -56,13 +56,13 @@ async function explainMissing(
   const known = candidates.flatMap(({ index }) => index ?? []);
   const foreign = await listForeign(repository, database, known, signal);
   if (foreign.some(({ key }) => basename(key) === which)) {
-    return new AppError("usage", `verify ${which}: it is foreign, there is nothing to compare it with`, {
+    return new AppError("usage", `find backup ${which}: it is foreign, there is nothing to compare it with`, {
       hint: `another tool put it there; \`handled restore ${database} ${which} --dry-run\` reads it whole`,
     });
   }
   const guess = which === "latest" ? undefined : nearest(which, candidates.flatMap(namesOf));
-  const what = which === "latest" ? "there is none" : `there is no backup ${which}`;
-  return new AppError("backup_missing", `verify ${database}: ${what} in ${repository.place}`, {
+  const what = which === "latest" ? "the latest backup" : `backup ${which}`;
+  return new AppError("backup_missing", `find ${what}: there is none in ${repository.place}`, {
     hint: guess === undefined ? "`handled list` shows what is there" : `did you mean ${guess}?`,
   });
 }
