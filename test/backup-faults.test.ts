@@ -6,6 +6,7 @@ import type { Cluster } from "../src/postgres/cluster.ts";
 import { freshRole } from "./support/backed-up.ts";
 import { type CliOptions, type CliResult, jsonOf, runCli, spawnCli } from "./support/cli.ts";
 import { expectNoSessions, expectNothingLeft, filesOf } from "./support/leftovers.ts";
+import { inMountNamespace } from "./support/mounts.ts";
 import {
   clusterUrl,
   freshCluster,
@@ -13,6 +14,7 @@ import {
   freshDatabase,
   temporaryFolder,
 } from "./support/postgres.ts";
+import { sampleRepository } from "./support/sample-repository.ts";
 import { findSqlNow, type SqlNow } from "./support/stock-tools.ts";
 import { versionProxy } from "./support/version-proxy.ts";
 
@@ -148,7 +150,7 @@ describe("no suitable program", () => {
     await using folder = await temporaryFolder();
     const hidden = 'mount -t tmpfs tmpfs /usr/lib/postgresql && exec "$@"';
     const args = ["backup", "--url", database.url, "--repository", join(folder.path, "r"), "--json"];
-    const { result } = spawnCli(args, { wrapper: [...inNamespace(hidden)], env: { PATH: "/nowhere" } });
+    const { result } = spawnCli(args, { wrapper: inMountNamespace(hidden), env: { PATH: "/nowhere" } });
     expectFailure(
       await result,
       21,
@@ -186,18 +188,6 @@ case "$1" in --version) echo "pg_dump (PostgreSQL) 15.99";; *) echo "pg_dump: er
   });
 });
 
-/** A command that runs a shell script in mounts of its own, with what follows as `$@`. */
-function inNamespace(script: string): readonly string[] {
-  return [
-    "/usr/bin/unshare",
-    process.getuid?.() === 0 ? "-m" : "-rm",
-    "/bin/sh",
-    "-c",
-    `PATH=/usr/bin:/bin:/usr/sbin:/sbin; ${script}`,
-    "sh",
-  ];
-}
-
 describe("no room", () => {
   /** Runs the real program with a small disk for its repository; then lists what is on that disk. */
   async function onSmallDisk(
@@ -207,7 +197,7 @@ describe("no room", () => {
     await using folder = await temporaryFolder();
     const script = `mount -t tmpfs -o size=${size} tmpfs ${folder.path} && { "$@"; code=$?; cd ${folder.path}; find . ! -type d >&2; exit $code; }`;
     const all = ["backup", "data", "--url", database.url, "--repository", folder.path, "--json", ...args];
-    const result = await spawnCli(all, { wrapper: [...inNamespace(script)] }).result;
+    const result = await spawnCli(all, { wrapper: inMountNamespace(script) }).result;
     const files = result.stderr.split("\n").filter((line) => line.startsWith("./"));
     return { result, files };
   }
@@ -224,7 +214,7 @@ describe("no room", () => {
     const fill = `head -c $(( ($(df --output=avail -k . | tail -1) - 200) * 1024 )) /dev/zero > filler`;
     const script = `mount -t tmpfs -o size=9m tmpfs ${folder.path} && "$@" > /dev/null && cd ${folder.path} && ${fill} && exec "$@"`;
     const args = ["backup", "data", "--url", database.url, "--repository", folder.path, "--json"];
-    const { result } = spawnCli(args, { wrapper: [...inNamespace(script)] });
+    const { result } = spawnCli(args, { wrapper: inMountNamespace(script) });
     expectFailure(
       await result,
       23,
@@ -232,6 +222,18 @@ describe("no room", () => {
       "free, the last backup took ",
       "`handled prune --dry-run`",
     );
+  });
+
+  test("pruning a disk that is full: exit 23, and what helps", async () => {
+    await using there = await sampleRepository([
+      { id: "20241101T020000Z-0001" },
+      { id: "20241205T020000Z-0002" },
+    ]);
+    await using disk = await temporaryFolder();
+    const script = `mount -t tmpfs -o size=1m tmpfs ${disk.path} && cp -a ${there.path}/repository ${disk.path}/ && { head -c 2000000 /dev/zero > ${disk.path}/filler; exec "$@"; }`;
+    const args = ["prune", "shop", "--repository", join(disk.path, "repository"), "--keep", "last=1"];
+    const { result } = spawnCli([...args, "--json"], { wrapper: inMountNamespace(script) });
+    expectFailure(await result, 23, "space_missing", "prune shop: write ", "hint: pruning writes a lease");
   });
 
   test("an extra copy for which there is no room: exit 23, and the backup itself is there", async () => {
@@ -250,7 +252,7 @@ describe("no room", () => {
       "--file",
       join(disk, "copy.sql.gz"),
     ];
-    const result = await spawnCli([...args, "--json"], { wrapper: [...inNamespace(script)] }).result;
+    const result = await spawnCli([...args, "--json"], { wrapper: inMountNamespace(script) }).result;
     expectFailure(
       result,
       23,
@@ -271,7 +273,7 @@ describe("a repository that cannot be written", () => {
     await using folder = await temporaryFolder();
     const script = `${mount.replaceAll("DIR", folder.path)} && exec "$@"`;
     const args = ["backup", "--url", database.url, "--repository", folder.path, "--json"];
-    const { result } = spawnCli(args, { wrapper: [...inNamespace(script)] });
+    const { result } = spawnCli(args, { wrapper: inMountNamespace(script) });
     expectFailure(
       await result,
       1,

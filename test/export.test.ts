@@ -3,8 +3,9 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { ExportJson } from "../src/cli/json.ts";
-import { type CliResult, jsonOf, runCli } from "./support/cli.ts";
+import { type CliResult, jsonOf, runCli, spawnCli } from "./support/cli.ts";
 import { dumpText } from "./support/dump-text.ts";
+import { inMountNamespace } from "./support/mounts.ts";
 import { ODD_DATABASE_SQL } from "./support/odd-database.ts";
 import { clusterUrl, freshDatabase, runSql, temporaryFolder, uniqueName } from "./support/postgres.ts";
 import { copyWithStockTools, restoreWithStockTools } from "./support/stock-tools.ts";
@@ -212,5 +213,30 @@ mood" select (enum_range(null::mood))[1 + g % 3], g from generate_series(1, 60) 
     ]);
   } finally {
     await runSql(clusterUrl(), `drop database ${target} with (force)`);
+  }
+});
+
+test("a disk that is full: exit 23 and nothing is left, whatever is written", async () => {
+  const sql =
+    "create table big as select g, md5(g::text) as a, md5(g::text || 'x') as b from generate_series(1, 40000) g";
+  await using snapshot = await backedUp(sql, "--kind", "snapshot");
+  await using archive = await backedUp(sql);
+  await using disk = await temporaryFolder();
+  const script = `mount -t tmpfs -o size=1m tmpfs ${disk.path} && { "$@"; code=$?; find ${disk.path} -type f >&2; exit $code; }`;
+  const wrapper = inMountNamespace(script);
+  for (const { repository, forms } of [
+    { ...snapshot, forms: [[], ["--compression", "zstd"], ["--format", "custom"]] },
+    { ...archive, forms: [[], ["--compression", "zstd"]] },
+  ]) {
+    for (const form of forms) {
+      const file = join(disk.path, "dump");
+      const args = ["export", "odd", "--repository", repository, "--file", file, ...form];
+      const { code, stdout, stderr } = await spawnCli(args, { wrapper }).result;
+      expect(code, stderr).toBe(23);
+      expect(stdout).toBe("");
+      expect(stderr).toContain(`handled: write ${file}: no space left\nhint: free some space on that disk`);
+      // Neither a file nor the line of a stack.
+      expect(stderr).not.toMatch(new RegExp(`^${disk.path}|^ +at `, "m"));
+    }
   }
 });

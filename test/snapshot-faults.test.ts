@@ -5,6 +5,7 @@ import type { Observer } from "../src/lib/runtime.ts";
 import type { Cluster } from "../src/postgres/cluster.ts";
 import { type CliOptions, type CliResult, jsonOf, runCli, spawnCli } from "./support/cli.ts";
 import { expectNoSessions, filesOf } from "./support/leftovers.ts";
+import { inMountNamespace } from "./support/mounts.ts";
 import {
   freshCluster,
   type FreshDatabase,
@@ -222,10 +223,9 @@ describe("what happens to the server and the disk", () => {
               from generate_series(1, 1500) g, generate_series(1, 60) n group by g`,
     });
     await using folder = await temporaryFolder();
-    const script = `PATH=/usr/bin:/bin:/usr/sbin:/sbin; mount -t tmpfs -o size=1m tmpfs ${folder.path} && { "$@"; code=$?; cd ${folder.path}; find . -path '*/backups/*' >&2; exit $code; }`;
+    const script = `mount -t tmpfs -o size=1m tmpfs ${folder.path} && { "$@"; code=$?; cd ${folder.path}; find . -path '*/backups/*' >&2; exit $code; }`;
     const args = ["backup", "data", "--url", database.url, "--repository", folder.path, "--kind", "snapshot"];
-    const mounts = process.getuid?.() === 0 ? "-m" : "-rm";
-    const wrapper = ["/usr/bin/unshare", mounts, "/bin/sh", "-c", script, "sh"];
+    const wrapper = inMountNamespace(script);
     const result = await spawnCli([...args, "--json"], { wrapper }).result;
     expectFailure(result, 23, "space_missing", "no space left on the device", "hint: free space");
     expect(result.stderr).not.toContain("./data/backups");

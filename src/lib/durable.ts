@@ -68,13 +68,46 @@ export async function copyDurable(
   } catch (error) {
     source.destroy();
     signal.throwIfAborted();
-    if (["ENOSPC", "EDQUOT"].includes(errorCode(error) ?? "")) {
-      throw new AppError("space_missing", `write ${path}: no space left`, { cause: error });
-    }
-    throw error;
+    throw writeError(path, error);
   } finally {
     await rm(temporary, { force: true });
   }
+}
+
+/** A full disk is told as `space_missing`; any other error as it is. */
+function writeError(path: string, error: unknown): unknown {
+  if (!["ENOSPC", "EDQUOT"].includes(errorCode(error) ?? "")) return error;
+  return new AppError("space_missing", `write ${path}: no space left`, {
+    cause: error,
+    hint: "free some space on that disk, or choose another path",
+  });
+}
+
+/** A file that gets its name once it is whole. */
+export interface UnnamedFile extends AsyncDisposable {
+  write(data: Uint8Array): Promise<void>;
+  /** Makes what was written durable. */
+  sync(): Promise<void>;
+}
+
+/**
+ * Makes a file under a temporary name. Fails with `space_missing` on a full disk.
+ * @param path what it will be called, which is what errors name
+ */
+export async function createUnnamed(temporary: string, path: string): Promise<UnnamedFile> {
+  const told = async (work: () => Promise<void>): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      throw writeError(path, error);
+    }
+  };
+  const file = await open(temporary, "wx", 0o600);
+  return {
+    write: (data) => told(() => file.appendFile(data)),
+    sync: () => told(() => file.sync()),
+    [Symbol.asyncDispose]: () => file.close(),
+  };
 }
 
 /**

@@ -140,7 +140,7 @@ async function copyOut(
     if (!(error instanceof AppError)) throw error;
     throw new AppError(error.code, `the backup is complete, its copy is not: ${error.message}`, {
       cause: error,
-      hint: error.hint ?? `the archive lies in ${place}/${archive.key}`,
+      hint: `${error.hint === undefined ? "" : `${error.hint}; `}the archive lies in ${place}/${archive.key}`,
       details: error.details,
     });
   }

@@ -1,6 +1,6 @@
-import { open } from "node:fs/promises";
 import { dumpArchive } from "../engines/archive/dump.ts";
 import { AppError } from "../errors.ts";
+import type { UnnamedFile } from "../lib/durable.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import type { PostgresClient } from "../postgres/clients.ts";
 import { connect } from "../postgres/session.ts";
@@ -14,8 +14,7 @@ import { clientOf } from "./verify/integrity.ts";
 
 export interface DumpThroughServer {
   readonly source: BackupSource;
-  /** The file to be made. */
-  readonly path: string;
+  readonly file: UnnamedFile;
   readonly compression: ArchiveFile["compression"];
   readonly jobs: number;
 }
@@ -37,7 +36,7 @@ const LOCK_TIMEOUT_MS = 60_000;
  */
 export async function dumpThroughServer(
   runtime: Runtime,
-  { source, path, compression, jobs }: DumpThroughServer,
+  { source, file, compression, jobs }: DumpThroughServer,
   signal: AbortSignal,
 ): Promise<DumpedThroughServer> {
   const { manifest } = source;
@@ -73,7 +72,6 @@ export async function dumpThroughServer(
       const [exported] = await session.query<{ name: string }>(
         "select pg_catalog.pg_export_snapshot() as name",
       );
-      await using file = await open(path, "wx", 0o600);
       const dumped = await dumpArchive(
         runtime,
         {
@@ -87,12 +85,11 @@ export async function dumpThroughServer(
           encoding: undefined,
           format: "custom",
           compression,
-          staged: { write: (chunk) => file.appendFile(chunk) },
+          staged: file,
           lockTimeoutMs: LOCK_TIMEOUT_MS,
         },
         signal,
       );
-      await file.sync();
       return { ...dumped, client };
     },
     signal,

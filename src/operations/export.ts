@@ -8,7 +8,7 @@ import { Meter, through } from "../engines/archive/pipe.ts";
 import { progressTeller } from "../engines/archive/progress.ts";
 import { readBack } from "../engines/archive/read-back.ts";
 import { exportText } from "../engines/snapshot/export-text.ts";
-import { copyDurable, giveName, requireWritable, temporaryName } from "../lib/durable.ts";
+import { createUnnamed, giveName, requireWritable, temporaryName, type UnnamedFile } from "../lib/durable.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { chooseClient, findClients, type PostgresClient } from "../postgres/clients.ts";
 import type { ArchiveFile } from "../repository/manifest.ts";
@@ -67,7 +67,7 @@ export async function exportBackup(
   await using _held = await holdSource(runtime, source, signal);
   const temporary = temporaryName(file.path);
   try {
-    const written = await write(runtime, { request, source, path: temporary }, signal);
+    const written = await write(runtime, { request, source, temporary }, signal);
     const { size, sha256, client } = written;
     const open = (openSignal: AbortSignal): Promise<Readable> =>
       Promise.resolve(createReadStream(temporary, { signal: openSignal }));
@@ -94,24 +94,36 @@ const countRows = (facts: DumpFacts): number => facts.tables.reduce((sum, { rows
 interface Writing {
   readonly request: ExportRequest;
   readonly source: BackupSource;
-  readonly path: string;
+  /** The file's name while it is written. */
+  readonly temporary: string;
 }
 
 async function write(runtime: Runtime, writing: Writing, signal: AbortSignal): Promise<Written> {
-  const { request, source, path } = writing;
+  await using file = await createUnnamed(writing.temporary, writing.request.file.path);
+  const written = await writeTo(runtime, file, writing, signal);
+  await file.sync();
+  return written;
+}
+
+async function writeTo(
+  runtime: Runtime,
+  file: UnnamedFile,
+  { request, source }: Writing,
+  signal: AbortSignal,
+): Promise<Written> {
   const { format, compression } = request;
   const client = await clientFor(runtime, source, signal);
   if (source.kind === "archive" && source.format === format && source.compression === compression) {
-    const stored = await store(await source.open(signal), path, signal);
+    const stored = await store(await source.open(signal), file);
     return { ...stored, client, samePartitions: true };
   }
   if (format === "custom") {
     const { jobs } = request;
-    const dumped = await dumpThroughServer(runtime, { source, path, compression, jobs }, signal);
+    const dumped = await dumpThroughServer(runtime, { source, file, compression, jobs }, signal);
     return { ...dumped, samePartitions: false };
   }
   const pack = (text: Readable) =>
-    compress(runtime, { source: text, compression, output: (stream) => store(stream, path, signal) }, signal);
+    compress(runtime, { source: text, compression, output: (stream) => store(stream, file) }, signal);
   if (source.kind === "archive") {
     const stored = await readDumpText(runtime, { ...source, client }, { output: pack }, signal);
     return { ...stored, client, samePartitions: true };
@@ -137,14 +149,11 @@ async function write(runtime: Runtime, writing: Writing, signal: AbortSignal): P
   return { ...stored, client, samePartitions: true };
 }
 
-/** Writes a stream to a file that is then durable, and says what it was. */
-async function store(
-  stream: Readable,
-  path: string,
-  signal: AbortSignal,
-): Promise<Pick<Written, "size" | "sha256">> {
+/** Writes a stream to a file, and says what it was. */
+async function store(stream: Readable, file: UnnamedFile): Promise<Pick<Written, "size" | "sha256">> {
   const meter = new Meter();
-  await copyDurable(through(stream, meter), path, false, signal);
+  // Not a pipeline into the file, which would tell a full disk to whatever makes the stream before it tells us.
+  for await (const chunk of through(stream, meter) as AsyncIterable<Buffer>) await file.write(chunk);
   return { size: meter.size, sha256: meter.digest() };
 }
 

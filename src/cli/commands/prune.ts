@@ -48,7 +48,7 @@ async function runPrune(cli: Cli, names: readonly string[], options: Options): P
       reports.push(await pruneTarget(cli, target, options));
     } catch (error) {
       if (!(error instanceof AppError) || error.code === "interrupted" || cli.signal.aborted) throw error;
-      const failure = inOperation(`prune ${target.name}`, error);
+      const failure = inOperation(`prune ${target.name}`, hintingAtRoom(error));
       if (targets.length === 1) throw failure;
       failures.push(failure);
     }
@@ -61,6 +61,16 @@ async function runPrune(cli: Cli, names: readonly string[], options: Options): P
   for (const failure of failures) reportFailure(cli.output, failure);
   const [first] = failures;
   if (first !== undefined) cli.exitWith(reports.length === 0 ? first.exitCode : 3);
+}
+
+/** Whoever prunes because a disk is full is not helped by the advice to prune. */
+function hintingAtRoom(error: AppError): AppError {
+  if (error.code !== "space_missing") return error;
+  return new AppError(error.code, error.message, {
+    cause: error,
+    details: error.details,
+    hint: "pruning writes a lease and a few notes before it deletes: free a megabyte on that disk by other means, and run it again",
+  });
 }
 
 async function pruneTarget(cli: Cli, target: Target, options: Options): Promise<PruneReport> {
