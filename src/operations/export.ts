@@ -15,7 +15,8 @@ import type { ArchiveFile } from "../repository/manifest.ts";
 import type { Storage } from "../storage/storage.ts";
 import { dumpThroughServer } from "./export-custom.ts";
 import { compareExported } from "./export-compare.ts";
-import { type BackupSource, findSource, holdSource } from "./restore/source.ts";
+import { recordingDamage } from "./record-damage.ts";
+import { type BackupSource, findSource, holdSource, storedOf } from "./restore/source.ts";
 import { clientOf } from "./verify/integrity.ts";
 
 export interface ExportRequest {
@@ -67,7 +68,8 @@ export async function exportBackup(
   await using _held = await holdSource(runtime, source, signal);
   const temporary = temporaryName(file.path);
   try {
-    const written = await write(runtime, { request, source, temporary }, signal);
+    const make = async () => await write(runtime, { request, source, temporary }, signal);
+    const written = await recordingDamage(runtime, storedOf(source), make, signal);
     const { size, sha256, client } = written;
     const open = (openSignal: AbortSignal): Promise<Readable> =>
       Promise.resolve(createReadStream(temporary, { signal: openSignal }));

@@ -270,13 +270,14 @@ async function readManifestPart(
   expected: Part,
   signal: AbortSignal,
 ): Promise<Buffer> {
-  const data = await repository.storage.get(key, signal);
+  const details = { key };
+  const data = await repository.storage.get(key, signal).catch((error: unknown) => {
+    if (!isAppError(error, "object_missing")) throw error;
+    throw new AppError("object_missing", error.message, { cause: error, details });
+  });
   const found = describePart(data);
-  if (found.size !== expected.size) {
-    throw new AppError("backup_damaged", `read ${key}: ${found.size} bytes, the index says ${expected.size}`);
-  }
-  if (found.sha256 !== expected.sha256) {
-    throw new AppError("backup_damaged", `read ${key}: its SHA-256 is not the one in the index`);
-  }
+  const damaged = (reason: string) => new AppError("backup_damaged", `read ${key}: ${reason}`, { details });
+  if (found.size !== expected.size) throw damaged(`${found.size} bytes, the index says ${expected.size}`);
+  if (found.sha256 !== expected.sha256) throw damaged("its SHA-256 is not the one in the index");
   return data;
 }

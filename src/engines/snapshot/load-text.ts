@@ -75,6 +75,7 @@ async function* naming(part: PartLine, pieces: AsyncGenerator<Buffer>): AsyncGen
   } catch (error) {
     // What was read from the storage is named by its key.
     if (!isAppError(error, "backup_damaged") || "key" in error.details) throw error;
-    throw inOperation(`part ${part.name}`, error);
+    const { message, details } = inOperation(`part ${part.name}`, error);
+    throw new AppError("backup_damaged", message, { cause: error, details: { ...details, part: part.name } });
   }
 }

@@ -7,6 +7,7 @@ import { commentSql } from "../../postgres/marker.ts";
 import { applyProperties } from "../../postgres/properties.ts";
 import { ensureRoles } from "../../postgres/roles.ts";
 import { isSqlState, quoteIdentifier, type Session } from "../../postgres/session.ts";
+import { recordingDamage } from "../record-damage.ts";
 import type { RowComparison } from "./compare-rows.ts";
 import { fillDatabase } from "./fill.ts";
 import { type CheckedSource, checkSource, isWhole, namedTables, requireSchemasIn } from "./plan.ts";
@@ -14,7 +15,7 @@ import type { RestorePreview, RestoreReport, RestoreRequest } from "./request.ts
 import { copySelection } from "./select.ts";
 import { requireServerSpace, type SpaceNeed } from "./server-space.ts";
 import { fillBeside, fillChosen } from "./select-snapshot.ts";
-import { type BackupSource, findSource, holdSource } from "./source.ts";
+import { type BackupSource, findSource, holdSource, storedOf } from "./source.ts";
 import { type SwapResult, swapDatabase } from "./swap.ts";
 import { chooseTargetName, targetExists } from "./target-name.ts";
 import { createTemporaryDatabase, dropAbandoned } from "./temporary-database.ts";
@@ -38,7 +39,8 @@ export async function restoreDatabase(
   await using admin = await connectBeside(runtime, request.connection, [request.connection.database], signal);
   const client = chooseClient(await findClients(runtime, signal), admin.serverVersion);
   const into = await chooseTargetName(runtime, request, source, admin, signal);
-  const checked = await checkSource(runtime, source, request.selection, client, signal);
+  const check = async () => await checkSource(runtime, source, request.selection, client, signal);
+  const checked = await recordingDamage(runtime, storedOf(source), check, signal);
   requireSchemasIn(checked, request.selection);
   const run: Run = { runtime, request, admin, client, checked };
   // What a killed restore left may be what the space is missing for.
@@ -151,12 +153,9 @@ async function intoExisting(run: Run, signal: AbortSignal): Promise<RowCompariso
   const { runtime, request, client, checked } = run;
   const settings = request.connection;
   if (!isWhole(request.selection)) return await fill(run, { client, settings, beside: "live" }, signal);
-  return await fillDatabase(
-    runtime,
-    checked,
-    { client, settings, singleTransaction: true, lanes: request.jobs },
-    signal,
-  );
+  const target = { client, settings, singleTransaction: true, lanes: request.jobs };
+  const work = async () => await fillDatabase(runtime, checked, target, signal);
+  return await recordingDamage(runtime, storedOf(checked.source), work, signal);
 }
 
 async function bySwap(run: Run, signal: AbortSignal): Promise<Outcome> {
@@ -192,12 +191,19 @@ function insideOf({ request, checked: { source, facts } }: Run): readonly string
   return [...new Set([...facts.schemas, ...facts.tables.map((table) => table.schema)])];
 }
 
+interface FillTarget {
+  readonly client: PostgresClient;
+  readonly settings: ConnectionSettings;
+  readonly beside: "empty" | "live";
+}
+
 /** The whole backup, or the chosen part of it. */
-async function fill(
-  run: Run,
-  target: { client: PostgresClient; settings: ConnectionSettings; beside: "empty" | "live" },
-  signal: AbortSignal,
-): Promise<RowComparison> {
+async function fill(run: Run, target: FillTarget, signal: AbortSignal): Promise<RowComparison> {
+  const work = async () => await fillFrom(run, target, signal);
+  return await recordingDamage(run.runtime, storedOf(run.checked.source), work, signal);
+}
+
+async function fillFrom(run: Run, target: FillTarget, signal: AbortSignal): Promise<RowComparison> {
   const { runtime, request, admin, client, checked } = run;
   const { selection, jobs: lanes } = request;
   const whole = { client, singleTransaction: false, lanes };

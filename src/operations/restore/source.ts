@@ -22,6 +22,7 @@ import {
 import { markReading } from "../../repository/readers.ts";
 import { openRepository, type Repository } from "../../repository/repository.ts";
 import { listGoodBackups } from "../damage-found.ts";
+import { recordingDamage, type StoredBackup } from "../record-damage.ts";
 import type { Storage } from "../../storage/storage.ts";
 
 /** An archive to restore from: one of ours with its manifest, or any dump without one. */
@@ -36,6 +37,7 @@ export interface ArchiveSource {
   readonly size: number;
   /** What the repository knows of it; null for a foreign archive. */
   readonly manifest: {
+    readonly repository: Repository;
     readonly index: ArchiveIndex;
     readonly tables: readonly ArchiveTable[];
     readonly content: ArchiveContent;
@@ -76,6 +78,10 @@ export async function findSource(
   }
   const repository = await openRepository(runtime, storage, signal);
   const { backups, damaged } = await listGoodBackups(runtime, repository, database, signal);
+  const load = async (index: BackupIndex): Promise<BackupSource> => {
+    const read = async () => await backupSource(repository, index, signal);
+    return await recordingDamage(runtime, { repository, index }, read, signal);
+  };
   if (which === "latest") {
     const [newest] = backups;
     if (newest === undefined) throw noBackups(database, repository, damaged.length);
@@ -83,12 +89,12 @@ export async function findSource(
     for (const { id, reason } of damaged.filter((backup) => isLater(backup, newest))) {
       runtime.reporter.warn(`${id} is later than ${newest.id} and cannot be restored: ${reason}`);
     }
-    return await backupSource(repository, newest, signal);
+    return await load(newest);
   }
   const found = [...backups, ...damaged.flatMap(({ index }) => index ?? [])].find((backup) =>
     namesOf(backup).includes(which),
   );
-  if (found !== undefined) return await backupSource(repository, found, signal);
+  if (found !== undefined) return await load(found);
   const broken = damaged.find(({ id }) => id === which);
   if (broken !== undefined) {
     throw new AppError("backup_damaged", `read backup ${which}: ${broken.reason}`, {
@@ -224,9 +230,16 @@ export async function backupSource(
     open: (openSignal) => repository.storage.open(index.archive.key, openSignal),
     size: index.archive.size,
     manifest: {
+      repository,
       index,
       tables: await readTables(repository, index, signal),
       content: await readContent(repository, index, signal),
     },
   };
+}
+
+/** The backup of ours that this is; undefined where it is none. */
+export function storedOf(source: BackupSource): StoredBackup | undefined {
+  if (source.kind === "snapshot") return { repository: source.repository, index: source.manifest.index };
+  return source.manifest ?? undefined;
 }

@@ -23,7 +23,7 @@ export interface VerifyReport {
   readonly key: string | null;
 }
 
-interface Checked {
+export interface Checked {
   readonly database: string;
   readonly id: BackupId;
   readonly index: BackupIndex | undefined;
@@ -52,7 +52,7 @@ export async function recordProof(
   }
 }
 
-async function proofOf(runtime: Runtime, checked: Checked): Promise<ProofFile> {
+export async function proofOf(runtime: Runtime, checked: Checked): Promise<ProofFile> {
   const { database, id, index, level, startedAt, findings } = checked;
   const { problems, compared, notCompared, durations, server, contentComplete } = findings;
   const { host, user } = await describeHolder("verify");

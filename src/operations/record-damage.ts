@@ -1,0 +1,112 @@
+import { AppError, isAppError, messageOf } from "../errors.ts";
+import type { Runtime } from "../lib/runtime.ts";
+import { contentKey, partKey, partNameOfKey, tablesKey } from "../repository/layout.ts";
+import type { BackupIndex } from "../repository/manifest.ts";
+import type { ProofProblem } from "../repository/proof-file.ts";
+import { writeProof } from "../repository/proofs.ts";
+import type { Repository } from "../repository/repository.ts";
+import { listGoodBackups } from "./damage-found.ts";
+import { noFindings } from "./verify/findings.ts";
+import { proofOf } from "./verify/record.ts";
+
+/** A backup of ours, and where it lies. */
+export interface StoredBackup {
+  readonly repository: Repository;
+  readonly index: BackupIndex;
+}
+
+/**
+ * Runs what reads a backup for another purpose than to check it. Where that fails because stored bytes are missing or
+ * changed, the backup counts for nothing from then on, as after a verification that failed; and the error says which older
+ * one is good.
+ * @param stored undefined: what is read is no backup of ours
+ */
+export async function recordingDamage<T>(
+  runtime: Runtime,
+  stored: StoredBackup | undefined,
+  work: () => Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
+  const startedAt = runtime.clock.now();
+  try {
+    return await work();
+  } catch (error) {
+    const isDamage = isAppError(error, "backup_damaged") || isAppError(error, "object_missing");
+    if (stored === undefined || !isDamage || signal.aborted) throw error;
+    await record(runtime, stored, error, startedAt, signal);
+    throw await namingOlder(runtime, stored, error, signal);
+  }
+}
+
+/** That it cannot be written down must not hide what was found. */
+async function record(
+  runtime: Runtime,
+  { repository, index }: StoredBackup,
+  error: AppError,
+  startedAt: Date,
+  signal: AbortSignal,
+): Promise<void> {
+  const { database, id } = index;
+  const findings = { ...noFindings(), problems: [problemOf(index, error)] };
+  try {
+    const checked = { database, id, index, level: "restore", startedAt, findings } as const;
+    await writeProof(repository, await proofOf(runtime, checked), signal);
+  } catch (failure) {
+    const why = messageOf(failure);
+    runtime.reporter.warn(`${id} is damaged, which could not be recorded: it still counts as good: ${why}`);
+  }
+}
+
+function problemOf({ database, id, kind }: BackupIndex, error: AppError): ProofProblem {
+  const { key, part } = error.details;
+  const problem = (object: ProofProblem["object"], name: string | null = null): ProofProblem => ({
+    object,
+    table: null,
+    part: name,
+    reason: messageOf(error),
+  });
+  if (key === tablesKey(database, id)) return problem("tables");
+  if (key === contentKey(database, id)) return problem("content");
+  if (kind === "archive") return problem("archive");
+  const name = typeof key === "string" ? partNameOfKey(database, key) : undefined;
+  if (name !== undefined) return problem(key === partKey(database, name) ? "part" : "part list", name);
+  // What cannot be decompressed, or holds other rows than it should.
+  return typeof part === "string" ? problem("part", part) : problem("restore");
+}
+
+async function namingOlder(
+  runtime: Runtime,
+  { repository, index }: StoredBackup,
+  error: AppError,
+  signal: AbortSignal,
+): Promise<AppError> {
+  const { database } = index;
+  const older = await findOlder(runtime, { repository, index }, signal);
+  if (older === undefined) return error;
+  const { message, details } = error;
+  return new AppError(error.code, message, {
+    cause: error,
+    details,
+    hint: `the next older backup that is good is ${older.id}: \`handled restore ${database} ${older.id}\``,
+  });
+}
+
+/** The next older backup of the same schemas that nobody has found to be damaged. */
+async function findOlder(
+  runtime: Runtime,
+  { repository, index }: StoredBackup,
+  signal: AbortSignal,
+): Promise<BackupIndex | undefined> {
+  const at = Date.parse(index.snapshotAt);
+  const same = JSON.stringify(index.schemas);
+  try {
+    const { backups } = await listGoodBackups(runtime, repository, index.database, signal);
+    return backups.find(
+      ({ schemas, snapshotAt }) => Date.parse(snapshotAt) < at && JSON.stringify(schemas) === same,
+    );
+  } catch (failure) {
+    // It would have been a hint; what it was for is told all the same.
+    if (!isAppError(failure)) throw failure;
+    return undefined;
+  }
+}

@@ -1,0 +1,142 @@
+import { readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { ProofFile } from "../src/repository/proof-file.ts";
+import { type BackedUp, backedUp, expectedDatabase } from "./support/backed-up.ts";
+import { type CliResult, jsonOf, runCli } from "./support/cli.ts";
+import { filesOf } from "./support/leftovers.ts";
+import { uniqueName } from "./support/postgres.ts";
+
+const SQL = `create table item as select g as id, md5(g::text) as word from generate_series(1, 3000) g;
+  create table small as select 1 as id`;
+const SNAPSHOT = ["--kind", "snapshot", "--jobs", "1"];
+
+const WAYS = {
+  flipped: async (path: string): Promise<void> => {
+    const data = await readFile(path);
+    const at = Math.floor(data.length / 2);
+    data.writeUInt8(data.readUInt8(at) ^ 0x10, at);
+    await writeFile(path, data);
+  },
+  cut: async (path: string): Promise<void> => await truncate(path, (await readFile(path)).length - 5),
+  removed: async (path: string): Promise<void> => await rm(path),
+} as const;
+
+interface Shop extends BackedUp {
+  /** A later backup, with one row more, and the files that it brought. */
+  readonly later: string;
+  readonly files: readonly string[];
+  proofs(): Promise<ProofFile[]>;
+}
+
+async function shopWithTwo(backup: readonly string[]): Promise<Shop> {
+  const shop = await backedUp({ sql: SQL, backup });
+  const before = new Set(await filesOf(shop.repository));
+  await shop.live.query("insert into item values (0, 'one more')");
+  const later = await shop.backup(...backup);
+  const files = (await filesOf(shop.repository)).filter((file) => !before.has(file));
+  return {
+    ...shop,
+    later,
+    files: files.map((file) => join(shop.repository, file)),
+    proofs: async () => {
+      const names = (await filesOf(shop.repository)).filter((file) => file.includes("/records/proofs/"));
+      const texts = await Promise.all(names.map((name) => readFile(join(shop.repository, name), "utf8")));
+      return texts.map((text) => ProofFile.parse(JSON.parse(text)));
+    },
+  };
+}
+
+async function restoreLatest(shop: Shop): Promise<{ result: CliResult; rows: number | undefined }> {
+  await using target = expectedDatabase(uniqueName());
+  const result = await shop.restore(["latest", "--new-database", target.name]);
+  if (result.code !== 0) return { result, rows: undefined };
+  const [row] = await target.query<{ rows: number }>("select count(*)::int as rows from item");
+  return { result, rows: row?.rows };
+}
+
+/** The restore of the latest fails, says which one is good, and the next one brings that back. */
+async function expectSteppingBack(shop: Shop, object: string): Promise<void> {
+  const { result } = await restoreLatest(shop);
+  expect(result.code, result.stderr).toBe(13);
+  expect(result.stderr).toContain(`\`handled restore ${shop.name} ${shop.id}\``);
+  expect(await shop.proofs()).toMatchObject([
+    { backup: shop.later, outcome: "failed", proven: null, problems: [{ object }] },
+  ]);
+  const again = await restoreLatest(shop);
+  expect(again.result.code, again.result.stderr).toBe(0);
+  expect(again.result.stderr).toContain(`${shop.later} is later than ${shop.id}`);
+  expect(again.rows).toBe(3000);
+  expect(await shop.proofs()).toHaveLength(1);
+}
+
+describe("a restore that meets damage records it, and the backup counts for nothing afterwards", () => {
+  test.each(Object.entries(WAYS))(
+    "in a part that was %s; the next snapshot stores all anew",
+    async (_way, damage) => {
+      await using shop = await shopWithTwo(SNAPSHOT);
+      await damage(shop.files.find((file) => file.includes("/parts/")) ?? "");
+      await expectSteppingBack(shop, "part");
+      const place = ["--url", shop.live.url, "--repository", shop.repository, "--json"];
+      const next = jsonOf(await runCli(["backup", shop.name, ...SNAPSHOT, ...place]));
+      expect(next).toMatchObject({ parts: { reused: 0 } });
+      expect((await restoreLatest(shop)).rows).toBe(3001);
+    },
+  );
+
+  test.each([
+    ["part list", "/tables/"],
+    ["tables", "/tables"],
+    ["content", "/content"],
+  ])("in its %s", async (object, path) => {
+    await using shop = await shopWithTwo(SNAPSHOT);
+    const isIt = (file: string): boolean => (path.endsWith("/") ? file.includes(path) : file.endsWith(path));
+    await WAYS.flipped(shop.files.find(isIt) ?? "");
+    await expectSteppingBack(shop, object);
+  });
+
+  test.each(["plain", "custom"])("in a %s archive", async (format) => {
+    await using shop = await shopWithTwo(["--format", format]);
+    await WAYS.flipped(shop.files.find((file) => /\.(gz|dump)$/.test(file)) ?? "");
+    await expectSteppingBack(shop, "archive");
+  });
+});
+
+test("where it cannot be recorded, the damage is told all the same, and that it is not recorded", async () => {
+  await using shop = await shopWithTwo(SNAPSHOT);
+  // Led nowhere, nothing can be made in it, not even by root.
+  await symlink("/nowhere/at/all", join(shop.repository, shop.name, "records"));
+  await WAYS.flipped(shop.files.find((file) => file.includes("/parts/")) ?? "");
+  const { result } = await restoreLatest(shop);
+  expect(result.code).toBe(13);
+  expect(result.stderr).toContain(`${shop.later} is damaged, which could not be recorded`);
+  expect(result.stderr).toContain(`\`handled restore ${shop.name} ${shop.id}\``);
+});
+
+test("an export that meets damage records it as well; one that cannot be written does not", async () => {
+  await using shop = await shopWithTwo(SNAPSHOT);
+  const file = join(shop.repository, "export.sql.gz");
+  const args = ["export", shop.name, "latest", "--repository", shop.repository, "--file"];
+  expect((await runCli([...args, join(shop.repository, "no/such/folder.sql.gz")])).code).not.toBe(0);
+  expect(await shop.proofs()).toEqual([]);
+  await WAYS.flipped(shop.files.find((name) => name.includes("/parts/")) ?? "");
+  const result = await runCli([...args, file]);
+  expect(result.code, result.stderr).toBe(13);
+  expect(result.stderr).toContain(`\`handled restore ${shop.name} ${shop.id}\``);
+  expect(await shop.proofs()).toMatchObject([{ backup: shop.later, problems: [{ object: "part" }] }]);
+});
+
+test("what is wrong elsewhere is no damage, and the oldest backup names no older one", async () => {
+  await using shop = await shopWithTwo(SNAPSHOT);
+  const { code } = await shop.restore(["latest", "--new-database", shop.live.name]);
+  expect(code).toBe(2);
+  expect(await shop.proofs()).toEqual([]);
+  const [part = ""] = (await filesOf(shop.repository)).filter(
+    (file) => file.includes("/parts/") && !shop.files.includes(join(shop.repository, file)),
+  );
+  await WAYS.removed(join(shop.repository, part));
+  const result = await shop.restore([shop.id, "--new-database", uniqueName()]);
+  expect(result.code, result.stderr).toBe(13);
+  expect(result.stderr).not.toContain("older");
+  expect(await shop.proofs()).toMatchObject([{ backup: shop.id }]);
+});
