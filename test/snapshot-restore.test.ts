@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { backedUp, type BackedUp, databasesLike, expectedDatabase, halfMade } from "./support/backed-up.ts";
-import { type CliOptions, type CliResult, jsonOf } from "./support/cli.ts";
+import { type CliOptions, type CliResult, jsonOf, runCli } from "./support/cli.ts";
 import { contentsOf } from "./support/database-contents.ts";
 import { INTRICATE_SQL } from "./support/intricate-database.ts";
 import { ODD_DATABASE_SQL } from "./support/odd-database.ts";
@@ -52,6 +52,10 @@ function watching(): CliOptions & { readonly made: () => string[] } {
   };
 }
 
+const LONG_VALUES_SQL = `
+create table public.long_values (id int primary key, long text, set_by_somebody text compression pglz);
+insert into public.long_values select g, repeat(md5(g::text), 300), repeat(md5(g::text), 300) from generate_series(1, 2000) g;`;
+
 /** A table that lies in several parts, and others. */
 const LARGER_SQL = `
 create table public.first (id int primary key, pad text);
@@ -75,6 +79,27 @@ describe("a snapshot is restored whole", () => {
       await using restored = expectedDatabase(uniqueName());
       expectDone(await shop.restore(["latest", "--new-database", restored.name, "--jobs", jobs]));
       expect(await definitionsOf(restored.url)).toBe(definitions);
+      expect(await contentsOf(restored.url)).toEqual(contents);
+    }
+  });
+
+  test("with long values compressed the fast way, unless somebody said how", async () => {
+    await using shop = await backedUp({ sql: LONG_VALUES_SQL, backup: SNAPSHOT });
+    const contents = await contentsOf(shop.live.url);
+    const said = "set_by_somebody";
+    for (const [options, expected] of [
+      ["", "lz4"],
+      ["?options=-c%20default_toast_compression%3Dpglz", "pglz"],
+    ] as const) {
+      await using restored = expectedDatabase(uniqueName());
+      const url = `${shop.live.url}${options}`;
+      const place = ["--url", url, "--repository", shop.repository, "--yes"];
+      expectDone(await runCli(["restore", shop.name, "latest", "--new-database", restored.name, ...place]));
+      expect(
+        await restored.query(
+          `select distinct pg_column_compression(long) as long, pg_column_compression(${said}) as said from long_values`,
+        ),
+      ).toEqual([{ long: expected, said: "pglz" }]);
       expect(await contentsOf(restored.url)).toEqual(contents);
     }
   });

@@ -6,10 +6,14 @@ import { type StreamOptions, TableRows } from "./load-rows.ts";
 import type { ScriptEntry } from "./load-script.ts";
 import type { LoadTask } from "./load-tasks.ts";
 
-// How long things take compared with loading the rows: of 28 seconds for three tables, rows took 15, five indexes 7, a
-// foreign key 2. Statistics look at a sample that does not grow with the table.
-const INDEX_SHARE = 0.25;
-const FOREIGN_KEY_SHARE = 0.15;
+// How long things take compared with loading so many bytes of rows, as measured with one table of many short rows, one of
+// few long ones and one between them. Statistics look at a sample that does not grow with the table.
+const INDEX_BYTES_PER_ROW = 20;
+// Rows are more often than not in the order of their key.
+const KEY_BYTES_PER_ROW = 12;
+const FOREIGN_KEY_BYTES_PER_ROW = 15;
+const READ_SHARE = 0.03;
+const ANALYZE_SHARE = 0.25;
 const LARGEST_SAMPLE = 64 * 1024 * 1024;
 // A table is loaded over several connections when it is more than this part of what one of them has to do in all.
 const LARGE_SHARE = 1.5;
@@ -39,13 +43,21 @@ export function planLoad(request: PlanRequest): LoadTask[] {
   return [...rows.all, ...entries, ...planStatistics(request, rows, entries)];
 }
 
+/** Of what is loaded into a table. */
+interface Size {
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+const EMPTY: Size = { rows: 0, bytes: 0 };
+
 /** The tasks that load rows, by table and by partition tree. */
 class RowTasks {
   readonly all: LoadTask[] = [];
   readonly #byTable = new Map<string, LoadTask[]>();
   readonly #byRoot = new Map<string, LoadTask[]>();
-  readonly #bytes = new Map<string, number>();
-  readonly #treeBytes = new Map<string, number>();
+  readonly #sizes = new Map<string, Size>();
+  readonly #treeSizes = new Map<string, Size>();
   readonly #trees: PartitionTrees;
 
   constructor(request: PlanRequest) {
@@ -62,8 +74,10 @@ class RowTasks {
       this.all.push(...tasks);
       this.#byTable.set(name, tasks);
       this.#byRoot.set(root, [...this.tree(root), ...tasks]);
-      this.#bytes.set(name, table.bytes);
-      this.#treeBytes.set(root, this.treeBytes(root) + table.bytes);
+      const size = { rows: table.rows ?? 0, bytes: table.bytes };
+      const tree = this.treeSize(root);
+      this.#sizes.set(name, size);
+      this.#treeSizes.set(root, { rows: tree.rows + size.rows, bytes: tree.bytes + size.bytes });
     }
   }
 
@@ -71,12 +85,12 @@ class RowTasks {
     return this.#trees.roots.get(name) ?? name;
   }
 
-  bytesOf(name: string): number {
-    return this.#bytes.get(name) ?? 0;
+  sizeOf(name: string): Size {
+    return this.#sizes.get(name) ?? EMPTY;
   }
 
-  treeBytes(root: string): number {
-    return this.#treeBytes.get(root) ?? 0;
+  treeSize(root: string): Size {
+    return this.#treeSizes.get(root) ?? EMPTY;
   }
 
   /** What must be loaded before anything is built on a table: where rows find their partition by themselves, the whole tree. */
@@ -140,8 +154,8 @@ function planEntries(request: PlanRequest, rows: RowTasks): LoadTask[] {
       cost: costOf(entry, tables, rows),
       needs: [...new Set([...loads, ...entry.needs.flatMap((id) => tasks.get(id) ?? [])])],
       ...locksOf(entry, tables, roots, wide),
-      run: async (lane) => {
-        await lane.restore(entry);
+      run: async (lane, idle) => {
+        await lane.restore(entry, idle);
         request.progress.built(entry, costOf(entry, tables, rows));
       },
     });
@@ -152,13 +166,18 @@ function planEntries(request: PlanRequest, rows: RowTasks): LoadTask[] {
 function costOf({ type }: ScriptEntry, tables: readonly string[], rows: RowTasks): number {
   switch (type) {
     case "FK CONSTRAINT":
-      return Math.max(0, ...tables.map((table) => rows.treeBytes(table))) * FOREIGN_KEY_SHARE;
+      return costliest(tables, (table) => rows.treeSize(table), FOREIGN_KEY_BYTES_PER_ROW);
     case "INDEX":
+      return costliest(tables, (table) => rows.sizeOf(table), INDEX_BYTES_PER_ROW);
     case "CONSTRAINT":
-      return Math.max(0, ...tables.map((table) => rows.bytesOf(table))) * INDEX_SHARE;
+      return costliest(tables, (table) => rows.sizeOf(table), KEY_BYTES_PER_ROW);
     default:
       return 0;
   }
+}
+
+function costliest(tables: readonly string[], sizeOf: (table: string) => Size, bytesPerRow: number): number {
+  return Math.max(0, ...tables.map(sizeOf).map(({ rows, bytes }) => rows * bytesPerRow + bytes * READ_SHARE));
 }
 
 /**
@@ -185,7 +204,7 @@ function planStatistics(request: PlanRequest, rows: RowTasks, entries: readonly 
   return [...new Set(names.map((name) => rows.rootOf(name)))].map((root) => {
     const analyzed = foreign.has(root) ? names.filter((name) => rows.rootOf(name) === root) : [root];
     const about = entries.filter(({ alone, shared }) => alone.includes(root) || shared.includes(root));
-    const cost = Math.min(rows.treeBytes(root), LARGEST_SAMPLE) * INDEX_SHARE;
+    const cost = Math.min(rows.treeSize(root).bytes, LARGEST_SAMPLE) * ANALYZE_SHARE;
     return {
       cost,
       needs: [...rows.tree(root), ...about],

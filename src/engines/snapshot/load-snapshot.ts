@@ -9,7 +9,7 @@ import { Omissions, readRoleLimits } from "../archive/leave-out.ts";
 import { chooseEntries, type LeftForeignKey } from "./load-choice.ts";
 import { isLargeObjects } from "./large-objects.ts";
 import { describeLargeObjects, fillLargeObjects } from "./large-objects-load.ts";
-import { type LoadLane, openLanes, sessionLane } from "./load-lane.ts";
+import { fastSettings, type LoadLane, openLanes, sessionLane } from "./load-lane.ts";
 import { planLoad } from "./load-plan.ts";
 import { LoadProgress } from "./load-progress.ts";
 import { TableRows } from "./load-rows.ts";
@@ -75,6 +75,7 @@ export async function loadSnapshot(
   const lane = {
     settings,
     script,
+    fast: await fastSettings(main, lanes),
     place: { storage: repository.storage, database },
     lanes,
     atomic: request.atomic !== undefined,

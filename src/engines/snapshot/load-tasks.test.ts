@@ -97,8 +97,41 @@ test("nothing more is begun on tables that a long task wants, while there is som
     { ...free, cost: 50, shared: ["c"] },
   ]);
   await runTasks(tasks, lanes(2), nobody);
-  expect(begun.slice(0, 2)).toEqual([1, 0]);
+  expect(begun.slice(0, 2)).toEqual([0, 1]);
   expect(begun.indexOf(2)).toBeLessThan(Math.min(begun.indexOf(3), begun.indexOf(4)));
+});
+
+test("what a long task only waits a short while for goes first, and what most follows after before what is long itself", async () => {
+  const free = { needs: [], alone: [] };
+  const { tasks, begun } = makeTasks([
+    { ...free, cost: 80, shared: ["c"] },
+    { ...free, cost: 40, shared: ["d"] },
+    { cost: 50, needs: [1], alone: [], shared: ["d"] },
+    { ...free, cost: 5, shared: ["b"] },
+    { cost: 30, needs: [3], alone: ["a", "b"], shared: [] },
+  ]);
+  await runTasks(tasks, lanes(1), nobody);
+  expect(begun).toEqual([3, 4, 1, 0, 2]);
+});
+
+test("a task is told how many lanes have nothing else to do", async () => {
+  const told: number[] = [];
+  const gates = [1, 2, 3].map(() => Promise.withResolvers<void>());
+  const tasks = gates.map(
+    (gate, index): LoadTask => ({
+      cost: 10 - index,
+      needs: [],
+      alone: [],
+      shared: index < 2 ? ["a"] : [],
+      run: async (_, idle) => {
+        told.push(idle);
+        gates[index - 1]?.resolve();
+        if (index < 2) await gate.promise;
+      },
+    }),
+  );
+  await runTasks(tasks, lanes(5), nobody);
+  expect(told).toEqual([2, 2, 2]);
 });
 
 test("a failure ends everything: nothing more is begun, and it is told at once", async () => {

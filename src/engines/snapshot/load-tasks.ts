@@ -10,29 +10,31 @@ export interface LoadTask {
   readonly alone: readonly string[];
   /** What others may work on as well, unless they want it alone. */
   readonly shared: readonly string[];
-  readonly run: (lane: LoadLane) => Promise<void>;
+  /** @param idle how many lanes have nothing to do when it begins */
+  readonly run: (lane: LoadLane, idle: number) => Promise<void>;
 }
 
 // A shorter task can wait for the end.
 const LONG_SHARE = 0.01;
 
 /**
- * Runs tasks, each as soon as what it needs is done and a lane is free; of several the longest first, so that no
- * lane is left alone with a long one at the end. One that wants several tables alone goes before, and nothing more is begun
- * on them until it can, when there is as much to do on others meanwhile: at the end it would keep all lanes waiting. The first failure is thrown once the tasks that had begun have ended;
- * `failed` is called at once, so that it can end them.
+ * Runs tasks, each as soon as what it needs is done and a lane is free; of several the one first that the most is still to
+ * follow after, so that no lane is left alone with something long at the end. One that wants several tables alone goes
+ * before, and so does what it only waits a short while for; nothing more is begun on its tables until it can, when there is
+ * as much to do on others meanwhile: at the end it would keep all lanes waiting. The first failure is thrown once the tasks
+ * that had begun have ended; `failed` is called at once, so that it can end them.
  */
 export async function runTasks(
   tasks: readonly LoadTask[],
   lanes: readonly LoadLane[],
   failed: (error: unknown) => void,
 ): Promise<void> {
-  const board = new TaskBoard(tasks);
+  const board = new TaskBoard(tasks, lanes.length);
   const ends = await Promise.allSettled(
     lanes.map(async (lane) => {
       for (let task = await board.take(); task !== undefined; task = await board.take()) {
         try {
-          await task.run(lane);
+          await task.run(lane, board.idle());
         } catch (error) {
           board.stop();
           failed(error);
@@ -46,7 +48,7 @@ export async function runTasks(
 }
 
 class TaskBoard {
-  /** The longest first. */
+  /** The most urgent first. */
   readonly #waiting: Set<LoadTask>;
   /** Long tasks that want several tables alone. */
   readonly #greedy: Set<LoadTask>;
@@ -56,11 +58,24 @@ class TaskBoard {
   #changed = Promise.withResolvers<void>();
   #stopped = false;
   #running = 0;
+  readonly #lanes: number;
 
-  constructor(tasks: readonly LoadTask[]) {
-    this.#waiting = new Set(tasks.toSorted((a, b) => b.cost - a.cost));
+  constructor(tasks: readonly LoadTask[], lanes: number) {
+    this.#lanes = lanes;
     const long = LONG_SHARE * tasks.reduce((sum, { cost }) => sum + cost, 0);
-    this.#greedy = new Set([...this.#waiting].filter(({ alone, cost }) => alone.length > 1 && cost > long));
+    const greedy = tasks.filter(({ alone, cost }) => alone.length > 1 && cost > long);
+    const follows = costToEnd(tasks);
+    const opening = new Set(greedy.flatMap(({ needs, cost }) => needs.filter((need) => need.cost < cost)));
+    const urgency = (task: LoadTask): number => (opening.has(task) ? Infinity : (follows.get(task) ?? 0));
+    const order = tasks.toSorted((a, b) => Number(urgency(b) > urgency(a)) - Number(urgency(a) > urgency(b)));
+    this.#waiting = new Set(order);
+    this.#greedy = new Set(greedy.toSorted((a, b) => b.cost - a.cost));
+  }
+
+  /** How many lanes find nothing to do as things are. */
+  idle(): number {
+    const ready = [...this.#waiting].filter((task) => this.#isReady(task) && this.#isFree(task)).length;
+    return Math.max(0, this.#lanes - this.#running - ready);
   }
 
   /** The next task; undefined when none is left, or a task failed. */
@@ -80,8 +95,10 @@ class TaskBoard {
   }
 
   #find(): LoadTask | undefined {
-    const next = [...this.#greedy].find((task) => this.#isReady(task) && this.#leavesEnough(task));
-    if (next !== undefined && this.#isFree(next)) return next;
+    const greedy = [...this.#greedy].filter((task) => this.#isReady(task));
+    const now = greedy.find((task) => this.#isFree(task));
+    if (now !== undefined) return now;
+    const next = greedy.find((task) => this.#leavesEnough(task));
     let spare: LoadTask | undefined;
     for (const task of this.#waiting) {
       if (!this.#isReady(task) || !this.#isFree(task)) continue;
@@ -138,6 +155,18 @@ class TaskBoard {
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();
   }
+}
+
+/** For each task what it costs, with the longest chain of those that need it. */
+function costToEnd(tasks: readonly LoadTask[]): ReadonlyMap<LoadTask, number> {
+  const costs = new Map(tasks.map((task) => [task, task.cost]));
+  // Whatever needs a task comes after it, or the tasks are never all done.
+  for (const task of tasks.toReversed()) {
+    for (const need of task.needs) {
+      costs.set(need, Math.max(costs.get(need) ?? 0, need.cost + (costs.get(task) ?? 0)));
+    }
+  }
+  return costs;
 }
 
 /** Whether a task works on something that the other wants alone. */
