@@ -88,3 +88,40 @@ databases:
   const words = await runCli(["prune", "data", "--dry-run", "--garbage-age", "0s"], { cwd: folder.path });
   expect(words.stdout).toMatch(/^\d+ parts? that no backup needs \(.*\) would be deleted$/m);
 });
+
+test("without a name the first entry is taken, or the first of the kind, and that is said", async () => {
+  await using live = await freshDatabase({ sql: "create table item as select 1 as id" });
+  await using folder = await temporaryFolder();
+  await writeFile(
+    join(folder.path, "handled.yaml"),
+    `version: 1
+repositories: { local: { url: ./repository } }
+databases:
+  data:
+    url: ${live.url}
+    backups:
+      - { name: hourly, kind: snapshot, jobs: 1 }
+      - { name: weekly, kind: archive, format: custom }
+`,
+  );
+  const take = async (...args: string[]) => await runCli(["backup", ...args], { cwd: folder.path });
+  const first = await take("data");
+  expect(first.code, first.stderr).toBe(0);
+  expect(first.stderr).toContain(
+    "data: takes hourly (snapshot), the first of its backups; `--backup NAME` takes another: weekly",
+  );
+  const archive = await take("--kind", "archive", "--json");
+  expect(expectDone(archive)).toMatchObject({ kind: "archive", schedule: "weekly", format: "custom" });
+  expect(archive.stderr).not.toContain("takes");
+  // The link to the archive before it is nothing that a snapshot has.
+  expect(expectDone(await take("--backup", "hourly", "--json"))).toMatchObject({
+    kind: "snapshot",
+    latest: null,
+  });
+});
+
+test("more jobs than a server has connections for are refused, with the reason", async () => {
+  const result = await runCli(["backup", "data", "--kind", "snapshot", "--jobs", "65"]);
+  expect(result.code).toBe(2);
+  expect(result.stderr).toContain("Write a whole number from 1 to 64: each is a connection");
+});

@@ -65,7 +65,10 @@ export const BackupReportJson = BackupJson.extend({
     .describe(
       "Why nothing of an earlier snapshot could be reused; null where some could, and for an archive",
     ),
-  latest: z.string().nullable().describe("The link to the newest archive; null where the place has no links"),
+  latest: z
+    .string()
+    .nullable()
+    .describe("The link to the newest archive; null for a snapshot, and where the place has no links"),
   file: z.string().nullable().describe("The extra copy that `--file` asked for"),
   totalBackups: count.describe("Backups of this database that are there now"),
   totalBytes: bytes.describe("Their size in the repository"),

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { MOST_JOBS } from "../config/jobs.ts";
 import { Keep } from "../config/keep.ts";
 import { parseDuration } from "../lib/duration.ts";
 
@@ -31,6 +32,14 @@ export function durationArgument(value: string): number {
   const ms = parseDuration(value);
   if (ms === undefined) throw new InvalidArgumentError("Write a duration such as 90s, 30m, 24h or 7d.");
   return ms;
+}
+
+/** `--jobs`. */
+export function jobsArgument(value: string): number {
+  if (/^[1-9]\d{0,8}$/.test(value) && Number(value) <= MOST_JOBS) return Number(value);
+  throw new InvalidArgumentError(
+    `Write a whole number from 1 to ${MOST_JOBS}: each is a connection, and a server allows 100 unless told otherwise.`,
+  );
 }
 
 export function positiveInteger(value: string): number {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { duration, LONGEST_TIMEOUT } from "./durations.ts";
+import { MOST_JOBS } from "./jobs.ts";
 import { Keep } from "./keep.ts";
 import { normalizeSchedule, scheduleProblem } from "./schedule.ts";
 import { timeZoneProblem } from "./time-zone.ts";
@@ -77,10 +78,10 @@ const Backup = z.strictObject({
   jobs: z
     .int()
     .min(1)
-    .max(256)
+    .max(MOST_JOBS)
     .optional()
     .describe(
-      "Of a snapshot: how many connections read at the same time; default: as many as there are cores",
+      "Of a snapshot: how many connections read at the same time, at most 64; default: as many as there are cores",
     ),
   schedule: checked(scheduleProblem)
     .transform(normalizeSchedule)

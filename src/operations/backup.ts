@@ -40,7 +40,7 @@ export interface BackupRequest {
 
 export interface BackupReport {
   readonly index: BackupIndex;
-  /** Where it lies, and the link to the newest archive (null where the place has no links). */
+  /** Where it lies, and the link to the newest archive (null for a snapshot, and where the place has no links). */
   readonly location: string;
   readonly latest: string | null;
   /** The extra copy, if one was asked for. */
@@ -98,7 +98,8 @@ export async function backupDatabase(
   return {
     index,
     location: `${repository.place}/${index.kind === "archive" ? index.archive.key : indexKey(database, index.id)}`,
-    latest,
+    // That of a snapshot would be of an archive before it.
+    latest: index.kind === "archive" ? latest : null,
     file: request.file?.path ?? null,
     totalBackups: kept.length,
     totalBytes: storedBytesOf(kept),

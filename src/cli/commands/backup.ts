@@ -1,14 +1,14 @@
 import type { Command } from "commander";
 import { Option } from "commander";
-import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import type { Keep } from "../../config/keep.ts";
 import type { StrategyBackup } from "../../config/strategy.ts";
+import { defaultJobs } from "../../config/jobs.ts";
 import { AppError, inOperation, isAppError } from "../../errors.ts";
 import { nearest } from "../../lib/text.ts";
 import { backupDatabase, type BackupReport, type BackupRequest } from "../../operations/backup.ts";
 import type { Cli } from "../cli.ts";
-import { durationArgument, keepOption, many, placeOptions, positiveInteger } from "../options.ts";
+import { durationArgument, keepOption, many, placeOptions, jobsArgument } from "../options.ts";
 import { backupJson, renderBackup } from "../render/backup.ts";
 import { reportFailure } from "../failure.ts";
 import {
@@ -37,18 +37,25 @@ export function addBackup(program: Command, cli: () => Cli): void {
   placeOptions(program.command("backup"))
     .summary("take backups")
     .description(
-      "Takes a backup of each named database, or of all in the strategy. An archive is read back and compared with the " +
+      "Takes a backup of each named database, or of all in the strategy: where a database has several, one of them. An archive is read back and compared with the " +
         "database before it counts. A snapshot reads and stores only what changed since the last one.",
     )
     .argument("[database...]", "names from the strategy; all when none is given")
-    .option("--backup <name>", "which of the database's backups in the strategy (default: the first)")
+    .option(
+      "--backup <name>",
+      "which of the database's backups in the strategy (default: the first, or with --kind the first of that kind)",
+    )
     .addOption(new Option("--kind <kind>", "kind of backup").choices(["archive", "snapshot"]))
     .addOption(new Option("--format <format>", "format of an archive").choices(["plain", "custom"]))
     .addOption(new Option("--compression <name>", "compression").choices(["gzip", "zstd"]))
     .option("--schema <schema>", "only this schema (may be repeated)", many)
     .option("--file <path>", "also copy the archive to this path")
     .option("--overwrite", "let --file replace a file that is there")
-    .option("--jobs <number>", "connections that read a snapshot (default: one a core)", positiveInteger)
+    .option(
+      "--jobs <number>",
+      "connections that read a snapshot (default: one a core; at most 64)",
+      jobsArgument,
+    )
     .option("--full-read", "read and store everything of a snapshot anew, also what is there already")
     .option("--lock-timeout <duration>", "how long to wait for a locked table", durationArgument)
     .addOption(keepOption())
@@ -92,7 +99,7 @@ function inBackup(target: Target, error: unknown): unknown {
 }
 
 async function backupTarget(cli: Cli, target: Target, options: Options): Promise<BackupReport> {
-  const entry = chooseBackup(target, options.backup);
+  const entry = chooseBackup(cli, target, options);
   const how = howTo(options, entry);
   const request: BackupRequest = {
     database: target.name,
@@ -136,14 +143,23 @@ function howTo(options: Options, entry: StrategyBackup | undefined): BackupReque
   }
   return {
     kind,
-    jobs: options.jobs ?? same?.jobs ?? availableParallelism(),
+    jobs: options.jobs ?? same?.jobs ?? defaultJobs(),
     fullRead: options.fullRead === true,
   };
 }
 
-function chooseBackup(target: Target, name: string | undefined): StrategyBackup | undefined {
+/** The entry that is named, else the first, of the kind that is asked for where there is one. */
+function chooseBackup(cli: Cli, target: Target, { backup: name, kind }: Options): StrategyBackup | undefined {
   const backups = target.entry?.backups ?? [];
-  if (name === undefined) return backups[0];
+  if (name === undefined) {
+    const chosen = backups.find((backup) => backup.kind === kind) ?? backups[0];
+    const others = backups.filter((backup) => backup !== chosen).map((backup) => backup.name);
+    if (chosen !== undefined && kind === undefined && others.length > 0)
+      cli.output.note(
+        `${target.name}: takes ${chosen.name} (${chosen.kind}), the first of its backups; \`--backup NAME\` takes another: ${others.join(", ")}`,
+      );
+    return chosen;
+  }
   const found = backups.find((backup) => backup.name === name);
   if (found !== undefined) return found;
   const names = backups.map((backup) => backup.name);

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { availableParallelism } from "node:os";
+import { defaultJobs } from "../../config/jobs.ts";
 import { AppError, inOperation } from "../../errors.ts";
 import type { DefinitionDifferences } from "../../engines/snapshot/definitions.ts";
 import { diffBackups, diffWithLive } from "../../operations/diff/diff.ts";
@@ -7,7 +7,7 @@ import type { DiffReport } from "../../operations/diff/report.ts";
 import { type BackupDetails, showBackup } from "../../operations/show.ts";
 import { type ConnectionSettings, resolveConnection } from "../../postgres/connection.ts";
 import type { Cli } from "../cli.ts";
-import { durationArgument, placeOptions, positiveInteger } from "../options.ts";
+import { durationArgument, placeOptions, jobsArgument } from "../options.ts";
 import { diffJson, renderDiff } from "../render/diff.ts";
 import { type Places, resolvePlaces } from "../repositories.ts";
 import { DEFAULT_LOCK_TIMEOUT_MS, type PlaceOptions, resolveTarget } from "../targets.ts";
@@ -40,8 +40,8 @@ export function addDiff(program: Command, cli: () => Cli): void {
     )
     .option(
       "--jobs <number>",
-      "connections that read the live database (default: one a core)",
-      positiveInteger,
+      "connections that read the live database (default: one a core; at most 64)",
+      jobsArgument,
     )
     .option("--lock-timeout <duration>", "how long to wait for a locked table", durationArgument)
     .option(
@@ -101,7 +101,7 @@ async function compareWithLive(cli: Cli, backup: BackupDetails, options: Options
   try {
     const request = {
       connection: await connectionOf(cli, index.database, options),
-      jobs: options.jobs ?? availableParallelism(),
+      jobs: options.jobs ?? defaultJobs(),
       lockTimeoutMs: options.lockTimeout ?? DEFAULT_LOCK_TIMEOUT_MS,
     };
     return await diffWithLive(cli.runtime, backup, request, cli.signal);

@@ -1,12 +1,12 @@
-import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
+import { defaultJobs } from "../../config/jobs.ts";
 import { databaseOfBackup } from "../../operations/database-of-backup.ts";
 import { exportBackup } from "../../operations/export.ts";
 import { type ArchiveFile, BackupId } from "../../repository/manifest.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Cli } from "../cli.ts";
-import { placeOptions, positiveInteger } from "../options.ts";
+import { placeOptions, jobsArgument } from "../options.ts";
 import { exportJson, renderExport } from "../render/export.ts";
 import { resolvePlaces } from "../repositories.ts";
 import { type PlaceOptions, resolveTarget } from "../targets.ts";
@@ -36,14 +36,18 @@ export function addExport(program: Command, cli: () => Cli): void {
     )
     .addOption(new Option("--compression <method>", "of the file").choices(["gzip", "zstd"]).default("gzip"))
     .option("--overwrite", "replace the file if it is there")
-    .option("--jobs <number>", "connections where a server is needed (default: one a core)", positiveInteger)
+    .option(
+      "--jobs <number>",
+      "connections where a server is needed (default: one a core; at most 64)",
+      jobsArgument,
+    )
     .action(async (database: string, backup: string, options: Options) => {
       await runExport(cli(), database, backup, options);
     });
 }
 
 async function runExport(cli: Cli, database: string, backup: string, options: Options): Promise<void> {
-  const { format, compression, overwrite = false, jobs = availableParallelism() } = options;
+  const { format, compression, overwrite = false, jobs = defaultJobs() } = options;
   const subject = await subjectOf(cli, database, backup, options);
   const started = cli.runtime.clock.monotonic();
   const file = { path: resolve(cli.cwd, options.file), overwrite };

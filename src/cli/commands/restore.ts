@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { availableParallelism } from "node:os";
+import { defaultJobs } from "../../config/jobs.ts";
 import { AppError, inOperation } from "../../errors.ts";
 import type { RestoreReport, RestoreTarget } from "../../operations/restore/request.ts";
 import { restoreDatabase } from "../../operations/restore/restore.ts";
@@ -7,7 +7,7 @@ import { undoSwap } from "../../operations/restore/undo.ts";
 import { resolveConnection } from "../../postgres/connection.ts";
 import type { Cli } from "../cli.ts";
 import { confirmByName } from "../confirm.ts";
-import { durationArgument, many, placeOptions, positiveInteger } from "../options.ts";
+import { durationArgument, many, placeOptions, jobsArgument } from "../options.ts";
 import {
   previewText,
   renderRestore,
@@ -73,7 +73,11 @@ export function addRestore(program: Command, cli: () => Cli): void {
     .option("--schema <schema>", "only this schema (may be repeated)", many)
     .option("--table <table>", "only this table, written schema.table (may be repeated)", many)
     .option("--lock-timeout <duration>", "how long a swap waits for a locked table", durationArgument)
-    .option("--jobs <number>", "connections that load a snapshot (default: one a core)", positiveInteger)
+    .option(
+      "--jobs <number>",
+      "connections that load a snapshot (default: one a core; at most 64)",
+      jobsArgument,
+    )
     .option("--yes", "do not ask")
     .option("--dry-run", "check the backup and say what would be done")
     .action(async (database: string, backup: string, options: Options) => {
@@ -109,7 +113,7 @@ async function restore(cli: Cli, target: Target, which: string, options: Options
       timeZone: target.timeZone,
       keepReplacedMs: target.strategy?.keepReplacedMs ?? DEFAULT_KEEP_REPLACED_MS,
       lockTimeoutMs: options.lockTimeout ?? target.entry?.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS,
-      jobs: options.jobs ?? availableParallelism(),
+      jobs: options.jobs ?? defaultJobs(),
       dryRun: options.dryRun === true,
       confirm: async (preview) => {
         for (const line of previewText(preview, target.timeZone)) cli.output.note(line);

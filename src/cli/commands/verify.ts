@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { availableParallelism } from "node:os";
+import { defaultJobs } from "../../config/jobs.ts";
 import { AppError, inOperation, isAppError } from "../../errors.ts";
 import { databaseOfBackup } from "../../operations/database-of-backup.ts";
 import { isStored } from "../../operations/verify/findings.ts";
@@ -11,7 +11,7 @@ import { PROOF_LEVELS, type ProofLevel } from "../../repository/proof-file.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Cli } from "../cli.ts";
 import { reportFailure } from "../failure.ts";
-import { placeOptions, positiveInteger } from "../options.ts";
+import { placeOptions, jobsArgument } from "../options.ts";
 import { renderVerify, verifyJson } from "../render/verify.ts";
 import { resolveAllTargets, resolvePlaces } from "../repositories.ts";
 import { type PlaceOptions, resolveTarget } from "../targets.ts";
@@ -40,8 +40,8 @@ export function addVerify(program: Command, cli: () => Cli): void {
     .option("--to <url>", "restore into a scratch database on this server, and drop it")
     .option(
       "--jobs <number>",
-      "parts and tables that are read at the same time (default: one a core)",
-      positiveInteger,
+      "parts and tables that are read at the same time (default: one a core; at most 64)",
+      jobsArgument,
     )
     .action(async (database: string | undefined, backup: string, options: Options) => {
       await runVerify(cli(), database, backup, options);
@@ -113,7 +113,7 @@ async function verify(
   { database, which, storage }: Subject,
   options: Options,
 ): Promise<VerifyReport> {
-  const { to, level = "content", jobs = availableParallelism() } = options;
+  const { to, level = "content", jobs = defaultJobs() } = options;
   const request = {
     database,
     storage: storage(),
