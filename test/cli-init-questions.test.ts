@@ -12,6 +12,7 @@ const REST: Step[] = [
   ["How badly would its loss hurt?", ENTER],
   ["The most data, as time", ENTER],
   ["The longest outage", ENTER],
+  ["Kind of its backups", ENTER],
   ["Format of its backups", ENTER],
   ["When to back it up", ENTER],
   ["How many days", ENTER],
@@ -81,6 +82,34 @@ describe("handled init in a terminal", () => {
     );
     expect((await load(folder.path)).databases).toMatchObject([
       { name: "app", schemas: ["config", "customer"] },
+    ]);
+  });
+
+  test("a snapshot has no format, and is proposed every hour", async () => {
+    await using folder = await temporaryFolder();
+    const result = await typeInto(
+      ["init"],
+      [
+        ["Connection string", `service=data${ENTER}`],
+        ["Its name", `data${ENTER}`],
+        ["Schemas to protect", ENTER],
+        ...REST.slice(0, 3),
+        ["Kind of its backups", `${DOWN}${ENTER}`],
+        ...REST.slice(-2),
+        ...END,
+      ],
+      { cwd: folder.path },
+    );
+    expect(result).toMatchObject({ code: 0 });
+    const [database] = (await load(folder.path)).databases;
+    expect(database?.backups).toMatchObject([
+      {
+        name: "regular",
+        kind: "snapshot",
+        format: undefined,
+        schedule: "0 * * * *",
+        keep: { days: 14, min: 3 },
+      },
     ]);
   });
 

@@ -24,6 +24,8 @@ export interface DatabaseAnswers {
   /** Durations as the strategy writes them: `24h`. */
   readonly rpo?: string | undefined;
   readonly rto?: string | undefined;
+  readonly kind?: "archive" | "snapshot" | undefined;
+  /** Of an archive. */
   readonly format?: "plain" | "custom" | undefined;
   readonly compression?: "gzip" | "zstd" | undefined;
   readonly schedule?: string | undefined;
@@ -110,19 +112,29 @@ function databaseLines(database: DatabaseAnswers, url: string): string[] {
   ];
 }
 
+/** When a backup of each kind is taken unless somebody says otherwise: a snapshot reads only what changed. */
+export const DEFAULT_SCHEDULES = { archive: "0 2 * * *", snapshot: "0 * * * *" } as const;
+
 function backupLines(database: DatabaseAnswers): string[] {
-  const { format = "plain", compression = "gzip", schedule = "0 2 * * *", keepDays = 14 } = database;
+  const { kind = "archive", schedule = DEFAULT_SCHEDULES[kind], keepDays = 14 } = database;
   return [
     "    backups:",
-    "      - name: nightly",
-    "        kind: archive",
-    "        # plain is SQL text for psql; custom is for pg_restore.",
-    `        format: ${format}`,
-    `        compression: ${compression}`,
+    `      - name: ${kind === "archive" ? "nightly" : "regular"}`,
+    "        # archive is one file, made by pg_dump; a snapshot reads and stores only what changed since the last one.",
+    `        kind: ${kind}`,
+    ...(kind === "archive" ? archiveLines(database) : []),
     "        # Minute, hour, day of month, month, day of week.",
     `        schedule: ${yamlScalar(schedule)}`,
     "        # Those younger than so many days stay, and never fewer than `min`, whatever their age.",
     `        keep: { days: ${keepDays}, min: 3 }`,
+  ];
+}
+
+function archiveLines({ format = "plain", compression = "gzip" }: DatabaseAnswers): string[] {
+  return [
+    "        # plain is SQL text for psql; custom is for pg_restore.",
+    `        format: ${format}`,
+    `        compression: ${compression}`,
   ];
 }
 

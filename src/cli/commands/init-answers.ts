@@ -13,6 +13,7 @@ export interface InitOptions {
   readonly criticality?: readonly string[];
   readonly rpo?: readonly string[];
   readonly rto?: readonly string[];
+  readonly kind?: readonly string[];
   readonly format?: readonly string[];
   readonly compression?: readonly string[];
   readonly schedule?: readonly string[];
@@ -26,6 +27,7 @@ export interface InitOptions {
 }
 
 export const CRITICALITIES = ["critical", "high", "medium", "low"] as const;
+export const KINDS = ["archive", "snapshot"] as const;
 export const FORMATS = ["plain", "custom"] as const;
 const COMPRESSIONS = ["gzip", "zstd"] as const;
 
@@ -39,9 +41,13 @@ export function databaseAnswers(options: InitOptions): DatabaseAnswers[] {
   const criticality = perDatabase("criticality", options.criticality, names);
   const rpo = perDatabase("rpo", options.rpo, names);
   const rto = perDatabase("rto", options.rto, names);
+  const kind = perDatabase("kind", options.kind, names);
   const format = perDatabase("format", options.format, names);
   const compression = perDatabase("compression", options.compression, names);
   const schedule = perDatabase("schedule", options.schedule, names);
+  for (const name of names.filter((each) => kind(each) === "snapshot")) {
+    requireNone(name, { format: format(name), compression: compression(name) });
+  }
   return databases.map(({ name, url }) => ({
     name,
     url,
@@ -49,6 +55,7 @@ export function databaseAnswers(options: InitOptions): DatabaseAnswers[] {
     criticality: oneOf("criticality", CRITICALITIES, criticality(name)),
     rpo: checked("rpo", durationProblem, rpo(name)),
     rto: checked("rto", durationProblem, rto(name)),
+    kind: oneOf("kind", KINDS, kind(name)),
     format: oneOf("format", FORMATS, format(name)),
     compression: oneOf("compression", COMPRESSIONS, compression(name)),
     schedule: checked("schedule", scheduleProblem, schedule(name)),
@@ -105,6 +112,16 @@ export function splitList(text: string | undefined): string[] | undefined {
   const parts = (text ?? "").split(",").map((part) => part.trim());
   const filled = parts.filter((part) => part !== "");
   return filled.length === 0 ? undefined : filled;
+}
+
+/** What only an archive has would be ignored, which is not what whoever gave it expects. */
+function requireNone(name: string, options: Readonly<Record<string, string | undefined>>): void {
+  for (const [option, value] of Object.entries(options)) {
+    if (value === undefined) continue;
+    throw new AppError("usage", `init: \`--${option}\` is nothing that a snapshot has, as ${name} gets`, {
+      hint: `leave it out, or say whose it is: \`--${option} NAME=${value}\``,
+    });
+  }
 }
 
 function parseDatabase(text: string): { name: string; url: string } {

@@ -1,7 +1,7 @@
 import { interpolate } from "../../config/interpolate.ts";
 import { hasLiteralPassword } from "../../config/literal-password.ts";
 import { scheduleProblem } from "../../config/schedule.ts";
-import type { ApplicationAnswers, DatabaseAnswers } from "../../config/template.ts";
+import { type ApplicationAnswers, type DatabaseAnswers, DEFAULT_SCHEDULES } from "../../config/template.ts";
 import { systemTimeZone, timeZoneProblem } from "../../config/time-zone.ts";
 import { AppError } from "../../errors.ts";
 import { listSchemas } from "../../postgres/catalog.ts";
@@ -9,7 +9,7 @@ import { type ConnectionSettings, describeConnection, resolveConnection } from "
 import { connect } from "../../postgres/session.ts";
 import type { Cli } from "../cli.ts";
 import type { Asker } from "../prompt.ts";
-import { CRITICALITIES, durationProblem, FORMATS, splitList } from "./init-answers.ts";
+import { CRITICALITIES, durationProblem, FORMATS, KINDS, splitList } from "./init-answers.ts";
 
 /** Asks for one database after the other. */
 export async function askDatabases(cli: Cli, ask: Asker): Promise<DatabaseAnswers[]> {
@@ -47,19 +47,7 @@ async function askDatabase(cli: Cli, ask: Asker, taken: readonly string[]): Prom
       initial: "4h",
       check: durationProblem,
     }),
-    format: await ask.choose(
-      "Format of its backups",
-      [
-        { value: FORMATS[0], hint: "SQL text for psql" },
-        { value: FORMATS[1], hint: "for pg_restore" },
-      ],
-      FORMATS[0],
-    ),
-    schedule: await ask.text({
-      message: "When to back it up: minute, hour, day of month, month, day of week",
-      initial: "0 2 * * *",
-      check: scheduleProblem,
-    }),
+    ...(await askHow(ask)),
     keepDays: Number(
       await ask.text({
         message: "How many days to keep a backup",
@@ -67,6 +55,30 @@ async function askDatabase(cli: Cli, ask: Asker, taken: readonly string[]): Prom
         check: (answer) => (/^[1-9]\d{0,4}$/.test(answer) ? undefined : "Give a whole number from 1 on"),
       }),
     ),
+  };
+}
+
+async function askHow(ask: Asker): Promise<Pick<DatabaseAnswers, "kind" | "format" | "schedule">> {
+  const kind = await ask.choose(
+    "Kind of its backups",
+    [
+      { value: KINDS[0], hint: "one file, made by pg_dump" },
+      { value: KINDS[1], hint: "reads and stores only what changed since the last one" },
+    ],
+    KINDS[0],
+  );
+  const formats = [
+    { value: FORMATS[0], hint: "SQL text for psql" },
+    { value: FORMATS[1], hint: "for pg_restore" },
+  ];
+  return {
+    kind,
+    format: kind === "archive" ? await ask.choose("Format of its backups", formats, FORMATS[0]) : undefined,
+    schedule: await ask.text({
+      message: "When to back it up: minute, hour, day of month, month, day of week",
+      initial: DEFAULT_SCHEDULES[kind],
+      check: scheduleProblem,
+    }),
   };
 }
 

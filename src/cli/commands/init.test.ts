@@ -101,6 +101,17 @@ describe("handled init from flags", () => {
     );
   });
 
+  test("--kind snapshot writes a snapshot every hour, without what only an archive has", async () => {
+    await using folder = await temporaryFolder();
+    const args = ["init", ...ONE, "--database", "other=service=other", "--kind", "data=snapshot"];
+    const result = await runCli([...args, "--format", "other=custom"], { cwd: folder.path });
+    expect(result).toMatchObject({ code: 0, stderr: "" });
+    expect((await load(folder.path)).databases).toMatchObject([
+      { name: "data", backups: [{ kind: "snapshot", format: undefined, schedule: "0 * * * *" }] },
+      { name: "other", backups: [{ kind: "archive", format: "custom", schedule: "0 2 * * *" }] },
+    ]);
+  });
+
   test("a password goes to a file of its own and is never shown; the file works as the next steps say", async () => {
     await using folder = await temporaryFolder();
     const args = ["init", "--database", `data=${URL}`, "--repository", "/backups"];
@@ -188,6 +199,11 @@ describe("handled init from flags", () => {
     [
       [...ONE, "--criticality", "huge"],
       "`--criticality` must be one of critical, high, medium, low, not huge",
+    ],
+    [[...ONE, "--kind", "copy"], "`--kind` must be one of archive, snapshot, not copy"],
+    [
+      [...ONE, "--kind", "snapshot", "--format", "custom"],
+      "`--format` is nothing that a snapshot has, as data gets",
     ],
     [[...ONE, "--rpo", "data=1 day"], "`--rpo` must be a duration"],
     [[...ONE, "--schedule", "@daily"], "`--schedule` needs the five fields of cron"],

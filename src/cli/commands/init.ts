@@ -43,8 +43,13 @@ export function addInit(program: Command, cli: () => Cli): void {
     .option("--criticality <name=level>", "critical, high, medium or low (may be repeated)", many)
     .option("--rpo <name=duration>", "the most data, as time, that may be lost: 24h (may be repeated)", many)
     .option("--rto <name=duration>", "the longest outage that is acceptable: 4h (may be repeated)", many)
-    .option("--format <name=format>", "plain or custom (may be repeated)", many)
-    .option("--compression <name=compression>", "gzip or zstd (may be repeated)", many)
+    .option(
+      "--kind <name=kind>",
+      "archive: one file, made by pg_dump (default); snapshot: reads and stores only what changed (may be repeated)",
+      many,
+    )
+    .option("--format <name=format>", "of an archive: plain or custom (may be repeated)", many)
+    .option("--compression <name=compression>", "of an archive: gzip or zstd (may be repeated)", many)
     .option("--schedule <name=cron>", 'when to back up: "0 2 * * *" (may be repeated)', many)
     .option("--keep-days <count>", "how many days to keep a backup", positiveInteger)
     .option("--repository <place>", "folder or URL where backups are kept")
