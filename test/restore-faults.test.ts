@@ -132,7 +132,8 @@ describe("an archive that is not what it should be is refused before anything is
       for (const part of ["tables", "content"]) {
         const kept = await readFile(join(folder, part));
         await writeFile(join(folder, part), flip(kept, kept.length >> 1));
-        await attempt("latest", 13, /./);
+        // By its id: as the latest it counts no more.
+        await attempt(shop.id, 13, /./);
         await writeFile(join(folder, part), kept);
       }
       await writeFile(join(folder, "index"), "{");
