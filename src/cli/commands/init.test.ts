@@ -103,7 +103,7 @@ describe("handled init from flags", () => {
 
   test("--kind snapshot writes a snapshot every hour, without what only an archive has", async () => {
     await using folder = await temporaryFolder();
-    const args = ["init", ...ONE, "--database", "other=service=other", "--kind", "data=snapshot"];
+    const args = ["init", ...ONE, "--database", "other=postgresql://ada@db/other", "--kind", "data=snapshot"];
     const result = await runCli([...args, "--format", "other=custom"], { cwd: folder.path });
     expect(result).toMatchObject({ code: 0, stderr: "" });
     expect((await load(folder.path)).databases).toMatchObject([
