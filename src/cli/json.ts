@@ -393,6 +393,24 @@ export const StatusJson = z.strictObject({
       backups: count.describe("Good backups"),
       storedBytes: bytes.describe("Their size in the repository"),
       nextRun: time.nullable().describe("When the strategy's next backup is due"),
+      entries: z
+        .array(
+          z.strictObject({
+            name: z.string().describe("Name of the entry"),
+            kind: z.enum(["archive", "snapshot"]).describe("Kind of backup"),
+            newest: time.nullable().describe("The moment that its newest good backup brings back"),
+            backups: count.describe("Good backups that it asked for"),
+            storedBytes: bytes.describe("Their size in the repository"),
+            nextRun: time.nullable().describe("When it is due next; null where it has no schedule"),
+            installed: z
+              .boolean()
+              .nullable()
+              .describe(
+                "Whether its schedule is installed on this machine; null where it has none, or that cannot be told",
+              ),
+          }),
+        )
+        .describe("The strategy's backups of it, each by itself"),
     }),
   ),
 });

@@ -58,7 +58,7 @@ function longestGap(schedules: readonly string[], now: Date): number {
 }
 
 /** The first run of any of the schedules after a moment. */
-export function earliestRun(schedules: readonly string[], timeZone: string, after: Date): Date | undefined {
+function earliestRun(schedules: readonly string[], timeZone: string, after: Date): Date | undefined {
   const runs = schedules.flatMap((schedule) => nextRun(schedule, timeZone, after) ?? []);
   return runs.toSorted((a, b) => a.getTime() - b.getTime())[0];
 }

@@ -3,6 +3,7 @@ import { type AppError, isAppError } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { formatDuration } from "../lib/text.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
+import { covers, type Scope } from "../repository/scope.ts";
 import { storedBytesOf } from "../repository/stored-bytes.ts";
 import type { Storage } from "../storage/storage.ts";
 import { failureOf } from "./damage-found.ts";
@@ -15,8 +16,25 @@ export interface StatusRequest {
   /** Milliseconds; null where the strategy sets none. */
   readonly rpoMs: number | null;
   readonly rtoMs: number | null;
-  /** The next scheduled run, if any. */
+  /** What a backup must have to count for the objectives; undefined where nobody says. */
+  readonly schemas: Scope | undefined;
+  /** The strategy's backups of it. */
+  readonly entries: readonly StatusEntry[];
+}
+
+interface StatusEntry {
+  readonly name: string;
+  readonly kind: BackupIndex["kind"];
+  /** When it is due next; null where it has no schedule. */
   readonly nextRun: Date | null;
+  /** Whether its schedule is installed on this machine; null where it has none, or that cannot be told. */
+  readonly installed: boolean | null;
+}
+
+interface EntryStatus extends StatusEntry {
+  readonly newest: BackupIndex | null;
+  readonly backups: number;
+  readonly storedBytes: number;
 }
 
 interface HealthProblem {
@@ -40,6 +58,7 @@ export interface DatabaseStatus {
   readonly backups: number;
   readonly storedBytes: number;
   readonly nextRun: Date | null;
+  readonly entries: readonly EntryStatus[];
 }
 
 // Two machines' clocks differ by a little; more than this is worth a word.
@@ -57,10 +76,12 @@ export async function databaseStatus(
     return reason === undefined ? [] : [{ id, reason }];
   });
   const backups = there.filter(({ id }) => !failures.some((failure) => failure.id === id));
-  const newest = backups[0] ?? null;
+  const { schemas } = request;
+  // A backup of some schemas by hand does not stand in for one of all.
+  const newest = backups.find((backup) => schemas === undefined || covers(backup.schemas, schemas)) ?? null;
   const age = newest === null ? null : runtime.clock.now().getTime() - new Date(newest.snapshotAt).getTime();
   const problems = [
-    ...ageProblems(request, age),
+    ...ageProblems(request, age, backups.length),
     ...failures.map(({ id, reason }) => ({
       message: `backup ${id} cannot be relied on: ${reason}`,
       hint: `\`handled backup ${request.database}\` takes a new one, which relies on nothing of it`,
@@ -78,6 +99,10 @@ export async function databaseStatus(
     dataAtRiskMs: age,
     backups: backups.length,
     storedBytes: storedBytesOf(backups),
+    entries: request.entries.map((entry) => {
+      const own = backups.filter(({ schedule }) => schedule === entry.name);
+      return { ...entry, newest: own[0] ?? null, backups: own.length, storedBytes: storedBytesOf(own) };
+    }),
   };
 }
 
@@ -88,7 +113,8 @@ export function unreadableStatus(request: Omit<StatusRequest, "storage">, error:
 }
 
 function unknownStatus(request: Omit<StatusRequest, "storage">): DatabaseStatus {
-  const { database, criticality, rpoMs, rtoMs, nextRun } = request;
+  const { database, criticality, rpoMs, rtoMs, entries } = request;
+  const runs = entries.flatMap(({ nextRun }) => nextRun ?? []);
   return {
     database,
     criticality,
@@ -100,13 +126,21 @@ function unknownStatus(request: Omit<StatusRequest, "storage">): DatabaseStatus 
     rtoMs,
     backups: 0,
     storedBytes: 0,
-    nextRun,
+    nextRun: runs.toSorted((a, b) => a.getTime() - b.getTime())[0] ?? null,
+    entries: entries.map((entry) => ({ ...entry, newest: null, backups: 0, storedBytes: 0 })),
   };
 }
 
-function ageProblems({ database, rpoMs }: StatusRequest, age: number | null): HealthProblem[] {
+function ageProblems(
+  { database, rpoMs }: StatusRequest,
+  age: number | null,
+  backups: number,
+): HealthProblem[] {
   const takeOne = `\`handled backup ${database}\` takes one now`;
-  if (age === null) return [{ message: "there is no backup", hint: takeOne }];
+  if (age === null) {
+    const message = backups === 0 ? "there is no backup" : "no backup has all schemas of the strategy";
+    return [{ message, hint: takeOne }];
+  }
   if (age < -CLOCK_TOLERANCE_MS) {
     return [
       {

@@ -14,6 +14,7 @@ export interface Sample {
   readonly archive?: Buffer;
   readonly snapshotAt?: string;
   readonly schemas?: string[] | null;
+  readonly schedule?: string;
 }
 
 /** A believable backup whose "archive" is a few bytes. */
@@ -27,7 +28,7 @@ export function sampleBackup(sample: Sample): NewBackup & { readonly archive: Bu
       id: BackupId.parse(id),
       database,
       kind: "archive",
-      schedule: null,
+      schedule: sample.schedule ?? null,
       startedAt: time,
       snapshotAt: time,
       finishedAt: time,

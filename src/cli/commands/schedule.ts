@@ -14,6 +14,7 @@ import type { Cli } from "../cli.ts";
 import { ENVIRONMENT_FILE } from "../environment-file.ts";
 import type { ScheduleRemoveJson } from "../json.ts";
 import { installJson, renderCommands, renderInstall, renderShown, showJson } from "../render/schedule.ts";
+import { scheduleRequest } from "../schedule-request.ts";
 import { requireStrategy, requireStrategyPath } from "../strategy-file.ts";
 
 type ScheduleMethod = ScheduleRequest["method"];
@@ -130,9 +131,7 @@ async function runRemove(cli: Cli, options: MethodOptions): Promise<void> {
 }
 
 function requestFor(cli: Cli, strategy: ScheduledStrategy, method: ScheduleMethod): ScheduleRequest {
-  // Without numbered users nobody is root.
-  const uid = process.getuid?.() ?? 1;
-  return { strategy, method, node: cli.node, program: cli.script, uid };
+  return { ...scheduleRequest(cli, strategy), method };
 }
 
 /** Calls for the method that was asked for, else for each; then a machine without cron has nothing in a crontab. */

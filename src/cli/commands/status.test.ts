@@ -2,7 +2,9 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { jsonOf, runCli } from "../../../test/support/cli.ts";
+import { fileCrontab } from "../../../test/support/crontab.ts";
 import { manualClock } from "../../../test/support/manual-clock.ts";
+import type { Sample } from "../../../test/support/sample-backup.ts";
 import { sampleRepository } from "../../../test/support/sample-repository.ts";
 import { StatusJson } from "../json.ts";
 
@@ -22,39 +24,85 @@ databases:
     repository: local
     backups:
       - { name: nightly, schedule: "0 2 * * *", keep: { days: 7 } }
-      - { name: hourly, schedule: "15 * * * *", keep: { last: 24 } }
+      - { name: hourly, kind: snapshot, schedule: "15 * * * *", keep: { last: 24 } }
   stale: { url: service=stale, repository: local, backups: [{ name: nightly, schedule: "0 2 * * *" }] }
   never: { url: service=never, repository: local }
   unreadable: { url: service=unreadable, repository: file }
 `;
 
-async function withStrategy() {
-  const there = await sampleRepository([FRESH, STALE]);
+async function withStrategy(samples: readonly Sample[] = [FRESH, STALE]) {
+  const there = await sampleRepository(samples);
+  const crontab = await fileCrontab();
   await writeFile(join(there.path, "handled.yaml"), STRATEGY);
-  return there;
+  return {
+    ...there,
+    options: { clock, cwd: there.path, env: crontab.env },
+    [Symbol.asyncDispose]: async () => {
+      await crontab[Symbol.asyncDispose]();
+      await there[Symbol.asyncDispose]();
+    },
+  };
 }
 
+const cellsOf = (stdout: string): string[][] => stdout.split("\n").map((line) => line.split(/ {2,}/));
+
 describe("handled status", () => {
-  test("a database within its RPO is healthy; the next run is the first of all its schedules", async () => {
-    await using there = await withStrategy();
-    const result = await runCli(["status", "fresh"], { clock, cwd: there.path });
+  test("a database within its RPO is healthy; each of its backups has a line, also one that was never taken", async () => {
+    await using there = await withStrategy([{ ...FRESH, schedule: "nightly" }, STALE]);
+    const installed = await runCli(["schedule", "install", "--log", "handled.log"], there.options);
+    expect(installed.code, installed.stderr).toBe(0);
+    const result = await runCli(["status", "fresh"], there.options);
     expect(result).toMatchObject({ code: 0, stderr: "" });
-    const [, line] = result.stdout.split("\n");
-    expect(line?.split(/ {2,}/)).toEqual([
-      "fresh",
-      "✓ healthy",
-      "2024-12-11 02:00:00",
-      "12 h 30 min",
-      "1 d",
-      "1",
-      "32 B",
-      "2024-12-11 15:15:00 (in 44 min 38 s)",
+    const [, database, nightly, hourly] = cellsOf(result.stdout);
+    const [night, hour] = ["2024-12-12 02:00:00 (in 11 h 29 min)", "2024-12-11 15:15:00 (in 44 min 38 s)"];
+    const taken = "2024-12-11 02:00:00";
+    // The next run is the first of all its schedules.
+    expect(database).toEqual(["fresh", "✓ healthy", taken, "12 h 30 min", "1 d", "1", "32 B", hour]);
+    expect(nightly).toEqual(["", "nightly (archive)", taken, "1", "32 B", night]);
+    expect(hourly).toEqual(["", "hourly (snapshot)", "never", "0", "0 B", hour]);
+  });
+
+  test("a run that nothing will start is not announced", async () => {
+    await using there = await withStrategy();
+    const none = await runCli(["status", "stale"], there.options);
+    expect(none.stdout).toMatch(/^stale .* not installed$/m);
+    expect(none.stdout).toContain("`handled schedule install` sees to that");
+    const { databases } = StatusJson.parse(
+      jsonOf(await runCli(["status", "stale", "--json"], there.options)),
+    );
+    expect(databases[0]?.entries).toEqual([
+      {
+        name: "nightly",
+        kind: "archive",
+        newest: null,
+        backups: 0,
+        storedBytes: 0,
+        nextRun: "2024-12-12T02:00:00.000Z",
+        installed: false,
+      },
     ]);
+    await runCli(["schedule", "install", "--log", "handled.log"], there.options);
+    const after = await runCli(["status", "stale"], there.options);
+    expect(after.stdout).toMatch(/^stale .* 2024-12-12 02:00:00 \(in .*\)$/m);
+  });
+
+  test("a backup of some schemas does not stand in for the whole database", async () => {
+    await using there = await withStrategy([
+      { ...STALE, id: "20241211T120000Z-0001", schemas: ["public"] },
+      STALE,
+    ]);
+    const result = await runCli(["status", "stale"], there.options);
+    expect(result.code).toBe(4);
+    expect(result.stdout).toContain("✗ stale: the newest backup is 2 d 12 h old");
+    await using other = await withStrategy([{ ...STALE, schemas: ["public"] }]);
+    expect((await runCli(["status", "stale"], other.options)).stdout).toContain(
+      "✗ stale: no backup has all schemas of the strategy",
+    );
   });
 
   test("says of each unhealthy database what is wrong and what to do; one unreadable repository hides nothing", async () => {
     await using there = await withStrategy();
-    const result = await runCli(["status"], { clock, cwd: there.path });
+    const result = await runCli(["status"], there.options);
     expect(result.code).toBe(4);
     expect(result.stdout).toContain("✓ healthy");
     expect(result.stdout).toContain(
@@ -68,7 +116,7 @@ describe("handled status", () => {
 
   test("JSON is as documented", async () => {
     await using there = await withStrategy();
-    const result = await runCli(["status", "--json"], { clock, cwd: there.path });
+    const result = await runCli(["status", "--json"], there.options);
     expect(result.code).toBe(4);
     expect(StatusJson.parse(jsonOf(result))).toMatchObject({
       healthy: false,

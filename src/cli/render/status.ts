@@ -1,10 +1,13 @@
 import { formatBytes, formatCount, formatDuration } from "../../lib/text.ts";
 import type { DatabaseStatus } from "../../operations/status.ts";
+import type { BackupIndex } from "../../repository/manifest.ts";
 import type { StatusJson } from "../json.ts";
 import type { Output } from "../output.ts";
 import { indexJson } from "./backup.ts";
 import { renderTable } from "./table.ts";
 import { formatAge, formatTime } from "./time.ts";
+
+type Entry = DatabaseStatus["entries"][number];
 
 export function statusJson(statuses: readonly DatabaseStatus[]): StatusJson {
   return {
@@ -21,6 +24,11 @@ export function statusJson(statuses: readonly DatabaseStatus[]): StatusJson {
       backups: status.backups,
       storedBytes: status.storedBytes,
       nextRun: status.nextRun?.toISOString() ?? null,
+      entries: status.entries.map(({ newest, nextRun, ...entry }) => ({
+        ...entry,
+        newest: newest?.snapshotAt ?? null,
+        nextRun: nextRun?.toISOString() ?? null,
+      })),
     })),
   };
 }
@@ -32,6 +40,24 @@ export function renderStatus(
   timeZone: string,
 ): string {
   if (statuses.length === 0) return "The repository holds no backups yet.";
+  const takenAt = ({ snapshotAt }: BackupIndex): string => formatTime(new Date(snapshotAt), timeZone);
+  const nextCell = (entries: readonly Entry[]): string => {
+    const scheduled = entries.filter(({ nextRun }) => nextRun !== null);
+    const runs = scheduled.flatMap(({ nextRun, installed }) => (installed === false ? [] : (nextRun ?? [])));
+    const [next] = runs.toSorted((a, b) => a.getTime() - b.getTime());
+    if (next !== undefined) return `${formatTime(next, timeZone)} (${formatAge(next, now)})`;
+    return scheduled.length === 0 ? "-" : "not installed";
+  };
+  const entryRow = (entry: Entry): string[] => [
+    `  ${entry.name} (${entry.kind})`,
+    "",
+    entry.newest === null ? "never" : takenAt(entry.newest),
+    "",
+    "",
+    formatCount(entry.backups),
+    formatBytes(entry.storedBytes),
+    nextCell([entry]),
+  ];
   const table = renderTable(
     [
       { title: "DATABASE" },
@@ -43,15 +69,18 @@ export function renderStatus(
       { title: "SIZE", right: true },
       { title: "NEXT RUN" },
     ],
-    statuses.map(({ newest, nextRun, ...status }) => [
-      status.database,
-      status.healthy ? output.paint("green", "✓ healthy") : output.paint("red", "✗ unhealthy"),
-      newest === null ? "-" : formatTime(new Date(newest.snapshotAt), timeZone),
-      status.dataAtRiskMs === null ? "?" : formatDuration(Math.max(0, status.dataAtRiskMs)),
-      status.rpoMs === null ? "-" : formatDuration(status.rpoMs),
-      formatCount(status.backups),
-      formatBytes(status.storedBytes),
-      nextRun === null ? "-" : `${formatTime(nextRun, timeZone)} (${formatAge(nextRun, now)})`,
+    statuses.flatMap((status) => [
+      [
+        status.database,
+        status.healthy ? output.paint("green", "✓ healthy") : output.paint("red", "✗ unhealthy"),
+        status.newest === null ? "-" : takenAt(status.newest),
+        status.dataAtRiskMs === null ? "?" : formatDuration(Math.max(0, status.dataAtRiskMs)),
+        status.rpoMs === null ? "-" : formatDuration(status.rpoMs),
+        formatCount(status.backups),
+        formatBytes(status.storedBytes),
+        nextCell(status.entries),
+      ],
+      ...(status.entries.length < 2 ? [] : status.entries.map(entryRow)),
     ]),
   );
   const problems = statuses.flatMap(({ database, problems: found }) =>
@@ -60,5 +89,9 @@ export function renderStatus(
       ...(hint === null ? [] : [`  ${output.paint("cyan", "hint:")} ${hint}`]),
     ]),
   );
-  return [table, ...(problems.length === 0 ? [] : ["", ...problems])].join("\n");
+  const isMissing = statuses.some(({ entries }) => entries.some(({ installed }) => installed === false));
+  const missing = "not installed: nothing on this machine runs it; `handled schedule install` sees to that";
+  return [table, ...(isMissing ? [missing] : []), ...(problems.length === 0 ? [] : ["", ...problems])].join(
+    "\n",
+  );
 }
