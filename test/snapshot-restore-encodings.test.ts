@@ -1,5 +1,8 @@
+import { execFileSync } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { expect, test } from "vitest";
-import { backedUp, expectedDatabase } from "./support/backed-up.ts";
+import { type BackedUp, backedUp, expectedDatabase } from "./support/backed-up.ts";
 import { clusterUrl, freshDatabase, runSql, uniqueName } from "./support/postgres.ts";
 
 const SNAPSHOT = ["--kind", "snapshot", "--jobs", "2"];
@@ -7,6 +10,14 @@ const SNAPSHOT = ["--kind", "snapshot", "--jobs", "2"];
 /** Runs SQL of any bytes, given as latin1, in a database that converts nothing. */
 const raw = (sql: string): string =>
   `do $do$ begin execute convert_from('\\x${Buffer.from(sql, "latin1").toString("hex")}', 'SQL_ASCII'); end $do$;`;
+
+/** The text of the stored definitions, byte for byte. */
+async function definitionsOf({ repository, name, id }: BackedUp): Promise<string> {
+  const content = await readFile(join(repository, name, "backups", id, "content"), "utf8");
+  const { schemaArchive } = JSON.parse(content) as { schemaArchive: string };
+  const restore = execFileSync("pg_restore", ["--file=-"], { input: Buffer.from(schemaArchive, "base64") });
+  return restore.toString("latin1");
+}
 
 test.each([
   [
@@ -35,6 +46,9 @@ test.each([
   url.pathname = `/${name}`;
   await runSql(url.href, sql);
   await using shop = await backedUp({ template: name, backup: SNAPSHOT });
+  // Whatever the role or the environment would have definitions dumped in.
+  const declared = `SET client_encoding = '${encoding === "SQL_ASCII" ? "SQL_ASCII" : "UTF8"}';`;
+  expect(await definitionsOf(shop)).toContain(declared);
   await using restored = expectedDatabase(uniqueName());
   const result = await shop.restore(["latest", "--new-database", restored.name]);
   expect(result.code, result.stderr).toBe(0);

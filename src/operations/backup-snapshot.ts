@@ -29,7 +29,7 @@ import { readContent } from "./backup-content.ts";
 import { WATCH_AHEAD_MS } from "./backup-dump.ts";
 import type { BackupRun } from "./backup.ts";
 import { reliableSnapshots } from "./damage-found.ts";
-import { encodingFor, extensionsIn } from "./dump-scope.ts";
+import { definitionsEncoding, extensionsIn } from "./dump-scope.ts";
 
 /** How a snapshot is taken. */
 export interface SnapshotKind {
@@ -227,7 +227,7 @@ async function dumpDefinitions(
       snapshot: held.name,
       schemas,
       extensions,
-      encoding: await encodingFor(session, [...(schemas ?? []), ...extensions]),
+      encoding: await definitionsEncoding(session),
       lockTimeoutMs: request.lockTimeoutMs + WATCH_AHEAD_MS,
       applicationName,
     },

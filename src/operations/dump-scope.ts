@@ -15,12 +15,19 @@ export async function extensionsIn(session: Session, schemas: readonly string[] 
 }
 
 /**
- * `pg_dump` takes its arguments to be in the dump's encoding, which is the database's; ours are UTF-8. Where that makes
- * a difference the dump is made in UTF-8. Not for SQL_ASCII: there bytes are compared as they are, and a dump that
- * called them UTF-8 could not be restored.
+ * The encoding that definitions are dumped in: one for all databases, so that their texts can be compared and written beside
+ * others, whatever a role or the environment asks for. Undefined, for the database's own, in SQL_ASCII: there bytes stand
+ * for nothing, and a dump that called them UTF-8 could not be restored.
+ */
+export async function definitionsEncoding(session: Session): Promise<"UTF8" | undefined> {
+  return (await readEncoding(session)) === "SQL_ASCII" ? undefined : "UTF8";
+}
+
+/**
+ * The encoding that a whole dump is made in; undefined for the database's own. `pg_dump` takes its arguments to be in the
+ * dump's encoding, and ours are UTF-8: where that makes a difference the dump is made in UTF-8.
  */
 export async function encodingFor(session: Session, names: readonly string[]): Promise<"UTF8" | undefined> {
   if (names.every((name) => /^[\x20-\x7e]*$/.test(name))) return undefined;
-  const encoding = await readEncoding(session);
-  return encoding === "UTF8" || encoding === "SQL_ASCII" ? undefined : "UTF8";
+  return await definitionsEncoding(session);
 }

@@ -4,7 +4,7 @@ import type { Runtime } from "../lib/runtime.ts";
 import { findClients, majorOf, parseVersion, type PostgresClient } from "../postgres/clients.ts";
 import type { Session } from "../postgres/session.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
-import { encodingFor, extensionsIn } from "./dump-scope.ts";
+import { definitionsEncoding, extensionsIn } from "./dump-scope.ts";
 
 export interface LiveDefinitions {
   readonly client: PostgresClient;
@@ -31,7 +31,7 @@ export async function readLiveDefinitions(
       snapshot,
       schemas,
       extensions,
-      encoding: await encodingFor(session, [...(schemas ?? []), ...extensions]),
+      encoding: await definitionsEncoding(session),
       lockTimeoutMs,
       applicationName: "handled",
     },
