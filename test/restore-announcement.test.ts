@@ -1,7 +1,9 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { backedUp, expectedDatabase } from "./support/backed-up.ts";
-import { jsonOf } from "./support/cli.ts";
-import { uniqueName } from "./support/postgres.ts";
+import { jsonOf, runCli } from "./support/cli.ts";
+import { temporaryFolder, uniqueName } from "./support/postgres.ts";
 
 const SQL = `
   create schema a; create schema b;
@@ -49,3 +51,31 @@ test.each(["archive", "snapshot"])(
     expect((await announced()).stdout).toContain(": 10 rows in 1 table; the backup has only a, ");
   },
 );
+
+test("after a swap the command is shown that takes it back, with what it needs and no password", async () => {
+  await using folder = await temporaryFolder();
+  await using subject = await backedUp({ sql: "create table t as select 1 as id" });
+  const { live, name, repository } = subject;
+  const undoOf = (stdout: string): string => /^ {2}Undo {6}handled (.*)$/m.exec(stdout)?.[1] ?? "";
+  const byUrl = await subject.restore(["latest", "--swap", "--yes"]);
+  expect(byUrl.code, byUrl.stderr).toBe(0);
+  const undo = undoOf(byUrl.stdout);
+  expect(undo).toBe(`restore ${name} --undo --url ${live.url}`);
+  expect((await runCli([...undo.split(" "), "--yes"])).code).toBe(0);
+
+  await writeFile(
+    join(folder.path, "my strategy.yaml"),
+    `version: 1\nrepositories: { local: { url: ${repository} } }\ndatabases: { "${name}": { url: "${live.url}" } }\n`,
+  );
+  const config = ["--config", "my strategy.yaml"];
+  const byConfig = await runCli(["restore", name, "--swap", "--yes", ...config], { cwd: folder.path });
+  expect(byConfig.code, byConfig.stderr).toBe(0);
+  expect(undoOf(byConfig.stdout)).toBe(`restore ${name} --undo --config 'my strategy.yaml'`);
+
+  const secret = new URL(live.url);
+  secret.password = "hunter22";
+  const place = ["--url", secret.href, "--repository", repository];
+  const bySecret = await runCli(["restore", name, "--swap", "--yes", ...place]);
+  expect(bySecret.code, bySecret.stderr).toBe(0);
+  expect(undoOf(bySecret.stdout)).toBe(`restore ${name} --undo --url …`);
+});

@@ -19,7 +19,7 @@ export function many(value: string, previous: string[] | undefined): string[] {
 export function keepOption(): Option {
   return new Option(
     "--keep <rule=count>",
-    "retention instead of the strategy's: days, last, hourly, daily, weekly, monthly, yearly or min (may be repeated)",
+    "retention for all backups of the database, also those of other entries, instead of the strategy's: days, last, hourly, daily, weekly, monthly, yearly or min (may be repeated)",
   ).argParser((value: string, previous: Keep | undefined): Keep => {
     const [, rule, count] = /^([a-z]+)=(\d+)$/.exec(value) ?? [];
     const parsed = Keep.safeParse({ ...previous, [rule ?? value]: Number(count) });

@@ -28,8 +28,10 @@ describe("handled prune", () => {
     expect(result.stdout).toMatch(/0003 .* keep +newest, younger than 14 days$/m);
     expect(result.stdout).toMatch(/0002 .* keep +younger than 14 days$/m);
     expect(result.stdout).toMatch(/0001 .* delete +older than 14 days$/m);
-    expect(result.stdout).toContain("1 backup would be deleted (32 B), 2 backups kept");
+    expect(result.stdout).toContain("1 backup would be deleted (archives: 32 B), 2 backups kept");
     expect(await idsIn(there.place)).toEqual(IDS);
+    const nothing = await runCli([...args.slice(0, 4), "--keep", "last=9", "--dry-run"], { clock });
+    expect(nothing.stdout).toContain("\n0 backups would be deleted, 3 backups kept");
   });
 
   test("deletes what the rules let go, and never the newest", async () => {

@@ -1,8 +1,10 @@
 import { type Command, Option } from "commander";
 import { defaultJobs } from "../../config/jobs.ts";
+import { hasLiteralPassword } from "../../config/literal-password.ts";
 import { AppError, inOperation } from "../../errors.ts";
 import type { RestoreReport, RestoreTarget } from "../../operations/restore/request.ts";
 import { restoreDatabase } from "../../operations/restore/restore.ts";
+import { quoteForShell } from "../../operations/schedule/quoting.ts";
 import { undoSwap } from "../../operations/restore/undo.ts";
 import { resolveConnection } from "../../postgres/connection.ts";
 import type { Cli } from "../cli.ts";
@@ -93,7 +95,18 @@ async function runRestore(cli: Cli, target: Target, which: string, options: Opti
       ? inOperation(`restore ${target.name}`, error)
       : error;
   });
-  cli.output.result(restoreJson(target.name, report), () => renderRestore(cli.output, target, report));
+  cli.output.result(restoreJson(target.name, report), () =>
+    renderRestore(cli.output, target, report, undoCommand(cli, target, options)),
+  );
+}
+
+/** What puts the replaced database back, from here: with the options that said where it is, but no password. */
+function undoCommand({ config }: Cli, { name }: Target, { url }: Options): string {
+  const place = [
+    ...(config === undefined ? [] : ["--config", quoteForShell(config)]),
+    ...(url === undefined ? [] : ["--url", hasLiteralPassword(url) ? "…" : quoteForShell(url)]),
+  ];
+  return ["handled restore", quoteForShell(name), "--undo", ...place].join(" ");
 }
 
 async function restore(cli: Cli, target: Target, which: string, options: Options): Promise<RestoreReport> {

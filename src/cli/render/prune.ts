@@ -87,10 +87,12 @@ function renderReport(
   );
   const going = goingOf(decisions).length;
   const done = dryRun ? "would be deleted" : "deleted";
+  // What snapshots free is said below, where their parts are.
+  const size = report.archiveBytes === 0 ? "" : ` (archives: ${formatBytes(report.archiveBytes)})`;
   return [
     output.paint("bold", database),
     decisions.length === 0 ? "no backups" : table,
-    `${counted(going, "backup")} ${done} (${formatBytes(freedBy(report))}), ${counted(decisions.length - going, "backup")} kept`,
+    `${counted(going, "backup")} ${done}${size}, ${counted(decisions.length - going, "backup")} kept`,
     ...describeGarbage(report, dryRun),
     ...(replaced ?? []).map((each) => describeReplaced(each, dryRun, now, timeZone)),
   ].join("\n");

@@ -57,7 +57,13 @@ export function restoreJson(database: string, { preview, done }: RestoreReport):
   };
 }
 
-export function renderRestore(output: Output, target: Target, { preview, done }: RestoreReport): string {
+/** @param undo the command that takes a swap back */
+export function renderRestore(
+  output: Output,
+  target: Target,
+  { preview, done }: RestoreReport,
+  undo: string,
+): string {
   if (done === null) {
     return [
       "Nothing was changed (dry run). This would be restored:",
@@ -81,7 +87,7 @@ export function renderRestore(output: Output, target: Target, { preview, done }:
     `  In place  ${done.restoredInto}`,
     ...content,
     `  Before    ${done.swap.before}, kept until ${formatTime(done.swap.dropAfter, target.timeZone)}`,
-    `  Undo      handled restore ${target.name} --undo`,
+    `  Undo      ${undo}`,
   ].join("\n");
 }
 
