@@ -97,6 +97,25 @@ test("whatever was written into large objects comes back as every reader sees it
   );
 });
 
+test("large objects are counted as no tables: not by backup, verify or diff", async () => {
+  await using source = await freshDatabase({
+    sql: "create table t as select 1 as id; select lo_from_bytea(0, decode('abcdef', 'hex'))",
+  });
+  await using lab = await makeLab(source);
+  const id = String(jsonOf(expectDone(await lab.snapshot(source.url)))["id"]);
+  const place = ["--url", source.url, "--repository", lab.repository];
+  const show = jsonOf(expectDone(await runCli(["show", id, "--repository", lab.repository, "--json"])));
+  expect(show["tables"]).toBe(1);
+  expect(show["tableDetails"]).toHaveLength(3);
+  for (const level of ["integrity", "content"]) {
+    const args = ["verify", "objects", id, "--level", level, "--repository", lab.repository, "--json"];
+    const verified = jsonOf(expectDone(await runCli(args)));
+    expect(verified, level).toMatchObject({ proven: level, compared: { tables: 1 } });
+  }
+  const diff = await runCli(["diff", id, "live", ...place]);
+  expect(diff.stdout).toContain("\n1 table has the same rows\n✓ both are the same");
+});
+
 test("a large object of several parts comes back, and only what is new is stored again", async () => {
   await using source = await freshDatabase({
     sql: `select lo_from_bytea(5, decode(string_agg(md5(g::text), ''), 'hex')) from generate_series(1, 1300000) g;

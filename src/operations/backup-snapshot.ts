@@ -6,6 +6,7 @@ import {
   type Chain,
 } from "../engines/snapshot/baseline.ts";
 import { copyTables, type CopyResult } from "../engines/snapshot/copy-tables.ts";
+import { isLargeObjects } from "../engines/snapshot/large-objects.ts";
 import { dumpSchema, type SchemaDump } from "../engines/snapshot/schema.ts";
 import { listFilledViews, listSourceTables, type SourceTable } from "../engines/snapshot/tables.ts";
 import { readSignatures, type TypeSignature } from "../engines/snapshot/type-signature.ts";
@@ -105,7 +106,7 @@ export async function takeSnapshot(
     server,
     schemas: request.schemas === null ? null : [...request.schemas],
     totals: {
-      tables: copied.tables.filter((table) => table.rows !== null).length,
+      tables: copied.tables.filter((table) => table.rows !== null && !isLargeObjects(table)).length,
       rows: copied.tables.reduce((sum, table) => sum + (table.rows ?? 0), 0),
       bytes: copied.tables.reduce((sum, table) => sum + table.bytes, 0),
       storedBytes: copied.newBytes,

@@ -1,5 +1,6 @@
 import { counted, formatBytes, formatCount } from "../../lib/text.ts";
 import type { DefinitionDifferences } from "../../engines/snapshot/definitions.ts";
+import { isLargeObjects } from "../../engines/snapshot/large-objects.ts";
 import type { DiffReport, DiffSide, TableDiff, TableFacts } from "../../operations/diff/report.ts";
 import type { DiffJson } from "../json.ts";
 import type { Output } from "../output.ts";
@@ -51,7 +52,7 @@ export function renderDiff(output: Output, report: DiffReport, timeZone: string)
   };
   const head = `${output.paint("bold", report.database)}: ${describe(report.first)} → ${describe(report.second)}`;
   const different = report.tables.filter(({ same }) => same === false);
-  const equal = report.tables.filter(({ same }) => same === true).length;
+  const equal = report.tables.filter((table) => table.same === true && !isLargeObjects(table)).length;
   const lines = [
     head,
     ...(different.length === 0 ? [] : [renderTables(different)]),

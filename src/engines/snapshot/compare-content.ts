@@ -6,6 +6,7 @@ import type { SnapshotTable } from "../../repository/manifest.ts";
 import type { PartListHeader } from "../../repository/part-list-lines.ts";
 import { addRows } from "./copy-ranges.ts";
 import { digestTables } from "./digest-rows.ts";
+import { isLargeObjects } from "./large-objects.ts";
 import { ZERO_DIGEST } from "./row-digest.ts";
 import { listSourceTables, type SourceTable } from "./tables.ts";
 import type { RowsRead } from "./worker-messages.ts";
@@ -18,7 +19,7 @@ export interface CompareTables {
 }
 
 export interface TablesCompared {
-  /** Tables that were read, the rows found in them, and their COPY text. */
+  /** Tables that were read; the rows found in them and in large objects, and their COPY text. */
   readonly tables: number;
   readonly rows: number;
   readonly bytes: number;
@@ -66,7 +67,8 @@ export async function compareTables(
   const roots = await readRelationRoots(session);
   const { unequal, notCompared } = judge(pairs, found, roots);
   differences.push(...unequal);
-  const digests = pairs.length - notCompared.length;
+  const tables = pairs.filter(({ line }) => !isLargeObjects(line)).length;
+  const digests = tables - notCompared.length;
   const refilled = request.tables.filter((table) => table.digest === null && table.rows === null).length;
   if (refilled > 0) {
     notCompared.push({
@@ -76,7 +78,7 @@ export async function compareTables(
   }
   const all = found.reduce(addRows, NOTHING);
   return {
-    tables: pairs.length,
+    tables,
     rows: all.rows,
     bytes: all.bytes,
     digests,

@@ -1,5 +1,6 @@
 import type { DumpFacts } from "../../engines/archive/inspect-dump.ts";
 import { readBack } from "../../engines/archive/read-back.ts";
+import { isLargeObjects } from "../../engines/snapshot/large-objects.ts";
 import { checkStored } from "../../engines/snapshot/check-stored.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { counted, formatCount } from "../../lib/text.ts";
@@ -143,7 +144,7 @@ function setObjects({ compared }: Findings, objects: number, bytes: number): voi
 
 /** What was compared with what is stored; a restore sets what was compared with what came of it. */
 function setTotals({ compared }: Findings, tables: readonly TableLine[]): void {
-  compared.tables = tables.filter(({ rows }) => rows !== null).length;
+  compared.tables = tables.filter((table) => table.rows !== null && !isLargeObjects(table)).length;
   compared.rows = sumRows(tables);
   compared.bytes = tables.reduce((sum, { bytes }) => sum + bytes, 0);
 }
