@@ -39,7 +39,7 @@ export const OUTPUTS: readonly OutputSchema[] = [
   {
     command: "diff",
     about:
-      "One object. The exit code is 0 also when they differ; with `--exit-code` it is 4 unless they are equal.",
+      "One object. The exit code is 0 also when they differ; with `--exit-code` it is 4 then, and 3 when no difference was found and not everything could be compared.",
     schema: DiffJson,
   },
   {
