@@ -95,6 +95,15 @@ describe("a restore that meets damage records it, and the backup counts for noth
     await expectSteppingBack(shop, object);
   });
 
+  test("though not in its index, which alone says what it is of", async () => {
+    await using shop = await shopWithTwo(SNAPSHOT);
+    await WAYS.flipped(shop.files.find((file) => file.endsWith("/index")) ?? "");
+    const result = await shop.restore([shop.later, "--new-database", uniqueName()]);
+    expect(result.code, result.stderr).toBe(13);
+    expect(result.stderr).toContain(`\`handled restore ${shop.name} ${shop.id}\``);
+    expect((await restoreLatest(shop)).rows).toBe(3000);
+  });
+
   test.each(["plain", "custom"])("in a %s archive", async (format) => {
     await using shop = await shopWithTwo(["--format", format]);
     await WAYS.flipped(shop.files.find((file) => /\.(gz|dump)$/.test(file)) ?? "");

@@ -7,16 +7,16 @@ import type { Repository } from "../repository/repository.ts";
 
 const STORED: readonly string[] = ["archive", "index", "tables", "content", "part list", "part"];
 
-/** What a verification found to be wrong with stored objects. */
+/** What a verification, a restore or an export found to be wrong with stored objects. */
 interface DamageFound {
   readonly id: string;
   readonly at: Date;
 }
 
 /**
- * The snapshots whose parts a new one may rely on, newest first. Once a verification has found stored objects of one to be
- * damaged, that is none of those taken before: they share parts with it. The next snapshot then stores everything anew,
- * and those after it rely on that one. A later verification that finds nothing wrong ends this, and so does deleting it.
+ * The snapshots whose parts a new one may rely on, newest first. Once stored objects of one were found to be damaged, that is
+ * none of those taken before: they share parts with it. The next snapshot then stores everything anew, and those after it
+ * rely on that one. A later verification that finds nothing wrong ends this, and so does deleting it.
  */
 export async function reliableSnapshots(
   runtime: Runtime,

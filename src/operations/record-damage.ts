@@ -80,15 +80,15 @@ async function namingOlder(
   error: AppError,
   signal: AbortSignal,
 ): Promise<AppError> {
-  const { database } = index;
   const older = await findOlder(runtime, { repository, index }, signal);
   if (older === undefined) return error;
   const { message, details } = error;
-  return new AppError(error.code, message, {
-    cause: error,
-    details,
-    hint: `the next older backup that is good is ${older.id}: \`handled restore ${database} ${older.id}\``,
-  });
+  return new AppError(error.code, message, { cause: error, details, hint: olderHint(older) });
+}
+
+/** What to do instead of restoring a backup that is damaged. */
+export function olderHint({ database, id }: BackupIndex): string {
+  return `the next older backup that is good is ${id}: \`handled restore ${database} ${id}\``;
 }
 
 /** The next older backup of the same schemas that nobody has found to be damaged. */

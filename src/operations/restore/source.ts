@@ -22,7 +22,7 @@ import {
 import { markReading } from "../../repository/readers.ts";
 import { openRepository, type Repository } from "../../repository/repository.ts";
 import { listGoodBackups } from "../damage-found.ts";
-import { recordingDamage, type StoredBackup } from "../record-damage.ts";
+import { olderHint, recordingDamage, type StoredBackup } from "../record-damage.ts";
 import type { Storage } from "../../storage/storage.ts";
 
 /** An archive to restore from: one of ours with its manifest, or any dump without one. */
@@ -97,8 +97,10 @@ export async function findSource(
   if (found !== undefined) return await load(found);
   const broken = damaged.find(({ id }) => id === which);
   if (broken !== undefined) {
+    // Ids begin with their time.
+    const older = backups.find(({ id }) => id < which);
     throw new AppError("backup_damaged", `read backup ${which}: ${broken.reason}`, {
-      hint: `\`handled list ${database}\` shows the others`,
+      hint: older === undefined ? `\`handled list ${database}\` shows the others` : olderHint(older),
     });
   }
   const foreign = await foreignSource(repository, database, which, signal);
