@@ -2,6 +2,8 @@ import { execFileSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { clientProgram } from "../src/postgres/clients.ts";
+import { newestClient } from "./support/archives.ts";
 import { type BackedUp, backedUp, expectedDatabase } from "./support/backed-up.ts";
 import { clusterUrl, freshDatabase, runSql, uniqueName } from "./support/postgres.ts";
 
@@ -15,8 +17,9 @@ const raw = (sql: string): string =>
 async function definitionsOf({ repository, name, id }: BackedUp): Promise<string> {
   const content = await readFile(join(repository, name, "backups", id, "content"), "utf8");
   const { schemaArchive } = JSON.parse(content) as { schemaArchive: string };
-  const restore = execFileSync("pg_restore", ["--file=-"], { input: Buffer.from(schemaArchive, "base64") });
-  return restore.toString("latin1");
+  const program = clientProgram(await newestClient(), "pg_restore");
+  const text = execFileSync(program, ["--file=-"], { input: Buffer.from(schemaArchive, "base64") });
+  return text.toString("latin1");
 }
 
 test.each([
