@@ -135,7 +135,9 @@ describe("a snapshot is restored whole", () => {
     const name = uniqueName();
     const result = await shop.restore(["latest", "--new-database", name, "--dry-run"], watched);
     expectDone(result);
-    expect(result.stdout).toContain("11,500 rows in 2 tables, every part is there, what is in them is checked while");
+    expect(result.stdout).toContain(
+      "11,500 rows in 2 tables, every part is there, what is in them is checked while",
+    );
     expect(watched.made()).toEqual([]);
     expect(await databasesLike(name)).toEqual([]);
   });
