@@ -13,7 +13,7 @@ const clock = manualClock();
 
 const shelves = async () =>
   await sampleRepository([
-    { id: OLD },
+    { id: OLD, schemas: ["public"] },
     { id: NEW, schemas: ["public"] },
     { id: OTHER, database: "crm", fileName: "crm.dump" },
   ]);
