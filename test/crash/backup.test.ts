@@ -162,6 +162,6 @@ test("nor does the first one, which makes the repository", async () => {
       for (const name of await readdir(folder)) await rm(join(folder, name), { recursive: true });
     },
   });
-  expect(tried).toContain("before storage put new repository.json #1");
+  expect(tried).toContain("after storage put new repository.json #1");
   expect(tried).toContain("after storage put new data/lease.<n>.json #1");
 });

@@ -37,9 +37,9 @@ export interface CrashTest<Lane> {
 }
 
 /**
- * Runs the command once to its end, in the first lane, and notes its moments; then once for each of them, in a process
- * of its own that is killed there. Returns the moments that were tried. Fails with the first check that fails, naming
- * the moment.
+ * Runs the command once to its end, in the first lane, and notes its moments; then once for each of them that differs from
+ * the one before it, in a process of its own that is killed there. Returns the moments that were tried. Fails with the first
+ * check that fails, naming the moment.
  */
 export async function killAtEveryMoment<Lane>(crash: CrashTest<Lane>): Promise<Moment[]> {
   const [first] = crash.lanes;
@@ -47,7 +47,7 @@ export async function killAtEveryMoment<Lane>(crash: CrashTest<Lane>): Promise<M
   const all = await recordMoments(crash, first);
   await crash.recorded?.(first);
   await crash.recover?.(first);
-  const tried = all.filter(crash.only ?? (() => true));
+  const tried = distinct(all, all.filter(crash.only ?? (() => true)));
   // Dealt out beforehand, so that the same kills follow each other every time.
   const work = async (lane: Lane, offset: number): Promise<void> => {
     for (let at = offset; at < tried.length; at += crash.lanes.length) {
@@ -64,6 +64,19 @@ export async function killAtEveryMoment<Lane>(crash: CrashTest<Lane>): Promise<M
   const ends = await Promise.allSettled(crash.lanes.map(work));
   for (const end of ends) if (end.status === "rejected") throw end.reason;
   return tried;
+}
+
+/**
+ * Just before an operation is just after the one before it, where that has ended: nothing happens between them that a kill
+ * could interrupt, and one of the two is enough.
+ */
+function distinct(all: readonly Moment[], chosen: readonly Moment[]): Moment[] {
+  const places = new Map(all.map((moment, place) => [moment, place]));
+  const among = new Set(chosen);
+  return chosen.filter((moment) => {
+    const previous = all[(places.get(moment) ?? 0) - 1] ?? "";
+    return moment.startsWith("after ") || !previous.startsWith("after ") || !among.has(previous);
+  });
 }
 
 async function recordMoments<Lane>(crash: CrashTest<Lane>, lane: Lane): Promise<Moment[]> {

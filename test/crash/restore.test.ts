@@ -183,7 +183,7 @@ test("a swap that is killed at any moment leaves the old rows or the new, and no
     recover: begin,
   });
   expect(outcomes).toEqual(new Set(["old", "new"]));
-  expect(tried.some((moment) => moment.startsWith("before sql LOCK"))).toBe(true);
+  expect(tried.some((moment) => moment.includes("sql LOCK"))).toBe(true);
   for (const lane of lanes) {
     await expectCleanRun(lane, ["latest", "--swap", "--yes"], env);
     expect(await itemsIn(lane.shop.live.url)).toEqual(NEW);

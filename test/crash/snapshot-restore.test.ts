@@ -59,7 +59,7 @@ test("a restore that is killed while a thread loads makes nothing, and is done b
     },
   });
   for (const operation of ["sql COPY", "sql TRUNCATE", "sql ALTER", "storage open"]) {
-    expect(tried.filter((moment) => moment.includes(operation)).length).toBeGreaterThanOrEqual(2);
+    expect(tried.some((moment) => moment.includes(operation))).toBe(true);
   }
   for (const lane of lanes) {
     const { shop, target } = lane;
