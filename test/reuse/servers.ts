@@ -1,6 +1,5 @@
 import { execFile } from "node:child_process";
-import { chown, mkdtemp, readFile, realpath, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { chown, readFile, realpath, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import {
@@ -14,6 +13,7 @@ import {
 } from "../../src/postgres/cluster-control.ts";
 import { freePort } from "../../src/postgres/free-port.ts";
 import { serverUser } from "../../src/postgres/server-user.ts";
+import { clusterFolder } from "../support/cluster-folder.ts";
 import { freshCluster, runSql } from "../support/postgres.ts";
 import { noAbort, testRuntime } from "../support/runtime.ts";
 
@@ -53,7 +53,7 @@ export async function startOwn(settings: Settings = {}): Promise<Server> {
 
 /** Starts a standby of a running server from a copy of its data folder. */
 export async function startStandby(copy: string, primary: Server): Promise<Server> {
-  const folder = await mkdtemp(join(tmpdir(), `handled-test-cluster-${process.pid}-`));
+  const folder = await clusterFolder();
   const user = await serverUser();
   if (user !== undefined) await chown(folder, user.uid, user.gid);
   const port = await freePort();

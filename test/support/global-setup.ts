@@ -1,10 +1,10 @@
-import { mkdtemp, readdir, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { errorCode } from "../../src/errors.ts";
-import { makeRuntime } from "../../src/lib/runtime.ts";
+import { makeRuntime, type Runtime } from "../../src/lib/runtime.ts";
 import { startCluster, stopStaleCluster } from "../../src/postgres/cluster.ts";
+import { CLUSTER_HOMES, CLUSTER_PREFIX, clusterFolder } from "./cluster-folder.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -13,8 +13,6 @@ declare module "vitest" {
   }
 }
 
-const PREFIX = "handled-test-cluster-";
-
 /**
  * One cluster for the whole run; each test has databases of its own in it. It is the newest that is installed, or the
  * major version that HANDLED_TEST_POSTGRES asks for: then the run fails rather than test another one.
@@ -22,14 +20,8 @@ const PREFIX = "handled-test-cluster-";
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const runtime = makeRuntime({ env: { PATH: process.env["PATH"] } });
   const signal = new AbortController().signal;
-  for (const name of await readdir(tmpdir())) {
-    const owner = new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1];
-    if (owner === undefined || isRunning(Number(owner))) continue;
-    // What a killed run left.
-    await stopStaleCluster(runtime, join(tmpdir(), name), signal);
-    await rm(join(tmpdir(), name), { recursive: true, force: true });
-  }
-  const folder = await mkdtemp(join(tmpdir(), `${PREFIX}${process.pid}-`));
+  for (const home of CLUSTER_HOMES) await removeStale(runtime, home, signal);
+  const folder = await clusterFolder();
   const settings = {
     max_connections: "200",
     shared_buffers: "32MB",
@@ -42,6 +34,16 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const cluster = await startCluster(runtime, { folder, fast: true, settings, ...major }, signal);
   project.provide("clusterUrl", cluster.url());
   return async () => await cluster[Symbol.asyncDispose]();
+}
+
+/** Removes what killed runs left. */
+async function removeStale(runtime: Runtime, home: string, signal: AbortSignal): Promise<void> {
+  for (const name of await readdir(home)) {
+    const owner = new RegExp(`^${CLUSTER_PREFIX}(\\d+)-`).exec(name)?.[1];
+    if (owner === undefined || isRunning(Number(owner))) continue;
+    await stopStaleCluster(runtime, join(home, name), signal);
+    await rm(join(home, name), { recursive: true, force: true });
+  }
 }
 
 function isRunning(pid: number): boolean {

@@ -1,13 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import pg from "pg";
 import { inject } from "vitest";
 import type { Runtime } from "../../src/lib/runtime.ts";
 import { type Cluster, type ClusterOptions, startCluster } from "../../src/postgres/cluster.ts";
 import { type ConnectionSettings, resolveConnection } from "../../src/postgres/connection.ts";
 import { quoteIdentifier } from "../../src/postgres/quoting.ts";
+import { clusterFolder } from "./cluster-folder.ts";
 import { testRuntime } from "./runtime.ts";
 
 /** A database of one test's own, in the cluster that the whole run shares. */
@@ -70,17 +68,12 @@ export async function freshDatabase(options: FreshOptions = {}): Promise<FreshDa
 
 /** A cluster of one test's own: for stopping, other passwords, certificates. Takes about two seconds. */
 export async function freshCluster(options: Partial<ClusterOptions> = {}): Promise<Cluster> {
-  // With our process id in the name the next run finds what a killed one left.
-  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), `handled-test-cluster-${process.pid}-`)));
+  const folder = options.folder ?? (await clusterFolder());
   const all = { fast: true, ...options, folder };
   return await startCluster(testRuntime(), all, new AbortController().signal);
 }
 
-/** A folder of one test's own that goes away with it. */
-export async function temporaryFolder(): Promise<{ path: string } & AsyncDisposable> {
-  const path = await mkdtemp(join(tmpdir(), "handled-test-"));
-  return { path, [Symbol.asyncDispose]: async () => await rm(path, { recursive: true, force: true }) };
-}
+export { temporaryFolder } from "./temporary-folder.ts";
 
 /** Runs SQL by URL on a connection of its own and returns the last statement's rows. */
 export async function runSql<Row extends object = Record<string, unknown>>(
