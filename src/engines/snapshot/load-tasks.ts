@@ -157,16 +157,20 @@ class TaskBoard {
   }
 }
 
-/** For each task what it costs, with the longest chain of those that need it. */
+/**
+ * For each task what it costs together with what waits for it: those that want their tables alone, which can only come one
+ * after the other, and the longest of the others.
+ */
 function costToEnd(tasks: readonly LoadTask[]): ReadonlyMap<LoadTask, number> {
-  const costs = new Map(tasks.map((task) => [task, task.cost]));
-  // Whatever needs a task comes after it, or the tasks are never all done.
-  for (const task of tasks.toReversed()) {
+  const alone = new Map<LoadTask, number>();
+  const longest = new Map<LoadTask, number>();
+  for (const task of tasks) {
     for (const need of task.needs) {
-      costs.set(need, Math.max(costs.get(need) ?? 0, need.cost + (costs.get(task) ?? 0)));
+      if (task.alone.length > 0) alone.set(need, (alone.get(need) ?? 0) + task.cost);
+      else longest.set(need, Math.max(longest.get(need) ?? 0, task.cost));
     }
   }
-  return costs;
+  return new Map(tasks.map((task) => [task, task.cost + (alone.get(task) ?? 0) + (longest.get(task) ?? 0)]));
 }
 
 /** Whether a task works on something that the other wants alone. */
