@@ -19,22 +19,26 @@ export interface ListTimes {
   readonly json: number;
 }
 
-/** Makes a repository with this many backups in a temporary folder, and measures listing them with the real program. */
-export function measureList(backups: number): ListTimes {
+/**
+ * Makes a repository with this many backups in a temporary folder, and measures listing them with the real program.
+ * @param program its first file
+ */
+export function measureList(backups: number, program = MAIN): ListTimes {
   const folder = mkdtempSync(join(tmpdir(), "handled-bench-list-"));
   try {
     fillRepository(folder, backups);
-    return { backups, table: medianTime(folder, backups, []), json: medianTime(folder, backups, ["--json"]) };
+    const median = (options: readonly string[]): number => medianTime(program, folder, backups, options);
+    return { backups, table: median([]), json: median(["--json"]) };
   } finally {
     rmSync(folder, { recursive: true });
   }
 }
 
-function medianTime(folder: string, backups: number, options: readonly string[]): number {
+function medianTime(program: string, folder: string, backups: number, options: readonly string[]): number {
   const times: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     const started = performance.now();
-    const run = spawnSync(process.execPath, [MAIN, "list", "--repository", folder, ...options], {
+    const run = spawnSync(process.execPath, [program, "list", "--repository", folder, ...options], {
       encoding: "utf8",
       maxBuffer: 1024 * 1024 * 1024,
     });
