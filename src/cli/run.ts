@@ -1,7 +1,7 @@
 import { CommanderError } from "commander";
 import { AppError } from "../errors.ts";
 import { systemClock } from "../lib/clock.ts";
-import type { Observer, Runtime } from "../lib/runtime.ts";
+import { type Observer, type Runtime, silentObserver } from "../lib/runtime.ts";
 import { Secrets } from "../lib/secrets.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Cli } from "./cli.ts";
@@ -60,7 +60,8 @@ export async function runCommandLine(args: readonly string[], world: World): Pro
         clock,
         env: world.env,
         reporter: output,
-        observer: world.observer ?? (() => {}),
+        // This very one: threads need not tell of what they do, nor wait until somebody has looked.
+        observer: world.observer ?? silentObserver,
         secrets,
       };
       cli = {
