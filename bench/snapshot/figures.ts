@@ -12,6 +12,9 @@ function median(values: readonly number[]): number {
 export const seconds = (value: number): string => `${value.toFixed(value < 10 ? 2 : 1)} s`;
 export const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`;
 
+/** What a run took: long ones are told at once, for the table comes at the very end. */
+export const took = (run: Run): string => `${seconds(run.seconds)} and ${megabytes(run.memory)}`;
+
 /** Wall time of some runs against others, taken in turn. */
 export function timeRatio(ours: readonly Run[], theirs: readonly Run[]): Finding {
   const [mine, other] = [ours, theirs].map((runs) => median(runs.map((one) => one.seconds)));

@@ -1,5 +1,5 @@
 import { type Bench, dropDatabase, freshFolder, openSession } from "./bench.ts";
-import { mostMemory } from "./figures.ts";
+import { mostMemory, took } from "./figures.ts";
 import type { Findings } from "./goals.ts";
 import { DATABASE, restoreSnapshot, takeSnapshot } from "./handled.ts";
 
@@ -20,9 +20,9 @@ export async function measureLarger(bench: Bench, signal: AbortSignal): Promise<
   };
   await multiply(bench, signal);
   const taken = await takeSnapshot(place, repository, signal, { database: LARGER });
-  say(`a snapshot of ${(taken.bytes / 1e9).toFixed(2)} GB took ${taken.seconds.toFixed(1)} s`);
+  say(`a snapshot of ${(taken.bytes / 1e9).toFixed(2)} GB took ${took(taken)}`);
   const restored = await restoreSnapshot(place, repository, INTO, signal, { database: LARGER });
-  say(`its restore took ${restored.seconds.toFixed(1)} s`);
+  say(`its restore took ${took(restored)}`);
   const detail = `${options.larger} times the size: ${(taken.bytes / 1e9).toFixed(2)} GB of text`;
   return {
     backupMemoryLarger: mostMemory([taken], detail),

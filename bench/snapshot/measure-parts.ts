@@ -1,5 +1,5 @@
 import { type Bench, createDatabase, dropDatabase, freshFolder, openSession } from "./bench.ts";
-import { mostMemory } from "./figures.ts";
+import { mostMemory, took } from "./figures.ts";
 import type { Findings } from "./goals.ts";
 import { restoreSnapshot, takeSnapshot } from "./handled.ts";
 import { fillMany, publishManyParts } from "./many-parts.ts";
@@ -30,10 +30,10 @@ export async function measureParts(bench: Bench, signal: AbortSignal): Promise<F
   say(`a snapshot of ${options.parts} parts is made up`);
   const taken = await takeSnapshot(place, repository, signal, { database: MANY, env: TINY_RANGES });
   const { read, reused } = taken.parts;
-  say(`the next one took ${taken.seconds.toFixed(1)} s, ${reused} parts reused, ${read} read`);
+  say(`the next one took ${took(taken)}, ${reused} parts reused, ${read} read`);
   if (reused !== options.parts) throw new Error(`${reused} of ${options.parts} parts were reused`);
   const restored = await restoreSnapshot(place, repository, INTO, signal, { database: MANY });
-  say(`its restore took ${restored.seconds.toFixed(1)} s`);
+  say(`its restore took ${took(restored)}`);
   return {
     backupMemoryParts: mostMemory([taken], `${reused} parts reused`),
     restoreMemoryParts: mostMemory([restored], `${reused} parts loaded`),
