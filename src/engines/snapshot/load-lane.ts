@@ -130,8 +130,6 @@ async function prepare(
   await connection.run([
     ...script.preamble,
     ...fast,
-    // Several indexes are made at once: helpers of each would only take the processors from the others.
-    "set max_parallel_maintenance_workers = 0",
     // Nothing counts before a later commit elsewhere, which takes all before it along.
     ...(atomic ? [] : ["set synchronous_commit = off"]),
   ]);
@@ -141,6 +139,7 @@ async function prepare(
     run: (statements) => connection.run(statements),
     copyIn: (sql, source) => connection.copyIn(sql, source),
     restore: async ({ line, settings: own, statements }, helpers = 0) => {
+      // Several indexes are made at once: helpers of each would only take the processors from the others.
       const settings = [...own, `set max_parallel_maintenance_workers = ${helpers}`];
       const changed = settings.filter((setting) => !inForce.includes(setting));
       inForce = settings;

@@ -150,13 +150,14 @@ function planEntries(request: PlanRequest, rows: RowTasks): LoadTask[] {
     const loads = wide
       ? roots.flatMap((root) => rows.tree(root))
       : tables.flatMap((table) => rows.into(table));
+    const cost = costOf(entry, tables, rows);
     tasks.set(entry.id, {
-      cost: costOf(entry, tables, rows),
+      cost,
       needs: [...new Set([...loads, ...entry.needs.flatMap((id) => tasks.get(id) ?? [])])],
       ...locksOf(entry, tables, roots, wide),
       run: async (lane, idle) => {
         await lane.restore(entry, idle);
-        request.progress.built(entry, costOf(entry, tables, rows));
+        request.progress.built(entry, cost);
       },
     });
   }
