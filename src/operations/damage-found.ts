@@ -1,5 +1,5 @@
 import type { Runtime } from "../lib/runtime.ts";
-import { type BackupListing, listBackups } from "../repository/listing.ts";
+import { type BackupListing, type DamagedBackup, listBackups } from "../repository/listing.ts";
 import type { BackupIndex, SnapshotIndex } from "../repository/manifest.ts";
 import type { ProofFile } from "../repository/proof-file.ts";
 import { newestProofs } from "../repository/proofs.ts";
@@ -50,22 +50,31 @@ export async function listGoodBackups(
   const listing = await listBackups(repository, database, signal);
   const ids = listing.backups.map((backup) => backup.id);
   const proofs = await newestProofs(runtime, repository, database, ids, signal);
-  const failed = (index: BackupIndex): string | undefined => failureOf(proofs.get(index.id));
-  return {
-    ...listing,
-    backups: listing.backups.filter((index) => failed(index) === undefined),
-    damaged: [
-      ...listing.backups.flatMap((index) => {
-        const reason = failed(index);
-        return reason === undefined ? [] : [{ id: index.id, reason, index }];
-      }),
-      ...listing.damaged,
-    ],
-  };
+  const { good, failed } = splitByProof(listing.backups, proofs);
+  return { ...listing, backups: good, damaged: [...failed, ...listing.damaged] };
+}
+
+interface FailedBackup extends DamagedBackup {
+  readonly index: BackupIndex;
+}
+
+/** Backups whose last verification, if there was one, did not fail; and those whose did, with what it found. */
+export function splitByProof(
+  backups: readonly BackupIndex[],
+  proofs: ReadonlyMap<string, ProofFile>,
+): { readonly good: BackupIndex[]; readonly failed: FailedBackup[] } {
+  const good: BackupIndex[] = [];
+  const failed: FailedBackup[] = [];
+  for (const index of backups) {
+    const reason = failureOf(proofs.get(index.id));
+    if (reason === undefined) good.push(index);
+    else failed.push({ id: index.id, reason, index });
+  }
+  return { good, failed };
 }
 
 /** What a failed verification found first, in words; undefined where there is none that failed. */
-export function failureOf(proof: ProofFile | undefined): string | undefined {
+function failureOf(proof: ProofFile | undefined): string | undefined {
   if (proof?.outcome !== "failed") return undefined;
   const [first] = proof.problems;
   const what =

@@ -6,7 +6,7 @@ import type { BackupIndex } from "../repository/manifest.ts";
 import { covers, type Scope } from "../repository/scope.ts";
 import { storedBytesOf } from "../repository/stored-bytes.ts";
 import type { Storage } from "../storage/storage.ts";
-import { failureOf } from "./damage-found.ts";
+import { splitByProof } from "./damage-found.ts";
 import { type DatabaseListing, listRepository } from "./list.ts";
 
 export interface StatusRequest {
@@ -71,18 +71,14 @@ export async function databaseStatus(
   signal: AbortSignal,
 ): Promise<DatabaseStatus> {
   const { backups: there, damaged, proofs } = await listOne(runtime, request, signal);
-  const failures = there.flatMap(({ id }) => {
-    const reason = failureOf(proofs.get(id));
-    return reason === undefined ? [] : [{ id, reason }];
-  });
-  const backups = there.filter(({ id }) => !failures.some((failure) => failure.id === id));
+  const { good: backups, failed } = splitByProof(there, proofs);
   const { schemas } = request;
   // A backup of some schemas by hand does not stand in for one of all.
   const newest = backups.find((backup) => schemas === undefined || covers(backup.schemas, schemas)) ?? null;
   const age = newest === null ? null : runtime.clock.now().getTime() - new Date(newest.snapshotAt).getTime();
   const problems = [
     ...ageProblems(request, age, backups.length),
-    ...failures.map(({ id, reason }) => ({
+    ...failed.map(({ id, reason }) => ({
       message: `backup ${id} cannot be relied on: ${reason}`,
       hint: `\`handled backup ${request.database}\` takes a new one, which relies on nothing of it`,
     })),
