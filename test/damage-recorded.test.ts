@@ -1,9 +1,10 @@
-import { readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
+import { mkdirSync, renameSync, rmSync } from "node:fs";
+import { readFile, rename, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { ProofFile } from "../src/repository/proof-file.ts";
 import { type BackedUp, backedUp, expectedDatabase } from "./support/backed-up.ts";
-import { type CliResult, jsonOf, runCli } from "./support/cli.ts";
+import { type CliOptions, type CliResult, jsonOf, runCli } from "./support/cli.ts";
 import { filesOf } from "./support/leftovers.ts";
 import { uniqueName } from "./support/postgres.ts";
 
@@ -61,11 +62,15 @@ async function expectSteppingBack(shop: Shop, object: string): Promise<void> {
   expect(result.code, result.stderr).toBe(13);
   expect(result.stderr).toContain(`\`handled restore ${shop.name} ${shop.id}\``);
   expect(await shop.proofs()).toMatchObject([
-    { backup: shop.later, outcome: "failed", proven: null, problems: [{ object }] },
+    { backup: shop.later, operation: "restore", outcome: "failed", proven: null, problems: [{ object }] },
   ]);
   const again = await restoreLatest(shop);
   expect(again.result.code, again.result.stderr).toBe(0);
-  expect(again.result.stderr).toContain(`${shop.later} is later than ${shop.id}`);
+  expect(again.result.stderr).toMatch(
+    new RegExp(
+      `${shop.later} is later than ${shop.id} and cannot be restored: a restore of .* UTC found it damaged: `,
+    ),
+  );
   expect(again.rows).toBe(3000);
   expect(await shop.proofs()).toHaveLength(1);
 }
@@ -132,7 +137,12 @@ test("an export that meets damage records it as well; one that cannot be written
   const result = await runCli([...args, file]);
   expect(result.code, result.stderr).toBe(13);
   expect(result.stderr).toContain(`\`handled restore ${shop.name} ${shop.id}\``);
-  expect(await shop.proofs()).toMatchObject([{ backup: shop.later, problems: [{ object: "part" }] }]);
+  expect(await shop.proofs()).toMatchObject([
+    { backup: shop.later, operation: "export", problems: [{ object: "part" }] },
+  ]);
+  const shown = await runCli(["show", shop.name, shop.later, "--repository", shop.repository]);
+  expect(shown.stdout).toMatch(/FAILED .* \(an export met damage\): /);
+  expect((await restoreLatest(shop)).result.stderr).toMatch(/: an export of .* UTC found it damaged: /);
 });
 
 test("what is wrong elsewhere is no damage, and the oldest backup names no older one", async () => {
@@ -148,4 +158,76 @@ test("what is wrong elsewhere is no damage, and the oldest backup names no older
   expect(result.code, result.stderr).toBe(13);
   expect(result.stderr).not.toContain("older");
   expect(await shop.proofs()).toMatchObject([{ backup: shop.id }]);
+});
+
+describe("a repository that vanishes while it is read is no damage", () => {
+  /** Does something when the restore or check has begun to use the server. */
+  const once = (what: () => void): CliOptions => {
+    let done = false;
+    return {
+      observer: (phase, operation) => {
+        if (done || phase !== "before" || !/CREATE|child initdb/i.test(operation)) return;
+        done = true;
+        what();
+      },
+    };
+  };
+
+  test.each([
+    ["restore", SNAPSHOT],
+    ["restore", ["--format", "plain"]],
+    ["verify", SNAPSHOT],
+  ])("(%s %s): it says so, and nothing is recorded", async (command, kind) => {
+    await using shop = await shopWithTwo(kind);
+    const away = `${shop.repository}-unmounted`;
+    // As a mount point is when its disk is gone: an empty folder.
+    const vanish = once(() => {
+      renameSync(shop.repository, away);
+      mkdirSync(shop.repository);
+    });
+    const result =
+      command === "restore"
+        ? await shop.restore(["latest", "--new-database", uniqueName()], vanish)
+        : await runCli([command, shop.name, "latest", "--repository", shop.repository], vanish);
+    const put = await filesOf(shop.repository);
+    await rm(shop.repository, { recursive: true });
+    await rename(away, shop.repository);
+    expect(result.code, result.stderr).toBe(10);
+    expect(result.stderr).toContain("is no longer there");
+    expect(result.stderr).toContain("mounted");
+    expect(put).toEqual([]);
+    expect(await shop.proofs()).toEqual([]);
+  });
+
+  test("nor is a backup that somebody deleted whole", async () => {
+    await using shop = await shopWithTwo(SNAPSHOT);
+    const folder = join(shop.repository, shop.name);
+    const remove = once(() => {
+      for (const name of [`backups/${shop.later}`, "parts"]) rmSync(join(folder, name), { recursive: true });
+    });
+    const result = await shop.restore(["latest", "--new-database", uniqueName()], remove);
+    expect(result.code, result.stderr).toBe(1);
+    expect(result.stderr).toContain(`${shop.later} was deleted meanwhile`);
+    expect(await shop.proofs()).toEqual([]);
+  });
+});
+
+test("the older backup that is named has at least the schemas of the damaged one", async () => {
+  await using shop = await backedUp({
+    sql: `${SQL}; create schema other; create table other.word as select 'w' as word`,
+    backup: SNAPSHOT,
+  });
+  const both = ["--schema", "public", "--schema", "other"];
+  const wider = await shop.backup(...SNAPSHOT, ...both);
+  await shop.backup(...SNAPSHOT, "--schema", "other");
+  const before = new Set(await filesOf(shop.repository));
+  await shop.live.query("insert into item values (0, 'one more')");
+  const last = await shop.backup(...SNAPSHOT, "--schema", "public");
+  const [part = ""] = (await filesOf(shop.repository)).filter(
+    (file) => !before.has(file) && file.includes("/parts/"),
+  );
+  await rm(join(shop.repository, part));
+  const result = await shop.restore([last, "--new-database", uniqueName()]);
+  expect(result.code, result.stderr).toBe(13);
+  expect(result.stderr).toContain(`\`handled restore ${shop.name} ${wider}\``);
 });

@@ -75,7 +75,7 @@ export async function takeSnapshot(
   const chain = how.fullRead
     ? newChain("`--full-read` was given")
     : damage !== undefined && snapshots.length === 0
-      ? newChain(`a verification found ${damage.id} to be damaged`)
+      ? newChain(`${damage.id} was found to be damaged`)
       : await findBaseline(repository, session, state, snapshots, request.schemas, signal);
   const baseline = await makeBaseline(session, observer, state, chain);
   if (typeof baseline === "string")

@@ -73,13 +73,21 @@ export function splitByProof(
   return { good, failed };
 }
 
-/** What a failed verification found first, in words; undefined where there is none that failed. */
+/** What was found first, in words; undefined where nothing failed. */
 function failureOf(proof: ProofFile | undefined): string | undefined {
   if (proof?.outcome !== "failed") return undefined;
   const [first] = proof.problems;
   const what =
     first === undefined ? "" : `: ${first.table === null ? "" : `${first.table}: `}${first.reason}`;
-  return `its verification of ${proof.finishedAt.slice(0, 16).replace("T", " ")} UTC failed${what}`;
+  const at = `of ${proof.finishedAt.slice(0, 16).replace("T", " ")} UTC`;
+  switch (proof.operation) {
+    case "verify":
+      return `its verification ${at} failed${what}`;
+    case "restore":
+      return `a restore ${at} found it damaged${what}`;
+    case "export":
+      return `an export ${at} found it damaged${what}`;
+  }
 }
 
 function hasDamage({ outcome, problems }: ProofFile): boolean {

@@ -64,12 +64,12 @@ export async function exportBackup(
 ): Promise<ExportReport> {
   const { file, format, compression } = request;
   await requireWritable(file.path, file.overwrite);
-  const source = await findSource(runtime, request.storage, request.database, request.which, signal);
+  const source = await findSource(runtime, { ...request, operation: "export" }, signal);
   await using _held = await holdSource(runtime, source, signal);
   const temporary = temporaryName(file.path);
   try {
     const make = async () => await write(runtime, { request, source, temporary }, signal);
-    const written = await recordingDamage(runtime, storedOf(source), make, signal);
+    const written = await recordingDamage(runtime, storedOf(source), "export", make, signal);
     const { size, sha256, client } = written;
     const open = (openSignal: AbortSignal): Promise<Readable> =>
       Promise.resolve(createReadStream(temporary, { signal: openSignal }));

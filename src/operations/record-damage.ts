@@ -2,12 +2,17 @@ import { AppError, isAppError, messageOf } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { contentKey, partKey, partNameOfKey, tablesKey } from "../repository/layout.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
-import type { ProofProblem } from "../repository/proof-file.ts";
+import type { ProofFile, ProofProblem } from "../repository/proof-file.ts";
 import { writeProof } from "../repository/proofs.ts";
 import type { Repository } from "../repository/repository.ts";
+import { covers } from "../repository/scope.ts";
+import { requireStillThere } from "../repository/still-there.ts";
 import { listGoodBackups } from "./damage-found.ts";
 import { noFindings } from "./verify/findings.ts";
 import { proofOf } from "./verify/record.ts";
+
+/** What reads a backup for another purpose than to check it. */
+export type Reader = Exclude<ProofFile["operation"], "verify">;
 
 /** A backup of ours, and where it lies. */
 export interface StoredBackup {
@@ -18,12 +23,13 @@ export interface StoredBackup {
 /**
  * Runs what reads a backup for another purpose than to check it. Where that fails because stored bytes are missing or
  * changed, the backup counts for nothing from then on, as after a verification that failed; and the error says which older
- * one is good.
+ * one is good. Nothing is recorded, and the error is another, where the repository or the backup went away meanwhile.
  * @param stored undefined: what is read is no backup of ours
  */
 export async function recordingDamage<T>(
   runtime: Runtime,
   stored: StoredBackup | undefined,
+  operation: Reader,
   work: () => Promise<T>,
   signal: AbortSignal,
 ): Promise<T> {
@@ -33,23 +39,29 @@ export async function recordingDamage<T>(
   } catch (error) {
     const isDamage = isAppError(error, "backup_damaged") || isAppError(error, "object_missing");
     if (stored === undefined || !isDamage || signal.aborted) throw error;
-    await record(runtime, stored, error, startedAt, signal);
+    await requireStillThere(stored.repository, stored.index, signal);
+    await record(runtime, stored, { operation, error, startedAt }, signal);
     throw await namingOlder(runtime, stored, error, signal);
   }
+}
+
+interface Damage {
+  readonly operation: Reader;
+  readonly error: AppError;
+  readonly startedAt: Date;
 }
 
 /** That it cannot be written down must not hide what was found. */
 async function record(
   runtime: Runtime,
   { repository, index }: StoredBackup,
-  error: AppError,
-  startedAt: Date,
+  { operation, error, startedAt }: Damage,
   signal: AbortSignal,
 ): Promise<void> {
   const { database, id } = index;
   const findings = { ...noFindings(), problems: [problemOf(index, error)] };
   try {
-    const checked = { database, id, index, level: "restore", startedAt, findings } as const;
+    const checked = { database, id, operation, index, level: "restore", startedAt, findings } as const;
     await writeProof(repository, await proofOf(runtime, checked), signal);
   } catch (failure) {
     const why = messageOf(failure);
@@ -91,18 +103,17 @@ export function olderHint({ database, id }: BackupIndex): string {
   return `the next older backup that is good is ${id}: \`handled restore ${database} ${id}\``;
 }
 
-/** The next older backup of the same schemas that nobody has found to be damaged. */
+/** The next older backup with at least the same schemas that nobody has found to be damaged. */
 async function findOlder(
   runtime: Runtime,
   { repository, index }: StoredBackup,
   signal: AbortSignal,
 ): Promise<BackupIndex | undefined> {
   const at = Date.parse(index.snapshotAt);
-  const same = JSON.stringify(index.schemas);
   try {
     const { backups } = await listGoodBackups(runtime, repository, index.database, signal);
     return backups.find(
-      ({ schemas, snapshotAt }) => Date.parse(snapshotAt) < at && JSON.stringify(schemas) === same,
+      ({ schemas, snapshotAt }) => Date.parse(snapshotAt) < at && covers(schemas, index.schemas),
     );
   } catch (failure) {
     // It would have been a hint; what it was for is told all the same.

@@ -43,6 +43,8 @@ export const ProofFile = z.strictObject({
   format: z.int().min(1),
   backup: BackupId,
   database: z.string(),
+  /** What read the backup: a check, or something else that met damage. The first records did not tell. */
+  operation: z.enum(["verify", "restore", "export"]).default("verify"),
   /** The moment that the backup brings back; null where its index could not be read. */
   snapshotAt: z.iso.datetime().nullable(),
   /** When the check began and ended. */

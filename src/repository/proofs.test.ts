@@ -15,6 +15,7 @@ function proofAt(finishedAt: string, parts: Partial<ProofFile> = {}): ProofFile 
     format: 1,
     backup: ID,
     database: "shop",
+    operation: "verify",
     snapshotAt: "2024-12-11T14:30:22.410Z",
     startedAt: "2024-12-11T15:00:00.000Z",
     finishedAt,

@@ -74,7 +74,8 @@ async function holdsBackups(storage: Storage, database: string, signal: AbortSig
   return false;
 }
 
-async function readRepositoryFile(
+/** What makes a place a repository; undefined where it is none. */
+export async function readRepositoryFile(
   storage: Storage,
   signal: AbortSignal,
 ): Promise<RepositoryFile | undefined> {

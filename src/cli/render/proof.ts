@@ -7,8 +7,9 @@ import { formatAge, formatTime } from "./time.ts";
 /** The newest proof of a backup, as lists of backups give it. */
 export function proofJson(proof: ProofFile | undefined): ProofJson | null {
   if (proof === undefined) return null;
-  const { outcome, level, proven, finishedAt, compared, durations, server, problems } = proof;
+  const { operation, outcome, level, proven, finishedAt, compared, durations, server, problems } = proof;
   return {
+    operation,
     outcome,
     level,
     proven,
@@ -35,12 +36,18 @@ export function describeProof(proof: ProofFile | undefined, timeZone: string): s
   const at = formatTime(new Date(proof.finishedAt), timeZone);
   const [first] = proof.problems;
   if (proof.proven === null) {
-    return `FAILED ${at} (${proof.level})${first === undefined ? "" : `: ${describeProblem(first)}`}`;
+    return `FAILED ${at} (${DONE[proof.operation] ?? proof.level})${first === undefined ? "" : `: ${describeProblem(first)}`}`;
   }
   const { restoreMs } = proof.durations;
   const restored = restoreMs === null ? "" : `, restored in ${formatDuration(restoreMs)}`;
   return `proven ${at}: ${proof.proven}, ${counted(proof.compared.rows, "row")}${restored}`;
 }
+
+/** What was done when nobody asked for a check. */
+const DONE: Partial<Record<ProofFile["operation"], string>> = {
+  restore: "a restore met damage",
+  export: "an export met damage",
+};
 
 /** `table shop.orders: part 3a…: its SHA-256 is not the one recorded`. */
 export function describeProblem({ table, object, part, reason }: ProofProblem): string {

@@ -10,7 +10,7 @@ import { formatTime } from "./time.ts";
 const MOST_PROBLEMS = 20;
 
 export function verifyJson({ proof, index, problems, key }: VerifyReport): VerifyJson {
-  const { backup, problems: _, problemCount: __, format: ___, ...rest } = proof;
+  const { backup, problems: _, problemCount: __, format: ___, operation: ____, ...rest } = proof;
   return { id: backup, kind: index?.kind ?? null, ...rest, problems: [...problems], record: key };
 }
 

@@ -33,14 +33,14 @@ export async function restoreDatabase(
 ): Promise<RestoreReport> {
   requireSensible(request);
   const started = runtime.clock.monotonic();
-  const source = await findSource(runtime, request.storage, request.database, request.which, signal);
+  const source = await findSource(runtime, { ...request, operation: "restore" }, signal);
   requireSameDatabase(request, source);
   await using _reading = await holdSource(runtime, source, signal);
   await using admin = await connectBeside(runtime, request.connection, [request.connection.database], signal);
   const client = chooseClient(await findClients(runtime, signal), admin.serverVersion);
   const into = await chooseTargetName(runtime, request, source, admin, signal);
   const check = async () => await checkSource(runtime, source, request.selection, client, signal);
-  const checked = await recordingDamage(runtime, storedOf(source), check, signal);
+  const checked = await recordingDamage(runtime, storedOf(source), "restore", check, signal);
   requireSchemasIn(checked, request.selection);
   const run: Run = { runtime, request, admin, client, checked };
   // What a killed restore left may be what the space is missing for.
@@ -155,7 +155,7 @@ async function intoExisting(run: Run, signal: AbortSignal): Promise<RowCompariso
   if (!isWhole(request.selection)) return await fill(run, { client, settings, beside: "live" }, signal);
   const target = { client, settings, singleTransaction: true, lanes: request.jobs };
   const work = async () => await fillDatabase(runtime, checked, target, signal);
-  return await recordingDamage(runtime, storedOf(checked.source), work, signal);
+  return await recordingDamage(runtime, storedOf(checked.source), "restore", work, signal);
 }
 
 async function bySwap(run: Run, signal: AbortSignal): Promise<Outcome> {
@@ -200,7 +200,7 @@ interface FillTarget {
 /** The whole backup, or the chosen part of it. */
 async function fill(run: Run, target: FillTarget, signal: AbortSignal): Promise<RowComparison> {
   const work = async () => await fillFrom(run, target, signal);
-  return await recordingDamage(run.runtime, storedOf(run.checked.source), work, signal);
+  return await recordingDamage(run.runtime, storedOf(run.checked.source), "restore", work, signal);
 }
 
 async function fillFrom(run: Run, target: FillTarget, signal: AbortSignal): Promise<RowComparison> {

@@ -22,7 +22,7 @@ import {
 import { markReading } from "../../repository/readers.ts";
 import { openRepository, type Repository } from "../../repository/repository.ts";
 import { listGoodBackups } from "../damage-found.ts";
-import { olderHint, recordingDamage, type StoredBackup } from "../record-damage.ts";
+import { olderHint, type Reader, recordingDamage, type StoredBackup } from "../record-damage.ts";
 import type { Storage } from "../../storage/storage.ts";
 
 /** An archive to restore from: one of ours with its manifest, or any dump without one. */
@@ -58,15 +58,21 @@ export interface SnapshotSource {
 
 export type BackupSource = ArchiveSource | SnapshotSource;
 
+/** Where a backup is looked for, and what it is read for. */
+export interface SourceRequest {
+  readonly storage: Storage | null;
+  readonly database: string;
+  readonly which: string;
+  readonly operation: Reader;
+}
+
 /**
  * Finds what `latest`, a backup's id, a bare archive name or a file's path stands for. A path wins where it exists; then
  * the repository is asked. Errors: `backup_missing` (with the nearest id), `repository_missing`, `backup_damaged`.
  */
 export async function findSource(
   runtime: Runtime,
-  storage: Storage | null,
-  database: string,
-  which: string,
+  { storage, database, which, operation }: SourceRequest,
   signal: AbortSignal,
 ): Promise<BackupSource> {
   const path = await asFile(which);
@@ -80,7 +86,7 @@ export async function findSource(
   const { backups, damaged } = await listGoodBackups(runtime, repository, database, signal);
   const load = async (index: BackupIndex): Promise<BackupSource> => {
     const read = async () => await backupSource(repository, index, signal);
-    return await recordingDamage(runtime, { repository, index }, read, signal);
+    return await recordingDamage(runtime, { repository, index }, operation, read, signal);
   };
   if (which === "latest") {
     const [newest] = backups;

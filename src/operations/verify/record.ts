@@ -11,7 +11,8 @@ import {
 } from "../../repository/proof-file.ts";
 import { writeProof } from "../../repository/proofs.ts";
 import type { Repository } from "../../repository/repository.ts";
-import type { Findings } from "./findings.ts";
+import { requireStillThere } from "../../repository/still-there.ts";
+import { type Findings, isStored } from "./findings.ts";
 
 export interface VerifyReport {
   readonly proof: ProofFile;
@@ -26,13 +27,17 @@ export interface VerifyReport {
 export interface Checked {
   readonly database: string;
   readonly id: BackupId;
+  readonly operation: ProofFile["operation"];
   readonly index: BackupIndex | undefined;
   readonly level: ProofLevel;
   readonly startedAt: Date;
   readonly findings: Findings;
 }
 
-/** Writes down what came of a check. That it cannot be written takes nothing away from what was found. */
+/**
+ * Writes down what came of a check. That it cannot be written takes nothing away from what was found. Fails with
+ * `repository_missing` or `backup_missing` where what seems damaged is not there at all.
+ */
 export async function recordProof(
   runtime: Runtime,
   repository: Repository,
@@ -40,6 +45,7 @@ export async function recordProof(
   signal: AbortSignal,
 ): Promise<VerifyReport> {
   const { index, findings } = checked;
+  if (findings.problems.some(isStored)) await requireStillThere(repository, index, signal);
   const proof = await proofOf(runtime, checked);
   const report = { proof, index, problems: findings.problems };
   try {
@@ -53,15 +59,16 @@ export async function recordProof(
 }
 
 export async function proofOf(runtime: Runtime, checked: Checked): Promise<ProofFile> {
-  const { database, id, index, level, startedAt, findings } = checked;
+  const { database, id, operation, index, level, startedAt, findings } = checked;
   const { problems, compared, notCompared, durations, server, contentComplete } = findings;
-  const { host, user } = await describeHolder("verify");
+  const { host, user } = await describeHolder(operation);
   const failed = problems.length > 0;
   const reached = level === "content" && !contentComplete ? "restore" : level;
   return {
     format: FORMAT_VERSION,
     backup: id,
     database,
+    operation,
     snapshotAt: index?.snapshotAt ?? null,
     startedAt: startedAt.toISOString(),
     finishedAt: runtime.clock.now().toISOString(),

@@ -49,7 +49,8 @@ export async function verifyBackup(
   );
   await check({ runtime, request, repository, findings }, candidate, signal);
   const { id, index } = candidate;
-  return await recordProof(runtime, repository, { database, id, index, level, startedAt, findings }, signal);
+  const checked = { database, id, operation: "verify", index, level, startedAt, findings } as const;
+  return await recordProof(runtime, repository, checked, signal);
 }
 
 interface Run {
