@@ -1,4 +1,4 @@
-import { truncate, rm } from "node:fs/promises";
+import { readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { partKey } from "../src/repository/layout.ts";
@@ -64,18 +64,35 @@ describe.each(Object.entries(WAYS))("a part that was %s", (_way, damage) => {
     expect(await contentsOf(restored.url)).toEqual(await contentsOf(database.url));
   });
 
-  test("is told no more, and nothing is read again, once no snapshot that is looked at names it", async () => {
+  test("is told once, when it is healed; older snapshots may lack it still", async () => {
     await using database = await freshDatabase({ sql: SQL });
     await using lab = await openLaboratory();
     const first = await lab.take(database.url);
-    await damage((await partsOf(lab, first, "t"))[2] ?? "");
-    expect((await lab.take(database.url)).index.snapshot.parts).toEqual({ read: 1, reused: 3 });
-    const next = await lab.take(database.url, ["--keep", "last=1"]);
+    const parts = await partsOf(lab, first, "t");
+    await damage(parts[2] ?? "");
+    expect((await lab.take(database.url)).stderr).toContain(`1 part of ${first.index.id} is missing`);
+    const next = await lab.take(database.url);
     expect(next.index.snapshot.parts).toEqual({ read: 0, reused: 4 });
-    expect(next.stderr).toContain(`1 part of ${first.index.id} is missing`);
-    const last = await lab.take(database.url);
-    expect(last.index.snapshot.parts).toEqual({ read: 0, reused: 4 });
-    expect(last.stderr).not.toContain("missing");
+    expect(next.stderr).not.toContain("missing");
+    // Another one, which these all name: of the first, nobody need hear again.
+    await damage(parts[0] ?? "");
+    const again = await lab.take(database.url);
+    expect(again.index.snapshot.parts).toEqual({ read: 1, reused: 3 });
+    expect(again.stderr).toContain(`1 part of ${next.index.id} and `);
+  });
+
+  test("costs no more than its range, though a verification tells later that it is lost", async () => {
+    await using database = await freshDatabase({ sql: SQL });
+    await using lab = await openLaboratory();
+    const first = await lab.take(database.url);
+    await damage((await partsOf(lab, first, "t"))[1] ?? "");
+    const healed = await lab.take(database.url);
+    expect(await verify(lab, first.index.id)).toBe(13);
+    const next = await lab.take(database.url);
+    expect(next.index.snapshot).toMatchObject({ parts: { read: 0, reused: 4 }, fullRead: null });
+    expect(next.stderr).not.toContain("missing");
+    expect(next.index.snapshot.baseline?.generation).toBe(3);
+    expect(await verify(lab, healed.index.id)).toBe(0);
   });
 
   test("does not stand for the same rows elsewhere", async () => {
@@ -129,4 +146,46 @@ test("what the snapshot that is built on names is looked at however many newer o
   await rm(part);
   const next = await lab.take(database.url);
   expect(next.index.snapshot).toMatchObject({ parts: { read: 1, reused: 3 } });
+});
+
+async function flip(path: string): Promise<void> {
+  const data = await readFile(path);
+  const at = data.length >> 1;
+  data.writeUInt8(data.readUInt8(at) ^ 0x10, at);
+  await writeFile(path, data);
+}
+
+test("a part that a verification found changed has its range read again, and nothing else", async () => {
+  await using database = await freshDatabase({ sql: SQL });
+  await using lab = await openLaboratory();
+  const first = await lab.take(database.url);
+  const unaware = await lab.take(database.url);
+  // In its full size: only reading it tells.
+  await flip((await partsOf(lab, first, "t"))[1] ?? "");
+  expect(await verify(lab, first.index.id)).toBe(13);
+  const healed = await lab.take(database.url);
+  expect(healed.index.snapshot).toMatchObject({ parts: { read: 1, reused: 3 }, newParts: 1, fullRead: null });
+  expect(healed.stderr).toContain(
+    `1 part of ${unaware.index.id} and ${first.index.id} is missing or damaged`,
+  );
+  expect(await verify(lab, healed.index.id)).toBe(0);
+  const last = await lab.take(database.url);
+  expect(last.index.snapshot.parts).toEqual({ read: 0, reused: 4 });
+  expect(last.stderr).not.toContain("damaged");
+});
+
+test("after damage of which only the first is known, the next builds on a snapshot that was verified since", async () => {
+  await using database = await freshDatabase({ sql: SQL });
+  await using lab = await openLaboratory();
+  const first = await lab.take(database.url);
+  await flip((await partsOf(lab, first, "t"))[1] ?? "");
+  const place = ["--url", database.url, "--repository", lab.repository.place];
+  const failing = ["restore", "shop", first.index.id, "--new-database", uniqueName(), ...place];
+  expect((await runCli(failing)).code).toBe(13);
+  const anew = await lab.take(database.url);
+  expect(anew.index.snapshot).toMatchObject({ parts: { read: 4, reused: 0 }, newParts: 4 });
+  expect((await runCli(failing)).code).toBe(13);
+  expect(await verify(lab, anew.index.id)).toBe(0);
+  const next = await lab.take(database.url);
+  expect(next.index.snapshot).toMatchObject({ parts: { read: 0, reused: 4 }, fullRead: null });
 });

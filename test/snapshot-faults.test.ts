@@ -284,7 +284,7 @@ describe("options", () => {
 });
 
 describe("a repository that was damaged", () => {
-  test("what a verification found damaged is not built on: the next snapshot stores everything anew", async () => {
+  test("what a verification found damaged is not built on: the next snapshot stores that anew", async () => {
     await using database = await freshDatabase({ sql: ROWS_SQL });
     await using folder = await temporaryFolder();
     await backUpWell(database.url, folder.path);
@@ -300,10 +300,8 @@ describe("a repository that was damaged", () => {
     await backUpWell(database.url, folder.path);
     expect((await verify()).code).toBe(13);
     const healing = await backUpWell(database.url, folder.path);
-    expect(healing).toMatchObject({
-      parts: { reused: 0 },
-      fullRead: expect.stringContaining("to be damaged"),
-    });
+    expect(healing).toMatchObject({ fullRead: null });
+    expect(healing["parts"]).not.toMatchObject({ reused: 0 });
     expect((await verify()).code).toBe(0);
     // And those after it build on it again.
     expect(await backUpWell(database.url, folder.path)).toMatchObject({ parts: { read: 0 }, fullRead: null });

@@ -24,7 +24,7 @@ import { connect, quoteName, type Session } from "../postgres/session.ts";
 import { type HeldSnapshot, holdSnapshot } from "../postgres/snapshot.ts";
 import { listBackups, newBackupId, publishSnapshot } from "../repository/backups.ts";
 import { knownParts, type KnownParts } from "../repository/known-parts.ts";
-import type { BackupId, SnapshotBaseline, SnapshotIndex } from "../repository/manifest.ts";
+import type { BackupId, PartName, SnapshotBaseline, SnapshotIndex } from "../repository/manifest.ts";
 import type { SnapshotHead } from "../repository/manifests.ts";
 import { readContent } from "./backup-content.ts";
 import { WATCH_AHEAD_MS } from "./backup-dump.ts";
@@ -69,8 +69,8 @@ export async function takeSnapshot(
   const { backups } = await listBackups(repository, request.database, signal);
   // One that a wrong clock dates in the future would stay the newest, and every snapshot would build on it alone.
   const earlier = backups.filter(({ snapshotAt }) => new Date(snapshotAt) <= held.takenAt);
-  const { snapshots, damage } = how.fullRead
-    ? { snapshots: [], damage: undefined }
+  const { snapshots, damage, damagedParts } = how.fullRead
+    ? { snapshots: [], damage: undefined, damagedParts: new Set<PartName>() }
     : await reliableSnapshots(runtime, repository, request.database, earlier, signal);
   const chain = how.fullRead
     ? newChain("`--full-read` was given")
@@ -86,7 +86,7 @@ export async function takeSnapshot(
   );
   const { copied, schema, content } = await readAll(
     desk,
-    { how, tables, chain, snapshots, signatures },
+    { how, tables, chain, snapshots, damagedParts, signatures },
     signal,
   );
   await requireUnchanged(observer, tables, signatures);
@@ -139,6 +139,7 @@ interface Reading {
   readonly chain: Chain;
   /** Those whose parts count as being there: what is read in full is stored in full as well. */
   readonly snapshots: readonly SnapshotIndex[];
+  readonly damagedParts: ReadonlySet<PartName>;
   readonly signatures: ReadonlyMap<number, TypeSignature>;
 }
 
@@ -176,11 +177,15 @@ async function readAll(desk: Desk, reading: Reading, signal: AbortSignal) {
 
 async function copyRows(
   { runtime, request, repository, session, held }: Desk,
-  { how, tables, chain, snapshots, signatures }: Reading,
+  { how, tables, chain, snapshots, damagedParts, signatures }: Reading,
   signal: AbortSignal,
 ): Promise<CopyResult> {
   const { builtOn } = chain;
-  const known = await knownParts(repository, request.database, signal, { snapshots, builtOn });
+  const known = await knownParts(repository, request.database, signal, {
+    snapshots,
+    builtOn,
+    damaged: damagedParts,
+  });
   for (const reason of known.skipped) runtime.reporter.warn(`parts are stored anew: ${reason}`);
   warnOfLost(runtime, request.database, known.lost);
   return await copyTables(
@@ -208,7 +213,7 @@ function warnOfLost(runtime: Runtime, database: string, { parts, backups }: Know
   if (parts === 0) return;
   const are = parts === 1 ? "is" : "are";
   runtime.reporter.warn(
-    `${counted(parts, "part")} of ${backups.join(" and ")} ${are} missing or cut short: this backup stores again what it needs of ` +
+    `${counted(parts, "part")} of ${backups.join(" and ")} ${are} missing or damaged: this backup stores again what it needs of ` +
       `that; \`handled verify ${database} ${backups[0]}\` says what can no longer be restored`,
   );
 }

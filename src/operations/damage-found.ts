@@ -1,6 +1,6 @@
 import type { Runtime } from "../lib/runtime.ts";
 import { type BackupListing, type DamagedBackup, listBackups } from "../repository/listing.ts";
-import type { BackupIndex, SnapshotIndex } from "../repository/manifest.ts";
+import { type BackupIndex, PartName, type SnapshotIndex } from "../repository/manifest.ts";
 import type { ProofFile } from "../repository/proof-file.ts";
 import { newestProofs } from "../repository/proofs.ts";
 import type { Repository } from "../repository/repository.ts";
@@ -13,10 +13,21 @@ interface DamageFound {
   readonly at: Date;
 }
 
+/** What a new snapshot may rely on. */
+interface Reliable {
+  /** Newest first. */
+  readonly snapshots: readonly SnapshotIndex[];
+  /** Why those taken before are not among them. */
+  readonly damage: DamageFound | undefined;
+  /** Parts of any of them that are damaged. */
+  readonly damagedParts: ReadonlySet<PartName>;
+}
+
 /**
- * The snapshots whose parts a new one may rely on, newest first. Once stored objects of one were found to be damaged, that is
- * none of those taken before: they share parts with it. The next snapshot then stores everything anew, and those after it
- * rely on that one. A later verification that finds nothing wrong ends this, and so does deleting it.
+ * The snapshots whose parts a new one may rely on. Where a verification read everything and named each damaged part, that is
+ * all of them, without these parts. Where only the first damage is known (a restore stops there), or it is of what names
+ * parts, it is none of those taken before, for they share parts with it, unless one was verified since: the next snapshot
+ * then stores everything anew. A later verification that finds nothing wrong ends this, and so does deleting the backup.
  */
 export async function reliableSnapshots(
   runtime: Runtime,
@@ -24,17 +35,38 @@ export async function reliableSnapshots(
   database: string,
   backups: readonly BackupIndex[],
   signal: AbortSignal,
-): Promise<{ readonly snapshots: readonly SnapshotIndex[]; readonly damage: DamageFound | undefined }> {
+): Promise<Reliable> {
   const snapshots = backups.filter((backup) => backup.kind === "snapshot");
   const ids = snapshots.map((snapshot) => snapshot.id);
   const proofs = await newestProofs(runtime, repository, database, ids, signal);
-  const damage = [...proofs.values()]
-    .filter(hasDamage)
-    .map((proof) => ({ id: proof.backup, at: new Date(proof.finishedAt) }))
+  const found = [...proofs.values()].filter(hasDamage).map((proof) => ({ proof, parts: exactDamage(proof) }));
+  const damagedParts = new Set(found.flatMap(({ parts }) => parts ?? []));
+  const damage = found
+    .filter(({ parts }) => parts === undefined)
+    .map(({ proof }) => ({ id: proof.backup, at: new Date(proof.finishedAt) }))
     .toSorted((a, b) => b.at.getTime() - a.at.getTime())
     .at(0);
-  if (damage === undefined) return { snapshots, damage };
-  return { snapshots: snapshots.filter(({ startedAt }) => new Date(startedAt) > damage.at), damage };
+  if (damage === undefined) return { snapshots, damage, damagedParts };
+  const isSince = ({ startedAt }: { readonly startedAt: string }): boolean => new Date(startedAt) > damage.at;
+  const reliable = snapshots.filter((snapshot) => {
+    const proof = proofs.get(snapshot.id);
+    return isSince(snapshot) || (proof?.outcome === "proven" && isSince(proof));
+  });
+  return { snapshots: reliable, damage, damagedParts };
+}
+
+/** The damaged parts, where a verification read and named them all; undefined where there may be more. */
+function exactDamage({ operation, problems, problemCount }: ProofFile): PartName[] | undefined {
+  if (operation !== "verify" || problems.length < problemCount) return undefined;
+  const parts: PartName[] = [];
+  for (const { object, part } of problems) {
+    // Of a damaged content alone all parts are read; damage of anything else hides parts.
+    if (object === "content") continue;
+    const name = PartName.safeParse(part);
+    if (object !== "part" || !name.success) return undefined;
+    parts.push(name.data);
+  }
+  return parts;
 }
 
 /**

@@ -21,9 +21,12 @@ export interface KnownParts {
   readonly count: number;
   /** Why some lists were passed over, in words: their parts are stored anew. */
   readonly skipped: readonly string[];
-  /** How many parts are named and not there, or not in their size; and the snapshots that name them, newest first. */
+  /**
+   * How many parts the first snapshot that is looked at names that are not there, not in their size, or damaged; and the
+   * snapshots that name any of them, newest first. What only older ones lack was told when the first one did without it.
+   */
   readonly lost: { readonly parts: number; readonly backups: readonly BackupId[] };
-  /** Whether a part that is named was found not to be there. */
+  /** Whether a part that is named was found not to be there, or is damaged. */
   isLost(name: PartName): boolean;
   /** The part that has this text (SHA-256 in hexadecimal); undefined when it has to be written. */
   find(textHash: string): PartRef | undefined;
@@ -38,6 +41,8 @@ export interface KnownOptions {
   readonly snapshots?: readonly SnapshotIndex[];
   /** The one whose ranges are to be reused: it is looked at first, and all of it. */
   readonly builtOn?: SnapshotIndex | null;
+  /** Parts that somebody read and found damaged. */
+  readonly damaged?: ReadonlySet<PartName>;
 }
 
 /**
@@ -54,7 +59,13 @@ export async function knownParts(
   repository: Repository,
   database: string,
   signal: AbortSignal,
-  { parts = MOST_PARTS, backups = MOST_BACKUPS, snapshots, builtOn = null }: KnownOptions = {},
+  {
+    parts = MOST_PARTS,
+    backups = MOST_BACKUPS,
+    snapshots,
+    builtOn = null,
+    damaged = new Set(),
+  }: KnownOptions = {},
 ): Promise<KnownParts> {
   const known = new PartTable(parts);
   const skipped: string[] = [];
@@ -62,7 +73,8 @@ export async function knownParts(
   const there = builtOn === null ? others : [builtOn, ...others.filter(({ id }) => id !== builtOn.id)];
   const named: { readonly id: BackupId; readonly lists: readonly PartName[] }[] = [];
   const seen = new Set<PartName>();
-  const look = new Looker(repository, database, known);
+  let lostByFirst: number | undefined;
+  const look = new Looker(repository, database, known, damaged);
   for (const index of there.slice(0, backups)) {
     const lists = await listsOf(repository, index, skipped, signal);
     named.push({ id: index.id, lists: lists.map(({ name }) => name) });
@@ -77,39 +89,44 @@ export async function knownParts(
         }
       });
     }
+    await look.finish(signal);
+    lostByFirst ??= look.lost.size;
   }
-  await look.finish(signal);
-  const lostOf = named.filter(({ lists }) => lists.some((list) => look.lostLists.has(list)));
+  const told = lostByFirst ?? 0;
+  const lostOf = named.filter(({ lists }) => lists.some((list) => (look.lostLists.get(list) ?? told) < told));
   return {
     get count() {
       return known.size;
     },
     skipped,
-    lost: { parts: look.lost.size, backups: lostOf.map(({ id }) => id) },
+    lost: { parts: told, backups: lostOf.map(({ id }) => id) },
     isLost: (name) => look.lost.find(packName(name)) !== undefined,
     find: (textHash) => known.find(textHash),
     add: (part) => known.add(part),
   };
 }
 
+const NUMBER_BYTES = 4;
 // Parts that wait to be looked at together: some 10 MB.
 const LOOK_TOGETHER = 16_384;
 
 /** Looks at what lists name, many at a time, and makes known what is there. */
 class Looker {
-  /** Names of parts that are not there, or not in their size: all there are, should somebody have removed the folder. */
-  readonly lost = new ByteTable(NAME_BYTES, 0);
-  /** The lists that name any of them. */
-  readonly lostLists = new Set<PartName>();
+  /** Names of parts that cannot be relied on, numbered: all there are, should somebody have removed the folder. */
+  readonly lost = new ByteTable(NAME_BYTES, NUMBER_BYTES);
+  /** The lists that name any of them, with the number of the first that was found. */
+  readonly lostLists = new Map<PartName, number>();
   readonly #repository: Repository;
   readonly #database: string;
   readonly #known: PartTable;
+  readonly #damaged: ReadonlySet<PartName>;
   #waiting: { readonly part: PartRef; readonly list: PartName }[] = [];
 
-  constructor(repository: Repository, database: string, known: PartTable) {
+  constructor(repository: Repository, database: string, known: PartTable, damaged: ReadonlySet<PartName>) {
     this.#repository = repository;
     this.#database = database;
     this.#known = known;
+    this.#damaged = damaged;
   }
 
   get isFull(): boolean {
@@ -118,7 +135,7 @@ class Looker {
 
   add(part: PartRef, list: PartName): void {
     const packed = packName(part.name);
-    if (this.lost.find(packed) !== undefined) this.lostLists.add(list);
+    if (this.#damaged.has(part.name) || this.lost.find(packed) !== undefined) this.#lose(packed, list);
     else if (!this.#known.has(packed)) this.#waiting.push({ part, list });
   }
 
@@ -131,10 +148,16 @@ class Looker {
       if (sizes[at] === part.size) {
         this.#known.add(part);
       } else {
-        this.lost.add(packName(part.name));
-        this.lostLists.add(list);
+        this.#lose(packName(part.name), list);
       }
     }
+  }
+
+  #lose(packed: Buffer, list: PartName): void {
+    const number = this.lost.size;
+    const { added, value } = this.lost.add(packed);
+    if (added) value.writeUInt32LE(number);
+    this.lostLists.set(list, Math.min(value.readUInt32LE(), this.lostLists.get(list) ?? number));
   }
 }
 

@@ -26,7 +26,7 @@ export interface CopyContext {
   readonly database: string;
   /** Null: everything is read. */
   readonly baseline: Baseline | null;
-  /** Whether a part that the baseline names is not in the repository any more. */
+  /** Whether a part that the baseline names is damaged or not in the repository any more. */
   readonly isLost: (part: PartName) => boolean;
   readonly signatures: ReadonlyMap<number, TypeSignature>;
   readonly clock: ReuseClock;
@@ -269,7 +269,9 @@ export class TableCopy {
   }
 
   get #lostNote(): string | null {
-    return this.#lost === 0 ? null : `stored parts of ${counted(this.#lost, "range")} were missing`;
+    return this.#lost === 0
+      ? null
+      : `stored parts of ${counted(this.#lost, "range")} were missing or damaged`;
   }
 
   get #name(): string {
