@@ -47,3 +47,20 @@ test("a heading within a function's text hides no difference", () => {
   const other = splitDefinitions(HEAD + orders + sneaky(2) + END);
   expect(compareDefinitions(one, other).changed).toEqual(["TABLE public.orders"]);
 });
+
+test("the access method of a table is the one that was switched to above it", () => {
+  const to = (method: string): string => `SET default_table_access_method = ${method};\n\n`;
+  const parts = entry(
+    "parts",
+    "TABLE",
+    "CREATE TABLE public.parts (\n    id integer\n)\nPARTITION BY HASH (id);",
+  );
+  const items = orders.replaceAll("orders", "items");
+  const heap = splitDefinitions(HEAD + to("heap") + orders + add("int") + items + parts + END);
+  const some = splitDefinitions(
+    HEAD + to("heap") + add("int") + to("other") + items + parts + to("heap") + orders + END,
+  );
+  expect(compareDefinitions(heap, some).changed).toEqual(["TABLE public.items"]);
+  const moved = splitDefinitions(HEAD + to("other") + items + to("heap") + parts + orders + add("int") + END);
+  expect(compareDefinitions(some, moved).changed).toEqual([]);
+});

@@ -50,8 +50,10 @@ export async function readDefinitions(
 
 // What pg_restore writes above each entry (pg_backup_archiver.c, `_printTocEntry`); line breaks in names became spaces.
 const HEADING = /^--\n-- Name: (.*); Type: ([A-Z ]+); Schema: (.*); Owner: (.*)\n--\n/m;
-// Which it writes as soon as they change, below one entry for the sake of the next, so they depend on the order.
+// Which it writes as soon as they change, above the heading of the entry that needs them, so they depend on the order. The
+// tablespace is in the heading as well (behind the owner), the access method is told nowhere else.
 const SWITCHES = /(?:\s*\nSET default_(?:tablespace|table_access_method) = [^\n]*;)+\s*$/;
+const ACCESS_METHOD = /^SET default_table_access_method = (.*);$/gm;
 const END_MARKER = "\n--\n-- PostgreSQL database dump complete\n--\n";
 
 /**
@@ -60,17 +62,32 @@ const END_MARKER = "\n--\n-- PostgreSQL database dump complete\n--\n";
  */
 export function splitDefinitions(text: string): Definitions {
   const end = text.lastIndexOf(END_MARKER);
-  const [, ...pieces] = text.slice(0, end === -1 ? undefined : end).split(HEADING);
+  const [preamble = "", ...pieces] = text.slice(0, end === -1 ? undefined : end).split(HEADING);
   const found = new Map<string, string[]>();
+  let method = methodBelow(preamble);
   for (let at = 0; at + 4 < pieces.length; at += 5) {
     const [name = "", type = "", schema = "", owner = "", body = ""] = pieces.slice(at, at + 5);
     const key = schema === "-" ? `${type} ${name}` : `${type} ${schema}.${name}`;
     const texts = found.get(key) ?? [];
-    texts.push(`${owner}\n${body.replace(SWITCHES, "").trim()}`);
+    const definition = body.replace(SWITCHES, "").trim();
+    const stored = hasAccessMethod(type, definition) ? `${owner}, ${method ?? "heap"}` : owner;
+    texts.push(`${stored}\n${definition}`);
     found.set(key, texts);
+    method = methodBelow(body) ?? method;
   }
   for (const texts of found.values()) texts.sort();
   return found;
+}
+
+/** The access method that holds for what follows; undefined where it stays the one it was. */
+function methodBelow(body: string): string | undefined {
+  const [switches = ""] = SWITCHES.exec(`\n${body}`) ?? [];
+  return [...switches.matchAll(ACCESS_METHOD)].at(-1)?.[1];
+}
+
+/** For what has none the switch stays as it was for another entry (pg_backup_archiver.c, `_selectTableAccessMethod`). */
+function hasAccessMethod(type: string, definition: string): boolean {
+  return type === "MATERIALIZED VIEW" || (type === "TABLE" && !definition.includes(")\nPARTITION BY "));
 }
 
 /** Compares definitions whatever their order, which depends on numbers that two databases do not share. */
