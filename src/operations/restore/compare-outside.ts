@@ -1,3 +1,8 @@
+import {
+  compareDefinitions,
+  type Definitions,
+  splitDefinitions,
+} from "../../engines/snapshot/definitions.ts";
 import { runTool } from "../../lib/process.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { clientProgram, type PostgresClient } from "../../postgres/clients.ts";
@@ -22,27 +27,36 @@ export async function compareOutside(
 ): Promise<string[]> {
   const before = await readOutside(live.session, inside);
   const after = await readOutside(copy, inside);
-  const [liveBlocks, copyBlocks] = [
-    await definitions(
+  const { onlyFirst, onlySecond, changed } = compareDefinitions(
+    await readDefinitions(
       runtime,
       client,
       live.session.settings,
       [`--snapshot=${live.snapshot}`, ...outsideArgs(inside)],
       signal,
     ),
-    await definitions(runtime, client, copy.settings, outsideArgs(inside), signal),
+    await readDefinitions(runtime, client, copy.settings, outsideArgs(inside), signal),
+  );
+  return [
+    ...differences(before, after),
+    ...onlyFirst.map((name) => `${name}${MISSING}`),
+    ...changed.map((name) => `${name}${CHANGED}`),
+    ...onlySecond.map((name) => `${name}${ADDED}`),
   ];
-  return [...differences(before, after), ...differences(liveBlocks, copyBlocks)];
 }
+
+const MISSING = ": not carried over";
+const CHANGED = ": not the same in the copy";
+const ADDED = ": only in the copy";
 
 function differences(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): string[] {
   const problems: string[] = [];
   for (const [name, value] of before) {
     const other = after.get(name);
-    if (other === undefined) problems.push(`${name}: not carried over`);
-    else if (other !== value) problems.push(`${name}: not the same in the copy`);
+    if (other === undefined) problems.push(`${name}${MISSING}`);
+    else if (other !== value) problems.push(`${name}${CHANGED}`);
   }
-  for (const name of after.keys()) if (!before.has(name)) problems.push(`${name}: only in the copy`);
+  for (const name of after.keys()) if (!before.has(name)) problems.push(`${name}${ADDED}`);
   return problems;
 }
 
@@ -93,14 +107,13 @@ async function digestLargeObjects(session: Session): Promise<string> {
   return `${objects.count} ${pages?.digest ?? "empty"}`;
 }
 
-/** The dump's definitions by their titles; the order in which they come may differ between equal databases. */
-async function definitions(
+async function readDefinitions(
   runtime: Runtime,
   client: PostgresClient,
   settings: ConnectionSettings,
   args: readonly string[],
   signal: AbortSignal,
-): Promise<Map<string, string>> {
+): Promise<Definitions> {
   const text = await runTool(
     runtime,
     {
@@ -115,16 +128,5 @@ async function definitions(
     },
     signal,
   );
-  const blocks = new Map<string, string>();
-  for (const block of text.split(/^--\n-- (?=Name: )/m).slice(1)) {
-    const [title = "", ...lines] = block.split("\n");
-    // `\restrict` and `\unrestrict` carry a random word; SET lines before the next title belong to no object.
-    const body = lines.filter(
-      (line) => line !== "--" && line !== "" && !/^\\(un)?restrict |^SET |^-- PostgreSQL/.test(line),
-    );
-    // Overloaded functions and the like share a title: together they are one entry.
-    const same = blocks.get(title);
-    blocks.set(title, same === undefined ? body.join("\n") : [same, body.join("\n")].toSorted().join("\n"));
-  }
-  return blocks;
+  return splitDefinitions(text);
 }
