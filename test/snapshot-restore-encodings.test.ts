@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { clientProgram } from "../src/postgres/clients.ts";
 import { newestClient } from "./support/archives.ts";
+import { runCli } from "./support/cli.ts";
 import { type BackedUp, backedUp, expectedDatabase } from "./support/backed-up.ts";
-import { clusterUrl, freshDatabase, runSql, uniqueName } from "./support/postgres.ts";
+import { clusterUrl, freshDatabase, runSql, temporaryFolder, uniqueName } from "./support/postgres.ts";
 
 const SNAPSHOT = ["--kind", "snapshot", "--jobs", "2"];
 
@@ -83,3 +84,30 @@ test("definitions of a database whose strings have escapes come back as they wer
     pg_get_indexdef('i'::regclass) as index`;
   expect(await restored.query(facts)).toEqual(await live.query(facts));
 });
+
+test.each(["snapshot", "archive"])(
+  "names that no text can hold are told, and what to do, before a %s is begun",
+  async (kind) => {
+    const name = uniqueName();
+    await runSql(clusterUrl(), `create database ${name} template template0 encoding 'SQL_ASCII' locale 'C'`);
+    await using database = expectedDatabase(name);
+    await using folder = await temporaryFolder();
+    await database.query(
+      `create table "größe" ("maß" int); ${raw('create table t ("c\xf6l" int)')}
+       ${raw('create schema "sch\xe9ma"; create sequence "sch\xe9ma"."s\xff"')}`,
+    );
+    const backUp = async (...args: string[]) =>
+      await runCli(["backup", "--kind", kind, "--url", database.url, "--repository", folder.path, ...args]);
+    const result = await backUp();
+    expect(result.code).toBe(1);
+    const [schema, sequence] = ['"sch\\xe9ma"', '"s\\xff"'];
+    expect(result.stderr).toContain(
+      `not UTF-8: schema ${schema}, relation ${schema}.${sequence}, column "public"."t"."c\\xf6l"\n`,
+    );
+    expect(result.stderr).toContain("hint: rename them");
+    await database.query(
+      `${raw('alter schema "sch\xe9ma" rename to fine; alter table t rename "c\xf6l" to col')}`,
+    );
+    expect((await backUp("--schema", "public")).code).toBe(0);
+  },
+);

@@ -9,9 +9,11 @@ import {
 } from "../postgres/catalog.ts";
 import { listUnreadableLargeObjects } from "../postgres/large-objects.ts";
 import { quoteIdentifier, type Session } from "../postgres/session.ts";
+import { listUnreadableNames } from "../postgres/unreadable-names.ts";
 
 /** Fails unless the schemas exist and the role may read everything in them: a skipped table would be a lie. */
 export async function requireReadable(session: Session, schemas: readonly string[] | null): Promise<void> {
+  await requireNamesInUtf8(session, schemas);
   if (schemas !== null) await requireSchemas(session, schemas);
   const { user } = session.settings;
   const objects = schemas === null ? await listUnreadableLargeObjects(session) : [];
@@ -35,6 +37,16 @@ export async function requireReadable(session: Session, schemas: readonly string
       details: { secured },
     },
   );
+}
+
+/** Names are written into manifests, which are text. */
+async function requireNamesInUtf8(session: Session, schemas: readonly string[] | null): Promise<void> {
+  const names = await listUnreadableNames(session, schemas);
+  if (names.length === 0) return;
+  throw new AppError("query_failed", `read names in a database in SQL_ASCII: not UTF-8: ${someOf(names)}`, {
+    hint: "rename them (psql with `PGCLIENTENCODING=SQL_ASCII` can); until then take backups with `pg_dump`, which carries any bytes, and restore them with `pg_restore`",
+    details: { names },
+  });
 }
 
 /** A query of the parent shows rows that lie in another schema, and the backup does not have them. */
