@@ -6,7 +6,7 @@ import type { BackupId, PartName, SnapshotIndex } from "./manifest.ts";
 import { readTables } from "./manifests.ts";
 import { readPartList } from "./part-lists.ts";
 import { NAME_BYTES, packName } from "./part-names.ts";
-import { PartTable } from "./part-table.ts";
+import { packedName, packedSize, PackedParts, PartTable } from "./part-table.ts";
 import type { Repository } from "./repository.ts";
 import type { PartRef } from "./stored-parts.ts";
 
@@ -84,8 +84,10 @@ export async function knownParts(
       await orSkip(skipped, async () => {
         const { ranges } = await readPartList(repository, database, list, signal);
         for await (const range of ranges) {
-          for (const part of range.parts) look.add(part, list.name);
-          if (look.isFull) await look.finish(signal);
+          for (const part of range.parts) {
+            look.add(part, list.name);
+            if (look.isFull) await look.finish(signal);
+          }
         }
       });
     }
@@ -107,8 +109,8 @@ export async function knownParts(
 }
 
 const NUMBER_BYTES = 4;
-// Parts that wait to be looked at together: some 10 MB.
-const LOOK_TOGETHER = 16_384;
+// Enough to hide the latency of a network mount; their keys and paths are strings, which are to die young.
+const LOOK_TOGETHER = 512;
 
 /** Looks at what lists name, many at a time, and makes known what is there. */
 class Looker {
@@ -120,7 +122,9 @@ class Looker {
   readonly #database: string;
   readonly #known: PartTable;
   readonly #damaged: ReadonlySet<PartName>;
-  #waiting: { readonly part: PartRef; readonly list: PartName }[] = [];
+  readonly #waiting = new PackedParts(LOOK_TOGETHER);
+  /** The lists that name those that wait. */
+  #lists: PartName[] = [];
 
   constructor(repository: Repository, database: string, known: PartTable, damaged: ReadonlySet<PartName>) {
     this.#repository = repository;
@@ -130,27 +134,34 @@ class Looker {
   }
 
   get isFull(): boolean {
-    return this.#waiting.length >= LOOK_TOGETHER;
+    return this.#waiting.isFull;
   }
 
   add(part: PartRef, list: PartName): void {
     const packed = packName(part.name);
-    if (this.#damaged.has(part.name) || this.lost.find(packed) !== undefined) this.#lose(packed, list);
-    else if (!this.#known.has(packed)) this.#waiting.push({ part, list });
+    if (this.#damaged.has(part.name) || this.lost.find(packed) !== undefined) {
+      this.#lose(packed, list);
+    } else if (!this.#known.has(packed)) {
+      this.#waiting.add(part);
+      this.#lists.push(list);
+    }
   }
 
   async finish(signal: AbortSignal): Promise<void> {
-    const some = this.#waiting;
-    this.#waiting = [];
-    const keys = some.map(({ part }) => partKey(this.#database, part.name));
-    const sizes = await this.#repository.storage.sizes(keys, signal);
-    for (const [at, { part, list }] of some.entries()) {
-      if (sizes[at] === part.size) {
-        this.#known.add(part);
-      } else {
-        this.#lose(packName(part.name), list);
-      }
+    const lists = this.#lists;
+    this.#lists = [];
+    const keys = lists.map((_, at) => partKey(this.#database, packedName(this.#waiting.row(at))));
+    try {
+      const sizes = await this.#repository.storage.sizes(keys, signal);
+      for (const [at, list] of lists.entries()) this.#judge(this.#waiting.row(at), sizes[at], list);
+    } finally {
+      this.#waiting.clear();
     }
+  }
+
+  #judge(packed: Buffer, found: number | undefined, list: PartName): void {
+    if (found === packedSize(packed)) this.#known.addPacked(packed);
+    else this.#lose(packed.subarray(0, NAME_BYTES), list);
   }
 
   #lose(packed: Buffer, list: PartName): void {

@@ -1,7 +1,7 @@
 import { createHash, type Hash } from "node:crypto";
 import { pipeline } from "node:stream/promises";
 import { AppError } from "../errors.ts";
-import { compressFrames, FRAME_TEXT, readFrames } from "../lib/zstd-frames.ts";
+import { compressFrames, readFrames } from "../lib/zstd-frames.ts";
 import type { StagedObject, Storage } from "../storage/storage.ts";
 import { partListKey, partListsFolder } from "./layout.ts";
 import { PartListHeader, PartRange } from "./part-list-lines.ts";
@@ -12,6 +12,9 @@ import { openChecked, type PartRef } from "./stored-parts.ts";
 
 const LEVEL = 3;
 const NEWLINE = 0x0a;
+// Text in a frame. Whoever reads or writes a list of a million parts has it as objects and strings by and by; as much as
+// this dies before the garbage collector would keep it for long.
+const FRAME_TEXT = 128 * 1024;
 // Of compressed text: the list of some 40,000 parts. A longer one waits in a temporary object, for its key depends on
 // its last byte.
 const HELD_BYTES = 4 * 1024 * 1024;
@@ -76,7 +79,7 @@ class ListWriter implements PartListWriter {
       const spooled = await this.#spool.read(this.#signal);
       for await (const chunk of spooled as AsyncIterable<Buffer>) await staged.write(chunk);
     }
-    for (const frame of this.#frames) await staged.write(frame);
+    await staged.write(Buffer.concat(this.#frames));
     const size = await staged.finish();
     if (size !== this.#size) {
       throw new AppError("unexpected", `write ${this.#what}: ${size} bytes instead of ${this.#size}`);
@@ -110,7 +113,7 @@ class ListWriter implements PartListWriter {
     if (this.#held < HELD_BYTES) return;
     // Never published under this key: it only says in which folder the temporary object lies.
     this.#spool ??= await this.#storage.stage(`${partListsFolder(this.#database)}list`, this.#signal);
-    for (const frame of this.#frames) await this.#spool.write(frame);
+    await this.#spool.write(Buffer.concat(this.#frames));
     this.#frames = [];
     this.#held = 0;
   }
@@ -140,14 +143,17 @@ export async function readPartList(
     for await (const _ of source) signal.throwIfAborted();
   });
   const lines = linesOf(readFrames(await open()), what);
-  const [first, ...rest] = (await lines.next()).value ?? [];
-  if (first === undefined) throw new AppError("backup_damaged", `read ${what}: it has no header`);
-  return { header: parseVersioned(PartListHeader, first, what), ranges: rangesOf(rest, lines, what) };
+  const begun = await lines.next();
+  const rest = begun.done === true ? undefined : begun.value;
+  const first = rest?.next();
+  if (rest === undefined || first === undefined || first.done === true)
+    throw new AppError("backup_damaged", `read ${what}: it has no header`);
+  return { header: parseVersioned(PartListHeader, first.value, what), ranges: rangesOf(rest, lines, what) };
 }
 
 async function* rangesOf(
-  first: readonly string[],
-  others: AsyncIterable<string[]>,
+  first: Iterable<string>,
+  others: AsyncIterable<Iterable<string>>,
   what: string,
 ): AsyncGenerator<PartRange> {
   const parse = (line: string): PartRange => parseStored(PartRange, parseJson(line, what), what);
@@ -156,14 +162,23 @@ async function* rangesOf(
 }
 
 /** The lines of a text that comes in pieces, each without its line feed, as many at once as there are. */
-async function* linesOf(pieces: AsyncIterable<Buffer>, what: string): AsyncGenerator<string[]> {
+async function* linesOf(pieces: AsyncIterable<Buffer>, what: string): AsyncGenerator<Generator<string>> {
   let rest: Buffer = Buffer.alloc(0);
   for await (const piece of pieces) {
     const text = rest.length === 0 ? piece : Buffer.concat([rest, piece]);
     // Cut behind the last whole line, for a piece may end within a character.
     const end = text.lastIndexOf(NEWLINE) + 1;
-    if (end > 0) yield text.toString("utf8", 0, end - 1).split("\n");
+    if (end > 0) yield linesIn(text.subarray(0, end));
     rest = text.subarray(end);
   }
   if (rest.length > 0) throw new AppError("backup_damaged", `read ${what}: its last line is cut`);
+}
+
+/** One after the other, each when it is its turn. */
+function* linesIn(text: Buffer): Generator<string> {
+  for (let from = 0; from < text.length; ) {
+    const end = text.indexOf(NEWLINE, from);
+    yield text.toString("utf8", from, end);
+    from = end + 1;
+  }
 }
