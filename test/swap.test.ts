@@ -396,6 +396,12 @@ describe("a swap is refused, and nothing is changed,", () => {
       /publication p names schema data/,
     ],
     [
+      "the database has a security label",
+      `set allow_system_table_mods = on;
+       insert into pg_shseclabel select oid, 'pg_database'::regclass, 'dummy', 'secret' from pg_database where datname = current_database()`,
+      /security label of dummy on the database/,
+    ],
+    [
       "the database has a subscription",
       "create subscription s connection 'host=127.0.0.1 port=1 dbname=x' publication p with (connect = false)",
       /subscription s/,

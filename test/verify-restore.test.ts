@@ -6,7 +6,7 @@ import { backedUp, type BackedUp, databasesLike } from "./support/backed-up.ts";
 import { jsonOf, runCli, spawnCli } from "./support/cli.ts";
 import { filesOf } from "./support/leftovers.ts";
 import { ODD_DATABASE_SQL } from "./support/odd-database.ts";
-import { clusterUrl, runSql } from "./support/postgres.ts";
+import { clusterUrl, runSql, uniqueName } from "./support/postgres.ts";
 import { rewriteManifest } from "./support/rewrite-manifest.ts";
 import { temporaryFolder } from "./support/temporary-folder.ts";
 
@@ -229,6 +229,31 @@ describe("what says nothing about the backup is an error, and no proof", () => {
     });
     await nothingRecorded(subject);
   });
+
+  test.each(["snapshot", "archive"])(
+    "the module that security labels of a %s belong to is not loaded",
+    async (kind) => {
+      await using subject = await backedUp({
+        // As a module would have written it: none is packaged with which that could be done.
+        sql: `${SQL} set allow_system_table_mods = on;
+        insert into pg_seclabel values ('shop.items'::regclass, 'pg_class'::regclass, 0, 'dummy', 'secret')`,
+        backup: ["--kind", kind],
+      });
+      const { code, output } = await verify(subject, []);
+      expect(code).toBe(21);
+      expect(output).toMatchObject({
+        error: {
+          code: "client_missing",
+          message: expect.stringContaining('"dummy"') as string,
+          hint: expect.stringContaining("shared_preload_libraries") as string,
+        },
+      });
+      await nothingRecorded(subject);
+      const restored = await subject.restore(["latest", "--new-database", uniqueName()]);
+      expect(restored.code, restored.stderr).toBe(21);
+      expect(restored.stderr).toContain("security labels need the module");
+    },
+  );
 });
 
 test("on another major version what can be compared is, and the content is not called proven", async () => {

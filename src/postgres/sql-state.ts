@@ -69,6 +69,13 @@ export function queryError(
       },
     );
   }
+  if (lacksLabelProvider(sqlState, server?.routine)) {
+    return new AppError("client_missing", `${operation}: ${reason}`, {
+      cause,
+      hint: LABEL_PROVIDER_HINT,
+      details: { sqlState },
+    });
+  }
   return new AppError(QUERY_CODES[sqlState] ?? "query_failed", `${operation}: ${reason}`, {
     cause,
     hint: server?.hint === undefined ? undefined : runtime.secrets.redact(server.hint),
@@ -81,6 +88,17 @@ const QUERY_CODES: Readonly<Record<string, ErrorCode>> = {
   "53100": "space_missing",
   "55P03": "lock_timeout",
 };
+
+/**
+ * Whether the server lacks the module that security labels belong to. To leave them out could open what they close.
+ * @param routine the server's function that failed (seclabel.c): the SQLSTATE alone stands for any wrong value
+ */
+export function lacksLabelProvider(sqlState: string, routine: string | undefined): boolean {
+  return sqlState === "22023" && routine === "ExecSecLabelStmt";
+}
+
+export const LABEL_PROVIDER_HINT =
+  "security labels need the module that made them: load it on the server (`shared_preload_libraries`), or use one that has it";
 
 function isConnectionLoss(sqlState: string): boolean {
   return sqlState.startsWith("08") || ["57P01", "57P02", "57P03", "57P05"].includes(sqlState);

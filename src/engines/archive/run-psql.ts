@@ -3,6 +3,7 @@ import { AppError, type ErrorCode, isAppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { clientProgram, type PostgresClient } from "../../postgres/clients.ts";
 import { type ConnectionSettings, toolEnvironment } from "../../postgres/connection.ts";
+import { LABEL_PROVIDER_HINT, lacksLabelProvider } from "../../postgres/sql-state.ts";
 import { explainLostServer } from "./lost-server.ts";
 import { runBetween } from "./pipe.ts";
 
@@ -79,12 +80,15 @@ interface SqlError {
   /** `COPY orders, line 7`; what psql says after it may be a row's data. */
   place?: string;
   table?: string;
+  /** The server's function that failed. */
+  routine?: string;
 }
 
 // `psql:<stdin>:31: ERROR:  23505: duplicate key …`. The server words the severity in its own language.
 const MAIN_LINE = /^psql:<stdin>:(\d+): \S+: {2}([0-9A-Z]{5}): (.*)$/;
 const CONTEXT_LINE = /^CONTEXT: {2}(COPY .+?, line \d+)/;
 const TABLE_LINE = /^TABLE NAME: {2}(.+)$/;
+const LOCATION_LINE = /^LOCATION: {2}(\w+), /;
 
 /** Picks the last error out of what psql prints. */
 class ErrorReader {
@@ -103,22 +107,28 @@ class ErrorReader {
       const place = CONTEXT_LINE.exec(line)?.[1];
       const table = TABLE_LINE.exec(line)?.[1];
       if (place !== undefined) this.found.place = place;
+      const routine = LOCATION_LINE.exec(line)?.[1];
       if (table !== undefined) this.found.table = table;
+      if (routine !== undefined) this.found.routine = routine;
     }
     return false;
   }
 }
 
 function sqlError(runtime: Runtime, found: SqlError, cause: AppError): AppError {
-  const { line, sqlState, place, table } = found;
+  const { line, sqlState, place, table, routine } = found;
   const message = runtime.secrets.redact(found.message);
   const where = place === undefined ? "" : ` (${runtime.secrets.redact(place)})`;
-  const code = codeOf(sqlState);
-  return new AppError(code, `load the archive: line ${line}: ${message}${where}`, {
-    cause,
-    hint: HINTS[sqlState],
-    details: { sqlState, line, ...(table === undefined ? {} : { table }) },
-  });
+  const lacksLabels = lacksLabelProvider(sqlState, routine);
+  return new AppError(
+    lacksLabels ? "client_missing" : codeOf(sqlState),
+    `load the archive: line ${line}: ${message}${where}`,
+    {
+      cause,
+      hint: lacksLabels ? LABEL_PROVIDER_HINT : HINTS[sqlState],
+      details: { sqlState, line, ...(table === undefined ? {} : { table }) },
+    },
+  );
 }
 
 function codeOf(sqlState: string): ErrorCode {

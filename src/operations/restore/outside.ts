@@ -30,6 +30,10 @@ export async function listUncarriable(live: Session, inside: readonly string[]):
        join pg_catalog.pg_tablespace t on t.oid = d.dattablespace
       where d.datname = pg_catalog.current_database() and t.spcname <> 'pg_default'
      union all
+     select 'security label of ' || s.provider || ' on the database' from pg_catalog.pg_shseclabel s
+       join pg_catalog.pg_database d on d.oid = s.objoid
+      where s.classoid = 'pg_catalog.pg_database'::regclass and d.datname = pg_catalog.current_database()
+     union all
      select count(*) || ' large objects, which this role may not compare' from pg_catalog.pg_largeobject_metadata
       where $2 and not pg_catalog.has_table_privilege('pg_catalog.pg_largeobject', 'SELECT') having count(*) > 0
      union all
