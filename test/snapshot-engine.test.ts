@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { startCopyThreads } from "../src/engines/snapshot/copy-pool.ts";
 import { copyTables } from "../src/engines/snapshot/copy-tables.ts";
 import { loadSnapshot } from "../src/engines/snapshot/load-snapshot.ts";
 import { dumpSchema } from "../src/engines/snapshot/schema.ts";
@@ -49,6 +50,7 @@ test("what is copied in several threads comes back as it was, and equal rows are
     signal,
   );
   const known = await knownParts(repository, "shop", signal);
+  await using threads = startCopyThreads(2);
   const copied = await copyTables(
     runtime,
     {
@@ -59,7 +61,7 @@ test("what is copied in several threads comes back as it was, and equal rows are
       tables: await listSourceTables(session, null),
       views: await listFilledViews(session, null),
       known,
-      threads: 2,
+      threads,
       baseline: null,
       signatures: new Map(),
       clock: { generation: 1, now: held.takenAt },

@@ -5,6 +5,7 @@ import {
   readSnapshotState,
   type Chain,
 } from "../engines/snapshot/baseline.ts";
+import type { CopyThreads } from "../engines/snapshot/copy-pool.ts";
 import { copyTables, type CopyResult } from "../engines/snapshot/copy-tables.ts";
 import { isLargeObjects } from "../engines/snapshot/large-objects.ts";
 import { dumpSchema, type SchemaDump } from "../engines/snapshot/schema.ts";
@@ -49,6 +50,7 @@ export interface SnapshotKind {
 export async function takeSnapshot(
   run: BackupRun,
   how: SnapshotKind,
+  threads: CopyThreads,
   signal: AbortSignal,
 ): Promise<SnapshotIndex> {
   const { runtime, request, repository, session, lease } = run;
@@ -58,7 +60,7 @@ export async function takeSnapshot(
   const server = await readServerFacts(session);
   await using observer = await connect(runtime, session.settings, signal);
   const held = await holdSnapshot(session, observer, request.schemas, request.lockTimeoutMs);
-  const desk: Desk = { ...run, id, observer, held };
+  const desk: Desk = { ...run, id, observer, held, threads };
   const wait = { operation: "measure tables", relations: null, waitedMs: request.lockTimeoutMs };
   const { tables, serverBytes } = await namingBlocker(observer, wait, async () => ({
     tables: await listSourceTables(session, request.schemas),
@@ -86,7 +88,7 @@ export async function takeSnapshot(
   );
   const { copied, schema, content } = await readAll(
     desk,
-    { how, tables, chain, snapshots, damagedParts, signatures },
+    { tables, chain, snapshots, damagedParts, signatures },
     signal,
   );
   await requireUnchanged(observer, tables, signatures);
@@ -131,10 +133,10 @@ interface Desk extends BackupRun {
   readonly id: BackupId;
   readonly observer: Session;
   readonly held: HeldSnapshot;
+  readonly threads: CopyThreads;
 }
 
 interface Reading {
-  readonly how: SnapshotKind;
   readonly tables: readonly SourceTable[];
   readonly chain: Chain;
   /** Those whose parts count as being there: what is read in full is stored in full as well. */
@@ -176,8 +178,8 @@ async function readAll(desk: Desk, reading: Reading, signal: AbortSignal) {
 }
 
 async function copyRows(
-  { runtime, request, repository, session, held }: Desk,
-  { how, tables, chain, snapshots, damagedParts, signatures }: Reading,
+  { runtime, request, repository, session, held, threads }: Desk,
+  { tables, chain, snapshots, damagedParts, signatures }: Reading,
   signal: AbortSignal,
 ): Promise<CopyResult> {
   const { builtOn } = chain;
@@ -198,7 +200,7 @@ async function copyRows(
       tables,
       views: await listFilledViews(session, request.schemas),
       known,
-      threads: how.jobs,
+      threads,
       baseline: chain.baseline,
       signatures,
       clock: { generation: chain.generation, now: held.takenAt },

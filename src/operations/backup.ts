@@ -1,5 +1,6 @@
 import { realpath } from "node:fs/promises";
 import { basename, dirname } from "node:path";
+import { startCopyThreads } from "../engines/snapshot/copy-pool.ts";
 import { AppError, errorCode } from "../errors.ts";
 import { copyDurable, requireWritable } from "../lib/durable.ts";
 import type { Runtime } from "../lib/runtime.ts";
@@ -76,6 +77,25 @@ export async function backupDatabase(
     await requireWritable(request.file.path, request.file.overwrite);
     await requireOutside(request.file.path, request.storage);
   }
+  const { how } = request;
+  if (how.kind === "archive") {
+    return await backUp(runtime, request, async (run, stop) => await takeArchive(run, how, stop), signal);
+  }
+  await using threads = startCopyThreads(how.jobs);
+  return await backUp(
+    runtime,
+    request,
+    async (run, stop) => await takeSnapshot(run, how, threads, stop),
+    signal,
+  );
+}
+
+async function backUp(
+  runtime: Runtime,
+  request: BackupRequest,
+  take: (run: BackupRun, signal: AbortSignal) => Promise<BackupIndex>,
+  signal: AbortSignal,
+): Promise<BackupReport> {
   await using session = await connect(runtime, request.connection, signal);
   const client = chooseClient(await findClients(runtime, signal), session.serverVersion);
   await requireReadable(session, request.schemas);
@@ -85,10 +105,7 @@ export async function backupDatabase(
   const whileHeld = AbortSignal.any([signal, lease.lost]);
   await recoverUnfinished(runtime, repository, request.database, lease, whileHeld);
   const run: BackupRun = { runtime, request, repository, session, client, lease };
-  const index =
-    request.how.kind === "archive"
-      ? await takeArchive(run, request.how, whileHeld)
-      : await takeSnapshot(run, request.how, whileHeld);
+  const index = await take(run, whileHeld);
   const { database, retention: rules, timeZone, prefix } = request;
   const scope = { repository, database, rules, timeZone, prefix };
   const { decisions, latest } = await pruneUnderLease(runtime, scope, lease, whileHeld);

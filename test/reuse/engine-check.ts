@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { startCopyThreads } from "../../src/engines/snapshot/copy-pool.ts";
 import { SET_COPY_SETTINGS } from "../../src/engines/snapshot/session-settings.ts";
 import { copyOutSql, listSourceTables } from "../../src/engines/snapshot/tables.ts";
 import { readSignatures, type TypeSignature } from "../../src/engines/snapshot/type-signature.ts";
@@ -54,6 +55,7 @@ export async function checkEngine(
   while (!signal.aborted && tally.wrong.length === 0) {
     await using session = await connect(runtime, settings, never);
     await using observer = await connect(runtime, settings, never);
+    await using threads = startCopyThreads(HOW.jobs);
     let truth: Truth | undefined;
     const watched = watch(session, async () => {
       truth = await readTruth(session, observer);
@@ -63,6 +65,7 @@ export async function checkEngine(
       const index = await takeSnapshot(
         { runtime, request, repository, session: watched, client, lease },
         HOW,
+        threads,
         never,
       );
       tally.snapshots += 1;

@@ -2,8 +2,8 @@ import { Worker } from "node:worker_threads";
 import { AppError, messageOf } from "../../errors.ts";
 import type { Observer } from "../../lib/runtime.ts";
 import type { PartRef } from "../../repository/stored-parts.ts";
-import { countObserved, errorOfThread, makeObserved } from "./threads.ts";
-import type { CopyJob, CopyOutcome, CopyWorkerData, MainMessage, WorkerMessage } from "./worker-messages.ts";
+import { countObserved, errorOfThread, makeObserved, type Observed } from "./threads.ts";
+import type { CopyCall, CopyJob, CopyOutcome, MainMessage, WorkerMessage } from "./worker-messages.ts";
 
 export interface PoolCallbacks {
   /** Looks a part up among those that a readable index names; undefined when it has to be stored. */
@@ -19,7 +19,7 @@ interface Jobs {
   next(): IteratorResult<CopyJob, unknown> | Promise<IteratorResult<CopyJob, unknown>>;
 }
 
-/** Worker threads that copy ranges; each has a connection and does all the work on its rows. */
+/** Threads at work in one snapshot; each has a connection and does all the work on its rows. Disposing sets them free. */
 export interface CopyPool extends AsyncDisposable {
   /**
    * Gives jobs out, in their order, as threads become free; `finished` gets each outcome and is waited for. Returns when
@@ -28,28 +28,47 @@ export interface CopyPool extends AsyncDisposable {
   run(jobs: Jobs, finished: (job: CopyJob, outcome: CopyOutcome) => Promise<void>): Promise<void>;
 }
 
-/** Starts the threads; they connect at once. */
-export function startCopyPool(
-  threads: number,
-  data: Omit<CopyWorkerData, "observed">,
+/**
+ * Threads that copy ranges. Starting one takes as long as copying 30 MB, so it is done while the server is asked what there
+ * is to copy. Disposing ends them.
+ */
+export interface CopyThreads extends AsyncDisposable {
+  /** Sets all to work in an exported snapshot; they connect at once. One pool at a time; none after one that failed. */
+  open(call: Omit<CopyCall, "observed">, callbacks: PoolCallbacks, signal: AbortSignal): CopyPool;
+}
+
+/** Starts so many threads. */
+export function startCopyThreads(count: number): CopyThreads {
+  const threads = Array.from({ length: count }, () => new CopyThread());
+  return {
+    open: (call, callbacks, signal) => openPool(threads, call, callbacks, signal),
+    async [Symbol.asyncDispose]() {
+      await Promise.all(threads.map((thread) => thread.close()));
+    },
+  };
+}
+
+function openPool(
+  threads: readonly CopyThread[],
+  call: Omit<CopyCall, "observed">,
   callbacks: PoolCallbacks,
   signal: AbortSignal,
 ): CopyPool {
   const failed = new AbortController();
   const stop = AbortSignal.any([signal, failed.signal]);
-  const workers = Array.from({ length: threads }, () => new CopyThread(data, callbacks, stop));
+  for (const thread of threads) thread.begin(call, callbacks, stop);
   return {
     async run(jobs, finished) {
       const ends = await Promise.allSettled(
-        workers.map(async (worker) => {
+        threads.map(async (thread) => {
           try {
-            await worker.ready;
+            await thread.ready;
             // One generator for all: each takes the next job that nobody has.
             for (;;) {
               stop.throwIfAborted();
               const next = await jobs.next();
               if (next.done === true) return;
-              await finished(next.value, await worker.run(next.value));
+              await finished(next.value, await thread.run(next.value));
             }
           } catch (error) {
             failed.abort(error);
@@ -62,7 +81,7 @@ export function startCopyPool(
       for (const end of ends) if (end.status === "rejected") throw end.reason;
     },
     async [Symbol.asyncDispose]() {
-      await Promise.all(workers.map((worker) => worker.end()));
+      await Promise.all(threads.map((thread) => thread.end()));
     },
   };
 }
@@ -75,85 +94,122 @@ const WORKER_FILE = new URL(
 // Rows pass through native memory; what the young generation has beyond this is garbage that nobody collects.
 const YOUNG_MB = 24;
 
-class CopyThread {
+/** What a thread has been set to. */
+interface Work {
+  readonly callbacks: PoolCallbacks;
+  readonly observed: Observed;
+  readonly signal: AbortSignal;
   /** Settled when it is connected, or could not be. */
-  readonly ready: Promise<void>;
+  readonly ready: PromiseWithResolvers<void>;
+  /** Settled when it is free for other work, or has ended. */
+  readonly ended: PromiseWithResolvers<void>;
+}
+
+class CopyThread {
   readonly #worker: Worker;
   readonly #exited: Promise<void>;
-  readonly #stop: () => void;
-  readonly #signal: AbortSignal;
-  #settle: { resolve: (outcome: CopyOutcome) => void; reject: (error: unknown) => void } | undefined;
+  readonly #stop = (): void => void this.#worker.terminate();
+  /** Why it cannot work any more. */
+  #broken: unknown;
+  #work: Work | undefined;
+  #outcome: PromiseWithResolvers<CopyOutcome> | undefined;
 
-  constructor(data: Omit<CopyWorkerData, "observed">, callbacks: PoolCallbacks, signal: AbortSignal) {
-    const observed = makeObserved(callbacks.observer);
-    const workerData: CopyWorkerData = { ...data, observed };
-    const worker = new Worker(WORKER_FILE, {
-      workerData,
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
-    });
+  constructor() {
+    const worker = new Worker(WORKER_FILE, { resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } });
     this.#worker = worker;
-    this.#signal = signal;
-    this.#stop = () => void worker.terminate();
-    signal.addEventListener("abort", this.#stop, { once: true });
-    const started = Promise.withResolvers<void>();
-    this.ready = started.promise;
-    // Whoever never waits for it must not be told by the process that nobody did.
-    this.ready.catch(() => undefined);
-    const fail = (error: unknown): void => {
-      started.reject(error);
-      this.#settle?.reject(error);
-    };
-    worker.on("message", (message: WorkerMessage) => {
-      switch (message.kind) {
-        case "ready":
-          started.resolve();
-          break;
-        case "observed":
-          callbacks.observer(message.phase, message.operation);
-          countObserved(observed);
-          break;
-        case "made":
-          callbacks.progress(message.bytes);
-          this.#post({ kind: "answer", known: callbacks.known(message.textHash) ?? null });
-          break;
-        case "done":
-          this.#settle?.resolve(message.outcome);
-          break;
-        case "failed":
-          fail(errorOfThread(message.error));
-          break;
-      }
-    });
+    worker.on("message", (message: WorkerMessage) => this.#hear(message));
     worker.once("error", (cause) => {
-      fail(new AppError("unexpected", `copy tables: a worker broke: ${messageOf(cause)}`, { cause }));
+      this.#fail(new AppError("unexpected", `copy tables: a worker broke: ${messageOf(cause)}`, { cause }));
     });
     this.#exited = new Promise((resolve) => {
       worker.once("exit", () => {
-        signal.removeEventListener("abort", this.#stop);
-        fail(
-          signal.aborted
+        const signal = this.#work?.signal;
+        this.#fail(
+          signal?.aborted === true
             ? signal.reason
             : new AppError("unexpected", "copy tables: a worker ended before its work was done"),
         );
+        this.#leave();
         resolve();
       });
     });
   }
 
-  async run(job: CopyJob): Promise<CopyOutcome> {
-    this.#signal.throwIfAborted();
-    const outcome = new Promise<CopyOutcome>((resolve, reject) => {
-      this.#settle = { resolve, reject };
-    });
-    this.#post({ kind: "job", job });
-    return await outcome;
+  /** Settled when it is connected, or could not be. */
+  get ready(): Promise<void> {
+    return this.#work?.ready.promise ?? Promise.resolve();
   }
 
-  /** Lets it end by itself when it is idle, and ends it when it is not. */
+  begin(call: Omit<CopyCall, "observed">, callbacks: PoolCallbacks, signal: AbortSignal): void {
+    const observed = makeObserved(callbacks.observer);
+    const ready = Promise.withResolvers<void>();
+    // Whoever never waits for it must not be told by the process that nobody did.
+    ready.promise.catch(() => undefined);
+    this.#work = { callbacks, observed, signal, ready, ended: Promise.withResolvers<void>() };
+    signal.addEventListener("abort", this.#stop, { once: true });
+    if (this.#broken === undefined) return this.#post({ kind: "begin", call: { ...call, observed } });
+    ready.reject(this.#broken);
+    this.#leave();
+  }
+
+  async run(job: CopyJob): Promise<CopyOutcome> {
+    this.#work?.signal.throwIfAborted();
+    this.#outcome = Promise.withResolvers<CopyOutcome>();
+    this.#post({ kind: "job", job });
+    return await this.#outcome.promise;
+  }
+
+  /** Lets it finish what it was set to when it is idle, and ends it when it is not. */
   async end(): Promise<void> {
-    this.#settle = undefined;
-    if (!this.#signal.aborted) this.#post({ kind: "end" });
+    this.#outcome = undefined;
+    const work = this.#work;
+    if (work === undefined) return;
+    if (!work.signal.aborted) this.#post({ kind: "end" });
+    await work.ended.promise;
+  }
+
+  /** Lets it end by itself. */
+  async close(): Promise<void> {
+    this.#post({ kind: "close" });
     await this.#exited;
+  }
+
+  #hear(message: WorkerMessage): void {
+    if (message.kind === "failed") return this.#fail(errorOfThread(message.error));
+    const work = this.#work;
+    if (work === undefined) return;
+    const { callbacks } = work;
+    switch (message.kind) {
+      case "ready":
+        work.ready.resolve();
+        break;
+      case "observed":
+        callbacks.observer(message.phase, message.operation);
+        countObserved(work.observed);
+        break;
+      case "made":
+        callbacks.progress(message.bytes);
+        this.#post({ kind: "answer", known: callbacks.known(message.textHash) ?? null });
+        break;
+      case "done":
+        this.#outcome?.resolve(message.outcome);
+        break;
+      case "ended":
+        this.#leave();
+        break;
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#broken ??= error;
+    this.#work?.ready.reject(error);
+    this.#outcome?.reject(error);
+  }
+
+  #leave(): void {
+    this.#work?.signal.removeEventListener("abort", this.#stop);
+    this.#work?.ended.resolve();
+    this.#work = undefined;
   }
 
   #post(message: MainMessage): void {

@@ -5,7 +5,7 @@ import { quoteName } from "../../postgres/session.ts";
 import type { KnownParts } from "../../repository/known-parts.ts";
 import type { PartName, SnapshotTable } from "../../repository/manifest.ts";
 import type { Repository } from "../../repository/repository.ts";
-import { type CopyPool, startCopyPool } from "./copy-pool.ts";
+import type { CopyPool, CopyThreads } from "./copy-pool.ts";
 import type { Baseline } from "./earlier-ranges.ts";
 import type { ReuseClock } from "./reuse-policy.ts";
 import { type CopyContext, type Sample, TableCopy } from "./table-copy.ts";
@@ -23,8 +23,7 @@ export interface CopyRequest {
   /** Materialized views to be refreshed by a restore. */
   readonly views: readonly { readonly schema: string; readonly name: string }[];
   readonly known: KnownParts;
-  /** Worker threads: each has a connection and does all the work on its rows. */
-  readonly threads: number;
+  readonly threads: CopyThreads;
   /** Null: read everything. */
   readonly baseline: Baseline | null;
   /** Of each table, by its oid, in the snapshot. A table without one is never reused. */
@@ -91,8 +90,7 @@ async function copyOnce(runtime: Runtime, request: CopyRequest, signal: AbortSig
   const tables = request.tables.toSorted((a, b) => b.serverBytes - a.serverBytes);
   const tally: Tally = { newParts: 0, newBytes: 0, namedBytes: 0, readBytes: 0, done: 0 };
   const totalBytes = tables.reduce((sum, table) => sum + table.serverBytes, 0);
-  const pool = startCopyPool(
-    request.threads,
+  const pool = request.threads.open(
     {
       env: runtime.env,
       settings: request.settings,

@@ -1,4 +1,4 @@
-import { parentPort, workerData } from "node:worker_threads";
+import { parentPort } from "node:worker_threads";
 import { AppError } from "../../errors.ts";
 import { makeRuntime, type Observer, type Runtime } from "../../lib/runtime.ts";
 import { connect, quoteLiteral } from "../../postgres/session.ts";
@@ -9,10 +9,11 @@ import { SET_COPY_SETTINGS } from "./session-settings.ts";
 import { readAgeScale } from "./tuple-identity.ts";
 import { openStorage } from "../../storage/open.ts";
 import { observerOfThread, threadError } from "./threads.ts";
-import type { CopyWorkerData, MainMessage, WorkerMessage } from "./worker-messages.ts";
+import type { CopyCall, MainMessage, WorkerMessage } from "./worker-messages.ts";
 
 // A thread of `copy-pool.ts`: copies ranges of tables, one after the other, on a connection of its own in the exported
-// snapshot; hashes, compresses and stores their parts. All the work on the rows happens here, in parallel.
+// snapshot; hashes, compresses and stores their parts. All the work on the rows happens here, in parallel. Once everything
+// that takes is loaded it waits to be told which snapshot.
 
 const port = parentPort;
 if (port === null) throw new AppError("unexpected", "the copy worker was not started as a thread");
@@ -37,21 +38,21 @@ async function receive(): Promise<MainMessage> {
   }
 }
 
-async function work(data: CopyWorkerData): Promise<void> {
-  const runtime: Runtime = makeRuntime({ env: data.env, observer: observerOfThread(data.observed, tell) });
+async function work(call: CopyCall): Promise<void> {
+  const runtime: Runtime = makeRuntime({ env: call.env, observer: observerOfThread(call.observed, tell) });
   // The main thread ends this one when it stops; nothing here has to be told.
   const { signal } = new AbortController();
-  const storage = openStorage(runtime, data.storageLocation);
-  await using session = await connect(runtime, data.settings, signal);
+  const storage = openStorage(runtime, call.storageLocation);
+  await using session = await connect(runtime, call.settings, signal);
   await session.query("begin isolation level repeatable read read only");
-  await session.query(`set transaction snapshot ${quoteLiteral(data.snapshot)}`);
+  await session.query(`set transaction snapshot ${quoteLiteral(call.snapshot)}`);
   await session.query(SET_COPY_SETTINGS);
-  await using builder = new PartBuilder(data.spoolFolder);
+  await using builder = new PartBuilder(call.spoolFolder);
   const desk: Desk = {
     session,
     storage,
-    database: data.database,
-    scale: data.earlierXmin === null ? null : await readAgeScale(session, data.earlierXmin),
+    database: call.database,
+    scale: call.earlierXmin === null ? null : await readAgeScale(session, call.earlierXmin),
     builder,
     digest: new RowDigest(),
     findKnown: async (textHash, bytes) => {
@@ -72,7 +73,12 @@ async function work(data: CopyWorkerData): Promise<void> {
 }
 
 try {
-  await work(workerData as CopyWorkerData);
+  for (let message = await receive(); message.kind !== "close"; message = await receive()) {
+    if (message.kind !== "begin")
+      throw new AppError("unexpected", `copy tables: ${message.kind} out of turn`);
+    await work(message.call);
+    send({ kind: "ended" });
+  }
 } catch (error) {
   send({ kind: "failed", error: threadError(error) });
 }

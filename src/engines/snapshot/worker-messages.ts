@@ -3,8 +3,8 @@ import type { PartLine } from "../../repository/part-list-lines.ts";
 import type { PartRef } from "../../repository/stored-parts.ts";
 import type { Observed, ThreadError } from "./threads.ts";
 
-/** What a copy worker is started with. */
-export interface CopyWorkerData {
+/** What a copy worker is set to: to work in one snapshot. */
+export interface CopyCall {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Pinned to the server that exported the snapshot. */
   readonly settings: ConnectionSettings;
@@ -78,9 +78,14 @@ export type WorkerMessage =
   /** A part's text is complete: is one like it there already? Waits for the answer. */
   | { readonly kind: "made"; readonly textHash: string; readonly bytes: number }
   | { readonly kind: "done"; readonly job: number; readonly outcome: CopyOutcome }
+  /** It did what it was set to; it waits for more. */
+  | { readonly kind: "ended" }
   | { readonly kind: "failed"; readonly error: ThreadError };
 
 export type MainMessage =
+  | { readonly kind: "begin"; readonly call: CopyCall }
   | { readonly kind: "job"; readonly job: CopyJob }
   | { readonly kind: "answer"; readonly known: PartRef | null }
-  | { readonly kind: "end" };
+  /** There are no more jobs in this snapshot. */
+  | { readonly kind: "end" }
+  | { readonly kind: "close" };
