@@ -155,8 +155,8 @@ function planEntries(request: PlanRequest, rows: RowTasks): LoadTask[] {
       cost,
       needs: [...new Set([...loads, ...entry.needs.flatMap((id) => tasks.get(id) ?? [])])],
       ...locksOf(entry, tables, roots, wide),
-      run: async (lane, idle) => {
-        await lane.restore(entry, idle);
+      run: async (lane, helpers) => {
+        await lane.restore(entry, helpers);
         request.progress.built(entry, cost);
       },
     });

@@ -109,12 +109,49 @@ test("what a long task only waits a short while for goes first, and what most fo
     { cost: 50, needs: [1], alone: [], shared: ["d"] },
     { ...free, cost: 5, shared: ["b"] },
     { cost: 30, needs: [3], alone: ["a", "b"], shared: [] },
+    { ...free, cost: 2, shared: ["a"] },
   ]);
   await runTasks(tasks, lanes(1), nobody);
-  expect(begun).toEqual([3, 4, 1, 0, 2]);
+  expect(begun).toEqual([3, 4, 1, 0, 2, 5]);
 });
 
-test("a task is told how many lanes have nothing else to do", async () => {
+test("what wants a table alone goes before what can share it, while another table is there for the other lane", async () => {
+  const rows = { cost: 300, needs: [], alone: [], shared: ["a"] };
+  const { tasks, begun } = makeTasks([
+    rows,
+    { cost: 80, needs: [0], alone: [], shared: ["a"] },
+    { cost: 60, needs: [0], alone: ["a"], shared: [] },
+    { cost: 70, needs: [0], alone: [], shared: ["a"] },
+    { cost: 20, needs: [], alone: [], shared: ["b"] },
+    { cost: 20, needs: [], alone: [], shared: ["b"] },
+  ]);
+  await runTasks(tasks, lanes(1), nobody);
+  expect(begun).toEqual([0, 2, 1, 3, 4, 5]);
+});
+
+test("the last long ones are helped, though a lane will soon be free", async () => {
+  const told = new Map<number, number>();
+  const task = (cost: number): LoadTask => ({
+    cost,
+    needs: [],
+    alone: [],
+    shared: ["a"],
+    run: async (_, helpers) => {
+      told.set(cost, helpers);
+      await Promise.resolve();
+    },
+  });
+  await runTasks([task(100), task(90), task(10)], lanes(2), nobody);
+  expect(told).toEqual(
+    new Map([
+      [100, 1],
+      [90, 0],
+      [10, 0],
+    ]),
+  );
+});
+
+test("a task is told how many lanes have nothing else to do, and takes no more than its share of them", async () => {
   const told: number[] = [];
   const gates = [1, 2, 3].map(() => Promise.withResolvers<void>());
   const tasks = gates.map(
@@ -123,8 +160,8 @@ test("a task is told how many lanes have nothing else to do", async () => {
       needs: [],
       alone: [],
       shared: index < 2 ? ["a"] : [],
-      run: async (_, idle) => {
-        told.push(idle);
+      run: async (_, helpers) => {
+        told.push(helpers);
         gates[index - 1]?.resolve();
         if (index < 2) await gate.promise;
       },

@@ -10,16 +10,18 @@ export interface LoadTask {
   readonly alone: readonly string[];
   /** What others may work on as well, unless they want it alone. */
   readonly shared: readonly string[];
-  /** @param idle how many lanes have nothing to do when it begins */
-  readonly run: (lane: LoadLane, idle: number) => Promise<void>;
+  /** @param helpers how many lanes will have nothing else to do while it lasts */
+  readonly run: (lane: LoadLane, helpers: number) => Promise<void>;
 }
 
 // A shorter task can wait for the end.
 const LONG_SHARE = 0.01;
+// Costs are rough: what waits may take half a task less than they say.
+const DOUBT = 0.5;
 
 /**
  * Runs tasks, each as soon as what it needs is done and a lane is free; of several the one first that the most is still to
- * follow after, so that no lane is left alone with something long at the end. One that wants several tables alone goes
+ * follow after, so that no lane is left alone with something long at the end. One that wants alone what others work on too goes
  * before, and so does what it only waits a short while for; nothing more is begun on its tables until it can, when there is
  * as much to do on others meanwhile: at the end it would keep all lanes waiting. The first failure is thrown once the tasks
  * that had begun have ended; `failed` is called at once, so that it can end them.
@@ -32,9 +34,10 @@ export async function runTasks(
   const board = new TaskBoard(tasks, lanes.length);
   const ends = await Promise.allSettled(
     lanes.map(async (lane) => {
-      for (let task = await board.take(); task !== undefined; task = await board.take()) {
+      for (let next = await board.take(); next !== undefined; next = await board.take()) {
+        const { task, helpers } = next;
         try {
-          await task.run(lane, board.idle());
+          await task.run(lane, helpers);
         } catch (error) {
           board.stop();
           failed(error);
@@ -50,7 +53,7 @@ export async function runTasks(
 class TaskBoard {
   /** The most urgent first. */
   readonly #waiting: Set<LoadTask>;
-  /** Long tasks that want several tables alone. */
+  /** Long tasks that want alone what others work on too. */
   readonly #greedy: Set<LoadTask>;
   readonly #done = new Set<LoadTask>();
   readonly #alone = new Set<string>();
@@ -63,7 +66,9 @@ class TaskBoard {
   constructor(tasks: readonly LoadTask[], lanes: number) {
     this.#lanes = lanes;
     const long = LONG_SHARE * tasks.reduce((sum, { cost }) => sum + cost, 0);
-    const greedy = tasks.filter(({ alone, cost }) => alone.length > 1 && cost > long);
+    const greedy = tasks.filter(
+      (task) => task.alone.length > 0 && task.cost > long && hasRivals(task, tasks),
+    );
     const follows = costToEnd(tasks);
     const opening = new Set(greedy.flatMap(({ needs, cost }) => needs.filter((need) => need.cost < cost)));
     const urgency = (task: LoadTask): number => (opening.has(task) ? Infinity : (follows.get(task) ?? 0));
@@ -72,26 +77,31 @@ class TaskBoard {
     this.#greedy = new Set(greedy.toSorted((a, b) => b.cost - a.cost));
   }
 
-  /** How many lanes find nothing to do as things are. */
-  idle(): number {
-    const ready = [...this.#waiting].filter((task) => this.#isReady(task) && this.#isFree(task)).length;
-    return Math.max(0, this.#lanes - this.#running - ready);
-  }
-
   /** The next task; undefined when none is left, or a task failed. */
-  async take(): Promise<LoadTask | undefined> {
+  async take(): Promise<{ readonly task: LoadTask; readonly helpers: number } | undefined> {
     for (;;) {
       if (this.#stopped || this.#waiting.size === 0) return undefined;
       const task = this.#find();
       if (task !== undefined) {
         this.#begin(task);
-        return task;
+        return { task, helpers: this.#helpers(task) };
       }
       if (this.#running === 0) {
         throw new AppError("unexpected", `restore: ${this.#waiting.size} pieces wait for each other`);
       }
       await this.#changed.promise;
     }
+  }
+
+  /** How many lanes will have nothing else to do while a task that has just begun lasts; others like it take theirs. */
+  #helpers(task: LoadTask): number {
+    if (task.cost === 0) return 0;
+    const free = this.#lanes - this.#running;
+    let waiting = 0;
+    for (const other of this.#waiting) if (!other.needs.includes(task)) waiting += other.cost;
+    const busy = waiting / task.cost;
+    const share = Math.ceil((free + DOUBT - busy) / (1 + busy));
+    return Math.max(0, Math.min(free, share));
   }
 
   #find(): LoadTask | undefined {
@@ -176,4 +186,12 @@ function costToEnd(tasks: readonly LoadTask[]): ReadonlyMap<LoadTask, number> {
 /** Whether a task works on something that the other wants alone. */
 function isBeside({ alone, shared }: LoadTask, other: LoadTask): boolean {
   return [...alone, ...shared].some((name) => other.alone.includes(name));
+}
+
+/** Whether others, which neither need the task nor are needed by it, work on something that it wants alone. */
+function hasRivals(task: LoadTask, tasks: readonly LoadTask[]): boolean {
+  return tasks.some(
+    (other) =>
+      other !== task && isBeside(other, task) && !task.needs.includes(other) && !other.needs.includes(task),
+  );
 }
