@@ -4,7 +4,7 @@ import { type BackedUp, backedUp, freshRole } from "./support/backed-up.ts";
 import { jsonOf, runCli } from "./support/cli.ts";
 import { freshDatabase } from "./support/postgres.ts";
 
-const RANGE_BLOCKS = 1024;
+const RANGE_BLOCKS = 512;
 
 // Half of each page stays free, so that an update leaves its row in the page.
 const SQL = `

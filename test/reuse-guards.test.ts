@@ -29,9 +29,9 @@ const { freshDatabase, url: clusterUrl } = quietCluster();
 
 const signal = noAbort();
 
-/** Two ranges of 1024 blocks in little time. */
+/** Two ranges of 512 blocks in little time. */
 const SPARSE = `create table t (a int, b text) with (fillfactor = 10);
-  insert into t select g, md5(g::text) from generate_series(1, 14000) g;
+  insert into t select g, md5(g::text) from generate_series(1, 7000) g;
   create index back on t ((-a))`;
 
 interface Control {

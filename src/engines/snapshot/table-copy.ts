@@ -43,7 +43,7 @@ export interface Sample {
   readonly expected: RowsRead;
 }
 
-// Ranges that are asked about at once: some 64 MiB of heap. `docs/design/snapshot-engine.md`, granularity.
+// Ranges that are asked about at once: some 32 MiB of heap. `docs/design/snapshot-engine.md`, granularity.
 const GROUP_RANGES = 8;
 const NOTHING: RowsRead = { rows: 0, bytes: 0, digest: ZERO_DIGEST };
 

@@ -147,11 +147,11 @@ function reasonToRead(row: TableRow): string | null {
   return null;
 }
 
-// 8 MiB of heap. A power of two, so that finer cuts line up with coarser ones.
-const RANGE_BLOCKS = 1024;
+// 4 MiB of heap. A power of two, so that finer cuts line up with coarser ones.
+const RANGE_BLOCKS = 512;
 const LEAST_BLOCKS = 16;
 // With the long values that its rows have outside, a range should not have much more: it is what one changed row costs.
-const RANGE_BYTES = 16 * 1024 * 1024;
+const RANGE_BYTES = 6 * 1024 * 1024;
 
 /** How many blocks make a range: fewer where much of the table lies outside its main file, in long values. */
 function blocksPerRange(blocks: number, serverBytes: number): number {
