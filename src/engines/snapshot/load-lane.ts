@@ -4,7 +4,7 @@ import type { ConnectionSettings } from "../../postgres/connection.ts";
 import { connect, type Session } from "../../postgres/session.ts";
 import type { LoadScript, ScriptEntry } from "./load-script.ts";
 import { type PartPlace, type PartSource, textOf } from "./load-text.ts";
-import { connectInThread } from "./load-thread.ts";
+import type { LoadThreads } from "./load-thread.ts";
 
 /** A connection that rows can be loaded through. */
 export interface LaneConnection {
@@ -40,7 +40,7 @@ export interface LaneSettings {
 // An index of up to some 250 MB is sorted without a temporary file; more brought nothing.
 const SORT_BYTES = 256 * 1024 * 1024;
 // Starting a thread takes about as long as loading this many bytes of rows.
-const WORTH_A_THREAD = 8 * 1024 * 1024;
+export const WORTH_A_THREAD = 8 * 1024 * 1024;
 
 /** Makes an open session one that loads. */
 export async function sessionLane(
@@ -68,11 +68,12 @@ export async function openLanes(
   call: LaneSettings & {
     readonly first: LoadLane & { readonly session: Session };
     readonly rowBytes: number;
+    readonly threads: LoadThreads;
   },
   owned: AsyncDisposableStack,
   signal: AbortSignal,
 ): Promise<readonly LoadLane[]> {
-  const { settings, place, first, lanes: wanted } = call;
+  const { settings, place, first, threads, lanes: wanted } = call;
   if (call.atomic) return [first];
   const inThreads = call.rowBytes >= WORTH_A_THREAD;
   const lanes: LoadLane[] = inThreads ? [] : [first];
@@ -80,7 +81,7 @@ export async function openLanes(
     if (!inThreads)
       return await sessionLane(owned.use(await connect(runtime, settings, signal)), call, signal);
     const location = { storageLocation: place.storage.place, database: place.database };
-    return await prepare(owned.use(await connectInThread(runtime, { settings, ...location }, signal)), call);
+    return await prepare(await threads.connect({ settings, ...location }), call);
   };
   const missing = Array.from({ length: wanted - lanes.length }, open);
   for (const opening of await Promise.allSettled(missing)) {

@@ -2,8 +2,8 @@ import type { ConnectionSettings } from "../../postgres/connection.ts";
 import type { PartLine } from "../../repository/part-list-lines.ts";
 import type { Observed, ThreadError } from "./threads.ts";
 
-/** What a load worker is started with. */
-export interface LoadWorkerData {
+/** What a load worker is set to: one connection, and where parts lie. */
+export interface LoadCall {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly settings: ConnectionSettings;
   readonly storageLocation: string;
@@ -22,6 +22,7 @@ export type LoadWorkerMessage =
   | { readonly kind: "failed"; readonly error: ThreadError };
 
 export type LoadMainMessage =
+  | { readonly kind: "begin"; readonly call: LoadCall }
   | { readonly kind: "run"; readonly statements: readonly string[] }
   | { readonly kind: "copy"; readonly sql: string }
   | { readonly kind: "part"; readonly part: PartLine | null }

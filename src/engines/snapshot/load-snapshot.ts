@@ -9,10 +9,11 @@ import { Omissions, readRoleLimits } from "../archive/leave-out.ts";
 import { chooseEntries, type LeftForeignKey } from "./load-choice.ts";
 import { isLargeObjects } from "./large-objects.ts";
 import { describeLargeObjects, fillLargeObjects } from "./large-objects-load.ts";
-import { fastSettings, type LoadLane, openLanes, sessionLane } from "./load-lane.ts";
+import { fastSettings, type LoadLane, openLanes, sessionLane, WORTH_A_THREAD } from "./load-lane.ts";
 import { planLoad } from "./load-plan.ts";
 import { LoadProgress } from "./load-progress.ts";
 import { TableRows } from "./load-rows.ts";
+import { startLoadThreads } from "./load-thread.ts";
 import { readScript, type RelationName, type ScriptEntry } from "./load-script.ts";
 
 import { runTasks } from "./load-tasks.ts";
@@ -65,6 +66,10 @@ export async function loadSnapshot(
   // One connection's failure must end what the others do at once: a COPY may take hours.
   const failed = new AbortController();
   const stop = AbortSignal.any([signal, failed.signal]);
+  const filled = request.tables.filter(({ bytes }) => bytes > 0);
+  const worthIt = request.atomic === undefined && sumOf(filled) >= WORTH_A_THREAD;
+  const count = worthIt ? Math.min(request.lanes, filled.length) : 0;
+  const threads = owned.use(startLoadThreads(runtime, count, stop));
   const main = owned.use(await connect(runtime, request.settings, stop));
   const omissions = new Omissions(await readRoleLimits(main), false);
   const archive = Buffer.from(request.content.schemaArchive, "base64");
@@ -83,7 +88,7 @@ export async function loadSnapshot(
   const first = { ...(await sessionLane(main, lane, stop)), session: main };
   if (request.atomic !== undefined) await main.query("begin");
   const open = (rowBytes: number, pieces: number): Promise<readonly LoadLane[]> =>
-    openLanes(runtime, { ...lane, first, rowBytes, lanes: Math.min(lanes, pieces) }, owned, stop);
+    openLanes(runtime, { ...lane, first, threads, rowBytes, lanes: Math.min(lanes, pieces) }, owned, stop);
   const left = await load(runtime, request, { first, open, entries: script.entries }, failed, stop);
   if (request.atomic !== undefined) {
     await request.atomic(main);

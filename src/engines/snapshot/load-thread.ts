@@ -2,9 +2,9 @@ import { Worker } from "node:worker_threads";
 import { AppError, messageOf } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import type { LaneConnection } from "./load-lane.ts";
-import type { LoadMainMessage, LoadWorkerData, LoadWorkerMessage } from "./load-messages.ts";
+import type { LoadCall, LoadMainMessage, LoadWorkerMessage } from "./load-messages.ts";
 import type { PartSource } from "./load-text.ts";
-import { countObserved, errorOfThread, makeObserved } from "./threads.ts";
+import { countObserved, errorOfThread, makeObserved, type Observed } from "./threads.ts";
 
 // In a checkout the sources run; the published package has what was built from them.
 const WORKER_FILE = new URL(
@@ -16,41 +16,53 @@ const YOUNG_MB = 24;
 // A thread that was told to stop cancels what the server does for it; one that hangs must not keep us from ending.
 const GRACE_MS = 3000;
 
-/** A connection in a thread of its own, which does all the work on the rows that go through it. */
-export interface ThreadConnection extends LaneConnection, AsyncDisposable {}
-
-/** Starts a thread, and returns when it is connected. Aborting the signal ends it, and what the server does for it. */
-export async function connectInThread(
-  runtime: Runtime,
-  data: Omit<LoadWorkerData, "observed" | "env">,
-  signal: AbortSignal,
-): Promise<ThreadConnection> {
-  signal.throwIfAborted();
-  const thread = new LoadThread(runtime, data, signal);
-  await thread.ready;
-  return thread;
+/** Threads that load rows. Disposing ends them, and with them their connections. */
+export interface LoadThreads extends AsyncDisposable {
+  /** A connection in a thread of its own, which does all the work on the rows that go through it. */
+  connect(call: Omit<LoadCall, "observed" | "env">): Promise<LaneConnection>;
 }
 
-class LoadThread implements ThreadConnection {
+/**
+ * Starts so many threads; they wait for what to connect to, and more start when more are asked for. Starting one takes as
+ * long as loading many rows, so it is done while definitions are restored. Aborting the signal ends them, and what the server
+ * does for them.
+ */
+export function startLoadThreads(runtime: Runtime, count: number, signal: AbortSignal): LoadThreads {
+  signal.throwIfAborted();
+  const waiting = Array.from({ length: count }, () => new LoadThread(runtime, signal));
+  const all = [...waiting];
+  return {
+    connect: async (call) => {
+      signal.throwIfAborted();
+      let thread = waiting.pop();
+      if (thread === undefined) all.push((thread = new LoadThread(runtime, signal)));
+      await thread.connect(call);
+      return thread;
+    },
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(all.map((thread) => thread.end()));
+    },
+  };
+}
+
+class LoadThread implements LaneConnection {
   readonly session = null;
-  readonly ready: Promise<void>;
+  readonly #runtime: Runtime;
+  readonly #observed: Observed;
   readonly #worker: Worker;
   readonly #exited: Promise<void>;
   readonly #signal: AbortSignal;
   #reply: PromiseWithResolvers<void>;
   #source: PartSource | undefined;
 
-  constructor(runtime: Runtime, data: Omit<LoadWorkerData, "observed" | "env">, signal: AbortSignal) {
+  constructor(runtime: Runtime, signal: AbortSignal) {
     const observed = makeObserved(runtime.observer);
-    const workerData: LoadWorkerData = { ...data, env: runtime.env, observed };
-    const worker = new Worker(WORKER_FILE, {
-      workerData,
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
-    });
+    const worker = new Worker(WORKER_FILE, { resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } });
+    this.#runtime = runtime;
+    this.#observed = observed;
     this.#worker = worker;
     this.#signal = signal;
     this.#reply = this.#expect();
-    this.ready = this.#reply.promise;
     let timer: NodeJS.Timeout | undefined;
     const onAbort = (): void => {
       this.#post({ kind: "abort" });
@@ -80,6 +92,13 @@ class LoadThread implements ThreadConnection {
     });
   }
 
+  async connect(call: Omit<LoadCall, "observed" | "env">): Promise<void> {
+    // A thread that broke meanwhile says so.
+    const reply = this.#reply.promise;
+    this.#post({ kind: "begin", call: { ...call, env: this.#runtime.env, observed: this.#observed } });
+    await reply;
+  }
+
   async run(statements: readonly string[]): Promise<void> {
     await this.#ask({ kind: "run", statements });
   }
@@ -89,7 +108,8 @@ class LoadThread implements ThreadConnection {
     await this.#ask({ kind: "copy", sql });
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Lets it end by itself. */
+  async end(): Promise<void> {
     this.#post({ kind: "end" });
     await this.#exited;
   }

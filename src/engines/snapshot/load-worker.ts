@@ -1,14 +1,14 @@
-import { parentPort, workerData } from "node:worker_threads";
+import { parentPort } from "node:worker_threads";
 import { AppError } from "../../errors.ts";
 import { makeRuntime, type Observer } from "../../lib/runtime.ts";
 import { connect } from "../../postgres/session.ts";
 import { openStorage } from "../../storage/open.ts";
-import type { LoadMainMessage, LoadWorkerData, LoadWorkerMessage } from "./load-messages.ts";
+import type { LoadCall, LoadMainMessage, LoadWorkerMessage } from "./load-messages.ts";
 import { textOf } from "./load-text.ts";
 import { observerOfThread, threadError } from "./threads.ts";
 
 // A thread of `load-thread.ts`: has a connection, runs statements on it and loads rows. All the work on the rows happens
-// here, in parallel.
+// here, in parallel. Once everything that takes is loaded it waits to be told where to connect.
 
 const port = parentPort;
 if (port === null) throw new AppError("unexpected", "the load worker was not started as a thread");
@@ -36,11 +36,11 @@ async function receive(): Promise<LoadMainMessage> {
   }
 }
 
-async function work(data: LoadWorkerData): Promise<void> {
-  const runtime = makeRuntime({ env: data.env, observer: observerOfThread(data.observed, tell) });
+async function work(call: LoadCall): Promise<void> {
+  const runtime = makeRuntime({ env: call.env, observer: observerOfThread(call.observed, tell) });
   const { signal } = stop;
-  const place = { storage: openStorage(runtime, data.storageLocation), database: data.database };
-  await using session = await connect(runtime, data.settings, signal);
+  const place = { storage: openStorage(runtime, call.storageLocation), database: call.database };
+  await using session = await connect(runtime, call.settings, signal);
   send({ kind: "ready" });
   const next = async () => {
     send({ kind: "next" });
@@ -59,7 +59,9 @@ async function work(data: LoadWorkerData): Promise<void> {
 }
 
 try {
-  await work(workerData as LoadWorkerData);
+  const message = await receive();
+  if (message.kind === "begin") await work(message.call);
+  else if (message.kind !== "end") throw new AppError("unexpected", `load rows: ${message.kind} out of turn`);
 } catch (error) {
   send({ kind: "failed", error: threadError(error) });
 }
