@@ -22,10 +22,7 @@ export interface FillTarget {
   readonly lanes: number;
 }
 
-/**
- * Loads a whole backup into a database: first the extensions that the backup relies on and does not carry, then the
- * backup itself; then every table's rows are counted and compared.
- */
+/** Loads a whole backup into a database; then every table's rows are counted and compared. */
 export async function fillDatabase(
   runtime: Runtime,
   checked: CheckedSource,
@@ -33,26 +30,49 @@ export async function fillDatabase(
   signal: AbortSignal,
 ): Promise<RowComparison> {
   await using session = await connect(runtime, target.settings, signal);
+  const comparison =
+    (await loadInto(runtime, checked, target, session, signal)) ??
+    (await compareRows(runtime, session, checked.expected));
+  // Without statistics the first queries would be slow. Loading a snapshot gathers them.
+  if (checked.source.kind === "archive") await analyzeDatabase(session);
+  runtime.reporter.note(
+    `${counted(comparison.tables, "table")} compared, ${counted(comparison.rows, "row")} as in the backup`,
+  );
+  return comparison;
+}
+
+/** Loads a whole snapshot into a database, for a caller who compares more than how many rows came back. */
+export async function loadDatabase(
+  runtime: Runtime,
+  checked: CheckedSource & { readonly source: SnapshotSource },
+  target: FillTarget,
+  signal: AbortSignal,
+): Promise<void> {
+  await using session = await connect(runtime, target.settings, signal);
+  await loadInto(runtime, checked, target, session, signal);
+}
+
+/**
+ * First the extensions that the backup relies on and does not carry, then the backup itself. Returns what was found when the
+ * rows were compared, where that happened before the load was committed.
+ */
+async function loadInto(
+  runtime: Runtime,
+  checked: CheckedSource,
+  target: FillTarget,
+  session: Session,
+  signal: AbortSignal,
+): Promise<RowComparison | undefined> {
   const given = await readGiven(session);
-  let comparison: RowComparison | undefined;
   try {
     await createMissingExtensions(runtime, session, checked.source);
-    comparison = await load(runtime, checked, target, signal).catch((error: unknown) => {
+    return await load(runtime, checked, target, signal).catch((error: unknown) => {
       throw explainMissing(checked.source, error);
     });
   } catch (error) {
     if (target.singleTransaction) await takeBack(runtime, target.settings, given);
     throw error;
   }
-  if (comparison === undefined) {
-    comparison = await compareRows(runtime, session, checked.expected);
-    // Without statistics the first queries would be slow. Loading a snapshot gathers them.
-    if (checked.source.kind === "archive") await analyzeDatabase(session);
-  }
-  runtime.reporter.note(
-    `${counted(comparison.tables, "table")} compared, ${counted(comparison.rows, "row")} as in the backup`,
-  );
-  return comparison;
 }
 
 /** A dump of chosen schemas carries the extensions of these schemas and of `public`; the others are made beforehand. */

@@ -7,7 +7,7 @@ import type { PartListHeader } from "../../repository/part-list-lines.ts";
 import type { ProofLevel, ProofProblem } from "../../repository/proof-file.ts";
 import type { Repository } from "../../repository/repository.ts";
 import type { RowComparison } from "../restore/compare-rows.ts";
-import { fillDatabase } from "../restore/fill.ts";
+import { fillDatabase, type FillTarget, loadDatabase } from "../restore/fill.ts";
 import { type CheckedSource, checkSource } from "../restore/plan.ts";
 import { type BackupSource, backupSource } from "../restore/source.ts";
 import { type CheckServer, withCheckServer } from "./check-server.ts";
@@ -63,31 +63,31 @@ async function restoreAndCompare(
   const checked = await checkedSource(runtime, source, index, sound, signal);
   const { content } = manifest;
   const { roles } = checked.facts;
-  const fill = async (server: CheckServer, what: CheckedSource, settings: ConnectionSettings) => {
+  const target = async (server: CheckServer, settings: ConnectionSettings): Promise<FillTarget> => {
     const client = await clientOf(runtime, index, signal, server.admin.serverVersion);
-    return await fillDatabase(
-      runtime,
-      what,
-      { client, settings, singleTransaction: false, lanes: jobs },
-      signal,
-    );
+    return { client, settings, singleTransaction: false, lanes: jobs };
   };
   const compare = async (server: CheckServer): Promise<void> => {
     const started = runtime.clock.monotonic();
     await using restored = await server.createDatabase();
-    addRows(findings, await fill(server, checked, restored.settings));
+    const into = await target(server, restored.settings);
+    const { source } = checked;
+    // All rows are about to be compared, not only how many there are.
+    const more = level === "content" && source.kind === "snapshot" ? { ...checked, source } : undefined;
+    if (more === undefined) addRows(findings, await fillDatabase(runtime, checked, into, signal));
+    else await loadDatabase(runtime, more, into, signal);
     const done = runtime.clock.monotonic();
     findings.durations.restoreMs = Math.round(done - started);
     // The rows of an archive were counted by the restore, and its manifest has nothing more to compare.
-    if (level !== "content" || source.kind === "archive") return;
+    if (more === undefined) return;
     const request = {
-      ...source.manifest,
+      ...more.source.manifest,
       headers: sound.headers,
       restored: restored.settings,
       threads: jobs,
       withDefinitionsAlone: async <T>(use: (settings: ConnectionSettings) => Promise<T>): Promise<T> => {
         await using alone = await server.createDatabase();
-        await fill(server, definitionsOf(checked), alone.settings);
+        await loadDatabase(runtime, definitionsOf(more), await target(server, alone.settings), signal);
         return await use(alone.settings);
       },
     };
@@ -113,10 +113,11 @@ async function checkedSource(
   return await checkSource(runtime, source, WHOLE, await clientOf(runtime, index, signal), signal);
 }
 
+type CheckedSnapshot = Parameters<typeof loadDatabase>[1];
+
 /** The same snapshot as if it had no rows. */
-function definitionsOf(checked: CheckedSource): CheckedSource {
+function definitionsOf(checked: CheckedSnapshot): CheckedSnapshot {
   const { source } = checked;
-  if (source.kind === "archive") return checked;
   const content = { ...source.manifest.content, sequences: [] };
   const manifest = { ...source.manifest, tables: [], content };
   return { ...checked, source: { ...source, manifest }, expected: [] };
