@@ -484,6 +484,9 @@ export const RestoreJson = z.strictObject({
   durationMs: milliseconds.nullable().describe("How long it took, in milliseconds; null after a dry run"),
   before: z.string().nullable().describe("After a swap: the name under which the replaced database stays"),
   dropAfter: time.nullable().describe("After a swap: when the lifetime of that database ends"),
+  endedSessions: count
+    .nullable()
+    .describe("After a swap: how many sessions of others in the replaced database had to be ended"),
 });
 
 export const UndoJson = z.strictObject({
@@ -505,6 +508,9 @@ export const UndoJson = z.strictObject({
     .string()
     .nullable()
     .describe("The name under which the present database stays; null after a dry run"),
+  endedSessions: count
+    .nullable()
+    .describe("How many sessions of others in that database had to be ended; null after a dry run"),
 });
 
 const subject = z.string().nullable().describe("The database it is about; null for the machine");

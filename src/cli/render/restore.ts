@@ -54,6 +54,7 @@ export function restoreJson(database: string, { preview, done }: RestoreReport):
     durationMs: done?.durationMs ?? null,
     before: done?.swap?.before ?? null,
     dropAfter: done?.swap?.dropAfter ?? null,
+    endedSessions: done?.swap?.endedSessions ?? null,
   };
 }
 
@@ -86,9 +87,14 @@ export function renderRestore(
     head,
     `  In place  ${done.restoredInto}`,
     ...content,
+    `  Sessions  ${endedText(done.swap.endedSessions)}`,
     `  Before    ${done.swap.before}, kept until ${formatTime(done.swap.dropAfter, target.timeZone)}`,
     `  Undo      ${undo}`,
   ].join("\n");
+}
+
+function endedText(sessions: number): string {
+  return sessions === 0 ? "none had to be ended" : `${counted(sessions, "session")} of others ended`;
 }
 
 export function undoText(preview: UndoPreview, timeZone: string): string[] {
@@ -105,11 +111,15 @@ export function undoText(preview: UndoPreview, timeZone: string): string[] {
   ];
 }
 
-export function undoJson({ preview, done, undone }: UndoReport): Record<string, unknown> {
-  return { ...preview, dryRun: !done, undone };
+export function undoJson({ preview, done, undone, endedSessions }: UndoReport): Record<string, unknown> {
+  return { ...preview, dryRun: !done, undone, endedSessions: done ? endedSessions : null };
 }
 
-export function renderUndo(output: Output, { preview, done, undone }: UndoReport, timeZone: string): string {
+export function renderUndo(
+  output: Output,
+  { preview, done, undone, endedSessions }: UndoReport,
+  timeZone: string,
+): string {
   if (!done) {
     return [
       "Nothing was changed (dry run). This would be done:",
@@ -118,6 +128,7 @@ export function renderUndo(output: Output, { preview, done, undone }: UndoReport
   }
   return [
     `${output.paint("green", "✓")} ${output.paint("bold", preview.database)} is again what it was before the swap`,
+    `  Sessions   ${endedText(endedSessions)}`,
     ...(undone === null ? [] : [`  Set aside  ${undone}`]),
   ].join("\n");
 }

@@ -1,7 +1,15 @@
 import { CopyCounter } from "./copy-data.ts";
 import { textDecoder } from "./encoding.ts";
 import { type Place, type SqlListener, SqlScanner, type Token } from "./scan-sql.ts";
-import { assignmentIn, copyTarget, createdName, READ_STATEMENTS, rolesIn } from "./statement.ts";
+import {
+  assignmentIn,
+  copyTarget,
+  createdName,
+  createdRelation,
+  type QualifiedName,
+  READ_STATEMENTS,
+  rolesIn,
+} from "./statement.ts";
 
 interface DumpedTable {
   readonly schema: string;
@@ -24,6 +32,8 @@ export interface DumpFacts {
   /** Extensions and schemas that it creates, in its order. */
   readonly extensions: readonly string[];
   readonly schemas: readonly string[];
+  /** Tables, foreign tables and materialized views that it creates, in its order. */
+  readonly relations: readonly { readonly schema: string; readonly name: string }[];
   /** `INSERT` statements, which a dump made with `--inserts` has instead of counted rows. */
   readonly inserts: number;
   /** True when it forbids psql any command but SQL by itself (`\restrict`, since August 2025). */
@@ -62,6 +72,7 @@ export class DumpInspector {
   readonly #roles = new Set<string>();
   readonly #extensions = new Set<string>();
   readonly #schemas = new Set<string>();
+  readonly #relations: { readonly schema: string; readonly name: string }[] = [];
   readonly #refusals: string[] = [];
   #decode = textDecoder("UTF8");
   #bytes = 0;
@@ -149,6 +160,7 @@ export class DumpInspector {
       roles: [...this.#roles].toSorted(),
       extensions: [...this.#extensions],
       schemas: [...this.#schemas],
+      relations: this.#relations,
       inserts: this.#inserts,
       restricted: this.#restricted,
       refusals: this.#refusals,
@@ -191,11 +203,7 @@ export class DumpInspector {
   #beginRows(tokens: readonly Token[]): boolean {
     const target = copyTarget(tokens);
     if (target === undefined) return false;
-    const written = {
-      schema: target.schema === undefined ? this.#searchPath : this.#text(target.schema),
-      name: this.#text(target.name),
-    };
-    const { schema, name } = (this.#viaRoot ? this.#announced : undefined) ?? written;
+    const { schema, name } = (this.#viaRoot ? this.#announced : undefined) ?? this.#named(target);
     const key = JSON.stringify([schema, name]);
     this.#block = this.#blocks.get(key) ?? { schema, name, counter: new CopyCounter() };
     this.#blocks.set(key, this.#block);
@@ -208,6 +216,12 @@ export class DumpInspector {
     if (extension !== undefined) this.#extensions.add(this.#text(extension));
     const schema = createdName(tokens, "schema");
     if (schema !== undefined) this.#schemas.add(this.#text(schema));
+    const relation = createdRelation(tokens);
+    if (relation !== undefined) this.#relations.push(this.#named(relation));
+  }
+
+  #named({ schema, name }: QualifiedName): { readonly schema: string; readonly name: string } {
+    return { schema: schema === undefined ? this.#searchPath : this.#text(schema), name: this.#text(name) };
   }
 
   #set(tokens: readonly Token[]): void {

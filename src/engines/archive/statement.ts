@@ -22,10 +22,7 @@ export function copyTarget(tokens: readonly Token[]): QualifiedName | undefined 
   if (!isWord(tokens[0], "copy")) return undefined;
   const from = findLast(tokens, "from");
   if (from === -1 || !isWord(tokens[from + 1], "stdin")) return undefined;
-  const first = nameAt(tokens, 1);
-  if (first === undefined) return undefined;
-  const second = isSymbol(tokens[2], ".") ? nameAt(tokens, 3) : undefined;
-  return second === undefined ? { schema: undefined, name: first } : { schema: first, name: second };
+  return qualifiedName(tokens, 1);
 }
 
 type RoleReader = (tokens: readonly Token[]) => string[];
@@ -53,6 +50,22 @@ export function createdName(tokens: readonly Token[], kind: "extension" | "schem
   if (!isWord(tokens[0], "create") || !isWord(tokens[1], kind)) return undefined;
   const at = isWord(tokens[2], "if") ? 5 : 2;
   return isWord(tokens[at], "authorization") ? undefined : nameAt(tokens, at);
+}
+
+const RELATIONS: readonly (readonly string[])[] = [
+  ["table"],
+  ["unlogged", "table"],
+  ["foreign", "table"],
+  ["materialized", "view"],
+];
+
+/** The table, foreign table or materialized view that the statement makes. */
+export function createdRelation(tokens: readonly Token[]): QualifiedName | undefined {
+  if (!isWord(tokens[0], "create")) return undefined;
+  const kind = RELATIONS.find((words) => words.every((word, n) => isWord(tokens[n + 1], word)));
+  if (kind === undefined) return undefined;
+  const at = kind.length + 1;
+  return qualifiedName(tokens, isWord(tokens[at], "if") ? at + 3 : at);
 }
 
 /** `SET name = value, …` (or `TO`) as name and first value. */
@@ -116,6 +129,13 @@ function findLast(tokens: readonly Token[], word: string): number {
     if (depth === 0 && isWord(token, word)) return at;
   }
   return -1;
+}
+
+function qualifiedName(tokens: readonly Token[], at: number): QualifiedName | undefined {
+  const first = nameAt(tokens, at);
+  if (first === undefined) return undefined;
+  const second = isSymbol(tokens[at + 1], ".") ? nameAt(tokens, at + 2) : undefined;
+  return second === undefined ? { schema: undefined, name: first } : { schema: first, name: second };
 }
 
 function nameAt(tokens: readonly Token[], at: number): string | undefined {

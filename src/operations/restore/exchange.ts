@@ -40,12 +40,14 @@ const CLEAN_UP_MS = 30_000;
  * leave. So from that moment nobody can connect; the sessions that are left are ended; and a crash at any time rolls all
  * of it back. (Setting ALLOW_CONNECTIONS to false instead has to be committed, and a crash would leave the live database
  * closed for everybody.) Clients that try to connect meanwhile wait, and are then told to try again.
+ *
+ * Returns how many sessions of others in the database that was in place had to be ended.
  */
 export async function exchangeDatabases(
   runtime: Runtime,
   exchange: Exchange,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<number> {
   const { server, live, replacement, replaced } = exchange;
   const avoid = [live, replacement, ...(replaced === null ? [] : [replaced.aside])];
   await using renaming = await connectBeside(runtime, server, avoid, signal);
@@ -56,8 +58,9 @@ export async function exchangeDatabases(
   await renaming.query(`set local lock_timeout = ${LOCK_TIMEOUT_MS}`);
   const [row] = await renaming.query<{ xid: string }>("select pg_catalog.pg_current_xact_id()::text as xid");
   const xid = row?.xid ?? "";
+  let ended = 0;
   if (replaced !== null) {
-    await setAside(runtime, { live, replaced, renaming, ending }, signal);
+    ended = await setAside(runtime, { live, replaced, renaming, ending }, signal);
     await renaming.query(markSql(replaced.aside, replaced.marker(xid)));
   }
   await renaming.query(renameSql(replacement, live));
@@ -68,6 +71,7 @@ export async function exchangeDatabases(
     // The answer may be lost while the work was done.
     if (!(await wasCommitted(runtime, exchange, avoid, xid, error))) throw error;
   }
+  return ended;
 }
 
 function renameSql(from: string, to: string): string {
@@ -85,7 +89,7 @@ async function setAside(
   runtime: Runtime,
   { live, replaced, renaming, ending }: SetAside,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<number> {
   const { aside, watcher } = replaced;
   let settled = false;
   const renamed = renaming.query(renameSql(live, aside)).finally(() => {
@@ -94,19 +98,24 @@ async function setAside(
   // Awaited below; until then a failure must not count as unhandled.
   renamed.catch(() => undefined);
   let others: readonly Other[] = [];
+  const ended = new Set<number>();
   try {
     const look = { live, spared: watcher?.session.backendPid, holder: renaming.backendPid };
     while (!settled) {
       const found = await findOthers(ending, look);
       if (found?.length === 0) break;
       // Before the lock is held they would only come back.
-      if (found !== undefined) await endSessions(ending, found);
+      if (found !== undefined) {
+        await endSessions(ending, found);
+        for (const { pid, application } of found) if (application !== OURS) ended.add(pid);
+      }
       others = found ?? others;
       await runtime.clock.wait(POLL_MS, signal);
     }
     if (watcher !== null && !settled) await watcher.lastLook();
     await watcher?.session[Symbol.asyncDispose]();
     await renamed;
+    return ended.size;
   } catch (error) {
     // Otherwise the rename would wait on for us, and the database stay closed as long. Should this fail as well, the end
     // of the session does the same a little later.
@@ -118,6 +127,9 @@ async function setAside(
     throw explain(live, others, error);
   }
 }
+
+// Sessions of our own in the live database were closed a moment ago, and the server may show them still.
+const OURS = "handled";
 
 interface Other {
   readonly pid: number;

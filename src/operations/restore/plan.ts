@@ -122,13 +122,40 @@ export function isWrittenAs({ schema, name }: { schema: string; name: string }, 
   return text === `${schema}.${name}` || text === quoteName(schema, name);
 }
 
-/**
- * Fails with `schema_missing`, before anything is made, when the archive has nothing in a chosen schema. Tables are
- * looked up in the scratch database: a partitioned one has no rows by itself and cannot be seen here.
- */
-export function requireSchemasIn({ expected, facts }: CheckedSource, selection: Selection): void {
+/** Fails with `schema_missing`, before anything is made, when the backup has not what was chosen of it. */
+export function requireChosen({ expected, facts }: CheckedSource, selection: Selection): void {
+  requireSchemasIn(facts, expected, selection.schemas);
+  const tables = [...facts.relations, ...expected];
+  // Where names are in an encoding that nobody here can read, the scratch database will tell.
+  if (tables.some(({ schema, name }) => `${schema}${name}`.includes("\ufffd"))) return;
+  for (const text of selection.tables) {
+    if (!tables.some((table) => isWrittenAs(table, text))) throw noSuchTable(tables, text);
+  }
+}
+
+/** @param tables what there is */
+export function noSuchTable(
+  tables: readonly { readonly schema: string; readonly name: string }[],
+  text: string,
+): AppError {
+  const guess = nearest(
+    text,
+    tables.map(({ schema, name }) => `${schema}.${name}`),
+  );
+  return new AppError("schema_missing", `restore table ${text}: no such table in the backup`, {
+    hint: guess === undefined ? HOW_TO_WRITE : `did you mean ${guess}?`,
+  });
+}
+
+export const HOW_TO_WRITE = `write it as schema.table, quoted as in SQL where needed: '"my schema"."my table"'`;
+
+function requireSchemasIn(
+  facts: DumpFacts,
+  expected: readonly ExpectedRows[],
+  schemas: readonly string[],
+): void {
   const known = [...new Set([...facts.schemas, ...expected.map((table) => table.schema)])];
-  for (const schema of selection.schemas) {
+  for (const schema of schemas) {
     if (known.includes(schema)) continue;
     const guess = nearest(schema, known);
     throw new AppError("schema_missing", `restore schema ${schema}: no such schema in the backup`, {

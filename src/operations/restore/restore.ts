@@ -5,18 +5,18 @@ import { chooseClient, findClients, type PostgresClient } from "../../postgres/c
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import { commentSql } from "../../postgres/marker.ts";
 import { applyProperties } from "../../postgres/properties.ts";
-import { ensureRoles } from "../../postgres/roles.ts";
+import { dropRoles, ensureRoles } from "../../postgres/roles.ts";
 import { isSqlState, quoteIdentifier, type Session } from "../../postgres/session.ts";
 import { recordingDamage } from "../record-damage.ts";
 import type { RowComparison } from "./compare-rows.ts";
 import { fillDatabase } from "./fill.ts";
-import { type CheckedSource, checkSource, isWhole, namedTables, requireSchemasIn } from "./plan.ts";
+import { type CheckedSource, checkSource, isWhole, namedTables, requireChosen } from "./plan.ts";
 import type { RestorePreview, RestoreReport, RestoreRequest } from "./request.ts";
 import { copySelection } from "./select.ts";
 import { requireServerSpace, type SpaceNeed } from "./server-space.ts";
 import { fillBeside, fillChosen } from "./select-snapshot.ts";
 import { type BackupSource, findSource, holdSource, storedOf } from "./source.ts";
-import { type SwapResult, swapDatabase } from "./swap.ts";
+import { requireSwappable, type SwapResult, swapDatabase } from "./swap.ts";
 import { chooseTargetName, targetExists } from "./target-name.ts";
 import { createTemporaryDatabase, dropAbandoned } from "./temporary-database.ts";
 import { whileStopped } from "./while-stopped.ts";
@@ -41,19 +41,33 @@ export async function restoreDatabase(
   const into = await chooseTargetName(runtime, request, source, admin, signal);
   const check = async () => await checkSource(runtime, source, request.selection, client, signal);
   const checked = await recordingDamage(runtime, storedOf(source), "restore", check, signal);
-  requireSchemasIn(checked, request.selection);
+  requireChosen(checked, request.selection);
   const run: Run = { runtime, request, admin, client, checked };
   // What a killed restore left may be what the space is missing for.
   if (!request.dryRun) await dropAbandoned(runtime, admin, signal);
   await requireServerSpace(admin, spaceNeed(run));
+  if (request.target.kind === "swap") {
+    const { connection: live } = request;
+    await requireSwappable(runtime, { admin, live, inside: insideOf(run) }, signal);
+  }
   const preview = previewOf(run, into);
   if (request.dryRun) return { preview, done: null };
   await request.confirm(preview);
-  const created = await ensureRoles(admin, checked.facts.roles);
-  if (created.length > 0) runtime.reporter.note(`created roles without login: ${created.join(", ")}`);
-  const { comparison, swap } = await bringBack(run, into, signal);
+  const { comparison, swap } = await withRoles(run, async () => await bringBack(run, into, signal));
   const durationMs = Math.round(runtime.clock.monotonic() - started);
   return { preview, done: { restoredInto: into, ...comparison, durationMs, swap } };
+}
+
+/** Makes the roles that the backup names. Those that were not there go again when the restore fails. */
+async function withRoles<T>({ runtime, admin, checked }: Run, work: () => Promise<T>): Promise<T> {
+  const created = await ensureRoles(admin, checked.facts.roles);
+  if (created.length > 0) runtime.reporter.note(`created roles without login: ${created.join(", ")}`);
+  try {
+    return await work();
+  } catch (error) {
+    for (const problem of await dropRoles(runtime, admin.settings, created)) runtime.reporter.warn(problem);
+    throw error;
+  }
 }
 
 interface Run {
@@ -113,15 +127,15 @@ async function bringBack(run: Run, into: string, signal: AbortSignal): Promise<O
       const { application } = request.target;
       return application === null
         ? await swapping()
-        : await whileStopped(run.runtime, application, { work: swapping, ...SWAPPED }, signal);
+        : await whileStopped(run.runtime, application, { work: swapping, ...swapped(request) }, signal);
     }
   }
 }
 
-const SWAPPED = {
+const swapped = ({ database }: RestoreRequest) => ({
   done: "the database was swapped",
-  hint: "`handled restore DATABASE --undo` puts the old database back",
-};
+  hint: `\`handled restore ${database} --undo\` puts the old database back`,
+});
 
 /** Restores under a temporary name and renames at the end. */
 async function intoNew(run: Run, name: string, signal: AbortSignal): Promise<RowComparison> {

@@ -1,6 +1,5 @@
 import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
-import { nearest } from "../../lib/text.ts";
 import { listRelations, listSchemas, type Relation, requireSchemas } from "../../postgres/catalog.ts";
 import type { PostgresClient } from "../../postgres/clients.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
@@ -9,7 +8,7 @@ import { pipeDump } from "../../engines/archive/pipe-dump.ts";
 import { connect, quoteIdentifier, quoteName, type Session } from "../../postgres/session.ts";
 import { compareRows, type ExpectedRows, type RowComparison } from "./compare-rows.ts";
 import { isolate } from "./isolate.ts";
-import { isWrittenAs, type Selection } from "./plan.ts";
+import { HOW_TO_WRITE, isWrittenAs, noSuchTable, type Selection } from "./plan.ts";
 
 /** What of a scratch database goes over. */
 export interface Chosen {
@@ -93,22 +92,10 @@ function findTable(relations: readonly Relation[], text: string): Relation {
   const found = relations.filter((relation) => isWrittenAs(relation, text));
   const [first] = found;
   if (first !== undefined && found.length === 1) return first;
-  const guess = nearest(
-    text,
-    relations.map((relation) => `${relation.schema}.${relation.name}`),
-  );
-  throw new AppError(
-    "schema_missing",
-    found.length > 1
-      ? `restore table ${text}: more than one table is written like that`
-      : `restore table ${text}: no such table in the backup`,
-    {
-      hint:
-        guess === undefined || found.length > 1
-          ? `write it as schema.table, quoted as in SQL where needed: '"my schema"."my table"'`
-          : `did you mean ${guess}?`,
-    },
-  );
+  if (first === undefined) throw noSuchTable(relations, text);
+  throw new AppError("schema_missing", `restore table ${text}: more than one table is written like that`, {
+    hint: HOW_TO_WRITE,
+  });
 }
 
 async function addPartitions(scratch: Session, oids: readonly number[]): Promise<Set<number>> {

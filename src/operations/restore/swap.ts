@@ -2,6 +2,7 @@ import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { formatLocalTime } from "../../lib/local-time.ts";
 import { counted } from "../../lib/text.ts";
+import { databaseExists } from "../../postgres/admin.ts";
 import type { PostgresClient } from "../../postgres/clients.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import {
@@ -40,6 +41,22 @@ export interface SwapResult {
   /** The name under which the replaced database stays. */
   readonly before: string;
   readonly dropAfter: Date;
+  /** Sessions of others in the replaced database that had to be ended. */
+  readonly endedSessions: number;
+}
+
+/**
+ * What can be seen of a swap before anything is made or stopped: that there is a database to replace, and that all of it
+ * outside the given schemas can be carried over. Fails with `swap_refused`.
+ */
+export async function requireSwappable(
+  runtime: Runtime,
+  { admin, live, inside }: Pick<SwapCall, "admin" | "live" | "inside">,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!(await databaseExists(admin, live.database))) throw nothingToReplace(live.database);
+  await using session = await connect(runtime, live, signal);
+  await requireCarriable(session, inside ?? []);
 }
 
 /**
@@ -54,11 +71,7 @@ export async function swapDatabase(
 ): Promise<SwapResult> {
   const { admin, live } = call;
   const properties = await readProperties(admin, live.database);
-  if (properties === null) {
-    throw new AppError("swap_refused", `swap ${live.database}: there is no such database to replace`, {
-      hint: `restore it with \`--new-database ${live.database}\``,
-    });
-  }
+  if (properties === null) throw nothingToReplace(live.database);
   await using copy = await createTemporaryDatabase(runtime, admin, live.database, properties);
   const watcher = await connect(runtime, live, signal);
   try {
@@ -75,7 +88,7 @@ export async function swapDatabase(
     const at = runtime.clock.now();
     const before = await freeName(admin, live.database, `_before_${formatLocalTime(at, call.timeZone)}`);
     const dropAfter = new Date(at.getTime() + call.keepReplacedMs);
-    await exchangeDatabases(
+    const endedSessions = await exchangeDatabases(
       runtime,
       {
         server: admin.settings,
@@ -103,7 +116,7 @@ export async function swapDatabase(
     copy.keep();
     // Told at once: should what follows fail, this has happened all the same.
     runtime.reporter.note(`swapped: the database that was in place is ${before} now`);
-    return { before, dropAfter };
+    return { before, dropAfter, endedSessions };
   } finally {
     await watcher[Symbol.asyncDispose]();
   }
@@ -191,6 +204,12 @@ function drifted(database: string): AppError {
       hint: "stop what writes to it, then run the command again; nothing was changed",
     },
   );
+}
+
+function nothingToReplace(database: string): AppError {
+  return new AppError("swap_refused", `swap ${database}: there is no such database to replace`, {
+    hint: `restore it with \`--new-database ${database}\``,
+  });
 }
 
 async function requireCarriable(live: Session, inside: readonly string[]): Promise<void> {

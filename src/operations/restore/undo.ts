@@ -46,6 +46,8 @@ export interface UndoReport {
   readonly done: boolean;
   /** The name under which the database that was in place stays; null where there was none. */
   readonly undone: string | null;
+  /** Sessions of others in the database that was in place that had to be ended. */
+  readonly endedSessions: number;
 }
 
 /** Puts the database that the last swap replaced back in its place. The one that was there is kept under another name. */
@@ -66,10 +68,10 @@ export async function undoSwap(
       ? await laterWrites(runtime, request, marker.xid, signal)
       : [],
   };
-  if (request.dryRun) return { preview, done: false, undone: null };
+  if (request.dryRun) return { preview, done: false, undone: null, endedSessions: 0 };
   await request.confirm(preview);
-  const exchange = (): Promise<string | null> => putBack(runtime, request, admin, before, marker, signal);
-  const undone =
+  const exchange = () => putBack(runtime, request, admin, before, marker, signal);
+  const result =
     request.application === null
       ? await exchange()
       : await whileStopped(
@@ -78,7 +80,7 @@ export async function undoSwap(
           { work: exchange, done: `${before} is in place again`, hint: null },
           signal,
         );
-  return { preview, done: true, undone };
+  return { preview, done: true, ...result };
 }
 
 type Replaced = Extract<Marker, { purpose: "replaced" }>;
@@ -126,12 +128,12 @@ async function putBack(
   before: string,
   marker: Replaced,
   signal: AbortSignal,
-): Promise<string | null> {
+): Promise<Pick<UndoReport, "undone" | "endedSessions">> {
   const live = request.connection.database;
   const present = await readProperties(admin, live);
   const at = runtime.clock.now();
   const aside = await freeName(admin, live, `_undone_${formatLocalTime(at, request.timeZone)}`);
-  await exchangeDatabases(
+  const endedSessions = await exchangeDatabases(
     runtime,
     {
       server: admin.settings,
@@ -159,5 +161,5 @@ async function putBack(
     },
     signal,
   );
-  return present === null ? null : aside;
+  return { undone: present === null ? null : aside, endedSessions };
 }

@@ -1,12 +1,12 @@
-import { AppError, isAppError } from "../../errors.ts";
+import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { connectBeside } from "../../postgres/admin.ts";
 import { majorOf } from "../../postgres/clients.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import { readProperties } from "../../postgres/properties.ts";
-import { ensureRoles } from "../../postgres/roles.ts";
+import { dropRoles, ensureRoles } from "../../postgres/roles.ts";
 import { readServerFacts } from "../../postgres/server.ts";
-import { connect, quoteIdentifier, type Session } from "../../postgres/session.ts";
+import type { Session } from "../../postgres/session.ts";
 import type { BackupContent, BackupIndex } from "../../repository/manifest.ts";
 import { requireServerSpace } from "../restore/server-space.ts";
 import { createTemporaryDatabase, dropAbandoned } from "../restore/temporary-database.ts";
@@ -118,22 +118,10 @@ async function borrowRoles(
   const created = await ensureRoles(admin, names);
   return {
     async [Symbol.asyncDispose]() {
-      if (created.length === 0) return;
-      // On a session and a signal of its own: those of the check may be what failed.
-      await using session = await connect(runtime, admin.settings, AbortSignal.timeout(CLEAN_UP_MS));
-      for (const role of created) {
-        try {
-          await session.query(`drop role if exists ${quoteIdentifier(role)}`);
-        } catch (error) {
-          if (!isAppError(error)) throw error;
-          runtime.reporter.warn(`drop the role ${role}, made for this check: ${error.message}`);
-        }
-      }
+      for (const problem of await dropRoles(runtime, admin.settings, created)) runtime.reporter.warn(problem);
     },
   };
 }
-
-const CLEAN_UP_MS = 30_000;
 
 /** Rows are the same whatever order they are sorted in, but whoever reads the proof should know. */
 async function noteLocale(
