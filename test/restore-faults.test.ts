@@ -390,6 +390,8 @@ async function smallDisk(megabytes: number): Promise<SmallDisk> {
       max_wal_senders: "0",
       autovacuum: "off",
       shared_buffers: "16MB",
+      // Otherwise each checkpoint writes a file, and a server that cannot write that one stops altogether.
+      max_replication_slots: "0",
     };
     const cluster = owned.use(await freshCluster({ folder: join(disk, "cluster"), settings }));
     // A server that cannot write its log stops altogether; this is about one that cannot write its data.

@@ -14,12 +14,12 @@ import {
   freshRole,
   halfMade,
 } from "./support/backed-up.ts";
-import { type CliResult, jsonOf, runCli } from "./support/cli.ts";
+import { type CliOptions, type CliResult, jsonOf, runCli } from "./support/cli.ts";
 import { contentsOf } from "./support/database-contents.ts";
-import { LONGEST_NAME, ODD_DATABASE_SQL } from "./support/odd-database.ts";
+import { ODD_DATABASE_SQL, uniqueLongestName } from "./support/odd-database.ts";
 import { clusterUrl, freshDatabase, runSql, temporaryFolder, uniqueName } from "./support/postgres.ts";
 import { noAbort, testRuntime } from "./support/runtime.ts";
-import { restoreWithStockTools } from "./support/stock-tools.ts";
+import { findSqlNow, restoreWithStockTools } from "./support/stock-tools.ts";
 
 const run = promisify(execFile);
 
@@ -102,10 +102,11 @@ describe("a restore into a new database", () => {
 
   test("takes a name of 63 bytes, and refuses a longer one", async () => {
     await using shop = await backedUp({ sql: SHOP_SQL });
-    await using restored = expectedDatabase(LONGEST_NAME);
-    expectDone(await shop.restore(["--new-database", LONGEST_NAME]));
+    const longest = uniqueLongestName();
+    await using restored = expectedDatabase(longest);
+    expectDone(await shop.restore(["--new-database", longest]));
     expect(await restored.query("select count(*)::int as rows from sales.orders")).toEqual([{ rows: 20 }]);
-    const longer = await shop.restore(["--new-database", `${LONGEST_NAME}x`]);
+    const longer = await shop.restore(["--new-database", `${longest}x`]);
     expect(longer).toMatchObject({ code: 2, stderr: expect.stringContaining("at most 63 bytes") as string });
   });
 
@@ -349,6 +350,33 @@ describe("what to restore", () => {
   });
 });
 
+test.each([
+  ["archive", "plain"],
+  ["archive", "custom"],
+  ["snapshot", null],
+])("a table that a backup (%s, %s) does not have is told before anything is made", async (kind, format) => {
+  await using shop = await backedUp({
+    sql: `${SHOP_SQL} create materialized view sales.sums as select count(*) from sales.orders`,
+    backup: ["--kind", kind, ...(format === null ? [] : ["--format", format])],
+  });
+  const restore = async (table: string, ...args: string[]) => {
+    const made: string[] = [];
+    const result = await shop.restore(["latest", "--table", table, ...args, "--new-database", uniqueName()], {
+      observer: (_, operation) => void (operation.includes("CREATE") && made.push(operation)),
+    });
+    expect(made).toEqual([]);
+    return result;
+  };
+  const unknown = await restore("sales.order");
+  expect(unknown.code).toBe(2);
+  expect(unknown.stderr).toContain("restore table sales.order: no such table in the backup");
+  expect(unknown.stderr).toContain("did you mean sales.orders?");
+  expect((await restore("sales.spending", "--dry-run")).code).toBe(2);
+  // Those without rows of their own are there as well.
+  for (const table of ["sales.event_2024", "sales.sums", '"sch.e""ma 2"."Tä ble*"', 'sch.e"ma 2.Tä ble*'])
+    expectDone(await restore(table, "--dry-run"));
+});
+
 describe("an archive of other tools", () => {
   const makers: readonly [string, string, string][] = [
     ["pg_dump | gzip", "dump.sql.gz", 'pg_dump "$1" | gzip > "$2"'],
@@ -551,6 +579,51 @@ describe("roles that the server does not have", () => {
     ).toEqual([{ owned: true, granted: true, login: false }]);
     await restored[Symbol.asyncDispose]();
     await runSql(clusterUrl(), `drop role ${owner}; drop role ${reader}`);
+  });
+
+  test("are dropped again when the restore fails, but not those that were there or that something uses", async () => {
+    const [owner, reader] = [uniqueName("owner"), uniqueName("reader")];
+    await runSql(clusterUrl(), `create role ${owner} login; create role ${reader} login`);
+    const sql = `${sqlFor(owner, reader)}
+      create function ok(id int) returns boolean language sql as
+        $$ select current_database() not like 'handled\\_restoring%' or 1 / (id - id) = 1 $$;
+      alter table thing add check (ok(id))`;
+    await using shop = await backedUp({ sql });
+    await runSql(clusterUrl(), `drop database ${shop.live.name}`);
+    const roles = async (): Promise<string[]> => {
+      const found = await runSql<{ rolname: string }>(
+        clusterUrl(),
+        `select rolname from pg_roles where rolname in ('${owner}', '${reader}') order by 1`,
+      );
+      return found.map(({ rolname }) => rolname);
+    };
+    const fail = async (options: CliOptions = {}): Promise<CliResult> => {
+      const result = await shop.restore(["latest", "--new-database", uniqueName()], options);
+      expect(result.code, result.stderr).toBe(1);
+      expect(result.stderr).toContain("division by zero");
+      return result;
+    };
+    // One of them was there before.
+    await runSql(clusterUrl(), `drop role ${reader}`);
+    await fail();
+    expect(await roles()).toEqual([owner]);
+    await runSql(clusterUrl(), `drop role ${owner}`);
+    await fail();
+    expect(await roles()).toEqual([]);
+    // Somebody uses one as soon as it is there.
+    const sqlNow = await findSqlNow();
+    const used = uniqueName("used");
+    let done = false;
+    const result = await fail({
+      observer: (phase, operation) => {
+        if (done || `${phase} ${operation}` !== "before child psql") return;
+        done = true;
+        sqlNow(clusterUrl(), `create table ${used} (); grant select on ${used} to ${reader}`);
+      },
+    });
+    expect(result.stderr).toContain(`the role ${reader} stays: something depends on it by now`);
+    expect(await roles()).toEqual([reader]);
+    await runSql(clusterUrl(), `drop table ${used}; drop role ${reader}`);
   });
 
   test("are listed where we may not create them, before anything is made", async () => {

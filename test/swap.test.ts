@@ -21,7 +21,7 @@ import { cuttingProxy } from "./support/cutting-proxy.ts";
 import { contentsOf } from "./support/database-contents.ts";
 import { lyingProxy } from "./support/lying-proxy.ts";
 import { manualClock } from "./support/manual-clock.ts";
-import { LONGEST_NAME } from "./support/odd-database.ts";
+import { uniqueLongestName } from "./support/odd-database.ts";
 import { INSIDE, platformSql } from "./support/platform-database.ts";
 import {
   clusterUrl,
@@ -250,7 +250,7 @@ describe("a swap of the backed-up schemas", () => {
   });
 
   test("takes a name of 63 bytes, which it cuts for the one that is kept, and gives back whole", async () => {
-    await using shop = await smallShop({ name: LONGEST_NAME });
+    await using shop = await smallShop({ name: uniqueLongestName() });
     const before = await contentsOf(shop.live.url);
     const result = await shop.restore([...SWAP, "--json"]);
     expectDone(result);
@@ -427,6 +427,9 @@ describe("a swap is refused, and nothing is changed,", () => {
     const before = await shop.state();
     expectRefused(await shop.restore(SWAP), message);
     expect(await shop.state()).toEqual(before);
+    // What no dump carries can be seen without making anything.
+    const foreseen = message.source.match(/publication|subscription|label/) !== null;
+    expect((await shop.restore(["--swap", "--dry-run"])).code).toBe(foreseen ? 1 : 0);
     await shop.live.query(
       "do $$ begin if exists (select from pg_subscription where subname = 's' and subdbid = (select oid from pg_database where datname = current_database())) then alter subscription s set (slot_name = none); end if; end $$",
     );
@@ -567,14 +570,18 @@ describe("a role that is no superuser", () => {
     await using client = await connectAs(shop, shop.app);
     await client.query("insert into public.note (body) values ('by the application')");
     const definitions = await definitionsOutside(shop.live.url);
-    expectDone(await shop.restore(SWAP));
+    const swapped = await shop.restore([...SWAP, "--json"]);
+    expectDone(swapped);
+    expect(jsonOf(swapped)).toMatchObject({ endedSessions: 1 });
     expect(await itemsIn(shop)).toBe(50);
     expect(await definitionsOutside(shop.live.url)).toEqual(definitions);
     expect(await shop.live.query("select body from public.note order by id")).toEqual([
       { body: "first" },
       { body: "by the application" },
     ]);
-    expectDone(await shop.restore(["--undo", "--yes"]));
+    const undone = await shop.restore(["--undo", "--yes"]);
+    expectDone(undone);
+    expect(undone.stdout).toContain("none had to be ended");
     expect(await itemsIn(shop)).toBe(10);
   });
 
@@ -699,10 +706,16 @@ describe("the application", () => {
 
   test("is started again when the swap fails, and when it could not be stopped", async () => {
     await using shop = await smallShop();
-    await shop.live.query("create publication p for table data.item");
     const old = await oidOf(shop);
     const refused = await strategyFor(shop, "http://127.0.0.1:1/");
-    expectRefused(await refused.restore(...SWAP), /publication/);
+    // What can be seen before is told before the application is stopped.
+    await shop.live.query("create publication p for table data.item");
+    expectRefused(await refused.restore(...SWAP), /publication p names table data\.item/);
+    expect(await refused.log()).toEqual([""]);
+    await shop.live.query(
+      "drop publication p; create table data.newer (id int); create view public.newer as select * from data.newer",
+    );
+    expectRefused(await refused.restore(...SWAP), /relation "data\.newer" does not exist/);
     expect(await refused.log()).toEqual([`stop ${old}`, `start ${old}`]);
     const stuck = await strategyFor(shop, "http://127.0.0.1:1/", { stop: "echo it hangs >&2; exit 3" });
     expectRefused(await stuck.restore(...SWAP), /stop the application.*exit code 3.*it hangs/s);

@@ -1,4 +1,4 @@
-import { chmod, readdir, readFile, writeFile } from "node:fs/promises";
+import { chmod, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { VerifyJson } from "../src/cli/json.ts";
@@ -30,17 +30,18 @@ async function serverFolder() {
 
 /** Waits for a throw-away server to accept connections; its process id. */
 async function runningServer(folder: Awaited<ReturnType<typeof serverFolder>>): Promise<number> {
+  let pid = 0;
   const look = async (): Promise<number> => {
     for (const name of await folder.servers()) {
       const path = join(folder.path, name, "server/data/postmaster.pid");
       const text = await readFile(path, "utf8").catch(() => "");
       // The last line comes when connections are accepted.
-      if (text.includes("ready")) return Number(text.split("\n")[0]);
+      if (text.includes("ready")) pid = Number(text.split("\n")[0]);
     }
-    return 0;
+    return pid;
   };
-  await expect.poll(look, { timeout: 20_000, interval: 20 }).toBeGreaterThan(0);
-  return await look();
+  await expect.poll(look, { timeout: 45_000, interval: 20 }).toBeGreaterThan(0);
+  return pid;
 }
 
 async function verify(subject: BackedUp, args: readonly string[], env: Record<string, string> = {}) {
@@ -84,9 +85,24 @@ describe("without a live server", () => {
     expect(await folder.servers()).toEqual([]);
   });
 
+  /** A snapshot whose restore stays in its middle for as long as a file is there. */
+  async function stuckIn(folder: { readonly path: string }) {
+    const flag = join(folder.path, "stay");
+    await writeFile(flag, "");
+    const sql = `${SQL} create function shop.stay() returns boolean language plpgsql as $$ begin
+        if current_database() like 'handled\\_%' and (pg_stat_file('${flag}', true)).size is not null then
+          perform pg_sleep(1000); end if; return true; end $$;
+      create table shop.last (id int check (shop.stay())); insert into shop.last values (1)`;
+    return {
+      subject: await backedUp({ sql, backup: ["--kind", "snapshot"] }),
+      goOn: async () => await rm(flag),
+    };
+  }
+
   test("an interrupted check leaves neither server nor proof", async () => {
     await using folder = await serverFolder();
-    await using subject = await backedUp(SNAPSHOT);
+    const { subject: stuck } = await stuckIn(folder);
+    await using subject = stuck;
     const env = { TMPDIR: folder.path };
     const child = spawnCli(["verify", subject.name, "--repository", subject.repository], { env });
     const pid = await runningServer(folder);
@@ -100,7 +116,8 @@ describe("without a live server", () => {
 
   test("what a killed check left is found and removed by the next one", async () => {
     await using folder = await serverFolder();
-    await using subject = await backedUp(SNAPSHOT);
+    const { subject: stuck, goOn } = await stuckIn(folder);
+    await using subject = stuck;
     const env = { TMPDIR: folder.path };
     const child = spawnCli(["verify", subject.name, "--repository", subject.repository], { env });
     const pid = await runningServer(folder);
@@ -109,6 +126,7 @@ describe("without a live server", () => {
     expect(await isRunning(pid)).toBe(true);
     expect(await folder.servers()).toHaveLength(1);
 
+    await goOn();
     const { code, stderr } = await verify(subject, [], env);
     expect(code, stderr).toBe(0);
     expect(stderr).toContain("left behind by a verify that was killed");

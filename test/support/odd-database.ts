@@ -1,5 +1,14 @@
+import { uniqueName } from "./postgres.ts";
+
 /** 63 bytes, the longest name there is, and not a byte of it plain: 31 letters of two bytes and one of one. */
 export const LONGEST_NAME = `${"é".repeat(31)}!`;
+
+/** A database of that length: test files share a server and run at the same time. */
+export function uniqueLongestName(): string {
+  const start = uniqueName();
+  const rest = Buffer.byteLength(LONGEST_NAME) - start.length;
+  return `${start}${"é".repeat(rest >> 1)}${"!".repeat(rest & 1)}`;
+}
 
 /** Names that quoting, patterns, comments, file names or line counting could stumble over. */
 export const ODD_NAMES: readonly string[] = [

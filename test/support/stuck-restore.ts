@@ -33,7 +33,7 @@ export async function stuckRestore(
     where wait_event = 'PgSleep' and datname ~ '^handled_restoring_.*_${running.pid}_[0-9]+$'`;
   await expect
     .poll(async () => running.ended() || (await runSql(server, stuck)).length > 0, {
-      timeout: 20_000,
+      timeout: 45_000,
       interval: 20,
     })
     .toBe(true);
