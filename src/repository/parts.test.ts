@@ -14,7 +14,13 @@ const signal = noAbort();
 const HASH = createHash("sha256").update("the text").digest("hex");
 const DATA = [Buffer.from("first frame"), Buffer.alloc(300_000, 7)];
 
-const write = (storage: Storage): Promise<PartRef> => writePart({ storage }, "shop", HASH, DATA, signal);
+const write = (storage: Storage, data: Parameters<typeof writePart>[3] = DATA): Promise<PartRef> =>
+  writePart({ storage }, "shop", HASH, data, signal);
+
+/** What was too long for memory comes as a stream. */
+async function* streamed(): AsyncGenerator<Buffer> {
+  for (const frame of DATA) yield await Promise.resolve(frame);
+}
 
 async function read(storage: Storage, part: PartRef): Promise<Buffer> {
   const chunks: Buffer[] = [];
@@ -24,9 +30,12 @@ async function read(storage: Storage, part: PartRef): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-test("a part is read back as it was written, and described as it is stored", async () => {
+test.each([
+  ["in memory", () => DATA],
+  ["from a stream", streamed],
+])("a part %s is read back as it was written, and described as it is stored", async (_how, data) => {
   const storage = memoryStorage();
-  const part = await write(storage);
+  const part = await write(storage, data());
   const stored = Buffer.concat(DATA);
   expect(part).toMatchObject({
     size: stored.length,
@@ -70,16 +79,20 @@ test("a part that is gone is damage as well", async () => {
   });
 });
 
-test("a part that cannot be written whole is not there", async () => {
+test.each([
+  ["in memory", () => DATA, ["put"]],
+  ["from a stream", streamed, ["write", "write"]],
+])("a part %s that cannot be written whole is not there", async (_how, data, operations) => {
   const storage = memoryStorage();
-  let writes = 0;
+  const seen: string[] = [];
   const full = faulty(storage, {
-    at: ({ operation }) => {
-      if (operation !== "write") return undefined;
-      writes += 1;
-      return writes > 2 ? diskFull() : undefined;
+    at: ({ operation, phase }) => {
+      if (phase !== "before" || !["put", "write"].includes(operation)) return undefined;
+      seen.push(operation);
+      return seen.length === operations.length ? diskFull() : undefined;
     },
   });
-  await expect(write(full)).rejects.toMatchObject({ code: "space_missing" });
+  await expect(write(full, data())).rejects.toMatchObject({ code: "space_missing" });
+  expect(seen).toEqual(operations);
   expect(await Array.fromAsync(storage.list("", "all", signal))).toEqual([]);
 });

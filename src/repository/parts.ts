@@ -25,8 +25,15 @@ export async function writePart(
   signal: AbortSignal,
 ): Promise<PartRef> {
   const name = newPartName(textHash);
+  const key = partKey(database, name);
   const hash = createHash("sha256");
-  await using staged = await storage.stage(partKey(database, name), signal);
+  const whole = inMemory(data);
+  if (whole !== undefined) {
+    const sha256 = hash.update(whole).digest("hex");
+    await storage.put(key, whole, signal);
+    return { name, size: whole.length, sha256 };
+  }
+  await using staged = await storage.stage(key, signal);
   for await (const chunk of data) {
     hash.update(chunk);
     await staged.write(chunk);
@@ -34,6 +41,19 @@ export async function writePart(
   const size = await staged.finish();
   await staged.publish();
   return { name, size, sha256: hash.digest("hex") };
+}
+
+// Written in one step; more is not gathered in memory once more.
+const LARGEST_PUT = 8 * 1024 * 1024;
+
+/** The bytes in one piece, where they are there already and not too many. */
+function inMemory(data: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Uint8Array | undefined {
+  if (!Array.isArray(data)) return undefined;
+  const frames: readonly Uint8Array[] = data;
+  const size = frames.reduce((sum, { length }) => sum + length, 0);
+  const [only] = frames;
+  if (frames.length === 1 && only !== undefined) return only;
+  return size <= LARGEST_PUT ? Buffer.concat(frames, size) : undefined;
 }
 
 /**

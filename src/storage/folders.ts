@@ -34,13 +34,14 @@ async function makeLastFolder(folder: string): Promise<void> {
 }
 
 /**
- * Runs `work`, which writes `path`, with the folder in place. Another process may remove the folder when it becomes
- * empty, or sweep our temporary file, between two of our calls; then the work is done again.
+ * Runs `work`, which writes `path`, and makes the folder first where it is missing. Another process may remove the folder
+ * when it becomes empty, or sweep our temporary file, between two of our calls; then the work is done again.
  */
 export async function inFolderOf<T>(path: string, work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
-      await makeFolder(dirname(path));
+      // It is there nearly always: making it each time would take as long as writing a small file.
+      if (attempt > 1) await makeFolder(dirname(path));
       return await work();
     } catch (error) {
       if (errorCode(error) !== "ENOENT") throw error;
