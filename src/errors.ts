@@ -56,6 +56,18 @@ export const ERRORS = {
     meaning: "an object is there already and is never overwritten",
   },
   repository_missing: { exit: 10, http: 404, retry: false, meaning: "there is no repository at this place" },
+  bucket_missing: {
+    exit: 10,
+    http: 404,
+    retry: false,
+    meaning: "the bucket that should hold the repository does not exist",
+  },
+  repository_unreachable: {
+    exit: 1,
+    http: 502,
+    retry: true,
+    meaning: "the object store that holds the repository does not answer, or is overloaded",
+  },
   repository_unusable: {
     exit: 1,
     http: 500,

@@ -1,4 +1,5 @@
 import { isAppError } from "../errors.ts";
+import { placeOfKey } from "../storage/location.ts";
 import type { Storage } from "../storage/storage.ts";
 import { databaseFolder, leaseKey, leaseNumber } from "./layout.ts";
 import { LeaseFile } from "./manifest.ts";
@@ -28,7 +29,7 @@ export async function highestLease(
     return {
       n,
       text: data.toString("utf8"),
-      file: parseLease(data, `${storage.place}/${leaseKey(database, n)}`),
+      file: parseLease(data, placeOfKey(storage.place, leaseKey(database, n))),
     };
   }
 }

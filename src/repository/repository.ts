@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { AppError, isAppError } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
+import { placeOfKey } from "../storage/location.ts";
 import type { Storage } from "../storage/storage.ts";
 import { databaseFolder, databaseOfFolder, isArchiveName, REPOSITORY_FILE } from "./layout.ts";
 import { FORMAT_VERSION, RepositoryFile } from "./manifest.ts";
@@ -79,7 +80,7 @@ export async function readRepositoryFile(
   storage: Storage,
   signal: AbortSignal,
 ): Promise<RepositoryFile | undefined> {
-  const what = `${storage.place}/${REPOSITORY_FILE}`;
+  const what = placeOfKey(storage.place, REPOSITORY_FILE);
   try {
     return parseVersioned(RepositoryFile, await storage.get(REPOSITORY_FILE, signal), what);
   } catch (error) {

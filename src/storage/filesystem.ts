@@ -53,6 +53,7 @@ function folderStorage(runtime: Runtime, root: string, hardLink: HardLink): Stor
   };
   return {
     place: root,
+    location: { url: root },
 
     stage: (key, signal): Promise<StagedObject> => stageFile(pathOf(key, signal), hardLink, signal),
 

@@ -3,12 +3,17 @@ import { AppError } from "../errors.ts";
 // A segment that is empty, `.` or `..`.
 const BAD = /(?:^|\/)\.{0,2}(?:\/|$)|\0/;
 
+/** Whether a name that somebody else may have given can be a key. */
+export function isKey(key: string): boolean {
+  return !BAD.test(key);
+}
+
 /**
  * Refuses a key that could leave the storage's place or name something twice. Keys come from code and from manifests;
  * a manifest may have been tampered with, so this is what keeps `../../etc` out of reach.
  */
 export function checkKey(key: string): void {
-  if (BAD.test(key))
+  if (!isKey(key))
     throw new AppError("unexpected", `use storage key ${JSON.stringify(key)}: not a relative path`);
 }
 

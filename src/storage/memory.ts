@@ -36,6 +36,7 @@ export function memoryStorage(now: () => Date = () => new Date(0)): Storage {
   });
   return {
     place: "memory",
+    location: { url: "memory" },
     async stage(key, signal): Promise<StagedObject> {
       check(key, signal);
       return stageInMemory(key, signal, (data) => {
@@ -132,6 +133,7 @@ function stageInMemory(key: string, signal: AbortSignal, publish: (data: Buffer)
     return finished;
   };
   return {
+    expect: () => undefined,
     async write(chunk) {
       signal.throwIfAborted();
       if (finished !== undefined) throw new AppError("unexpected", `write ${key}: already finished`);

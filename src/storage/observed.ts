@@ -11,6 +11,7 @@ export function observed(storage: Storage, observer: Observer): Storage {
   };
   return {
     place: storage.place,
+    location: storage.location,
     stage: (key, signal) =>
       around(`stage ${key}`, async () => observedStage(await storage.stage(key, signal), key, around)),
     put: (key, data, signal) => around(`put ${key}`, () => storage.put(key, data, signal)),
@@ -36,6 +37,7 @@ type Around = <T>(operation: string, work: () => Promise<T>) => Promise<T>;
 function observedStage(staged: StagedObject, key: string, around: Around): StagedObject {
   let written = false;
   return {
+    expect: (bytes) => staged.expect(bytes),
     async write(chunk) {
       // Only the first: a crash in a later chunk leaves nothing else behind, and there may be millions.
       if (written) return await staged.write(chunk);

@@ -18,11 +18,17 @@ test("a relative folder belongs to the working folder", () => {
   expect(openStorage(runtime, "backups").place).toBe(`${process.cwd()}/backups`);
 });
 
-test.each(["", "  ", "s3://bucket/prefix", "ftp://host/x", "file://host/share"])(
-  "%j is refused with a hint",
-  (location) => {
-    expect(() => openStorage(runtime, location)).toThrow(
-      expect.objectContaining({ code: "usage", hint: expect.stringContaining("file:///") }),
-    );
-  },
-);
+test.each(["", "  ", "ftp://host/x", "file://host/share"])("%j is refused with a hint", (location) => {
+  expect(() => openStorage(runtime, location)).toThrow(
+    expect.objectContaining({ code: "usage", hint: expect.stringContaining("file:///") }),
+  );
+});
+
+test("a bucket is opened by its URL, with keys beside it; a folder has none", () => {
+  const url = "s3://bucket/prefix?endpoint=http://127.0.0.1:9000";
+  const keys = { accessKey: "a", secretKey: "b" };
+  expect(openStorage(runtime, { url, keys })).toMatchObject({ place: url, location: { url, keys } });
+  expect(() => openStorage(runtime, { url: "/var/backups", keys })).toThrow(
+    expect.objectContaining({ code: "usage", hint: expect.stringContaining("accessKey") }),
+  );
+});

@@ -3,20 +3,28 @@ import { fileURLToPath } from "node:url";
 import { AppError, messageOf } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { openFilesystem } from "./filesystem.ts";
+import type { StorageLocation } from "./location.ts";
+import { openS3 } from "./s3/s3.ts";
 import type { Storage } from "./storage.ts";
 
-const HINT = "give a folder (`/var/backups/handled`) or a `file:///…` URL";
+const HINT = "give a folder (`/var/backups/handled`), a `file:///…` or an `s3://bucket/prefix` URL";
 
 /**
- * The storage at a location as users write it: a folder (`~/` is the home folder) or a `file://` URL. Touches nothing
- * yet. Throws `usage` for anything else.
+ * The storage at a location: a folder (`~/` is the home folder), a `file://` or an `s3://` URL, as users write it. Touches
+ * nothing yet. Throws `usage` for anything else.
  */
-export function openStorage(runtime: Runtime, location: string): Storage {
-  if (location.trim() === "")
-    throw new AppError("usage", "open repository: its place is empty", { hint: HINT });
-  const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(location)?.[1]?.toLowerCase();
-  if (scheme === undefined) return openFilesystem(runtime, expandHome(runtime, location));
-  if (scheme === "file") return openFilesystem(runtime, folderOfUrl(location));
+export function openStorage(runtime: Runtime, location: string | StorageLocation): Storage {
+  const { url, keys } = typeof location === "string" ? { url: location } : location;
+  if (url.trim() === "") throw new AppError("usage", "open repository: its place is empty", { hint: HINT });
+  const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(url)?.[1]?.toLowerCase();
+  if (scheme === "s3") return openS3(runtime, url, keys);
+  if (keys !== undefined) {
+    throw new AppError("usage", `open repository ${url}: it has keys, and is no s3:// URL`, {
+      hint: "leave `accessKey` and `secretKey` away, or give the URL of a bucket",
+    });
+  }
+  if (scheme === undefined) return openFilesystem(runtime, expandHome(runtime, url));
+  if (scheme === "file") return openFilesystem(runtime, folderOfUrl(url));
   throw new AppError("usage", `open repository: no storage is known for ${scheme}://`, { hint: HINT });
 }
 

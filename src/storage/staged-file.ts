@@ -40,6 +40,9 @@ class StagedFile implements StagedObject {
     this.#signal = signal;
   }
 
+  /** A file grows as it is written. */
+  expect(): void {}
+
   async write(chunk: Uint8Array): Promise<void> {
     const handle = this.#open();
     await this.#attempt("write", async () => {

@@ -1,5 +1,6 @@
 import type { Readable } from "node:stream";
 import type { AppError } from "../errors.ts";
+import type { StorageLocation } from "./location.ts";
 
 export interface StoredObject {
   readonly key: string;
@@ -13,9 +14,14 @@ export interface StoredObject {
  * returned. Disposing one that was not published removes what was written.
  */
 export interface StagedObject extends AsyncDisposable {
+  /** Before the first write: how many bytes will come at most, as far as anybody can tell. A place may plan with it. */
+  expect(bytes: number): void;
   /** Appends a chunk; resolves when the storage can take the next one. */
   write(chunk: Uint8Array): Promise<void>;
-  /** Makes what was written durable, still under the temporary name. Returns its size in bytes. */
+  /**
+   * Makes what was written durable, still under the temporary name. Returns its size in bytes. What a place can publish
+   * whole in one request it may hold in memory until then.
+   */
   finish(): Promise<number>;
   /** Reads the finished bytes back from where they will stay, not from a buffer. */
   read(signal: AbortSignal): Promise<Readable>;
@@ -26,11 +32,14 @@ export interface StagedObject extends AsyncDisposable {
 /**
  * Moves bytes to and from one place (a folder, a bucket). It does not know what they mean. Keys are relative,
  * `/`-separated, without empty, `.` or `..` segments. Errors are AppErrors: `object_missing`, `object_exists`,
- * `space_missing`, `repository_unusable`. Every method observes its signal.
+ * `space_missing`, `repository_unusable`; of a bucket also `bucket_missing` and `repository_unreachable`. Every method
+ * observes its signal.
  */
 export interface Storage {
   /** The place as a person would name it: `/var/backups/handled`. Holds no secret. */
   readonly place: string;
+  /** What opens it again in a thread; may hold a secret. */
+  readonly location: StorageLocation;
   /** Starts writing an object of any size. */
   stage(key: string, signal: AbortSignal): Promise<StagedObject>;
   /** Writes a small object whole and durably; an existing one is replaced in one step. */

@@ -37,6 +37,7 @@ export function faulty(storage: Storage, faults: Faults): Storage {
     faults.cutReadsAt === undefined ? stream : cutShort(stream, faults.cutReadsAt);
   return {
     place: storage.place,
+    location: storage.location,
     stage: async (key, signal) => {
       pass("before", "stage", key);
       const staged = await storage.stage(key, signal);
@@ -108,6 +109,7 @@ function faultyStage(
   cut: (stream: Readable) => Readable,
 ): StagedObject {
   return {
+    expect: (bytes) => staged.expect(bytes),
     write: (chunk) => around("write", key, () => staged.write(chunk)),
     finish: () => around("finish", key, () => staged.finish()),
     read: (signal) => around("read", key, async () => cut(await staged.read(signal))),

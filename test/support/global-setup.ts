@@ -4,12 +4,15 @@ import type { TestProject } from "vitest/node";
 import { errorCode } from "../../src/errors.ts";
 import { makeRuntime, type Runtime } from "../../src/lib/runtime.ts";
 import { startCluster, stopStaleCluster } from "../../src/postgres/cluster.ts";
+import { cephOnDemand } from "./ceph-on-demand.ts";
 import { CLUSTER_HOMES, CLUSTER_PREFIX, clusterFolder } from "./cluster-folder.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
     /** Superuser's URL of the run's shared cluster. */
     clusterUrl: string;
+    /** Answers with the run's shared object store, and starts it first. */
+    objectStore: string;
   }
 }
 
@@ -33,7 +36,12 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const major = asked === undefined ? {} : { major: Number(asked) };
   const cluster = await startCluster(runtime, { folder, fast: true, settings, ...major }, signal);
   project.provide("clusterUrl", cluster.url());
-  return async () => await cluster[Symbol.asyncDispose]();
+  const store = await cephOnDemand();
+  project.provide("objectStore", store.url);
+  return async () => {
+    await store[Symbol.asyncDispose]();
+    await cluster[Symbol.asyncDispose]();
+  };
 }
 
 /** Removes what killed runs left. */

@@ -30,9 +30,11 @@ export function sleepy(storage: Storage, moment: number | null): Sleepy {
     wake: () => awake.resolve(),
     storage: {
       place: storage.place,
+      location: storage.location,
       async stage(key, signal) {
         const staged = await around(() => storage.stage(key, signal));
         return {
+          expect: (bytes) => staged.expect(bytes),
           write: (chunk) => around(() => staged.write(chunk)),
           finish: () => around(() => staged.finish()),
           read: (readSignal) => around(() => staged.read(readSignal)),

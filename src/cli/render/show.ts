@@ -8,6 +8,7 @@ import { describeProof, proofJson } from "./proof.ts";
 import { renderTable } from "./table.ts";
 import { locationKey } from "../../repository/layout.ts";
 import { formatAge, formatTime } from "./time.ts";
+import { placeOfKey } from "../../storage/location.ts";
 
 /** What retention says of the backup; null without a strategy for its database. */
 export type Verdict = ShowJson["retention"];
@@ -106,7 +107,7 @@ export function renderShow(
 }
 
 function locationOf({ repository, index }: BackupDetails): string {
-  return `${repository.place}/${locationKey(index)}`;
+  return placeOfKey(repository.place, locationKey(index));
 }
 
 function describeVerdict({ keep, reasons }: NonNullable<Verdict>): string {

@@ -1,0 +1,20 @@
+/** Where a storage is, as data: what a strategy or a command line says, and what a thread needs to open it again. */
+export interface StorageLocation {
+  /** A folder or a URL; holds no secret. */
+  readonly url: string;
+  /** Of an object store. Undefined: what the environment or the profile has. */
+  readonly keys?: AccessKeys | undefined;
+}
+
+/** A pair of keys as object stores give them out. */
+export interface AccessKeys {
+  readonly accessKey: string;
+  readonly secretKey: string;
+}
+
+/** An object as a person would name it: `/var/backups/handled/data/x.sql.gz`, `s3://bucket/data/x.sql.gz?region=…`. */
+export function placeOfKey(place: string, key: string): string {
+  const parameters = /^s3:/i.test(place) ? place.indexOf("?") : -1;
+  if (parameters < 0) return `${place}/${key}`;
+  return `${place.slice(0, parameters)}/${key}${place.slice(parameters)}`;
+}

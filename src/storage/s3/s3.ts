@@ -1,0 +1,166 @@
+import { AppError } from "../../errors.ts";
+import { mapBounded } from "../../lib/concurrency.ts";
+import type { Runtime } from "../../lib/runtime.ts";
+import { checkKey, checkPrefix, checkSibling } from "../keys.ts";
+import type { AccessKeys } from "../location.ts";
+import { observed } from "../observed.ts";
+import type { Storage } from "../storage.ts";
+import { connectS3 } from "./connection.ts";
+import { Listing } from "./listing.ts";
+import { parseS3Url } from "./place.ts";
+import { openObject } from "./read-stream.ts";
+import { Requests } from "./requests.ts";
+import { S3StagedObject } from "./staged-object.ts";
+import { sweepBucket } from "./sweep.ts";
+import { temporaryKey } from "./temporary-keys.ts";
+
+// Enough to hide the latency, few enough for any server.
+const PARALLEL = 32;
+// A listing gives a thousand objects in the time of one look, and costs as much as ten.
+const LIST_FROM = 10;
+
+/** A bucket of an object store that speaks S3, or what is under a prefix of it. Nothing is touched until the first call. */
+export function openS3(runtime: Runtime, url: string, keys: AccessKeys | undefined): Storage {
+  return observed(bucketStorage(runtime, url, keys), runtime.observer);
+}
+
+function bucketStorage(runtime: Runtime, url: string, keys: AccessKeys | undefined): Storage {
+  const place = parseS3Url(url);
+  const connection = connectS3(runtime, place, keys);
+  const requests = new Requests(connection);
+  const listing = new Listing(connection);
+  // Whether the server was seen to refuse a key that is taken.
+  let conditionHolds = false;
+  const whole = (key: string, signal: AbortSignal): string => {
+    checkKey(key);
+    signal.throwIfAborted();
+    return place.prefix + key;
+  };
+  const folder = (prefix: string, signal: AbortSignal): string => {
+    checkPrefix(prefix);
+    signal.throwIfAborted();
+    return prefix;
+  };
+  return {
+    place: place.url,
+    location: { url: place.url, keys },
+
+    async stage(key, signal) {
+      const staged = { key: whole(key, signal), temporary: place.prefix + temporaryKey(key) };
+      return await Promise.resolve(new S3StagedObject(connection, requests, staged, signal));
+    },
+
+    async put(key, data, signal) {
+      await requests.put(whole(key, signal), data, signal);
+    },
+
+    async putIfAbsent(key, data, signal) {
+      const made = await requests.putNew(whole(key, signal), data, signal);
+      // Leases and indexes stand on this condition, and a server that does not know it says nothing: so it is asked once
+      // more for what it must refuse.
+      if (!conditionHolds && made && (await requests.putNew(place.prefix + key, data, signal))) {
+        throw conditionIgnored(place.url);
+      }
+      conditionHolds = true;
+      return made;
+    },
+
+    get: async (key, signal) => await requests.get(whole(key, signal), signal),
+
+    async getMany(keys, signal) {
+      const names = keys.map((key) => whole(key, signal));
+      return await mapBounded(names, PARALLEL, async (name) => {
+        try {
+          return await requests.get(name, signal);
+        } catch (error) {
+          return orThrow(error, signal);
+        }
+      });
+    },
+
+    open: async (key, signal) => await openObject(requests, whole(key, signal), signal),
+
+    async stat(key, signal) {
+      const found = await requests.head(whole(key, signal), signal);
+      return found === undefined ? undefined : { key, ...found };
+    },
+
+    async sizes(keys, signal) {
+      const names = keys.map((key) => whole(key, signal));
+      const sizes = await sizesOfFolders(listing, keys, signal);
+      return await mapBounded([...keys.entries()], PARALLEL, async ([at, key]) => {
+        const known = sizes.get(key.slice(0, key.lastIndexOf("/") + 1));
+        if (known !== undefined) return known.get(key);
+        return (await requests.head(names[at] ?? "", signal))?.size;
+      });
+    },
+
+    async *list(prefix, depth, signal) {
+      yield* listing.objects(folder(prefix, signal), depth, signal);
+    },
+
+    keys: async (prefix, depth, signal) => await listing.keys(folder(prefix, signal), depth, signal),
+
+    folders: async (prefix, signal) => await listing.folders(folder(prefix, signal), signal),
+
+    async delete(key, signal) {
+      await requests.delete(whole(key, signal), signal);
+    },
+
+    async link(key, target, signal) {
+      if (target !== undefined) checkSibling(key, target);
+      if ((await requests.head(whole(key, signal), signal)) === undefined) return false;
+      throw new AppError(
+        "object_exists",
+        `link ${requests.nameOf(place.prefix + key)}: it is an object of its own`,
+      );
+    },
+
+    async sweep(prefix, signal) {
+      return await sweepBucket(runtime, { connection, requests, listing }, folder(prefix, signal), signal);
+    },
+
+    async freeBytes(signal) {
+      signal.throwIfAborted();
+      return await Promise.resolve(undefined);
+    },
+  };
+}
+
+/** Sizes by key, for each folder that so many of the keys lie in that listing it is cheaper. */
+async function sizesOfFolders(
+  listing: Listing,
+  keys: readonly string[],
+  signal: AbortSignal,
+): Promise<Map<string, Map<string, number>>> {
+  const wanted = Map.groupBy(keys, (key) => key.slice(0, key.lastIndexOf("/") + 1));
+  const many = [...wanted].filter(([, inside]) => inside.length >= LIST_FROM);
+  const listed = await mapBounded(many, PARALLEL, async ([prefix, inside]) => {
+    const asked = new Set(inside);
+    const sizes = new Map<string, number>();
+    for await (const { key, size } of listing.objects(prefix, "here", signal)) {
+      if (asked.has(key)) sizes.set(key, size);
+    }
+    return [prefix, sizes] as const;
+  });
+  return new Map(listed);
+}
+
+const OF_ALL = new Set<string>(["repository_unreachable", "bucket_missing"]);
+
+/** In the place of an object that cannot be read stands why not, unless the reason is none of its own. */
+function orThrow(error: unknown, signal: AbortSignal): AppError {
+  signal.throwIfAborted();
+  if (error instanceof AppError && !OF_ALL.has(error.code)) return error;
+  throw error;
+}
+
+function conditionIgnored(place: string): AppError {
+  return new AppError(
+    "repository_unusable",
+    `write to ${place}: the object store overwrote an object that it was told not to, so two writers could not be kept apart`,
+    {
+      hint: "use one that knows conditional writes (`If-None-Match`): AWS, R2, MinIO, Spaces and Ceph do in current versions",
+    },
+  );
+}

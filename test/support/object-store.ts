@@ -1,0 +1,39 @@
+import { inject } from "vitest";
+import type { StorageLocation } from "../../src/storage/location.ts";
+import type { ObjectStore } from "./ceph.ts";
+import { uniqueName } from "./postgres.ts";
+import { makeBucket } from "./s3-client.ts";
+
+/** A place in the object store that the whole run shares, which starts when the first test asks for it. */
+export async function objectStore(): Promise<ObjectStore> {
+  const response = await fetch(inject("objectStore"));
+  if (!response.ok) throw new Error(`the object store did not start: ${await response.text()}`);
+  return (await response.json()) as ObjectStore;
+}
+
+export interface BucketOptions {
+  /** Default: a new prefix in the bucket that all tests share. */
+  readonly bucket?: string;
+  /** Where requests go, when not straight to the server: a proxy. */
+  readonly endpoint?: string;
+}
+
+/** An empty place in a bucket that is there. Nobody removes what lies in it: it is gone with the server. */
+export async function freshBucket(options: BucketOptions = {}): Promise<Required<StorageLocation>> {
+  const store = await objectStore();
+  const bucket = options.bucket ?? "handled-tests";
+  if (options.bucket === undefined) await makeBucket(store, bucket);
+  return {
+    url: s3Url({ ...store, endpoint: options.endpoint ?? store.endpoint }, `${bucket}/${uniqueName("p")}`),
+    keys: { accessKey: store.accessKey, secretKey: store.secretKey },
+  };
+}
+
+export function s3Url({ endpoint }: Pick<ObjectStore, "endpoint">, path: string): string {
+  return `s3://${path}?endpoint=${endpoint}&region=us-east-1`;
+}
+
+/** Variables with which a command line finds the keys. */
+export function s3Environment({ keys }: Required<StorageLocation>): Record<string, string> {
+  return { AWS_ACCESS_KEY_ID: keys?.accessKey ?? "", AWS_SECRET_ACCESS_KEY: keys?.secretKey ?? "" };
+}

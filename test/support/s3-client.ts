@@ -1,0 +1,19 @@
+import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
+import type { ObjectStore } from "./ceph.ts";
+
+/** A client of the tests' own, to do what the program never does, and to see what lies in a bucket. */
+export function s3Client({ endpoint, accessKey, secretKey }: ObjectStore): S3Client {
+  return new S3Client({
+    endpoint,
+    region: "us-east-1",
+    forcePathStyle: true,
+    credentials: { accessKeyId: accessKey, secretAccessKey: secretKey },
+  });
+}
+
+/** Making one's own bucket again is no error there. */
+export async function makeBucket(store: ObjectStore, bucket: string): Promise<void> {
+  const client = s3Client(store);
+  await client.send(new CreateBucketCommand({ Bucket: bucket }));
+  client.destroy();
+}
