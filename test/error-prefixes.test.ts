@@ -40,6 +40,8 @@ test("no error says twice what was done to what", async () => {
     ["verify", "another", ...place],
     ["backup", name, "--backup", "nosuch", "--url", subject.live.url, ...place],
     ["restore", name, "nosuch", "--url", subject.live.url, ...place],
+    ["export", name, "nosuch", "--file", join(subject.repository, "x"), ...place],
+    ["export", name, "--file", "/no/such/folder/x", ...place],
     ["prune", "another", "--repository", join(subject.repository, "none")],
   ];
   for (const command of commands) {

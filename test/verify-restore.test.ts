@@ -129,7 +129,7 @@ describe("without a live server", () => {
     await goOn();
     const { code, stderr } = await verify(subject, [], env);
     expect(code, stderr).toBe(0);
-    expect(stderr).toContain("left behind by a verify that was killed");
+    expect(stderr).toContain("left behind by a process that was killed");
     expect(await isRunning(pid)).toBe(false);
     expect(await folder.servers()).toEqual([]);
   });

@@ -3,7 +3,7 @@ import { type DamagedBackup, listBackups, listForeign } from "../repository/back
 import type { BackupId, BackupIndex } from "../repository/manifest.ts";
 import type { ProofFile } from "../repository/proof-file.ts";
 import { newestProofs } from "../repository/proofs.ts";
-import { listDatabases, openRepository } from "../repository/repository.ts";
+import { listDatabases, openRepository, whatIsKnownOf } from "../repository/repository.ts";
 import type { Storage, StoredObject } from "../storage/storage.ts";
 
 export interface DatabaseListing {
@@ -26,6 +26,10 @@ export async function listRepository(
 ): Promise<DatabaseListing[]> {
   const repository = await openRepository(runtime, storage, signal);
   const names = database === undefined ? await listDatabases(repository, signal) : [database];
+  if (database !== undefined) {
+    const known = await whatIsKnownOf(repository, database, signal);
+    if (!known.there) runtime.reporter.note(known.note);
+  }
   const listings: DatabaseListing[] = [];
   for (const name of names) {
     const { backups, damaged } = await listBackups(repository, name, signal);

@@ -11,7 +11,7 @@ import { acquireLease, type Lease } from "../repository/lease.ts";
 import { isArchive } from "../repository/listing.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
 import { livingReaders } from "../repository/readers.ts";
-import { openRepository, type Repository } from "../repository/repository.ts";
+import { openRepository, type Repository, whatIsKnownOf } from "../repository/repository.ts";
 import { planRetention, type RetentionCandidate, type RetentionDecision } from "../repository/retention.ts";
 import { covers } from "../repository/scope.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -185,7 +185,10 @@ export async function pruneDatabase(
   const { database, rules, timeZone, prefix } = request;
   const scope = { repository, database, rules, timeZone, prefix };
   const options = { minAgeMs: rules.garbageAgeMs };
-  if (request.dryRun) {
+  const known = await whatIsKnownOf(repository, database, signal);
+  // A lease would make a folder for a name that may be mistyped.
+  if (!known.there) runtime.reporter.warn(known.note);
+  if (request.dryRun || !known.there) {
     const decisions = await planPrune(runtime, scope, signal);
     const leavers = new Set(goingOf(decisions).map(({ id }) => id));
     const garbage = await previewGarbage(runtime, repository, database, leavers, options, signal);

@@ -58,11 +58,11 @@ async function removeAbandoned(
     if (owner === undefined || (await stateOfHolder(owner, self)) !== "dead") continue;
     try {
       await removeServerFolder(runtime, folder, signal);
-      runtime.reporter.note(`removed ${folder}, left behind by a ${purpose} that was killed`);
+      runtime.reporter.note(`removed ${folder}, left behind by a process that was killed`);
     } catch (error) {
       // Somebody else's, say: not ours to remove, and no reason not to go on.
       runtime.reporter.warn(
-        `remove ${folder}, left behind by a ${purpose} that was killed: ${messageOf(error)}`,
+        `remove ${folder}, left behind by a process that was killed: ${messageOf(error)}`,
       );
     }
   }

@@ -140,6 +140,14 @@ async function explainMissing(
       index.kind === "archive" ? [index.id, basename(index.archive.key)] : [index.id],
     ),
   );
+  if (database === undefined && shelves.some((shelf) => shelf.database === backup)) {
+    return new AppError("backup_missing", `${what}: that is a database, not a backup`, {
+      hint:
+        operation === "show"
+          ? `\`handled show ${backup} latest\` shows its newest backup`
+          : `name two backups of it, or \`live\`: \`handled diff ${backup} latest live\``,
+    });
+  }
   const guess = backup === "latest" ? undefined : nearest(backup, names);
   return new AppError("backup_missing", `${what}: there is no such backup`, {
     hint: guess === undefined ? "`handled list` shows those that there are" : `did you mean ${guess}?`,

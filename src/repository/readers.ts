@@ -52,15 +52,18 @@ export async function markReading(
   const { storage } = repository;
   const key = readerKey(database, file.token);
   const ended = new AbortController();
-  await tryTo(runtime, `mark ${database} as being read`, signal, () =>
+  let marked = await tryTo(runtime, `mark ${database} as being read`, signal, () =>
     storage.put(key, encodeJson(file), signal),
   );
-  const renewing = renew(runtime, storage, key, file, ended.signal);
+  const renewing = renew(runtime, storage, key, file, ended.signal, () => {
+    marked = true;
+  });
   return {
     async [Symbol.asyncDispose]() {
       if (ended.signal.aborted) return;
       ended.abort(new AppError("interrupted", `read ${database}: done`));
       await renewing;
+      if (!marked) return;
       // Not the operation's signal: that may be aborted, and the marker has to go all the same.
       const own = new AbortController().signal;
       await tryTo(runtime, `take back the read marker of ${database}`, own, () => storage.delete(key, own));
@@ -177,6 +180,7 @@ async function renew(
   key: string,
   file: ReadMarkFile,
   ended: AbortSignal,
+  done: () => void,
 ): Promise<void> {
   for (let renewals = 1; ; renewals++) {
     try {
@@ -186,23 +190,27 @@ async function renew(
       return;
     }
     // Written anew even if somebody removed it: this process is alive.
-    await tryTo(runtime, "renew the read marker", ended, () =>
+    const renewed = await tryTo(runtime, "renew the read marker", ended, () =>
       storage.put(key, encodeJson({ ...file, renewals }), ended),
     );
+    if (renewed) done();
   }
 }
 
-/** Runs what must not stop the reading. */
+/** Runs what must not stop the reading; says whether it may have been done. */
 async function tryTo(
   runtime: Runtime,
   what: string,
   signal: AbortSignal,
   work: () => Promise<void>,
-): Promise<void> {
+): Promise<boolean> {
   try {
     await work();
+    return true;
   } catch (error) {
-    if (signal.aborted) return;
+    // Cut off, it may have been done.
+    if (signal.aborted) return true;
     runtime.reporter.warn(`${what}: ${messageOf(error)}; do not prune until this is done`);
+    return false;
   }
 }

@@ -65,6 +65,23 @@ export async function listDatabases(repository: Repository, signal: AbortSignal)
   return databases.toSorted();
 }
 
+/**
+ * Whether there is anything of a database, be it garbage. Else a note for whoever may have mistyped the name: which
+ * databases there are.
+ */
+export async function whatIsKnownOf(
+  repository: Repository,
+  database: string,
+  signal: AbortSignal,
+): Promise<{ readonly there: true } | { readonly there: false; readonly note: string }> {
+  const { storage, place } = repository;
+  if ((await storage.folders("", signal)).includes(databaseFolder(database).slice(0, -1)))
+    return { there: true };
+  const others = await listDatabases(repository, signal);
+  const has = others.length === 0 ? "it is empty" : `it has ${others.join(", ")}`;
+  return { there: false, note: `${place} has nothing of ${database}: ${has}` };
+}
+
 /** A repository may lie in a folder that has other folders: only those that look like ours are taken for databases. */
 async function holdsBackups(storage: Storage, database: string, signal: AbortSignal): Promise<boolean> {
   const folder = databaseFolder(database);

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { defaultJobs } from "../../config/jobs.ts";
+import { AppError, inOperation } from "../../errors.ts";
 import { databaseOfBackup } from "../../operations/database-of-backup.ts";
 import { exportBackup } from "../../operations/export.ts";
 import { type ArchiveFile, BackupId } from "../../repository/manifest.ts";
@@ -51,7 +52,12 @@ async function runExport(cli: Cli, database: string, backup: string, options: Op
   const subject = await subjectOf(cli, database, backup, options);
   const started = cli.runtime.clock.monotonic();
   const file = { path: resolve(cli.cwd, options.file), overwrite };
-  const report = await exportBackup(cli.runtime, { ...subject, format, compression, file, jobs }, cli.signal);
+  const request = { ...subject, format, compression, file, jobs };
+  const report = await exportBackup(cli.runtime, request, cli.signal).catch((error: unknown) => {
+    throw error instanceof AppError && error.code !== "unexpected" && error.code !== "interrupted"
+      ? inOperation(`export ${subject.database}`, error)
+      : error;
+  });
   const durationMs = Math.round(cli.runtime.clock.monotonic() - started);
   cli.output.result(exportJson(report, { format, compression }, durationMs), () =>
     renderExport(cli.output, report, durationMs),

@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { jsonOf, runCli } from "../../../test/support/cli.ts";
@@ -73,6 +73,18 @@ describe("handled prune", () => {
     expect(result.code).toBe(0);
     expect(result.stderr).toContain("warning: prune shop: there is no retention rule, so every backup stays");
     expect(await idsIn(there.place)).toEqual(IDS);
+  });
+
+  test("a name that is not there makes nothing, and is told", async () => {
+    await using there = await sampleRepository(samples);
+    const result = await runCli(["prune", "shopp", "--keep", "last=1", "--repository", there.place], {
+      clock,
+    });
+    expect(result.code).toBe(0);
+    expect(result.stderr).toContain(`warning: ${there.place} has nothing of shopp: it has shop\n`);
+    expect(await readdir(there.place)).toEqual(["repository.json", "shop"]);
+    const listed = await runCli(["list", "shopp", "--repository", there.place], { clock });
+    expect(listed).toMatchObject({ code: 0, stderr: `${there.place} has nothing of shopp: it has shop\n` });
   });
 
   test("a strategy's rules apply; a database that fails does not keep the others from being pruned", async () => {

@@ -19,6 +19,16 @@ const shelves = async () =>
   ]);
 
 describe("handled show", () => {
+  test("says what to write when only a database is named", async () => {
+    await using there = await shelves();
+    const result = await runCli(["show", "shop", "--repository", there.place], { clock });
+    expect(result.code).toBe(1);
+    expect(result.stderr).toContain("show shop: that is a database, not a backup");
+    expect(result.stderr).toContain("`handled show shop latest`");
+    const diffed = await runCli(["diff", "shop", "latest", "--repository", there.place], { clock });
+    expect(diffed.stderr).toContain("`handled diff shop latest live`");
+  });
+
   test("finds an id in any database, and tells everything about the backup", async () => {
     await using there = await sampleRepository([{ id: OLD }, { id: NEW, schemas: ["public"] }]);
     const result = await runCli(["show", NEW, "--repository", there.place], { clock, env: { TZ: "UTC" } });
