@@ -7,7 +7,7 @@ import { parseDuration } from "../lib/duration.ts";
 export function placeOptions(command: Command): Command {
   return command
     .addOption(new Option("--url <url>", "connection string of the live database, instead of a strategy"))
-    .addOption(new Option("--repository <place>", "folder or URL where backups are kept"));
+    .addOption(new Option("--repository <place>", "folder, file:// or s3:// URL where backups are kept"));
 }
 
 /** Collects an option that may be given more than once. */

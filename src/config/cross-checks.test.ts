@@ -29,3 +29,29 @@ describe("names that belong together", () => {
     ]);
   });
 });
+
+describe("keys of a repository", () => {
+  const textWith = (repository: string): string =>
+    `version: 1\nrepositories:\n  place: ${repository}\ndatabases:\n  shop: { url: service=shop }\n`;
+  const withRepository = (repository: string): string[] =>
+    problemsOf(textWith(repository)).map(({ message }) => message);
+
+  test("half a pair is refused, and so are keys of a folder", () => {
+    expect(withRepository('{ url: "s3://bucket/x", accessKey: a }')).toEqual([
+      "missing key `secretKey` in repositories.place: it belongs to `accessKey`",
+    ]);
+    expect(withRepository('{ url: "s3://bucket/x", secretKey: b }')).toEqual([
+      "missing key `accessKey` in repositories.place: it belongs to `secretKey`",
+    ]);
+    expect(withRepository("{ url: /var/backups, accessKey: a, secretKey: b }")).toEqual([
+      "repositories.place.accessKey is nothing that a folder has",
+    ]);
+  });
+
+  test("a pair belongs to a bucket, also to one that a variable names", () => {
+    for (const url of ["s3://bucket/x", "${BUCKET_URL}"]) {
+      const { repositories } = parse(textWith(`{ url: "${url}", accessKey: a, secretKey: b }`));
+      expect(repositories[0]).toMatchObject({ accessKey: { text: "a" }, secretKey: { text: "b" } });
+    }
+  });
+});

@@ -7,8 +7,10 @@ import { formatPath, type Path } from "./problems.ts";
  * values as they were written, whatever is wrong with them, so that one run shows all problems of a file.
  */
 export function crossCheck(root: unknown): Finding[] {
-  const repositories = Object.keys(asBlock(asBlock(root)["repositories"]));
-  return Object.entries(asBlock(asBlock(root)["databases"])).flatMap(([name, database]) => {
+  const places = asBlock(asBlock(root)["repositories"]);
+  const repositories = Object.keys(places);
+  const ofPlaces = repositories.flatMap((name) => checkKeys(asBlock(places[name]), ["repositories", name]));
+  const ofDatabases = Object.entries(asBlock(asBlock(root)["databases"])).flatMap(([name, database]) => {
     const path = ["databases", name];
     const { schemas, backups } = asBlock(database);
     const names = asList(backups).map((backup) => asBlock(backup)["name"]);
@@ -19,6 +21,23 @@ export function crossCheck(root: unknown): Finding[] {
       ...asList(backups).flatMap((backup, index) => checkKind(asBlock(backup), [...path, "backups", index])),
     ];
   });
+  return [...ofPlaces, ...ofDatabases];
+}
+
+/** Half a pair of keys opens nothing, and a folder has none. A URL that comes from a variable is looked at when it is opened. */
+function checkKeys(repository: Block, path: Path): Finding[] {
+  const { url } = repository;
+  const [given, ...rest] = ["accessKey", "secretKey"].filter((key) => repository[key] !== undefined);
+  if (given === undefined) return [];
+  const inside = [...path, given];
+  if (typeof url === "string" && !/^\s*(?:s3:\/\/|\$\{)/i.test(url)) {
+    const message = `${formatPath(inside)} is nothing that a folder has`;
+    return [{ path: inside, part: "key", message }];
+  }
+  if (rest.length > 0) return [];
+  const other = given === "accessKey" ? "secretKey" : "accessKey";
+  const message = `missing key \`${other}\` in ${formatPath(path)}: it belongs to \`${given}\``;
+  return [{ path: [...path, other], part: "key", message }];
 }
 
 function checkRepository(database: unknown, path: Path, repositories: readonly string[]): Finding[] {

@@ -10,3 +10,12 @@ export function hasLiteralPassword(text: string): boolean {
     return /^\s*[^:]+:\/\/[^/@:]*:[^/@]+@/.test(literal) || /[?&](?:ssl)?password=[^&]/i.test(literal);
   return /(?:^|\s)(?:ssl)?password\s*=\s*(?:'[^']|[^'\s])/i.test(literal);
 }
+
+/** Whether the secret key of a repository is written in the strategy, rather than one that comes from the environment. */
+export function hasLiteralKey({
+  secretKey,
+}: {
+  readonly secretKey: { readonly text: string } | undefined;
+}): boolean {
+  return secretKey !== undefined && literalPart(secretKey.text) !== "";
+}

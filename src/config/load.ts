@@ -7,7 +7,7 @@ import { describeIssues } from "./describe-issue.ts";
 import { type Interpolate, readDocument } from "./document.ts";
 import { interpolate, parseReferences } from "./interpolate.ts";
 import { strategyJsonSchema } from "./json-schema.ts";
-import { hasLiteralPassword } from "./literal-password.ts";
+import { hasLiteralKey, hasLiteralPassword } from "./literal-password.ts";
 import { formatPath, type Path, type Problem, strategyInvalid } from "./problems.ts";
 import { isCommandPath, isLatePath, StrategyFile } from "./schema.ts";
 import { buildStrategy, type Strategy } from "./strategy.ts";
@@ -24,8 +24,9 @@ export async function loadStrategy(runtime: Runtime, path: string, signal: Abort
   const file = resolve(path);
   const { text, mode } = await readStrategyFile(file, signal);
   const strategy = parseStrategy(runtime, text, file);
-  const templates = [...strategy.databases, ...strategy.repositories].map(({ url }) => url.text);
-  if ((mode & READABLE_BY_OTHERS) !== 0 && templates.some(hasLiteralPassword)) {
+  const urls = [...strategy.databases, ...strategy.repositories].map(({ url }) => url.text);
+  const hasSecret = urls.some(hasLiteralPassword) || strategy.repositories.some(hasLiteralKey);
+  if ((mode & READABLE_BY_OTHERS) !== 0 && hasSecret) {
     runtime.reporter.warn(
       `strategy ${file}: holds a password and others may read it: \`chmod 600 ${file}\`, or use \`\${NAME}\``,
     );

@@ -17,7 +17,7 @@ const INTRODUCTION = `# The strategy file
 
 - **Variables**: \`\${NAME}\` is replaced by an environment variable, \`\${NAME:-default}\` has a fallback for one that is not set
   or empty, and \`$\${\` is a literal \`\${\`. Without quotes the value counts as if it stood in the file. The \`url\` of
-  databases and repositories is looked up only when it is needed, so that \`handled list\` works without a database's password.
+  databases and repositories, and the keys of a bucket, are looked up only when they are needed, so that \`handled list\` works without a database's password.
   \`stop\` and \`start\` are given to the shell as they are, and their variables are the shell's. A \`.env\` file is not read.
 - **Durations** are numbers with a unit: \`90s\`, \`30m\`, \`24h\`, \`7d\`, \`2w\`, \`1h 30m\`.
 - **Schedules** have the five fields of cron: minute, hour, day of month, month, day of week.

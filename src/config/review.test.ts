@@ -60,3 +60,15 @@ test("a password in the file is named, and not shown", () => {
     "the URL of data has a password in it: `${NAME}` or ~/.pgpass keep it out of the file",
   ]);
 });
+
+test("the secret key of a bucket in the file is named, and not shown", () => {
+  const reviewed = (secretKey: string): string[] => {
+    const bucket = `{ url: "s3://bucket", accessKey: a, secretKey: "${secretKey}" }`;
+    const text = `version: 1\nrepositories: { b: ${bucket} }\ndatabases:\n  data:\n    url: service=data\n${backup("0 2 * * *")}`;
+    return reviewStrategy(parse(text), NOW);
+  };
+  expect(reviewed("hunter22")).toEqual([
+    "the secret key of repository b is in the file: `${NAME}` keeps it out of it",
+  ]);
+  expect(reviewed("${SECRET}")).toEqual([]);
+});

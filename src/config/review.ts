@@ -1,5 +1,5 @@
 import { formatDuration } from "../lib/text.ts";
-import { hasLiteralPassword } from "./literal-password.ts";
+import { hasLiteralKey, hasLiteralPassword } from "./literal-password.ts";
 import { nextRun } from "./schedule.ts";
 import type { Strategy, StrategyDatabase } from "./strategy.ts";
 
@@ -9,11 +9,18 @@ const MOST_STEPS = 500;
 
 /** What is allowed in a strategy and yet most likely not meant, one sentence each. */
 export function reviewStrategy(strategy: Strategy, now: Date): string[] {
-  return strategy.databases.flatMap((database) => [
-    ...reviewSchedules(database, now),
-    ...reviewRetention(database),
-    ...reviewPassword(database),
-  ]);
+  return [
+    ...strategy.databases.flatMap((database) => [
+      ...reviewSchedules(database, now),
+      ...reviewRetention(database),
+      ...reviewPassword(database),
+    ]),
+    ...strategy.repositories
+      .filter(hasLiteralKey)
+      .map(
+        ({ name }) => `the secret key of repository ${name} is in the file: \`\${NAME}\` keeps it out of it`,
+      ),
+  ];
 }
 
 function reviewSchedules(database: StrategyDatabase, now: Date): string[] {

@@ -131,9 +131,15 @@ const Database = z.strictObject({
 
 const Repository = z.strictObject({
   url: text().describe(
-    "A folder or `file://` URL. A relative folder starts at the strategy file's, `~/` at the home folder. " +
-      "Variables are looked up when it is needed",
+    "A folder or `file://` URL, or a bucket: `s3://bucket/prefix?endpoint=https://…&region=…`, without an endpoint one of AWS. " +
+      "A relative folder starts at the strategy file's, `~/` at the home folder. Variables are looked up when it is needed",
   ),
+  accessKey: text()
+    .optional()
+    .describe(
+      "Access key for a bucket, as `${NAME}`. Without it AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, else the profile",
+    ),
+  secretKey: text().optional().describe("Secret key that belongs to `accessKey`, as `${NAME}`"),
   garbageAge: duration()
     .prefault("24h")
     .describe(
@@ -201,5 +207,7 @@ export function isCommandPath(path: readonly PropertyKey[]): boolean {
 /** Whether the value at this path is looked up in the environment only when it is needed. */
 export function isLatePath(path: readonly PropertyKey[]): boolean {
   const [section, , key] = path;
-  return path.length === 3 && (section === "databases" || section === "repositories") && key === "url";
+  if (path.length !== 3) return false;
+  if (section === "repositories") return key === "url" || key === "accessKey" || key === "secretKey";
+  return section === "databases" && key === "url";
 }

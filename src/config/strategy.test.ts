@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { makeRuntime } from "../lib/runtime.ts";
 import { parseStrategy } from "./load.ts";
-import { databaseUrl, findDatabase, repositoryLocation } from "./strategy.ts";
+import { databaseUrl, findDatabase, repositoryLocation, repositoryUrl } from "./strategy.ts";
 
 const strategy = parseStrategy(
   makeRuntime(),
@@ -30,11 +30,11 @@ test.each([
   ["file", "file:///srv/backups"],
   ["variable", "/mnt/handled"],
 ])("the repository %s is at %s, whatever the working folder", (name, location) => {
-  expect(repositoryLocation(runtime, strategy, name)).toBe(location);
+  expect(repositoryUrl(runtime, strategy, name)).toBe(location);
 });
 
 test("an empty location is not taken for the strategy's own folder", () => {
-  expect(() => repositoryLocation(makeRuntime(), strategy, "empty")).toThrow(
+  expect(() => repositoryUrl(makeRuntime(), strategy, "empty")).toThrow(
     expect.objectContaining({
       code: "strategy_invalid",
       message: expect.stringContaining("handled.yaml:9:17"),
@@ -43,13 +43,11 @@ test("an empty location is not taken for the strategy's own folder", () => {
 });
 
 test("~ without HOME is an error", () => {
-  expect(() => repositoryLocation(makeRuntime(), strategy, "home")).toThrow(/needs HOME/);
+  expect(() => repositoryUrl(makeRuntime(), strategy, "home")).toThrow(/needs HOME/);
 });
 
 test("an unknown repository or database is a mistake of the caller", () => {
-  expect(() => repositoryLocation(runtime, strategy, "nope")).toThrow(
-    expect.objectContaining({ code: "usage" }),
-  );
+  expect(() => repositoryUrl(runtime, strategy, "nope")).toThrow(expect.objectContaining({ code: "usage" }));
   expect(() => findDatabase(strategy, "primry")).toThrow(
     expect.objectContaining({ code: "usage", hint: "did you mean `primary`?" }),
   );
@@ -72,4 +70,25 @@ test("an empty URL is not taken for libpq's defaults", () => {
   expect(() => databaseUrl(makeRuntime({ env: { PRIMARY_DATABASE_URL: " " } }), primary)).toThrow(
     expect.objectContaining({ code: "strategy_invalid", message: expect.stringContaining("empty text") }),
   );
+});
+
+test("the keys of a bucket come from the environment when they are needed, and are secrets", () => {
+  const text = `version: 1
+repositories:
+  bucket: { url: "s3://b1/x?endpoint=https://fra1.example", accessKey: "\${KEY}", secretKey: "\${OTHER}" }
+databases:
+  shop: { url: service=shop }
+`;
+  const bare = makeRuntime();
+  const bucket = parseStrategy(bare, text, "/etc/handled.yaml");
+  expect(repositoryUrl(bare, bucket, "bucket")).toBe("s3://b1/x?endpoint=https://fra1.example");
+  expect(() => repositoryLocation(bare, bucket, "bucket")).toThrow(
+    expect.objectContaining({ code: "strategy_invalid", message: expect.stringContaining("`KEY`") }),
+  );
+  const set = makeRuntime({ env: { KEY: "AKIA", OTHER: "quite secret" } });
+  expect(repositoryLocation(set, bucket, "bucket")).toEqual({
+    url: "s3://b1/x?endpoint=https://fra1.example",
+    keys: { accessKey: "AKIA", secretKey: "quite secret" },
+  });
+  expect(set.secrets.redact("is quite secret")).toBe("is ***");
 });

@@ -25,6 +25,9 @@ interface StrategyRepository {
   readonly name: string;
   /** `repositoryLocation` makes the folder or URL of it. */
   readonly url: Template;
+  /** Of a bucket; undefined: the environment or the profile has them. */
+  readonly accessKey: Template | undefined;
+  readonly secretKey: Template | undefined;
   /** How long parts that no backup needs stay after that was noted. */
   readonly garbageAgeMs: number;
 }
@@ -73,16 +76,22 @@ export type Contact = StrategyFile["contacts"][number];
 /** The strategy of a checked file. `whereIs` tells file, line and column of a path, for messages. */
 export function buildStrategy(file: StrategyFile, path: string, whereIs: (path: Path) => string): Strategy {
   const template = (at: Path, text: string): Template => ({ text, where: whereIs(at) });
+  const optional = (at: Path, text: string | undefined): Template | undefined =>
+    text === undefined ? undefined : template(at, text);
   const names = Object.keys(file.repositories);
   return {
     path,
     timeZone: file.timezone ?? systemTimeZone(),
     archivePrefix: file.archivePrefix,
-    repositories: Object.entries(file.repositories).map(([name, { url, garbageAge }]) => ({
-      name,
-      url: template(["repositories", name, "url"], url),
-      garbageAgeMs: garbageAge,
-    })),
+    repositories: Object.entries(file.repositories).map(
+      ([name, { url, accessKey, secretKey, garbageAge }]) => ({
+        name,
+        url: template(["repositories", name, "url"], url),
+        accessKey: optional(["repositories", name, "accessKey"], accessKey),
+        secretKey: optional(["repositories", name, "secretKey"], secretKey),
+        garbageAgeMs: garbageAge,
+      }),
+    ),
     databases: Object.entries(file.databases).map(([name, database]) => ({
       name,
       url: template(["databases", name, "url"], database.url),
@@ -138,8 +147,28 @@ export function findRepository(strategy: Strategy, name: string): StrategyReposi
   });
 }
 
+/** Where a repository is, and the keys it is opened with; a storage takes it as its location. */
+interface RepositoryLocation {
+  /** An absolute folder or a URL. */
+  readonly url: string;
+  readonly keys?: { readonly accessKey: string; readonly secretKey: string };
+}
+
+/** The place of a repository, with values from the environment. Fails with `strategy_invalid`. */
+export function repositoryLocation(runtime: Runtime, strategy: Strategy, name: string): RepositoryLocation {
+  const { accessKey, secretKey } = findRepository(strategy, name);
+  const url = repositoryUrl(runtime, strategy, name);
+  if (accessKey === undefined || secretKey === undefined) return { url };
+  const keys = {
+    accessKey: resolveNotEmpty(runtime, accessKey),
+    secretKey: resolveNotEmpty(runtime, secretKey),
+  };
+  runtime.secrets.add(keys.secretKey);
+  return { url, keys };
+}
+
 /** The absolute folder or the URL of a repository, with values from the environment. Fails with `strategy_invalid`. */
-export function repositoryLocation(runtime: Runtime, strategy: Strategy, name: string): string {
+export function repositoryUrl(runtime: Runtime, strategy: Strategy, name: string): string {
   const repository = findRepository(strategy, name);
   const location = resolveNotEmpty(runtime, repository.url);
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(location)) return location;
@@ -153,7 +182,7 @@ export function repositoryLocation(runtime: Runtime, strategy: Strategy, name: s
   return join(home, location.slice(1));
 }
 
-/** An empty connection string means libpq's defaults, and an empty folder the current one: both the wrong place. */
+/** An empty connection string means libpq's defaults, and an empty folder the current one: both the wrong place. No key is empty. */
 function resolveNotEmpty(runtime: Runtime, template: Template): string {
   const text = resolveTemplate(runtime, template).trim();
   if (text !== "") return text;

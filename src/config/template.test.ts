@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { makeRuntime } from "../lib/runtime.ts";
 import { parseStrategy } from "./load.ts";
-import { databaseUrl, repositoryLocation } from "./strategy.ts";
+import { databaseUrl, repositoryUrl } from "./strategy.ts";
 import { type StrategyAnswers, strategyTemplate } from "./template.ts";
 
 const FILE = "/etc/handled/handled.yaml";
@@ -163,7 +163,7 @@ describe("any answers survive being written and read", () => {
           expect(read.application?.start).toBe(given.application?.start);
           expect(read.application?.health).toBe(given.application?.health);
         }
-        expect(repositoryLocation(runtime, strategy, "local")).toBe(given.repository);
+        expect(repositoryUrl(runtime, strategy, "local")).toBe(given.repository);
         expect(strategy.archivePrefix).toBe(given.archivePrefix ?? "handled");
         expect(strategy.contacts).toEqual(
           (given.contacts ?? []).map((contact) => JSON.parse(JSON.stringify(contact)) as unknown),

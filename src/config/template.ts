@@ -88,6 +88,10 @@ function generalLines({ timezone, archivePrefix, repository }: StrategyAnswers):
     "repositories:",
     "  local:",
     `    url: ${yamlScalar(expression(repository))}`,
+    "  #bucket:",
+    "  #  url: s3://my-bucket/handled?endpoint=https://fra1.digitaloceanspaces.com&region=fra1",
+    "  #  accessKey: ${SPACES_ACCESS_KEY}",
+    "  #  secretKey: ${SPACES_SECRET_KEY}",
     "",
   ];
 }

@@ -53,6 +53,8 @@ export async function dumpInSnapshot(
   const wait = { operation: "measure tables", relations: null, waitedMs: lockTimeoutMs };
   const serverBytes = await namingBlocker(observer, wait, () => measureTables(session, tablesOf(snapshot)));
   const request = await dumpRequest(dump, snapshot, serverBytes);
+  // Compressed text is smaller than tables on a disk: nearly always a bound.
+  dump.staged.expect(serverBytes);
   const watched = { applicationName: request.applicationName, label: "pg_dump", lockTimeoutMs };
   const done = new AbortController();
   const [[dumped, counted]] = await runTogether(

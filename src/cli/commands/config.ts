@@ -2,12 +2,7 @@ import type { Command } from "commander";
 import { strategyJsonSchema } from "../../config/json-schema.ts";
 import { reviewStrategy } from "../../config/review.ts";
 import { nextRun } from "../../config/schedule.ts";
-import {
-  databaseUrl,
-  repositoryLocation,
-  type Strategy,
-  type StrategyDatabase,
-} from "../../config/strategy.ts";
+import { databaseUrl, repositoryUrl, type Strategy, type StrategyDatabase } from "../../config/strategy.ts";
 import { AppError } from "../../errors.ts";
 import { describeConnection, resolveConnection } from "../../postgres/connection.ts";
 import type { Cli } from "../cli.ts";
@@ -73,7 +68,7 @@ async function describe(
     rpoMs: objectives.rpoMs,
     rtoMs: objectives.rtoMs,
     repository,
-    location: await orWarn(warnings, () => repositoryLocation(cli.runtime, strategy, repository)),
+    location: await orWarn(warnings, () => repositoryUrl(cli.runtime, strategy, repository)),
     backups: database.backups.map((backup) => ({
       name: backup.name,
       kind: backup.kind,

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { jsonOf, runCli } from "../../../test/support/cli.ts";
 import { temporaryFolder } from "../../../test/support/temporary-folder.ts";
 import { loadStrategy } from "../../config/load.ts";
-import { databaseUrl, repositoryLocation } from "../../config/strategy.ts";
+import { databaseUrl, repositoryUrl } from "../../config/strategy.ts";
 import { makeRuntime } from "../../lib/runtime.ts";
 import { InitJson } from "../json.ts";
 
@@ -94,7 +94,7 @@ describe("handled init from flags", () => {
       ],
     });
     // Typed from here; the strategy may lie elsewhere.
-    expect(repositoryLocation(makeRuntime(), strategy, "local")).toBe(join(folder.path, "backups"));
+    expect(repositoryUrl(makeRuntime(), strategy, "local")).toBe(join(folder.path, "backups"));
     expect((await stat(join(folder.path, "handled.yaml"))).mode & 0o777).toBe(0o600);
     expect(JSON.parse(await readFile(join(folder.path, "handled.schema.json"), "utf8"))).toHaveProperty(
       "properties",

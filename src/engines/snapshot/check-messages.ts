@@ -1,11 +1,12 @@
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import type { PartLine } from "../../repository/part-list-lines.ts";
+import type { StorageLocation } from "../../storage/location.ts";
 import type { ThreadError } from "./threads.ts";
 
 /** What a check worker is started with: where parts lie, where tables lie, or both. */
 export interface CheckWorkerData {
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly store: { readonly location: string; readonly database: string } | null;
+  readonly store: { readonly location: StorageLocation; readonly database: string } | null;
   /** `snapshot` was exported by another session of the same server; null: whatever is there now. */
   readonly server: { readonly settings: ConnectionSettings; readonly snapshot: string | null } | null;
 }

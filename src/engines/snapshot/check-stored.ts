@@ -100,7 +100,7 @@ export async function checkStored(
   if (threads === 0) {
     for await (const _ of checks()) continue;
   } else {
-    const store = { location: repository.place, database };
+    const store = { location: repository.storage.location, database };
     await runChecks(checks(), threads, { env: runtime.env, store, server: null }, signal);
   }
   // The threads tell what they find in no certain order.

@@ -24,6 +24,9 @@ const data = workerData as CheckWorkerData;
 const runtime = makeRuntime({ env: data.env });
 // The main thread ends this one when it stops; nothing here has to be told.
 const { signal } = new AbortController();
+// Opened once: a connection to an object store is kept.
+const store =
+  data.store === null ? null : { ...data.store, storage: openStorage(runtime, data.store.location) };
 // Its memory is reserved once for all tasks.
 const digest = new RowDigest();
 
@@ -89,9 +92,8 @@ function forgetText(): void {
 }
 
 async function readRows(part: PartLine): Promise<Omit<CheckOutcome, "damage"> & { textHash: string }> {
-  if (data.store === null) throw new AppError("unexpected", "check a part: no repository was named");
-  const { location, database } = data.store;
-  const storage = openStorage(runtime, location);
+  if (store === null) throw new AppError("unexpected", "check a part: no repository was named");
+  const { storage, database } = store;
   const text = createHash("sha256");
   let bytes = 0;
   for await (const piece of readFrames(await readPart({ storage }, database, part, signal))) {

@@ -96,7 +96,7 @@ async function copyOnce(runtime: Runtime, request: CopyRequest, signal: AbortSig
       settings: request.settings,
       snapshot: request.snapshot,
       earlierXmin: baseline?.xmin ?? null,
-      storageLocation: repository.storage.place,
+      storageLocation: repository.storage.location,
       database: request.database,
       spoolFolder: runtime.env["TMPDIR"] ?? "/tmp",
     },

@@ -80,7 +80,7 @@ export async function openLanes(
   const open = async (): Promise<LoadLane> => {
     if (!inThreads)
       return await sessionLane(owned.use(await connect(runtime, settings, signal)), call, signal);
-    const location = { storageLocation: place.storage.place, database: place.database };
+    const location = { storageLocation: place.storage.location, database: place.database };
     return await prepare(await threads.connect({ settings, ...location }), call);
   };
   const missing = Array.from({ length: wanted - lanes.length }, open);

@@ -1,12 +1,13 @@
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import type { PartLine } from "../../repository/part-list-lines.ts";
+import type { StorageLocation } from "../../storage/location.ts";
 import type { Observed, ThreadError } from "./threads.ts";
 
 /** What a load worker is set to: one connection, and where parts lie. */
 export interface LoadCall {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly settings: ConnectionSettings;
-  readonly storageLocation: string;
+  readonly storageLocation: StorageLocation;
   readonly database: string;
   readonly observed: Observed;
 }

@@ -1,6 +1,7 @@
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import type { PartLine } from "../../repository/part-list-lines.ts";
 import type { PartRef } from "../../repository/stored-parts.ts";
+import type { StorageLocation } from "../../storage/location.ts";
 import type { Observed, ThreadError } from "./threads.ts";
 
 /** What a copy worker is set to: to work in one snapshot. */
@@ -11,7 +12,7 @@ export interface CopyCall {
   readonly snapshot: string;
   /** Lower bound of the snapshot that ranges are compared with; null where nothing is. */
   readonly earlierXmin: string | null;
-  readonly storageLocation: string;
+  readonly storageLocation: StorageLocation;
   readonly database: string;
   readonly spoolFolder: string;
   /** Where somebody observes every operation: the thread tells each, and goes on when this was counted up. */

@@ -100,7 +100,7 @@ async function openIfThere(
 function describeRepository(storage: Storage, repository: Repository | null): Outcome {
   if (repository !== null) return ok(`repository ${storage.place}`);
   return ok(
-    `no repository in ${storage.place} yet: the first backup makes it (look whether its disk is mounted)`,
+    `no repository in ${storage.place} yet: the first backup makes it${isFolder(storage) ? " (look whether its disk is mounted)" : ""}`,
   );
 }
 
