@@ -155,3 +155,19 @@ describe("JSON output", () => {
     );
   });
 });
+
+test.each([
+  [["backup", "--kind", "bogus"]],
+  [["backup", "--nosuch"]],
+  [["restore"]],
+  [["export", "shop"]],
+  [["frobnicate"]],
+  [["restore", "shop", "--swap", "--undo"]],
+])("a command line that makes no sense is an error in JSON as well: %j", async (args) => {
+  const result = await runCli([...args, "--json"]);
+  expect(result.code).toBe(2);
+  const { error } = ErrorJson.parse(jsonOf(result));
+  expect(error.code).toBe("usage");
+  expect(result.stderr).toContain(`handled: ${error.message}`);
+  expect((await runCli(args)).stdout).toBe("");
+});

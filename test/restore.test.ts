@@ -344,6 +344,8 @@ describe("what to restore", () => {
       ["--swap", "--undo"],
       ["--to", shop.live.url, "--new-database", "x"],
       ["--undo", "--table", "sales.orders"],
+      ["--new-database", ""],
+      ["--to", clusterUrl("x".repeat(64))],
     ]) {
       expect(await shop.restore(["latest", ...args])).toMatchObject({ code: 2 });
     }

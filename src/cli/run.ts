@@ -86,7 +86,15 @@ export async function runCommandLine(args: readonly string[], world: World): Pro
     await program.parseAsync([...args], { from: "user" });
     return exitCode;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE_EXIT;
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return 0;
+      // Its words are on standard error already; whoever asked for JSON reads the other one. `help` is no error to tell.
+      if (args.includes("--json") && error.code !== "commander.help") {
+        const message = error.message.replace(/^error: /, "");
+        output.json({ error: { code: "usage", message, details: {} } });
+      }
+      return USAGE_EXIT;
+    }
     const reason = world.signal.aborted ? world.signal.reason : error;
     reportFailure(output, reason);
     return reason instanceof AppError ? reason.exitCode : 1;

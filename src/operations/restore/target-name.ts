@@ -23,6 +23,7 @@ export async function chooseTargetName(
     case "swap":
       return connection.database;
     case "to":
+      requireName(connection.database);
       if (await databaseExists(admin, connection.database)) {
         await using session = await connect(runtime, connection, signal);
         await requireRoom(session, selectionOf(source, selection));
@@ -31,13 +32,18 @@ export async function chooseTargetName(
     case "new": {
       const time = formatLocalTime(runtime.clock.now(), timeZone);
       const name = target.name ?? (await freeName(admin, connection.database, `_restored_${time}`));
-      if (Buffer.byteLength(name, "utf8") > 63) {
-        throw new AppError("usage", `restore into ${name}: a name has at most 63 bytes`);
-      }
+      requireName(name);
       if (await databaseExists(admin, name)) throw targetExists(name);
       return name;
     }
   }
+}
+
+/** The server would cut a longer one, or refuse none only when everything has been loaded. */
+function requireName(name: string): void {
+  if (name === "") throw new AppError("usage", "restore into a new database: its name is empty");
+  if (Buffer.byteLength(name, "utf8") <= 63) return;
+  throw new AppError("usage", `restore into ${name}: a name has at most 63 bytes`);
 }
 
 /** A backup of some schemas goes beside others, which may have what it needs. */
