@@ -163,6 +163,9 @@ test.each([
   [["export", "shop"]],
   [["frobnicate"]],
   [["restore", "shop", "--swap", "--undo"]],
+  [["restore", "", "--repository", "/nowhere"]],
+  [["prune", "shop", "", "--repository", "/nowhere"]],
+  [["export", "shop", "--file", "-"]],
 ])("a command line that makes no sense is an error in JSON as well: %j", async (args) => {
   const result = await runCli([...args, "--json"]);
   expect(result.code).toBe(2);

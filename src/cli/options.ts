@@ -34,6 +34,12 @@ export function durationArgument(value: string): number {
   return ms;
 }
 
+/** `--file`. */
+export function fileArgument(value: string): string {
+  if (value !== "" && value !== "-") return value;
+  throw new InvalidArgumentError("Write the path of a file: it is read back, which nothing else can be.");
+}
+
 /** `--jobs`. */
 export function jobsArgument(value: string): number {
   if (/^[1-9]\d{0,8}$/.test(value) && Number(value) <= MOST_JOBS) return Number(value);

@@ -77,6 +77,11 @@ export async function runCommandLine(args: readonly string[], world: World): Pro
           exitCode = code;
         },
       };
+      if (action.args.includes("")) {
+        throw new AppError("usage", `${action.name()}: an argument is empty`, {
+          hint: "if it was a variable of a script, it is not set",
+        });
+      }
     });
   // Subcommands were made before the two settings above; they have to be told as well.
   for (const command of program.commands.flatMap((top) => [top, ...top.commands])) {

@@ -8,7 +8,7 @@ import { AppError, inOperation, isAppError } from "../../errors.ts";
 import { nearest } from "../../lib/text.ts";
 import { backupDatabase, type BackupReport, type BackupRequest } from "../../operations/backup.ts";
 import type { Cli } from "../cli.ts";
-import { durationArgument, keepOption, many, placeOptions, jobsArgument } from "../options.ts";
+import { durationArgument, fileArgument, jobsArgument, keepOption, many, placeOptions } from "../options.ts";
 import { backupJson, renderBackup } from "../render/backup.ts";
 import { reportFailure } from "../failure.ts";
 import {
@@ -49,7 +49,7 @@ export function addBackup(program: Command, cli: () => Cli): void {
     .addOption(new Option("--format <format>", "format of an archive").choices(["plain", "custom"]))
     .addOption(new Option("--compression <name>", "compression").choices(["gzip", "zstd"]))
     .option("--schema <schema>", "only this schema (may be repeated)", many)
-    .option("--file <path>", "also copy the archive to this path")
+    .option("--file <path>", "also copy the archive to this path", fileArgument)
     .option("--overwrite", "let --file replace a file that is there")
     .option(
       "--jobs <number>",

@@ -7,7 +7,7 @@ import { exportBackup } from "../../operations/export.ts";
 import { type ArchiveFile, BackupId } from "../../repository/manifest.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Cli } from "../cli.ts";
-import { placeOptions, jobsArgument } from "../options.ts";
+import { fileArgument, jobsArgument, placeOptions } from "../options.ts";
 import { exportJson, renderExport } from "../render/export.ts";
 import { resolvePlaces } from "../repositories.ts";
 import { type PlaceOptions, resolveTarget } from "../targets.ts";
@@ -29,7 +29,7 @@ export function addExport(program: Command, cli: () => Cli): void {
     )
     .argument("<database>", "name from the strategy or the repository, or a backup's id")
     .argument("[backup]", "latest, an id, the name of an archive, or a file", "latest")
-    .requiredOption("--file <path>", "the file to write")
+    .requiredOption("--file <path>", "the file to write", fileArgument)
     .addOption(
       new Option("--format <format>", "plain: SQL for psql; custom: for pg_restore")
         .choices(["plain", "custom"])

@@ -46,12 +46,14 @@ export function renderVerify(output: Output, report: VerifyReport, timeZone: str
 }
 
 function describeWork({ compared, durations, server, proven }: ProofFile): [string, string][] {
+  // Where something is wrong, some of it may not be there at all.
+  const how = proven === null ? "looked at" : "read whole";
   const { integrityMs, restoreMs, compareMs } = durations;
   const lines: [string, string][] = [];
   const took = integrityMs === null ? "" : ` in ${formatDuration(integrityMs)}`;
   lines.push([
     "Stored",
-    `${counted(compared.objects, "object")}, ${formatBytes(compared.storedBytes)}${restoreMs === null ? `, read whole${took}` : ", read whole"}`,
+    `${counted(compared.objects, "object")}, ${formatBytes(compared.storedBytes)}, ${how}${restoreMs === null ? took : ""}`,
   ]);
   if (server !== null && restoreMs !== null) {
     const where = server.kind === "given" ? "the given server" : "a throw-away server";
