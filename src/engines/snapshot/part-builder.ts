@@ -22,8 +22,8 @@ export interface BuiltPart {
 }
 
 // A changed row costs the part it is in: the smaller parts are, the less is stored again, and the more objects there are.
-const LEAST_BYTES = 128 * 1024;
-const MOST_BYTES = 768 * 1024;
+const LEAST_BYTES = 160 * 1024;
+const MOST_BYTES = 896 * 1024;
 // Compressed bytes held in memory; only a single row ever goes beyond this.
 const HELD_BYTES = 40 * 1024 * 1024;
 const LEVEL = 3;
