@@ -6,12 +6,15 @@ import { deleteBackup, listBackups, listForeign, recoverUnfinished } from "../sr
 import { acquireLease } from "../src/repository/lease.ts";
 import { readContent, readTables } from "../src/repository/manifests.ts";
 import { openOrCreateRepository, openRepository } from "../src/repository/repository.ts";
+import { mapBounded } from "../src/lib/concurrency.ts";
 import { isTemporaryName } from "../src/lib/durable.ts";
 import { openFilesystem } from "../src/storage/filesystem.ts";
+import { openStorage } from "../src/storage/open.ts";
 import { memoryStorage } from "../src/storage/memory.ts";
 import type { Storage } from "../src/storage/storage.ts";
 import { buryHolders } from "./support/bury-holders.ts";
 import { dyingAt, faulty } from "./support/faulty-storage.ts";
+import { freshBucket, objectsIn } from "./support/object-store.ts";
 import { noAbort, testRuntime } from "./support/runtime.ts";
 import { takeSample } from "./support/sample-backup.ts";
 import { temporaryFolder } from "./support/temporary-folder.ts";
@@ -86,11 +89,61 @@ async function crashedStates(protocol: Protocol): Promise<Storage[]> {
 
 async function copyOf(storage: Storage): Promise<Storage> {
   const copy = memoryStorage();
-  for await (const { key } of storage.list("", "all", signal)) {
-    await copy.put(key, await storage.get(key, signal), signal);
-  }
+  await copyInto(copy, storage);
   return copy;
 }
+
+async function copyInto(copy: Storage, storage: Storage): Promise<void> {
+  await mapBounded(await storage.keys("", "all", signal), 16, async (key) => {
+    await copy.put(key, await storage.get(key, signal), signal);
+  });
+}
+
+// Each moment takes a bucket a hundred requests.
+const BUCKET_MS = 240_000;
+
+/** An empty place, and what lies in it under temporary names. */
+interface Place extends AsyncDisposable {
+  readonly storage: Storage;
+  readonly temporary: () => Promise<string[]>;
+}
+
+interface PlaceKind {
+  readonly place: string;
+  /** 2: only just before each operation, which is just after the one before it. */
+  readonly step: 1 | 2;
+  readonly open: () => Promise<Place>;
+}
+
+const PLACES: readonly PlaceKind[] = [
+  {
+    place: "a folder",
+    step: 1,
+    open: async () => {
+      const folder = await temporaryFolder();
+      return {
+        storage: openFilesystem(testRuntime(), folder.path),
+        temporary: async () => {
+          const names = await readdir(join(folder.path, "shop"), { recursive: true });
+          return names.filter((name) => isTemporaryName(name.split("/").at(-1) ?? ""));
+        },
+        [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
+      };
+    },
+  },
+  {
+    place: "a bucket",
+    step: 2,
+    open: async () => {
+      const location = await freshBucket();
+      return {
+        storage: openStorage(testRuntime(), location),
+        temporary: async () => (await objectsIn(location)).filter((key) => key.includes(".handled-")),
+        [Symbol.asyncDispose]: async () => undefined,
+      };
+    },
+  },
+];
 
 /** What every reader must see at any time: whole backups, and no file of our own that looks like somebody else's. */
 async function expectSoundListing(storage: Storage): Promise<string[]> {
@@ -134,26 +187,31 @@ const CASES: readonly Case[] = [
 ];
 
 describe.each(CASES)("$name that dies at any moment", ({ protocol, before, after }) => {
-  test("leaves, on a file system, only whole backups, and the next writer tidies up", async () => {
-    const seen = new Set<string>();
-    for (let moment = 1; ; moment++) {
-      await using folder = await temporaryFolder();
-      const storage = openFilesystem(testRuntime(), folder.path);
-      await fill(storage);
-      const died = await runUntil(moment, protocol, storage);
-      const listed = await expectSoundListing(storage);
-      expect([before, after]).toContainEqual(listed);
-      await recoverOnly(storage);
-      expect(await expectSoundListing(storage)).toEqual(listed);
-      await expectTidy(storage, listed);
-      const names = await readdir(join(folder.path, "shop"), { recursive: true });
-      expect(names.filter((name) => isTemporaryName(name.split("/").at(-1) ?? ""))).toEqual([]);
-      seen.add(listed.join());
-      if (!died) break;
-    }
-    // Both outcomes were met, or the moments were not those of the protocol.
-    expect(seen.size).toBe(2);
-  });
+  test.each(PLACES)(
+    "leaves, in $place, only whole backups, and the next writer tidies up",
+    async ({ open, step }) => {
+      const filled = memoryStorage();
+      await fill(filled);
+      const seen = new Set<string>();
+      for (let moment = 1; ; moment += step) {
+        await using made = await open();
+        const { storage } = made;
+        await copyInto(storage, filled);
+        const died = await runUntil(moment, protocol, storage);
+        const listed = await expectSoundListing(storage);
+        expect([before, after]).toContainEqual(listed);
+        await recoverOnly(storage);
+        expect(await expectSoundListing(storage)).toEqual(listed);
+        await expectTidy(storage, listed);
+        expect(await made.temporary()).toEqual([]);
+        seen.add(listed.join());
+        if (!died) break;
+      }
+      // Both outcomes were met, or the moments were not those of the protocol.
+      expect(seen.size).toBe(2);
+    },
+    BUCKET_MS,
+  );
 
   test("is mended even when the mending dies at any moment too", async () => {
     const crashed = await crashedStates(protocol);

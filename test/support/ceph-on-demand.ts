@@ -3,11 +3,16 @@ import { createServer } from "node:http";
 import { messageOf } from "../../src/errors.ts";
 import { type ObjectStore, startCeph } from "./ceph.ts";
 import { clusterFolder } from "./cluster-folder.ts";
+import { makeBucket, SHARED_BUCKET } from "./s3-client.ts";
 
 /** An address that answers with an object store, which it starts when it is asked for the first time. */
 export async function cephOnDemand(): Promise<{ readonly url: string } & AsyncDisposable> {
   let starting: Promise<ObjectStore & AsyncDisposable> | undefined;
-  const start = async (): Promise<ObjectStore & AsyncDisposable> => await startCeph(await clusterFolder());
+  const start = async (): Promise<ObjectStore & AsyncDisposable> => {
+    const store = await startCeph(await clusterFolder());
+    await makeBucket(store, SHARED_BUCKET);
+    return store;
+  };
   const server = createServer((_, response) => {
     starting ??= start();
     starting.then(

@@ -110,7 +110,7 @@ osd objectstore = memstore
 memstore device bytes = 4294967296
 osd memory target = 900000000
 keyring = ${folder}/keyring
-rgw frontends = beast endpoint=127.0.0.1:${port}
+rgw frontends = beast endpoint=127.0.0.1:${port} tcp_nodelay=1
 rgw data = ${folder}/rgw
 [mon.a]
 mon addr = v1:127.0.0.1:${monitorPort}

@@ -1,8 +1,10 @@
+import { ListObjectsV2Command } from "@aws-sdk/client-s3";
 import { inject } from "vitest";
 import type { StorageLocation } from "../../src/storage/location.ts";
 import type { ObjectStore } from "./ceph.ts";
 import { uniqueName } from "./postgres.ts";
-import { makeBucket } from "./s3-client.ts";
+import { parseS3Url } from "../../src/storage/s3/place.ts";
+import { s3Client, SHARED_BUCKET } from "./s3-client.ts";
 
 /** A place in the object store that the whole run shares, which starts when the first test asks for it. */
 export async function objectStore(): Promise<ObjectStore> {
@@ -12,17 +14,16 @@ export async function objectStore(): Promise<ObjectStore> {
 }
 
 export interface BucketOptions {
-  /** Default: a new prefix in the bucket that all tests share. */
+  /** Default: the one that all tests share. */
   readonly bucket?: string;
   /** Where requests go, when not straight to the server: a proxy. */
   readonly endpoint?: string;
 }
 
-/** An empty place in a bucket that is there. Nobody removes what lies in it: it is gone with the server. */
+/** A new prefix in a bucket that is there. Nobody removes what lies in it: it is gone with the server. */
 export async function freshBucket(options: BucketOptions = {}): Promise<Required<StorageLocation>> {
   const store = await objectStore();
-  const bucket = options.bucket ?? "handled-tests";
-  if (options.bucket === undefined) await makeBucket(store, bucket);
+  const bucket = options.bucket ?? SHARED_BUCKET;
   return {
     url: s3Url({ ...store, endpoint: options.endpoint ?? store.endpoint }, `${bucket}/${uniqueName("p")}`),
     keys: { accessKey: store.accessKey, secretKey: store.secretKey },
@@ -31,6 +32,15 @@ export async function freshBucket(options: BucketOptions = {}): Promise<Required
 
 export function s3Url({ endpoint }: Pick<ObjectStore, "endpoint">, path: string): string {
   return `s3://${path}?endpoint=${endpoint}&region=us-east-1`;
+}
+
+/** The keys of all that lies in a place, as the server tells them. */
+export async function objectsIn(location: StorageLocation): Promise<string[]> {
+  const client = s3Client(await objectStore());
+  const { bucket: Bucket, prefix: Prefix } = parseS3Url(location.url);
+  const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket, Prefix }));
+  client.destroy();
+  return Contents.map(({ Key = "" }) => Key.slice(Prefix.length));
 }
 
 /** Variables with which a command line finds the keys. */

@@ -1,6 +1,9 @@
 import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import type { ObjectStore } from "./ceph.ts";
 
+/** The one that all tests share; each has a prefix of its own in it. */
+export const SHARED_BUCKET = "handled-tests";
+
 /** A client of the tests' own, to do what the program never does, and to see what lies in a bucket. */
 export function s3Client({ endpoint, accessKey, secretKey }: ObjectStore): S3Client {
   return new S3Client({
@@ -11,7 +14,6 @@ export function s3Client({ endpoint, accessKey, secretKey }: ObjectStore): S3Cli
   });
 }
 
-/** Making one's own bucket again is no error there. */
 export async function makeBucket(store: ObjectStore, bucket: string): Promise<void> {
   const client = s3Client(store);
   await client.send(new CreateBucketCommand({ Bucket: bucket }));

@@ -39,7 +39,8 @@ const PATIENCE_MS = 100_000;
 // Where nobody ever answered, most likely the address is wrong, and a person waits.
 const FIRST_PATIENCE_MS = 2000;
 const FIRST_PAUSE_MS = 100;
-const LONGEST_PAUSE_MS = 10_000;
+// Short enough for a lease to be renewed in time after a disturbance of half a minute.
+const LONGEST_PAUSE_MS = 5000;
 
 // A connection takes milliseconds; a firewall that swallows packets, for ever.
 const CONNECT_MS = 10_000;
