@@ -13,7 +13,7 @@ const { freshDatabase } = quietCluster();
 
 // Three ranges, each of one part; and a table that nobody touches.
 const SQL = `create table t (a int, b text) with (fillfactor = 10);
-  insert into t select g, md5(g::text) from generate_series(1, 30000) g;
+  insert into t select g, md5(g::text) from generate_series(1, 15000) g;
   create table u as select 1 as a`;
 
 const WAYS = {
