@@ -236,7 +236,9 @@ test("a disk that is full: exit 23 and nothing is left, whatever is written", as
       const { code, stdout, stderr } = await spawnCli(args, { wrapper }).result;
       expect(code, stderr).toBe(23);
       expect(stdout).toBe("");
-      expect(stderr).toContain(`handled: export odd: write ${file}: no space left\nhint: free some space on that disk`);
+      expect(stderr).toContain(
+        `handled: export odd: write ${file}: no space left\nhint: free some space on that disk`,
+      );
       // Neither a file nor the line of a stack.
       expect(stderr).not.toMatch(new RegExp(`^${disk.path}|^ +at `, "m"));
     }
