@@ -103,6 +103,17 @@ function leaseHeld(database: string, { file }: LeaseState): AppError {
   );
 }
 
+/** Who cannot see what was just written cannot see either whether somebody else is writing. */
+function listingIsLate(place: string, key: string): AppError {
+  return new AppError(
+    "repository_unusable",
+    `list ${place}: it does not show ${key}, which was just written`,
+    {
+      hint: "no cache or gateway that answers late may stand before the object store: two writers could not be kept apart",
+    },
+  );
+}
+
 function describe({ n, file }: LeaseState): string {
   if (file === undefined) return `the holder of lease ${n} (its file is damaged)`;
   const { operation, user, host, pid } = file.holder;
@@ -141,8 +152,10 @@ class HeldLease implements Lease {
     try {
       if (!(await storage.putIfAbsent(key, encodeJson(this.#file), signal))) return false;
       if (!(await this.#holds(signal))) {
-        // Between our look and our file others took and gave back higher numbers, and removed the one we made again.
+        const highest = await highestLease(storage, this.#database, signal);
         await storage.delete(key, signal);
+        if (highest === undefined || highest.n < this.n) throw listingIsLate(storage.place, key);
+        // Between our look and our file others took and gave back higher numbers, and removed the one we made again.
         return false;
       }
       this.#background = Promise.all([this.#renewUntilEnded(), this.#giveUpInTime()]);

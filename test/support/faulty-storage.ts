@@ -1,5 +1,7 @@
 import { Readable } from "node:stream";
+import { setTimeout } from "node:timers/promises";
 import { AppError, isAppError } from "../../src/errors.ts";
+import { lagging, type Lateness } from "./lagging-storage.ts";
 import type { StagedObject, Storage, StoredObject } from "../../src/storage/storage.ts";
 
 /** One moment of a storage's life: just before or just after an operation took effect. */
@@ -17,10 +19,15 @@ export interface Faults {
   readonly at?: (point: StoragePoint) => Error | undefined;
   /** `open` and staged `read` end, without an error, after this many bytes. */
   readonly cutReadsAt?: number;
+  /** Every operation takes so many milliseconds longer. */
+  readonly slowMs?: number;
+  /** Listings show what there was so many operations ago. */
+  readonly late?: Lateness;
 }
 
 /** The same storage, failing where it is told to. */
-export function faulty(storage: Storage, faults: Faults): Storage {
+export function faulty(inner: Storage, faults: Faults): Storage {
+  const storage = faults.late === undefined ? inner : lagging(inner, faults.late);
   let number = 0;
   const pass = (phase: StoragePoint["phase"], operation: string, key: string): void => {
     number += 1;
@@ -28,6 +35,7 @@ export function faulty(storage: Storage, faults: Faults): Storage {
     if (error !== undefined) throw error;
   };
   const around: Around = async (operation, key, work) => {
+    if (faults.slowMs !== undefined) await setTimeout(faults.slowMs);
     pass("before", operation, key);
     const result = await work();
     pass("after", operation, key);
