@@ -5,7 +5,7 @@ import type { PartRef } from "../../repository/stored-parts.ts";
 import { countObserved, errorOfThread, makeObserved, type Observed } from "./threads.ts";
 import type { CopyCall, CopyJob, CopyOutcome, MainMessage, WorkerMessage } from "./worker-messages.ts";
 
-export interface PoolCallbacks {
+interface PoolCallbacks {
   /** Looks a part up among those that a readable index names; undefined when it has to be stored. */
   readonly known: (textHash: string) => PartRef | undefined;
   /** So much COPY text more has been read. */
