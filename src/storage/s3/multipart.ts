@@ -7,9 +7,11 @@ import type { Requests } from "./requests.ts";
 // What a dead upload leaves is swept; a run that ends must not wait for a server that is down.
 const ABORT_PATIENCE_MS = 5000;
 
-/** How much of an upload is under way at a time. */
 export interface UploadLimits {
+  /** How many parts are under way at a time. */
   readonly parts: number;
+  /** Gets the bytes of each part that is stored: they may be overwritten. */
+  readonly sent?: (data: Buffer) => void;
 }
 
 /** An upload in parts. Nothing of it can be seen before it is completed. */
@@ -20,6 +22,7 @@ export class MultipartUpload {
   readonly #id: string;
   readonly #signal: AbortSignal;
   readonly #inFlight: InFlight;
+  readonly #sent: UploadLimits["sent"];
   readonly #givenUp = new AbortController();
   readonly #parts: Promise<{ readonly PartNumber: number; readonly ETag: string | undefined }>[] = [];
   #failed: { readonly error: unknown } | undefined;
@@ -36,6 +39,7 @@ export class MultipartUpload {
     this.#key = key;
     this.#id = id;
     this.#inFlight = new InFlight(limits.parts);
+    this.#sent = limits.sent;
     this.#signal = AbortSignal.any([signal, this.#givenUp.signal]);
   }
 
@@ -62,15 +66,17 @@ export class MultipartUpload {
   }
 
   /** Sends the next part; resolves when another one may come. The bytes must stay as they are. */
-  async add(data: Uint8Array): Promise<void> {
+  async add(data: Buffer): Promise<void> {
     await this.#start(async (PartNumber) => {
       const input = { ...this.#target(), PartNumber, Body: data };
-      return await this.#connection.ask(
+      const etag = await this.#connection.ask(
         `write part ${PartNumber} of ${this.#requests.nameOf(this.#key)}`,
         this.#signal,
         async ({ client, sdk, options }) =>
           (await client.send(new sdk.UploadPartCommand(input), options)).ETag,
       );
+      this.#sent?.(data);
+      return etag;
     });
   }
 

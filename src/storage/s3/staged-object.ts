@@ -8,8 +8,8 @@ import { uploadPartSize } from "./part-sizes.ts";
 import { openObject } from "./read-stream.ts";
 import type { Requests } from "./requests.ts";
 
-// What is no larger is held in memory and published with a single conditional request: all parts of snapshots are.
-const HELD_BYTES = 32 * 1024 ** 2;
+// What is no larger is held in memory and published with a single conditional request.
+const HELD_BYTES = 16 * 1024 ** 2;
 // Of parts on their way: enough to keep a fast network busy.
 const IN_FLIGHT_BYTES = 32 * 1024 ** 2;
 const IN_FLIGHT_PARTS = 4;
@@ -35,6 +35,8 @@ export class S3StagedObject implements StagedObject {
   #expected: number | undefined;
   #held: Buffer[] = [];
   #heldBytes = 0;
+  /** Of parts that were sent: new ones would pile up until somebody collects them. */
+  readonly #spare: Buffer[] = [];
   #size = 0;
   #upload: MultipartUpload | undefined;
   #finished = false;
@@ -124,14 +126,25 @@ export class S3StagedObject implements StagedObject {
       this.#connection,
       this.#requests,
       this.#keys.temporary,
-      { parts },
+      { parts, sent: (part) => void this.#spare.push(part) },
       this.#signal,
     );
-    const all = Buffer.concat(this.#held);
-    // A copy of what is left, so that a few bytes do not keep all of it in memory.
-    this.#held = [Buffer.from(all.subarray(size))];
-    this.#heldBytes = all.length - size;
-    await this.#upload.add(all.subarray(0, size));
+    await this.#upload.add(this.#take(size));
+  }
+
+  /** The first bytes of those held, in a buffer that an earlier part had, where there is one. */
+  #take(size: number): Buffer {
+    const spare = this.#spare.pop();
+    const part = spare?.length === size ? spare : Buffer.allocUnsafeSlow(size);
+    let filled = 0;
+    for (let piece = this.#held.shift(); piece !== undefined; piece = this.#held.shift()) {
+      const used = piece.copy(part, filled);
+      filled += used;
+      if (used < piece.length) this.#held.unshift(piece.subarray(used));
+      if (filled === size) break;
+    }
+    this.#heldBytes -= size;
+    return part;
   }
 
   #whole(): Buffer {
