@@ -3,7 +3,8 @@ import type { Readable } from "node:stream";
 import type { Storage } from "../storage/storage.ts";
 import { partKey } from "./layout.ts";
 import { newPartName } from "./part-names.ts";
-import { openChecked, type PartRef } from "./stored-parts.ts";
+import type { AppError } from "../errors.ts";
+import { getChecked, openChecked, type PartRef } from "./stored-parts.ts";
 
 /** Where parts lie; a `Repository` is one. Threads that only copy rows need no more of it. */
 interface Place {
@@ -67,4 +68,18 @@ export async function readPart(
   signal: AbortSignal,
 ): Promise<Readable> {
   return await openChecked(storage, partKey(database, part.name), `part ${part.name}`, part, signal);
+}
+
+/**
+ * Reads parts as they are stored, each whole; they must be small enough to be held together. In the place of one that is
+ * missing or not what its list says stands `backup_damaged`, naming it; of one that cannot be read, why not.
+ */
+export async function readParts(
+  { storage }: Place,
+  database: string,
+  parts: readonly PartRef[],
+  signal: AbortSignal,
+): Promise<(Buffer | AppError)[]> {
+  const wanted = parts.map((ref) => ({ key: partKey(database, ref.name), what: `part ${ref.name}`, ref }));
+  return await getChecked(storage, wanted, signal);
 }

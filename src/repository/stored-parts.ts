@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 import { Readable } from "node:stream";
 import { AppError, isAppError } from "../errors.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -25,16 +25,16 @@ export async function openChecked(
 ): Promise<Readable> {
   const stored = await openNamed(storage, key, what, signal);
   async function* checked(): AsyncGenerator<Buffer> {
-    const hash = createHash("sha256");
+    const found = createHash("sha256");
     let length = 0;
     for await (const chunk of stored as AsyncIterable<Buffer>) {
       length += chunk.length;
       if (length > size) throw damaged(key, what, `more than the ${size} bytes it should have`);
-      hash.update(chunk);
+      found.update(chunk);
       yield chunk;
     }
-    if (length !== size) throw damaged(key, what, `${length} bytes, it should have ${size}`);
-    if (hash.digest("hex") !== sha256) throw damaged(key, what, "its SHA-256 is not the one recorded");
+    if (length !== size) throw damaged(key, what, ofLength(length, size));
+    if (found.digest("hex") !== sha256) throw damaged(key, what, OTHER_HASH);
   }
   const stream = Readable.from(checked(), { objectMode: false });
   // A consumer that stops half-way destroys this stream; the one below has to go with it.
@@ -51,10 +51,48 @@ async function openNamed(
   try {
     return await storage.open(key, signal);
   } catch (error) {
-    if (!isAppError(error, "object_missing")) throw error;
-    throw new AppError("backup_damaged", `read ${what}: it is not there`, { cause: error, details: { key } });
+    throw ofNamed(error, key, what);
   }
 }
+
+/** One of the objects that are read together. */
+export interface Wanted {
+  readonly key: string;
+  /** As a message names it. */
+  readonly what: string;
+  readonly ref: PartRef;
+}
+
+/**
+ * Reads objects that are small enough to be held together. In the place of one that is not there, or whose size or hash is
+ * not right, stands `backup_damaged`; of one that cannot be read, why not.
+ */
+export async function getChecked(
+  storage: Storage,
+  wanted: readonly Wanted[],
+  signal: AbortSignal,
+): Promise<(Buffer | AppError)[]> {
+  const found = await storage.getMany(
+    wanted.map(({ key }) => key),
+    signal,
+  );
+  return wanted.map(({ key, what, ref }, at) => {
+    const stored = found[at];
+    if (stored === undefined) throw new AppError("unexpected", `read ${what}: the storage gave no answer`);
+    if (stored instanceof AppError) return ofNamed(stored, key, what);
+    if (stored.length !== ref.size) return damaged(key, what, ofLength(stored.length, ref.size));
+    return hash("sha256", stored) === ref.sha256 ? stored : damaged(key, what, OTHER_HASH);
+  });
+}
+
+/** Something names it, so it should be there. */
+function ofNamed<T>(error: T, key: string, what: string): T | AppError {
+  if (!isAppError(error, "object_missing")) return error;
+  return new AppError("backup_damaged", `read ${what}: it is not there`, { cause: error, details: { key } });
+}
+
+const OTHER_HASH = "its SHA-256 is not the one recorded";
+const ofLength = (length: number, size: number): string => `${length} bytes, it should have ${size}`;
 
 function damaged(key: string, what: string, reason: string): AppError {
   return new AppError("backup_damaged", `read ${what}: ${reason}`, { details: { key } });

@@ -2,6 +2,7 @@ import type { ConnectionSettings } from "../../postgres/connection.ts";
 import type { PartLine } from "../../repository/part-list-lines.ts";
 import type { StorageLocation } from "../../storage/location.ts";
 import type { ThreadError } from "./threads.ts";
+import type { RowsRead } from "./worker-messages.ts";
 
 /** What a check worker is started with: where parts lie, where tables lie, or both. */
 export interface CheckWorkerData {
@@ -12,18 +13,20 @@ export interface CheckWorkerData {
 }
 
 export type CheckTask =
-  /** Reads a stored part and compares it with what its list says. */
-  | { readonly kind: "part"; readonly part: PartLine }
+  /** Reads stored parts, a batch of `batchesOf`, and compares each with what its list says. */
+  | { readonly kind: "parts"; readonly parts: readonly PartLine[] }
   /** Reads rows with a `COPY … TO STDOUT`. */
   | { readonly kind: "rows"; readonly sql: string };
 
-export interface CheckOutcome {
-  readonly rows: number;
-  /** Of the COPY text. */
-  readonly bytes: number;
-  readonly digest: string;
-  /** What is wrong with a part; null: nothing. */
-  readonly damage: string | null;
+export type CheckOutcome =
+  | { readonly kind: "parts"; readonly damage: readonly PartDamage[] }
+  | { readonly kind: "rows"; readonly rows: RowsRead };
+
+/** What is wrong with one of the parts. */
+export interface PartDamage {
+  /** Its place among them. */
+  readonly at: number;
+  readonly reason: string;
 }
 
 export type CheckMessage =

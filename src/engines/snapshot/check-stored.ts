@@ -7,6 +7,7 @@ import type { PartLine, PartListHeader } from "../../repository/part-list-lines.
 import { readPartList } from "../../repository/part-lists.ts";
 import type { Repository } from "../../repository/repository.ts";
 import { type Check, runChecks } from "./check-pool.ts";
+import { batchesOf } from "./part-batches.ts";
 import { addDigests, ZERO_DIGEST } from "./row-digest.ts";
 
 interface StoredDamage {
@@ -54,33 +55,44 @@ export async function checkStored(
   // Of every line about a part, packed, for a million strings would take several times as much.
   const seen = new ByteTable(LINE_HASH_BYTES, 0);
 
-  function checkOf(part: PartLine, table: string): Check {
-    const at = place;
+  function checkOf(parts: readonly PartLine[], table: string): Check {
+    const first = place;
+    place += parts.length;
     return {
-      task: { kind: "part", part },
+      task: { kind: "parts", parts },
       done: (outcome) => {
-        bytes += part.bytes;
-        const { damage: reason } = outcome;
-        if (reason !== null) damage.push({ at, found: { object: "part", table, part: part.name, reason } });
+        for (const { bytes: some } of parts) bytes += some;
+        for (const { at, reason } of outcome.kind === "parts" ? outcome.damage : []) {
+          damage.push({
+            at: first + at,
+            found: { object: "part", table, part: parts[at]?.name ?? "", reason },
+          });
+        }
         runtime.reporter.progress({ phase: "check parts", bytes, totalBytes, table });
       },
     };
+  }
+
+  /** The parts of a table that were not seen yet. */
+  async function* unseen(table: SnapshotTable, list: ListFacts): AsyncGenerator<PartLine> {
+    for await (const part of partsOf(stored, table, list, signal)) {
+      if (!seen.add(hashOfLine(part)).added) continue;
+      objects += 1;
+      storedBytes += part.size;
+      yield part;
+    }
   }
 
   async function* checks(): AsyncGenerator<Check> {
     for (const table of tables) {
       const { partList } = table;
       if (partList === null) continue;
-      const at = place;
+      const at = place++;
       const name = `${table.schema}.${table.name}`;
       const list: ListFacts = { header: undefined, differences: [] };
       try {
-        for await (const part of partsOf(stored, table, list, signal)) {
-          place += 1;
-          if (!seen.add(hashOfLine(part)).added) continue;
-          objects += 1;
-          storedBytes += part.size;
-          if (threads > 0) yield checkOf(part, name);
+        for await (const parts of batchesOf(unseen(table, list))) {
+          if (threads > 0) yield checkOf(parts, name);
         }
         objects += 1;
         storedBytes += partList.size;
@@ -89,7 +101,6 @@ export async function checkStored(
         if (!isDamage(error)) throw error;
         list.differences.push(messageOf(error));
       }
-      place += 1;
       if (list.header !== undefined) headers.set(partList.name, list.header);
       for (const reason of list.differences) {
         damage.push({ at, found: { object: "part list", table: name, part: partList.name, reason } });

@@ -2,17 +2,19 @@ import { createHash } from "node:crypto";
 import { parentPort, workerData } from "node:worker_threads";
 import { AppError, isAppError, messageOf } from "../../errors.ts";
 import { makeRuntime } from "../../lib/runtime.ts";
-import { readFrames } from "../../lib/zstd-frames.ts";
+import { decompressFrames, readFrames } from "../../lib/zstd-frames.ts";
 import { connect, quoteLiteral, type Session } from "../../postgres/session.ts";
 import type { PartLine } from "../../repository/part-list-lines.ts";
 import { textHashOf } from "../../repository/part-names.ts";
-import { readPart } from "../../repository/parts.ts";
+import { readPart, readParts } from "../../repository/parts.ts";
 import { openStorage } from "../../storage/open.ts";
-import type { CheckMessage, CheckOutcome, CheckTask, CheckWorkerData } from "./check-messages.ts";
+import type { CheckMessage, CheckOutcome, CheckTask, CheckWorkerData, PartDamage } from "./check-messages.ts";
 import { digestCopy } from "./digest-copy.ts";
-import { RowDigest, ZERO_DIGEST } from "./row-digest.ts";
+import { isHeld } from "./part-batches.ts";
+import { RowDigest } from "./row-digest.ts";
 import { SET_COPY_SETTINGS } from "./session-settings.ts";
 import { threadError } from "./threads.ts";
+import type { RowsRead } from "./worker-messages.ts";
 
 // A thread of `check-pool.ts`: reads parts or tables to their end, and tells what their rows are. One task at a time; an
 // undefined one ends the thread.
@@ -63,21 +65,49 @@ async function openSession({ settings, snapshot }: NonNullable<CheckWorkerData["
 }
 
 async function perform(task: CheckTask, session: Session | undefined): Promise<CheckOutcome> {
-  if (task.kind === "part") return await checkPart(task.part);
+  if (task.kind === "parts") return { kind: "parts", damage: await checkParts(task.parts) };
   if (session === undefined) throw new AppError("unexpected", "digest rows: no server was named");
-  return { ...(await digestCopy(session, task.sql, digest)), damage: null };
+  return { kind: "rows", rows: await digestCopy(session, task.sql, digest) };
 }
 
-async function checkPart(part: PartLine): Promise<CheckOutcome> {
-  const none = { rows: 0, bytes: 0, digest: ZERO_DIGEST };
+async function checkParts(parts: readonly PartLine[]): Promise<PartDamage[]> {
+  if (data.store === null) throw new AppError("unexpected", "check parts: no repository was named");
+  const { location, database } = data.store;
+  const storage = openStorage(runtime, location);
+  const held = parts.every(isHeld) ? await readParts({ storage }, database, parts, signal) : [];
+  const damage: PartDamage[] = [];
+  for (const [at, part] of parts.entries()) {
+    const reason = await damageOf(part, async () => {
+      const stored = held[at];
+      if (stored instanceof AppError) throw stored;
+      return stored === undefined
+        ? readFrames(await readPart({ storage }, database, part, signal))
+        : decompressFrames(stored);
+    });
+    if (reason !== null) damage.push({ at, reason });
+  }
+  return damage;
+}
+
+/** What is wrong with a part, of which `open` gives the text. */
+async function damageOf(
+  part: PartLine,
+  open: () => Promise<AsyncIterable<Buffer> | Iterable<Buffer>>,
+): Promise<string | null> {
   try {
-    const found = await readRows(part);
-    return { ...found, damage: differenceOf(part, found) };
+    const text = createHash("sha256");
+    let bytes = 0;
+    for await (const piece of await open()) {
+      text.update(piece);
+      digest.update(piece);
+      bytes += piece.length;
+    }
+    return differenceOf(part, { bytes, ...digest.finish(), textHash: text.digest("hex") });
   } catch (error) {
     forgetText();
     // A disk that cannot give a part back has lost it, whatever it says.
     if (!isAppError(error, "backup_damaged") && !isAppError(error, "repository_unusable")) throw error;
-    return { ...none, damage: messageOf(error) };
+    return messageOf(error);
   }
 }
 
@@ -91,23 +121,7 @@ function forgetText(): void {
   }
 }
 
-async function readRows(part: PartLine): Promise<Omit<CheckOutcome, "damage"> & { textHash: string }> {
-  if (store === null) throw new AppError("unexpected", "check a part: no repository was named");
-  const { storage, database } = store;
-  const text = createHash("sha256");
-  let bytes = 0;
-  for await (const piece of readFrames(await readPart({ storage }, database, part, signal))) {
-    text.update(piece);
-    digest.update(piece);
-    bytes += piece.length;
-  }
-  return { bytes, ...digest.finish(), textHash: text.digest("hex") };
-}
-
-function differenceOf(
-  part: PartLine,
-  found: Omit<CheckOutcome, "damage"> & { textHash: string },
-): string | null {
+function differenceOf(part: PartLine, found: RowsRead & { readonly textHash: string }): string | null {
   const what = `read part ${part.name}`;
   if (found.textHash !== textHashOf(part.name))
     return `${what}: its text is not the one that it is named after`;

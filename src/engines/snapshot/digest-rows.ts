@@ -33,7 +33,12 @@ export async function digestRows(
 ): Promise<void> {
   async function* checks(): AsyncGenerator<Check> {
     for await (const { table, range, done } of pieces) {
-      yield { task: { kind: "rows", sql: copyOutSql(table, range) }, done };
+      yield {
+        task: { kind: "rows", sql: copyOutSql(table, range) },
+        done: (outcome) => {
+          if (outcome.kind === "rows") done(outcome.rows);
+        },
+      };
     }
   }
   const data = { env: runtime.env, store: null, server: { settings, snapshot } };

@@ -5,6 +5,7 @@ import { type PartList, readPartList } from "../../repository/part-lists.ts";
 import type { Repository } from "../../repository/repository.ts";
 import { partsOf } from "./load-rows.ts";
 import { readRows } from "./load-text.ts";
+import { batchesOf } from "./part-batches.ts";
 import { addDigests, RowDigest, ZERO_DIGEST } from "./row-digest.ts";
 
 export interface StoredRows {
@@ -40,10 +41,15 @@ async function* textOf(
   const digest = new RowDigest();
   const found = { rows: 0, digest: ZERO_DIGEST };
   try {
-    for await (const part of partsOf(list)) {
-      yield* readRows(place, part, digest, signal, (bytes) => told(label, bytes));
-      found.rows += part.rows;
-      found.digest = addDigests(found.digest, part.digest);
+    for await (const parts of batchesOf(partsOf(list))) {
+      for await (const piece of readRows(place, parts, digest, signal)) {
+        told(label, piece.length);
+        yield piece;
+      }
+      for (const part of parts) {
+        found.rows += part.rows;
+        found.digest = addDigests(found.digest, part.digest);
+      }
     }
     if (found.rows !== table.rows || found.digest !== table.digest) {
       throw new AppError("backup_damaged", "its parts are not all that it had", {

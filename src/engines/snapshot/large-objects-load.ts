@@ -128,8 +128,9 @@ async function stage(
       if (!inTransaction) await session.query("begin");
       await session.copyIn(
         list.header.copy,
-        readRows({ storage: repository.storage, database }, part, digest, signal, told),
+        readRows({ storage: repository.storage, database }, [part], digest, signal),
       );
+      told(part.bytes);
       await use();
       await session.query(`truncate ${staged}`);
       if (!inTransaction) await session.query("commit");

@@ -17,7 +17,7 @@ export type LoadWorkerMessage =
   | { readonly kind: "observed"; readonly phase: "before" | "after"; readonly operation: string }
   /** So many bytes of COPY text more are on their way. */
   | { readonly kind: "told"; readonly bytes: number }
-  /** What is the next part? Waits for the answer. */
+  /** Which parts are next? Waits for the answer. */
   | { readonly kind: "next" }
   | { readonly kind: "done" }
   | { readonly kind: "failed"; readonly error: ThreadError };
@@ -26,6 +26,6 @@ export type LoadMainMessage =
   | { readonly kind: "begin"; readonly call: LoadCall }
   | { readonly kind: "run"; readonly statements: readonly string[] }
   | { readonly kind: "copy"; readonly sql: string }
-  | { readonly kind: "part"; readonly part: PartLine | null }
+  | { readonly kind: "parts"; readonly parts: readonly PartLine[] }
   | { readonly kind: "abort" }
   | { readonly kind: "end" };

@@ -5,6 +5,7 @@ import type { PartLine } from "../../repository/part-list-lines.ts";
 import { type PartList, readPartList } from "../../repository/part-lists.ts";
 import type { Repository } from "../../repository/repository.ts";
 import type { LaneConnection } from "./load-lane.ts";
+import { batchesOf } from "./part-batches.ts";
 import { addDigests, ZERO_DIGEST } from "./row-digest.ts";
 
 /** How one connection loads rows. */
@@ -20,7 +21,7 @@ export interface StreamOptions {
 }
 
 /**
- * The rows of one table, for one or several connections to load: each takes the next part that nobody has. Every part is
+ * The rows of one table, for one or several connections to load: each takes the next parts that nobody has. Every part is
  * checked while it flows, and before anything is committed, that all parts together are the table. A difference is
  * `backup_damaged`, naming table and part.
  */
@@ -31,7 +32,7 @@ export class TableRows {
   readonly #what: string;
   readonly #signal: AbortSignal;
   #list: Promise<PartList> | undefined;
-  #parts: AsyncGenerator<PartLine> | undefined;
+  #batches: AsyncGenerator<readonly PartLine[]> | undefined;
   #streams = 0;
   /** Of the parts that were given out. */
   #taken = { rows: 0, digest: ZERO_DIGEST };
@@ -54,7 +55,7 @@ export class TableRows {
       const { header } = await this.#open();
       const first = await this.#next();
       // Others have them all.
-      if (first === undefined) return;
+      if (first.length === 0) return;
       this.#streams += 1;
       await this.#transaction(lane, header.copy, options, first);
     } catch (error) {
@@ -75,7 +76,7 @@ export class TableRows {
     lane: LaneConnection,
     copy: string,
     { mode, told }: StreamOptions,
-    first: PartLine,
+    first: readonly PartLine[],
   ): Promise<void> {
     const own = mode === "alone" || mode === "shared";
     // Never where the rows find their partitions by themselves: these may hold rows of others already.
@@ -83,11 +84,11 @@ export class TableRows {
     if (own) await lane.run(["begin"]);
     await lane.run([AS_COPIED]);
     if (frozen && own) await lane.run([`truncate table only ${this.#what}`]);
-    let waiting: PartLine | undefined = first;
-    const next = async (): Promise<PartLine | undefined> => {
-      const part = waiting ?? (await this.#next());
+    let waiting: readonly PartLine[] | undefined = first;
+    const next = async (): Promise<readonly PartLine[]> => {
+      const parts = waiting ?? (await this.#next());
       waiting = undefined;
-      return part;
+      return parts;
     };
     await lane.copyIn(frozen ? `${copy.slice(0, -1)}, FREEZE)` : copy, { next, told });
     this.#ended();
@@ -114,15 +115,18 @@ export class TableRows {
     if (partList === null) throw new AppError("unexpected", `load ${this.#what}: it has no rows of its own`);
     this.#list ??= readPartList(this.#repository, this.#database, partList, this.#signal);
     const list = await this.#list;
-    this.#parts ??= partsOf(list);
+    this.#batches ??= batchesOf(partsOf(list));
     return list;
   }
 
-  async #next(): Promise<PartLine | undefined> {
-    const next = await this.#parts?.next();
-    if (next === undefined || next.done === true) return undefined;
-    this.#taken.rows += next.value.rows;
-    this.#taken.digest = addDigests(this.#taken.digest, next.value.digest);
+  /** The next parts that nobody has; none: all are given out. */
+  async #next(): Promise<readonly PartLine[]> {
+    const next = await this.#batches?.next();
+    if (next === undefined || next.done === true) return [];
+    for (const { rows, digest } of next.value) {
+      this.#taken.rows += rows;
+      this.#taken.digest = addDigests(this.#taken.digest, digest);
+    }
     return next.value;
   }
 }

@@ -1,8 +1,9 @@
 import { AppError, inOperation, isAppError } from "../../errors.ts";
-import { readFrames } from "../../lib/zstd-frames.ts";
+import { decompressFrames, readFrames } from "../../lib/zstd-frames.ts";
 import type { PartLine } from "../../repository/part-list-lines.ts";
-import { readPart } from "../../repository/parts.ts";
+import { readPart, readParts } from "../../repository/parts.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { isHeld } from "./part-batches.ts";
 import { RowDigest } from "./row-digest.ts";
 
 /** Where a database's parts lie. */
@@ -11,10 +12,10 @@ export interface PartPlace {
   readonly database: string;
 }
 
-/** Gives one part after the other to whoever loads them. */
+/** Gives parts to whoever loads them. */
 export interface PartSource {
-  /** The next part; undefined when there is none left. */
-  readonly next: () => Promise<PartLine | undefined>;
+  /** The next ones, a batch of `batchesOf`; none: there are none left. */
+  readonly next: () => Promise<readonly PartLine[]>;
   /** So many bytes of COPY text more are on their way. */
   readonly told: (bytes: number) => void;
 }
@@ -31,51 +32,88 @@ export async function* textOf(
 ): AsyncGenerator<Buffer> {
   // One for all parts: making it takes a moment.
   const digest = new RowDigest();
-  for (let part = await next(); part !== undefined; part = await next()) {
-    for await (const piece of readRows(place, part, digest, signal, told)) {
+  async function* pieces(): AsyncGenerator<Buffer> {
+    for (let parts = await next(); parts.length > 0; parts = await next())
+      yield* readRows(place, parts, digest, signal);
+  }
+  for await (const message of inMessages(pieces())) {
+    told(message.length);
+    yield message;
+  }
+}
+
+/** The same text cut anew: long pieces into messages, short ones put together. */
+async function* inMessages(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let short: Buffer[] = [];
+  let bytes = 0;
+  for await (const piece of pieces) {
+    if (bytes > 0 && bytes + piece.length > MESSAGE_BYTES) {
+      yield Buffer.concat(short);
+      short = [];
+      bytes = 0;
+    }
+    if (piece.length < MESSAGE_BYTES) {
+      if (piece.length > 0) short.push(piece);
+      bytes += piece.length;
+    } else {
       for (let at = 0; at < piece.length; at += MESSAGE_BYTES) yield piece.subarray(at, at + MESSAGE_BYTES);
     }
   }
+  if (bytes > 0) yield Buffer.concat(short);
 }
 
 /**
- * The COPY text of one part. Its last piece is given only after everything about the part was found right: size and
- * SHA-256 as stored, and rows and digest as its list says. Otherwise fails with `backup_damaged`, naming the part.
+ * The COPY text of a batch of parts. The last piece of each is given only after everything about the part was found right:
+ * size and SHA-256 as stored, and rows and digest as its list says. Otherwise fails with `backup_damaged`, naming the part.
  */
 export async function* readRows(
-  { storage, database }: PartPlace,
-  part: PartLine,
+  place: PartPlace,
+  parts: readonly PartLine[],
   digest: RowDigest,
   signal: AbortSignal,
-  told: (bytes: number) => void,
 ): AsyncGenerator<Buffer> {
-  let bytes = 0;
-  let held: Buffer | undefined;
-  const pieces = readFrames(await readPart({ storage }, database, part, signal));
-  for await (const piece of naming(part, pieces)) {
-    if (held !== undefined) yield held;
-    digest.update(piece);
-    bytes += piece.length;
-    told(piece.length);
-    held = piece;
+  const held = parts.every(isHeld) ? await readParts(place, place.database, parts, signal) : [];
+  for (const [at, part] of parts.entries()) {
+    const stored = held[at];
+    if (stored instanceof AppError) throw stored;
+    const frames =
+      stored === undefined
+        ? readFrames(await readPart(place, place.database, part, signal))
+        : decompressFrames(stored);
+    yield* readPartRows(part, frames, digest);
   }
-  const found = digest.finish();
-  if (bytes !== part.bytes || found.rows !== part.rows || found.digest !== part.digest) {
-    throw new AppError("backup_damaged", `part ${part.name} does not hold the rows it should`, {
-      details: { part: part.name, rows: found.rows, expected: part.rows },
-    });
-  }
-  if (held !== undefined) yield held;
 }
 
-/** What cannot be decompressed does not know which part it is of. */
-async function* naming(part: PartLine, pieces: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+async function* readPartRows(
+  part: PartLine,
+  frames: AsyncIterable<Buffer> | Iterable<Buffer>,
+  digest: RowDigest,
+): AsyncGenerator<Buffer> {
+  let bytes = 0;
+  let last: Buffer | undefined;
   try {
-    yield* pieces;
+    for await (const piece of frames) {
+      if (last !== undefined) yield last;
+      digest.update(piece);
+      bytes += piece.length;
+      last = piece;
+    }
+    const found = digest.finish();
+    if (bytes !== part.bytes || found.rows !== part.rows || found.digest !== part.digest) {
+      throw new AppError("backup_damaged", "it does not hold the rows it should", {
+        details: { rows: found.rows, expected: part.rows },
+      });
+    }
   } catch (error) {
-    // What was read from the storage is named by its key.
-    if (!isAppError(error, "backup_damaged") || "key" in error.details) throw error;
-    const { message, details } = inOperation(`part ${part.name}`, error);
-    throw new AppError("backup_damaged", message, { cause: error, details: { ...details, part: part.name } });
+    throw named(part, error);
   }
+  if (last !== undefined) yield last;
+}
+
+/** What is wrong with a part's text does not know which part it is of. */
+function named({ name }: PartLine, error: unknown): unknown {
+  // What was read from the storage is named by its key.
+  if (!isAppError(error, "backup_damaged") || "key" in error.details) return error;
+  const { message, details } = inOperation(`part ${name}`, error);
+  return new AppError("backup_damaged", message, { cause: error, details: { ...details, part: name } });
 }

@@ -134,7 +134,7 @@ class LoadThread implements LaneConnection {
 
   async #answer(): Promise<void> {
     try {
-      this.#post({ kind: "part", part: (await this.#source?.next()) ?? null });
+      this.#post({ kind: "parts", parts: (await this.#source?.next()) ?? [] });
     } catch (error) {
       // The COPY has to fail as well, whose end somebody waits for.
       this.#reply.reject(error);

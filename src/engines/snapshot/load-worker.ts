@@ -45,8 +45,8 @@ async function work(call: LoadCall): Promise<void> {
   const next = async () => {
     send({ kind: "next" });
     const answer = await receive();
-    if (answer.kind !== "part") throw new AppError("unexpected", `load rows: ${answer.kind} out of turn`);
-    return answer.part ?? undefined;
+    if (answer.kind !== "parts") throw new AppError("unexpected", `load rows: ${answer.kind} out of turn`);
+    return answer.parts;
   };
   const told = (bytes: number): void => send({ kind: "told", bytes });
   for (let message = await receive(); message.kind !== "end"; message = await receive()) {

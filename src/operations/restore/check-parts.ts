@@ -5,8 +5,8 @@ import type { PartLine } from "../../repository/part-list-lines.ts";
 import { readPartList } from "../../repository/part-lists.ts";
 import type { SnapshotSource } from "./source.ts";
 
-// Enough to hide the latency of a network mount, few enough to be held.
-const AT_ONCE = 4096;
+// Enough to hide the latency of a network mount, few enough to be garbage soon.
+const AT_ONCE = 512;
 
 /**
  * Reads the part lists of tables, and looks whether each part that they name is there in the size it was stored with.
