@@ -147,7 +147,9 @@ class FrameReader {
 
   #append(chunk: Uint8Array): void {
     const kept = this.#available;
-    if (kept === 0) {
+    // Memory that is used again is no garbage, and the chunk is soon.
+    const fits = this.#own && 2 * kept + chunk.length <= this.#bytes.length;
+    if (kept === 0 && !fits) {
       this.#bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
       this.#from = 0;
       this.#to = chunk.length;
@@ -156,7 +158,7 @@ class FrameReader {
     }
     if (!this.#own || this.#to + chunk.length > this.#bytes.length) {
       // Twice what is needed, so that a frame arriving in many small chunks is copied a few times only.
-      const roomy = Buffer.allocUnsafe(2 * (kept + chunk.length));
+      const roomy = fits ? this.#bytes : Buffer.allocUnsafe(2 * (kept + chunk.length));
       this.#bytes.copy(roomy, 0, this.#from, this.#to);
       this.#bytes = roomy;
       this.#from = 0;

@@ -12,9 +12,9 @@ import { openChecked, type PartRef } from "./stored-parts.ts";
 
 const LEVEL = 3;
 const NEWLINE = 0x0a;
-// Text in a frame. Whoever reads or writes a list of a million parts has it as objects and strings by and by; as much as
-// this dies before the garbage collector would keep it for long.
-const FRAME_TEXT = 128 * 1024;
+// Text in a frame; larger ones are no smaller when compressed. Whoever reads or writes the list of a million parts has all
+// of it as text by and by: as little as this is garbage again before the collector would keep it for long.
+const FRAME_TEXT = 32 * 1024;
 // Of compressed text: the list of some 40,000 parts. A longer one waits in a temporary object, for its key depends on
 // its last byte.
 const HELD_BYTES = 4 * 1024 * 1024;
@@ -79,7 +79,7 @@ class ListWriter implements PartListWriter {
       const spooled = await this.#spool.read(this.#signal);
       for await (const chunk of spooled as AsyncIterable<Buffer>) await staged.write(chunk);
     }
-    await staged.write(Buffer.concat(this.#frames));
+    for (const frame of this.#frames) await staged.write(frame);
     const size = await staged.finish();
     if (size !== this.#size) {
       throw new AppError("unexpected", `write ${this.#what}: ${size} bytes instead of ${this.#size}`);
@@ -113,7 +113,7 @@ class ListWriter implements PartListWriter {
     if (this.#held < HELD_BYTES) return;
     // Never published under this key: it only says in which folder the temporary object lies.
     this.#spool ??= await this.#storage.stage(`${partListsFolder(this.#database)}list`, this.#signal);
-    await this.#spool.write(Buffer.concat(this.#frames));
+    for (const frame of this.#frames) await this.#spool.write(frame);
     this.#frames = [];
     this.#held = 0;
   }
