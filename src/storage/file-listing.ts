@@ -1,6 +1,7 @@
 import { type Dirent, lstatSync, readdirSync, type Stats } from "node:fs";
-import { lstat, readdir } from "node:fs/promises";
+import { lstat, opendir, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { errorCode } from "../errors.ts";
 import { isTemporaryName } from "../lib/durable.ts";
 import type { Runtime } from "../lib/runtime.ts";
@@ -11,6 +12,18 @@ import type { StoredObject } from "./storage.ts";
 /** The entries of a folder; none when it is not there, or no longer. */
 export async function entriesOf(folder: string): Promise<Dirent[]> {
   return await READ_FOLDER.later(folder);
+}
+
+// Enough that waiting for them costs little; they are garbage before the next ones come.
+const ENTRIES_AT_ONCE = 256;
+
+/** The same for a folder of any number of entries, which come by and by. */
+export async function openFolder(folder: string): Promise<AsyncIterable<Dirent>> {
+  try {
+    return await opendir(folder, { bufferSize: ENTRIES_AT_ONCE });
+  } catch (error) {
+    return Readable.from(noEntries(folder, error));
+  }
 }
 
 /** The objects under a folder; whatever vanishes meanwhile is left out. */

@@ -23,7 +23,7 @@ import {
 } from "../lib/durable.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { fileError, isAbsent, translated } from "./file-errors.ts";
-import { entriesOf, listFiles, listKeys } from "./file-listing.ts";
+import { entriesOf, listFiles, listKeys, openFolder } from "./file-listing.ts";
 import { openFile } from "./file-stream.ts";
 import { inFolderOf, removeEmptyFolders } from "./folders.ts";
 import { checkKey, checkPrefix, checkSibling } from "./keys.ts";
@@ -278,13 +278,12 @@ async function pointLink(path: string, target: string): Promise<boolean> {
 
 async function sweepFolder(folder: string, root: string, signal: AbortSignal): Promise<number> {
   let swept = 0;
-  for (const entry of await entriesOf(folder)) {
+  for await (const entry of await openFolder(folder)) {
     signal.throwIfAborted();
-    const path = join(folder, entry.name);
     if (entry.isDirectory()) {
-      swept += await sweepFolder(path, root, signal);
+      swept += await sweepFolder(join(folder, entry.name), root, signal);
     } else if (isTemporaryName(entry.name)) {
-      await rm(path, { force: true });
+      await rm(join(folder, entry.name), { force: true });
       swept += 1;
     }
   }
