@@ -71,9 +71,8 @@ async function perform(task: CheckTask, session: Session | undefined): Promise<C
 }
 
 async function checkParts(parts: readonly PartLine[]): Promise<PartDamage[]> {
-  if (data.store === null) throw new AppError("unexpected", "check parts: no repository was named");
-  const { location, database } = data.store;
-  const storage = openStorage(runtime, location);
+  if (store === null) throw new AppError("unexpected", "check parts: no repository was named");
+  const { storage, database } = store;
   const held = parts.every(isHeld) ? await readParts({ storage }, database, parts, signal) : [];
   const damage: PartDamage[] = [];
   for (const [at, part] of parts.entries()) {
