@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
-import { copyFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { copyFile, readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { createTemporaryDatabase } from "../src/operations/restore/temporary-database.ts";
@@ -195,7 +195,7 @@ describe("a restore into a new database", () => {
   test("is what stock tools make of the same archive", async () => {
     await using shop = await backedUp({ sql: SHOP_SQL });
     await using stock = await freshDatabase();
-    await restoreWithStockTools(shop.archive, stock.url);
+    await restoreWithStockTools(await shop.archiveFile(), stock.url);
     await using restored = expectedDatabase(uniqueName());
     expectDone(await shop.restore(["--new-database", restored.name]));
     expect(await contentsOf(restored.url)).toEqual(await contentsOf(stock.url));
@@ -304,7 +304,6 @@ describe("what to restore", () => {
     await using shop = await backedUp({ sql: SHOP_SQL });
     await shop.live.query("insert into note values (2, 'later')");
     const second = await shop.backup();
-    const first = shop.archive;
     const rowsOf = async (which: string): Promise<unknown> => {
       await using restored = expectedDatabase(uniqueName());
       expectDone(await shop.restore([which, "--new-database", restored.name]));
@@ -314,8 +313,8 @@ describe("what to restore", () => {
     expect(await rowsOf("latest")).toBe(2);
     expect(await rowsOf(second)).toBe(2);
     expect(await rowsOf(shop.id)).toBe(1);
-    expect(await rowsOf(basename(first))).toBe(1);
-    expect(await rowsOf(first)).toBe(1);
+    expect(await rowsOf(shop.archiveName)).toBe(1);
+    expect(await rowsOf(shop.archive)).toBe(1);
   });
 
   test("is suggested when the name is nearly right", async () => {
@@ -326,9 +325,7 @@ describe("what to restore", () => {
       return result.stderr;
     };
     expect(await refuse(`${shop.id}x`)).toContain(`did you mean ${shop.id}?`);
-    expect(await refuse(basename(shop.archive).replace(".gz", ""))).toContain(
-      `did you mean ${basename(shop.archive)}?`,
-    );
+    expect(await refuse(shop.archiveName.replace(".gz", ""))).toContain(`did you mean ${shop.archiveName}?`);
     expect(await refuse("latest", "--schema", "sale")).toContain("did you mean sales?");
     expect(await refuse("latest", "--table", "sales.order")).toContain("did you mean sales.orders?");
     expect(await refuse("./no/such/file.sql.gz")).toContain("no such file");
@@ -405,11 +402,9 @@ describe("an archive of other tools", () => {
   test("restores by its bare name when it lies in the repository's folder, and is never the latest", async () => {
     await using shop = await backedUp({ sql: SHOP_SQL });
     await shop.live.query("insert into note values (2, 'later')");
-    await shell(
-      'pg_dump "$1" | gzip > "$2"',
-      shop.live.url,
-      join(shop.repository, shop.live.name, "by_hand.sql.gz"),
-    );
+    const byHand = join(shop.scratch, "by_hand.sql.gz");
+    await shell('pg_dump "$1" | gzip > "$2"', shop.live.url, byHand);
+    await shop.storage.put(`${shop.live.name}/by_hand.sql.gz`, await readFile(byHand), noAbort());
     await using foreign = expectedDatabase(uniqueName());
     expectDone(await shop.restore(["by_hand.sql.gz", "--new-database", foreign.name]));
     expect(await foreign.query("select count(*)::int as rows from note")).toEqual([{ rows: 2 }]);
@@ -422,7 +417,7 @@ describe("an archive of other tools", () => {
     await using shop = await backedUp({ sql: SHOP_SQL, backup: ["--format", "custom"] });
     await using folder = await temporaryFolder();
     const path = join(folder.path, "copy.dump");
-    await copyFile(shop.archive, path);
+    await copyFile(await shop.archiveFile(), path);
     await using restored = expectedDatabase(uniqueName());
     expectDone(await shop.restore([path, "--table", "public.note", "--new-database", restored.name]));
     expect(Object.keys((await contentsOf(restored.url)).tables)).toEqual(['"public"."note"']);

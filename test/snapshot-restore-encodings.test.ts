@@ -1,12 +1,11 @@
 import { execFileSync } from "node:child_process";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { expect, test } from "vitest";
 import { clientProgram } from "../src/postgres/clients.ts";
 import { newestClient } from "./support/archives.ts";
 import { runCli } from "./support/cli.ts";
 import { type BackedUp, backedUp, expectedDatabase } from "./support/backed-up.ts";
 import { clusterUrl, freshDatabase, runSql, temporaryFolder, uniqueName } from "./support/postgres.ts";
+import { noAbort } from "./support/runtime.ts";
 
 const SNAPSHOT = ["--kind", "snapshot", "--jobs", "2"];
 
@@ -15,9 +14,9 @@ const raw = (sql: string): string =>
   `do $do$ begin execute convert_from('\\x${Buffer.from(sql, "latin1").toString("hex")}', 'SQL_ASCII'); end $do$;`;
 
 /** The text of the stored definitions, byte for byte. */
-async function definitionsOf({ repository, name, id }: BackedUp): Promise<string> {
-  const content = await readFile(join(repository, name, "backups", id, "content"), "utf8");
-  const { schemaArchive } = JSON.parse(content) as { schemaArchive: string };
+async function definitionsOf({ storage, name, id }: BackedUp): Promise<string> {
+  const content = await storage.get(`${name}/backups/${id}/content`, noAbort());
+  const { schemaArchive } = JSON.parse(content.toString()) as { schemaArchive: string };
   const program = clientProgram(await newestClient(), "pg_restore");
   const text = execFileSync(program, ["--file=-"], { input: Buffer.from(schemaArchive, "base64") });
   return text.toString("latin1");

@@ -1,6 +1,4 @@
 import { execFile } from "node:child_process";
-import { readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { backedUp, type BackedUp, databasesLike, expectedDatabase, halfMade } from "./support/backed-up.ts";
@@ -9,7 +7,9 @@ import { contentsOf } from "./support/database-contents.ts";
 import { INTRICATE_SQL } from "./support/intricate-database.ts";
 import { ODD_DATABASE_SQL } from "./support/odd-database.ts";
 import { freshDatabase, uniqueName } from "./support/postgres.ts";
+import { noAbort } from "./support/runtime.ts";
 
+const signal = noAbort();
 const run = promisify(execFile);
 const SNAPSHOT = ["--kind", "snapshot", "--jobs", "2"];
 
@@ -28,19 +28,19 @@ async function definitionsOf(url: string): Promise<string> {
   return stdout.replaceAll(/^\\(un)?restrict .*$/gm, "");
 }
 
-/** The files of a snapshot's parts, the largest first. */
-async function partFiles({ repository, name }: BackedUp): Promise<string[]> {
-  const folder = join(repository, name, "parts");
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
-  const sized = await Promise.all(files.map(async (file) => ({ file, size: (await readFile(file)).length })));
-  return sized.toSorted((a, b) => b.size - a.size).map(({ file }) => file);
+/** The key of the snapshot's largest part. */
+async function largestPart({ storage, name }: BackedUp): Promise<string> {
+  const parts = await Array.fromAsync(storage.list(`${name}/parts/`, "all", signal));
+  const [first] = parts.toSorted((one, other) => other.size - one.size);
+  if (first === undefined) throw new Error("the snapshot has no parts");
+  return first.key;
 }
 
-async function largestPart(shop: BackedUp): Promise<string> {
-  const [first] = await partFiles(shop);
-  if (first === undefined) throw new Error("the snapshot has no parts");
-  return first;
+/** Turns one bit in the middle of an object. */
+async function flipBit({ storage }: BackedUp, key: string): Promise<void> {
+  const bytes = await storage.get(key, signal);
+  bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
+  await storage.put(key, bytes, signal);
 }
 
 /** Keeps what was done, to see that nothing was made. */
@@ -173,10 +173,7 @@ describe("a snapshot is restored with --to", () => {
 
   test("a failure in the middle leaves the database as it was", async () => {
     await using shop = await backedUp({ sql: LARGER_SQL, backup: SNAPSHOT });
-    const part = await largestPart(shop);
-    const bytes = await readFile(part);
-    bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
-    await writeFile(part, bytes);
+    await flipBit(shop, await largestPart(shop));
     await using target = await freshDatabase();
     const before = await definitionsOf(target.url);
     expectFailure(await shop.restore(["latest", "--to", target.url]), 13, /load "public"."first": /);
@@ -220,7 +217,7 @@ describe("a snapshot is swapped in", () => {
 describe("a damaged snapshot", () => {
   test("that lacks a part is refused before anything is made", async () => {
     await using shop = await backedUp({ sql: LARGER_SQL, backup: SNAPSHOT });
-    await rm(await largestPart(shop));
+    await shop.storage.delete(await largestPart(shop), signal);
     const watched = watching();
     const name = uniqueName();
     const result = await shop.restore(["latest", "--new-database", name], watched);
@@ -231,7 +228,7 @@ describe("a damaged snapshot", () => {
   test("that has a part too short is refused before anything is made", async () => {
     await using shop = await backedUp({ sql: LARGER_SQL, backup: SNAPSHOT });
     const part = await largestPart(shop);
-    await writeFile(part, (await readFile(part)).subarray(1));
+    await shop.storage.put(part, (await shop.storage.get(part, signal)).subarray(1), signal);
     const watched = watching();
     const result = await shop.restore(["latest", "--new-database", uniqueName()], watched);
     expectFailure(result, 13, /public\.first: part [0-9a-f-]+ has \d+ bytes, it should have \d+/);
@@ -240,10 +237,8 @@ describe("a damaged snapshot", () => {
 
   test("whose part list is damaged is refused before anything is made", async () => {
     await using shop = await backedUp({ sql: LARGER_SQL, backup: SNAPSHOT });
-    const folder = join(shop.repository, shop.name, "tables");
-    const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-    for (const entry of entries.filter((each) => each.isFile())) {
-      await writeFile(join(entry.parentPath, entry.name), "nonsense");
+    for (const key of await shop.storage.keys(`${shop.name}/tables/`, "all", signal)) {
+      await shop.storage.put(key, Buffer.from("nonsense"), signal);
     }
     const watched = watching();
     expectFailure(await shop.restore(["--new-database", uniqueName()], watched), 13, /part list/);
@@ -254,10 +249,7 @@ describe("a damaged snapshot", () => {
     "that has a flipped byte is refused while it is loaded by %s, and nothing stays",
     async (jobs) => {
       await using shop = await backedUp({ sql: LARGER_SQL, backup: SNAPSHOT });
-      const part = await largestPart(shop);
-      const bytes = await readFile(part);
-      bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
-      await writeFile(part, bytes);
+      await flipBit(shop, await largestPart(shop));
       const name = uniqueName();
       const result = await shop.restore(["latest", "--new-database", name, "--jobs", jobs]);
       expectFailure(result, 13, /load "public"\."first": .*part [0-9a-f]{64}-[0-9a-f]{16}/);

@@ -512,7 +512,7 @@ describe("a swap is refused, and nothing is changed,", () => {
       shop.repository,
     ];
     const question = `Type ${shop.live.name} to go on`;
-    const options = { cwd: shop.repository };
+    const options = { cwd: shop.scratch };
     const wrong = await typeInto(args, [[question, `something${ENTER}`]], options);
     expect(wrong.code, wrong.stdout).toBe(2);
     expect(wrong.stdout).toContain("nothing was changed");
@@ -620,10 +620,10 @@ describe("a role that is no superuser", () => {
 describe("the application", () => {
   /** A strategy whose commands write down when they ran and which database had the name then. */
   async function strategyFor(shop: Shop, health: string, parts: { stop?: string; start?: string } = {}) {
-    const log = join(shop.repository, "commands.log");
+    const log = join(shop.scratch, "commands.log");
     const say = (what: string): string =>
       `psql -XAt -d "$DATABASE_URL" -c "select '${what} ' || oid from pg_database where datname = current_database()" >> ${log}`;
-    const file = join(shop.repository, "handled.yaml");
+    const file = join(shop.scratch, "handled.yaml");
     const stop = parts.stop === undefined ? say("stop") : `${say("stop")}; ${parts.stop}`;
     const start = parts.start === undefined ? say("start") : `${say("start")}; ${parts.start}`;
     await writeFile(

@@ -4,10 +4,10 @@ import { describe, expect, test } from "vitest";
 import { VerifyJson } from "../src/cli/json.ts";
 import { backedUp, type BackedUp, databasesLike } from "./support/backed-up.ts";
 import { jsonOf, runCli, spawnCli } from "./support/cli.ts";
-import { filesOf } from "./support/leftovers.ts";
 import { ODD_DATABASE_SQL } from "./support/odd-database.ts";
 import { clusterUrl, runSql, uniqueName } from "./support/postgres.ts";
 import { rewriteManifest } from "./support/rewrite-manifest.ts";
+import { noAbort } from "./support/runtime.ts";
 import { temporaryFolder } from "./support/temporary-folder.ts";
 
 const SQL = `
@@ -110,8 +110,8 @@ describe("without a live server", () => {
     expect((await child.result).code).toBe(130);
     expect(await isRunning(pid)).toBe(false);
     expect(await folder.servers()).toEqual([]);
-    const files = await filesOf(subject.repository);
-    expect(files.filter((file) => /\/(proofs|readers)\//.test(file))).toEqual([]);
+    const keys = await subject.storage.keys("", "all", noAbort());
+    expect(keys.filter((key) => /\/(proofs|readers)\//.test(key))).toEqual([]);
   });
 
   test("what a killed check left is found and removed by the next one", async () => {
@@ -137,12 +137,11 @@ describe("without a live server", () => {
   test("a damaged part fails the check, all of them are named, and nothing stays", async () => {
     await using folder = await serverFolder();
     await using subject = await backedUp(SNAPSHOT);
-    const files = (await filesOf(subject.repository)).filter((file) => file.includes("/parts/"));
-    for (const file of files) {
-      const path = join(subject.repository, file);
-      const data = await readFile(path);
+    const files = await subject.storage.keys(`${subject.name}/parts/`, "all", noAbort());
+    for (const key of files) {
+      const data = await subject.storage.get(key, noAbort());
       data.writeUInt8(data.readUInt8(20) ^ 1, 20);
-      await writeFile(path, data);
+      await subject.storage.put(key, data, noAbort());
     }
     const { code, output } = await verify(subject, ["--level", "restore"], { TMPDIR: folder.path });
     expect(code).toBe(13);
@@ -214,8 +213,8 @@ describe("a manifest that lies", () => {
 
 describe("what says nothing about the backup is an error, and no proof", () => {
   const nothingRecorded = async (subject: BackedUp): Promise<void> => {
-    expect((await filesOf(subject.repository)).filter((file) => file.includes("/proofs/"))).toEqual([]);
-    expect((await filesOf(subject.repository)).filter((file) => file.includes("/readers/"))).toEqual([]);
+    const keys = await subject.storage.keys("", "all", noAbort());
+    expect(keys.filter((key) => /\/(proofs|readers)\//.test(key))).toEqual([]);
   };
 
   test("no server of its version, or a newer one, is installed", async () => {

@@ -13,6 +13,7 @@ import { acquireLease, type Lease } from "../repository/lease.ts";
 import type { ArchiveIndex, BackupIndex } from "../repository/manifest.ts";
 import { openOrCreateRepository, type Repository } from "../repository/repository.ts";
 import { storedBytesOf } from "../repository/stored-bytes.ts";
+import { placeOfKey } from "../storage/location.ts";
 import type { Storage } from "../storage/storage.ts";
 import { type ArchiveKind, takeArchive } from "./backup-archive.ts";
 import { requireReadable, warnOfChildren } from "./backup-readable.ts";
@@ -114,7 +115,10 @@ async function backUp(
     await copyOut(repository, index, request.file, whileHeld);
   return {
     index,
-    location: `${repository.place}/${index.kind === "archive" ? index.archive.key : indexKey(database, index.id)}`,
+    location: placeOfKey(
+      repository.place,
+      index.kind === "archive" ? index.archive.key : indexKey(database, index.id),
+    ),
     // That of a snapshot would be of an archive before it.
     latest: index.kind === "archive" ? latest : null,
     file: request.file?.path ?? null,
@@ -158,7 +162,7 @@ async function copyOut(
     if (!(error instanceof AppError)) throw error;
     throw new AppError(error.code, `the backup is complete, its copy is not: ${error.message}`, {
       cause: error,
-      hint: `${error.hint === undefined ? "" : `${error.hint}; `}the archive lies in ${place}/${archive.key}`,
+      hint: `${error.hint === undefined ? "" : `${error.hint}; `}the archive lies in ${placeOfKey(place, archive.key)}`,
       details: error.details,
     });
   }

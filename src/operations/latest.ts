@@ -1,6 +1,7 @@
 import { latestName } from "../engines/archive/names.ts";
 import { isAppError } from "../errors.ts";
 import { databaseFolder } from "../repository/layout.ts";
+import { placeOfKey } from "../storage/location.ts";
 import { isArchive } from "../repository/listing.ts";
 import type { ArchiveFile, BackupIndex } from "../repository/manifest.ts";
 import type { Repository } from "../repository/repository.ts";
@@ -35,7 +36,7 @@ export async function updateLatest(
   let first: string | null = null;
   for (const [link, target] of newest) {
     const made = await storage.link(link, target, signal);
-    if (made && first === null) first = `${place}/${link}`;
+    if (made && first === null) first = placeOfKey(place, link);
   }
   for (const link of SHAPES.map(linkTo)) if (!newest.has(link)) await unlink(repository, link, signal);
   return first;

@@ -1,4 +1,10 @@
+import { writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { databaseFolder } from "../../src/repository/layout.ts";
+import { openStorage } from "../../src/storage/open.ts";
+import type { Storage } from "../../src/storage/storage.ts";
 import { type CliOptions, type CliResult, jsonOf, runCli } from "./cli.ts";
+import { freshPlace } from "./fresh-place.ts";
 import {
   clusterUrl,
   type FreshDatabase,
@@ -7,17 +13,25 @@ import {
   runSql,
   temporaryFolder,
 } from "./postgres.ts";
+import { noAbort, testRuntime } from "./runtime.ts";
 
 /** A database, a repository, and a backup of the one in the other. */
 export interface BackedUp extends AsyncDisposable {
   readonly live: FreshDatabase;
   /** The database's name in the repository. */
   readonly name: string;
-  /** Folder of the repository. */
+  /** Folder of the repository; where HANDLED_TEST_PLACE asks for a bucket, its URL. */
   readonly repository: string;
-  /** The first backup's id, and its archive's path. */
+  /** What lies in it, to look at and to damage. */
+  readonly storage: Storage;
+  /** A folder of its own. */
+  readonly scratch: string;
+  /** The first backup's id, where it lies, and what its archive is called. */
   readonly id: string;
   readonly archive: string;
+  readonly archiveName: string;
+  /** Path of a file with the archive's bytes. */
+  archiveFile(): Promise<string>;
   /** Takes a further backup and returns its id. */
   backup(...args: string[]): Promise<string>;
   /** `handled restore DATABASE` with `--url` and `--repository`, in this process. */
@@ -35,7 +49,8 @@ export async function backedUp(options: BackedUpOptions): Promise<BackedUp> {
   const owned = new AsyncDisposableStack();
   try {
     const live = owned.use(await freshDatabase(options));
-    const repository = owned.use(await temporaryFolder()).path;
+    const repository = owned.use(await freshPlace()).url;
+    const scratch = owned.use(await temporaryFolder()).path;
     const name = options.as ?? live.name;
     const place = ["--url", live.url, "--repository", repository];
     const take = async (args: readonly string[]): Promise<Record<string, unknown>> => {
@@ -44,12 +59,23 @@ export async function backedUp(options: BackedUpOptions): Promise<BackedUp> {
       return jsonOf(result);
     };
     const first = await take(options.backup ?? []);
+    const archive = String(first["location"]);
+    const archiveName = basename(archive.replace(/^(s3:[^?]*)\?.*$/, "$1"));
+    const storage = openStorage(testRuntime(), repository);
     return {
       live,
       name,
       repository,
+      storage,
+      scratch,
       id: String(first["id"]),
-      archive: String(first["location"]),
+      archive,
+      archiveName,
+      archiveFile: async () => {
+        const path = join(scratch, archiveName);
+        await writeFile(path, await storage.get(`${databaseFolder(name)}${archiveName}`, noAbort()));
+        return path;
+      },
       backup: async (...args) => String((await take(args))["id"]),
       restore: async (args, cli) => await runCli(["restore", name, ...args, ...place], cli),
       [Symbol.asyncDispose]: async () => await owned.disposeAsync(),

@@ -17,6 +17,10 @@ export interface ObjectStore {
 }
 
 const KEYS = { accessKey: "handledtest", secretKey: "handledtestsecret" };
+
+/** With which the program finds the keys in its environment. */
+export const KEY_VARIABLES = { AWS_ACCESS_KEY_ID: KEYS.accessKey, AWS_SECRET_ACCESS_KEY: KEYS.secretKey };
+
 const START_MS = 50_000;
 const ASK_AGAIN_MS = 100;
 

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { bucketEnvironment } from "./in-bucket.ts";
 import { runCommandLine } from "../../src/cli/run.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 import type { Observer } from "../../src/lib/runtime.ts";
@@ -105,6 +106,7 @@ export function cliEnvironment(env: Readonly<Record<string, string>> = {}): Reco
     HOME: join(tmpdir(), "handled-no-home"),
     // Compiled code is kept between the many processes that the tests start.
     NODE_COMPILE_CACHE: join(tmpdir(), "handled-test-compile-cache"),
+    ...bucketEnvironment(),
     ...env,
   };
 }

@@ -1,5 +1,6 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { bucketEnvironment } from "./in-bucket.ts";
 import { type Progress, type Runtime, makeRuntime } from "../../src/lib/runtime.ts";
 
 /** A runtime that keeps what it was told. */
@@ -25,7 +26,12 @@ export function testRuntime(parts: Partial<Runtime> = {}): TestRuntime {
     },
     observer: (phase, operation) => void operations.push(`${phase} ${operation}`),
     ...parts,
-    env: { PATH: process.env["PATH"], HOME: join(tmpdir(), "handled-no-home"), ...parts.env },
+    env: {
+      PATH: process.env["PATH"],
+      HOME: join(tmpdir(), "handled-no-home"),
+      ...bucketEnvironment(),
+      ...parts.env,
+    },
   });
   return { ...runtime, notes, warnings, progress, operations };
 }

@@ -7,7 +7,7 @@ import { AppError, errorCode } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { nearest } from "../../lib/text.ts";
 import { type DamagedBackup, readContent, readTables } from "../../repository/backups.ts";
-import { databaseFolder } from "../../repository/layout.ts";
+import { databaseFolder, locationKey } from "../../repository/layout.ts";
 import {
   type ArchiveFile,
   BACKUP_ID,
@@ -23,6 +23,7 @@ import { markReading } from "../../repository/readers.ts";
 import { openRepository, type Repository } from "../../repository/repository.ts";
 import { listGoodBackups } from "../damage-found.ts";
 import { olderHint, type Reader, recordingDamage, type StoredBackup } from "../record-damage.ts";
+import { placeOfKey } from "../../storage/location.ts";
 import type { Storage } from "../../storage/storage.ts";
 
 /** An archive to restore from: one of ours with its manifest, or any dump without one. */
@@ -67,7 +68,7 @@ export interface SourceRequest {
 }
 
 /**
- * Finds what `latest`, a backup's id, a bare archive name or a file's path stands for. A path wins where it exists; then
+ * Finds what `latest`, a backup's id, a bare archive name, where a backup lies, or a file's path stands for. A path wins where it exists; then
  * the repository is asked. Errors: `backup_missing` (with the nearest id), `repository_missing`, `backup_damaged`.
  */
 export async function findSource(
@@ -98,7 +99,7 @@ export async function findSource(
     return await load(newest);
   }
   const found = [...backups, ...damaged.flatMap(({ index }) => index ?? [])].find((backup) =>
-    namesOf(backup).includes(which),
+    [...namesOf(backup), placeOfKey(repository.place, locationKey(backup))].includes(which),
   );
   if (found !== undefined) return await load(found);
   const broken = damaged.find(({ id }) => id === which);
@@ -186,7 +187,7 @@ async function foreignSource(
   const object = await repository.storage.stat(key, signal);
   if (object === undefined) return undefined;
   const open = (openSignal: AbortSignal): Promise<Readable> => repository.storage.open(key, openSignal);
-  const label = `${repository.place}/${key}`;
+  const label = placeOfKey(repository.place, key);
   return {
     kind: "archive",
     label,
