@@ -21,6 +21,11 @@ export class InFlight {
     return run;
   }
 
+  /** Waits until all of it has ended, however it ended. */
+  async idle(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running);
+  }
+
   /** Waits until there is room for more. */
   async room(): Promise<void> {
     while (this.#running.size >= this.#limit) await Promise.race(this.#running);

@@ -14,6 +14,7 @@ import {
 import { ageProblem, readAgeScale } from "../../src/engines/snapshot/tuple-identity.ts";
 import { readSignatures, type TypeSignature } from "../../src/engines/snapshot/type-signature.ts";
 import type { CopyJob, CopyOutcome, RowsRead } from "../../src/engines/snapshot/worker-messages.ts";
+import { InFlight } from "../../src/lib/in-flight.ts";
 import { quoteName, type Session } from "../../src/postgres/session.ts";
 import type { SnapshotTable } from "../../src/repository/manifest.ts";
 import type { PartRange } from "../../src/repository/part-list-lines.ts";
@@ -111,10 +112,11 @@ export async function copyInProcess(
     Promise.resolve({ name: newPartName(textHash), size: 0, sha256: "0".repeat(64) });
   const reader = asking === true ? withoutRows(session) : session;
   const storage = repository.storage;
-  const desk = { session: reader, storage, database: NAME, scale, builder, digest, findKnown };
+  const writing = new InFlight(1);
+  const desk = { session: reader, storage, database: NAME, scale, builder, digest, writing, findKnown };
   const outcomes: [CopyJob, CopyOutcome][] = [];
   for await (const job of copy.jobs()) {
-    const outcome = await copyRanges(desk, alter?.(job) ?? job, signal);
+    const outcome = await (await copyRanges(desk, alter?.(job) ?? job, signal)).outcome;
     outcomes.push([job, outcome]);
     await copy.take(job, outcome);
   }

@@ -1,7 +1,9 @@
 import { Worker } from "node:worker_threads";
 import { AppError, messageOf } from "../../errors.ts";
+import { InFlight } from "../../lib/in-flight.ts";
 import type { Observer } from "../../lib/runtime.ts";
 import type { PartRef } from "../../repository/stored-parts.ts";
+import type { ReadJob } from "./copy-ranges.ts";
 import { countObserved, errorOfThread, makeObserved, type Observed } from "./threads.ts";
 import type { CopyCall, CopyJob, CopyOutcome, MainMessage, WorkerMessage } from "./worker-messages.ts";
 
@@ -61,15 +63,23 @@ function openPool(
     async run(jobs, finished) {
       const ends = await Promise.allSettled(
         threads.map(async (thread) => {
+          const writing = new InFlight(JOBS_AHEAD);
           try {
             await thread.ready;
             // One generator for all: each takes the next job that nobody has.
             for (;;) {
               stop.throwIfAborted();
               const next = await jobs.next();
-              if (next.done === true) return;
-              await finished(next.value, await thread.run(next.value));
+              if (next.done === true) break;
+              const job = next.value;
+              const { outcome } = await thread.run(job);
+              // The next is read while this one's parts become durable.
+              writing
+                .start(async () => await finished(job, await outcome))
+                .catch((error: unknown) => failed.abort(error));
+              await writing.room();
             }
+            await writing.idle();
           } catch (error) {
             failed.abort(error);
             throw error;
@@ -85,6 +95,9 @@ function openPool(
     },
   };
 }
+
+// Jobs of one thread that are read and not yet durable.
+const JOBS_AHEAD = 4;
 
 // In a checkout the sources run; the published package has what was built from them.
 const WORKER_FILE = new URL(
@@ -112,7 +125,10 @@ class CopyThread {
   /** Why it cannot work any more. */
   #broken: unknown;
   #work: Work | undefined;
-  #outcome: PromiseWithResolvers<CopyOutcome> | undefined;
+  /** Settled when all of the job is read. */
+  #read: PromiseWithResolvers<void> | undefined;
+  /** Of jobs that are read or being read, by their number. */
+  readonly #outcomes = new Map<number, PromiseWithResolvers<CopyOutcome>>();
 
   constructor() {
     const worker = new Worker(WORKER_FILE, { resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } });
@@ -152,16 +168,21 @@ class CopyThread {
     this.#leave();
   }
 
-  async run(job: CopyJob): Promise<CopyOutcome> {
+  /** Returns when all of a job is read; its outcome comes when everything is durable. */
+  async run(job: CopyJob): Promise<ReadJob> {
     this.#work?.signal.throwIfAborted();
-    this.#outcome = Promise.withResolvers<CopyOutcome>();
+    const outcome = Promise.withResolvers<CopyOutcome>();
+    // Where the reading fails nobody gets as far as waiting for it.
+    outcome.promise.catch(() => undefined);
+    this.#outcomes.set(job.id, outcome);
+    this.#read = Promise.withResolvers<void>();
     this.#post({ kind: "job", job });
-    return await this.#outcome.promise;
+    await this.#read.promise;
+    return { outcome: outcome.promise };
   }
 
   /** Lets it finish what it was set to when it is idle, and ends it when it is not. */
   async end(): Promise<void> {
-    this.#outcome = undefined;
     const work = this.#work;
     if (work === undefined) return;
     if (!work.signal.aborted) this.#post({ kind: "end" });
@@ -191,8 +212,12 @@ class CopyThread {
         callbacks.progress(message.bytes);
         this.#post({ kind: "answer", known: callbacks.known(message.textHash) ?? null });
         break;
+      case "read":
+        this.#read?.resolve();
+        break;
       case "done":
-        this.#outcome?.resolve(message.outcome);
+        this.#outcomes.get(message.job)?.resolve(message.outcome);
+        this.#outcomes.delete(message.job);
         break;
       case "ended":
         this.#leave();
@@ -203,7 +228,9 @@ class CopyThread {
   #fail(error: unknown): void {
     this.#broken ??= error;
     this.#work?.ready.reject(error);
-    this.#outcome?.reject(error);
+    this.#read?.reject(error);
+    for (const outcome of this.#outcomes.values()) outcome.reject(error);
+    this.#outcomes.clear();
   }
 
   #leave(): void {

@@ -1,4 +1,4 @@
-import { InFlight } from "../../lib/in-flight.ts";
+import type { InFlight } from "../../lib/in-flight.ts";
 import type { Session } from "../../postgres/session.ts";
 import { writePart } from "../../repository/parts.ts";
 import type { PartRef } from "../../repository/stored-parts.ts";
@@ -27,35 +27,45 @@ export interface Desk {
   readonly builder: PartBuilder;
   /** For rows that are only looked at. */
   readonly digest: RowDigest;
+  /** Parts that are on their way to being durable. */
+  readonly writing: InFlight;
   /** Asks whether a part of this text is there already. */
   readonly findKnown: (textHash: string, bytes: number) => Promise<PartRef | null>;
 }
 
+/** A job of which everything is read. The next one may begin before the outcome is there: when all its parts are durable. */
+export interface ReadJob {
+  readonly outcome: Promise<CopyOutcome>;
+}
+
 /** Does one job: says of each range that it is as it was, or reads and stores it. */
-export async function copyRanges(desk: Desk, job: CopyJob, signal: AbortSignal): Promise<CopyOutcome> {
+export async function copyRanges(desk: Desk, job: CopyJob, signal: AbortSignal): Promise<ReadJob> {
   if (job.sample) {
     const sampled: RangeOutcome[] = [];
     for (const { copySql } of job.ranges)
       sampled.push({ kind: "sampled", rows: await digestCopy(desk.session, copySql, desk.digest) });
-    return { ranges: sampled, unfit: null };
+    return { outcome: Promise.resolve({ ranges: sampled, unfit: null }) };
   }
   const foreign = await checkPlans(desk, job);
   const verdicts = foreign === undefined ? await compareRanges(desk, job) : job.ranges.map(() => UNASKED);
-  const ranges: RangeOutcome[] = [];
+  const ranges: Promise<RangeOutcome>[] = [];
   let unfit = foreign === undefined ? null : `the server reads it by ${foreign}`;
   for (const [index, task] of job.ranges.entries()) {
     const { same, hash, rows } = verdicts[index] ?? UNASKED;
     if (same) {
-      ranges.push({ kind: "same", hash });
+      ranges.push(Promise.resolve({ kind: "same", hash }));
       continue;
     }
-    const parts = await copyRange(desk, task.copySql, signal);
-    const copied = parts.reduce((sum, part) => sum + part.line.rows, 0);
+    const copied = await copyRange(desk, task.copySql, signal);
     // One snapshot cannot have two counts: whatever read the rows is not what counted them.
-    if (rows !== null && rows !== copied) unfit = `${rows} rows were counted in a range and ${copied} copied`;
-    ranges.push({ kind: "read", parts, hash });
+    if (rows !== null && rows !== copied.rows)
+      unfit = `${rows} rows were counted in a range and ${copied.rows} copied`;
+    const made = copied.parts.then((parts): RangeOutcome => ({ kind: "read", parts, hash }));
+    made.catch(() => undefined);
+    ranges.push(made);
   }
-  return { ranges, unfit };
+  const outcome = Promise.all(ranges).then((done) => ({ ranges: done, unfit }));
+  return { outcome };
 }
 
 /** Whether a range is as it was, and what was learnt by asking. */
@@ -65,8 +75,6 @@ interface Verdict {
   readonly rows: number | null;
 }
 
-// Parts of one worker that are on their way to being durable at the same time.
-const WRITES = 8;
 const UNASKED: Verdict = { same: false, hash: null, rows: null };
 
 async function checkPlans({ session, scale }: Desk, { table, ask }: CopyJob): Promise<string | undefined> {
@@ -108,21 +116,28 @@ async function compareRange(session: Session, task: RangeTask, scale: AgeScale):
   return { same, hash, rows };
 }
 
-async function copyRange(desk: Desk, sql: string, signal: AbortSignal): Promise<CopiedPart[]> {
+/** What was read of a range; its parts are settled when they are durable. */
+interface CopiedRange {
+  readonly rows: number;
+  readonly parts: Promise<CopiedPart[]>;
+}
+
+async function copyRange(desk: Desk, sql: string, signal: AbortSignal): Promise<CopiedRange> {
   const { session, builder } = desk;
   const parts: Promise<CopiedPart>[] = [];
-  const writing = new InFlight(WRITES);
+  let rows = 0;
   builder.begin(async (part) => {
-    parts.push((await storePart(desk, part, writing, signal)).done);
+    rows += part.rows;
+    const { done } = await storePart(desk, part, signal);
+    // Whoever waits for the outcome is told; nobody does when the reading fails first.
+    done.catch(() => undefined);
+    parts.push(done);
   });
-  try {
-    await session.copyOut(sql, (chunk) => builder.add(chunk));
-    await builder.finish();
-  } finally {
-    // Also after a failure: nothing may go on writing unseen.
-    await Promise.allSettled(parts);
-  }
-  return await Promise.all(parts);
+  await session.copyOut(sql, (chunk) => builder.add(chunk));
+  await builder.finish();
+  const all = Promise.all(parts);
+  all.catch(() => undefined);
+  return { rows, parts: all };
 }
 
 /** The rows of two parts together. */
@@ -137,9 +152,9 @@ export function addRows(a: RowsRead, b: RowsRead): RowsRead {
 async function storePart(
   desk: Desk,
   part: BuiltPart,
-  writing: InFlight,
   signal: AbortSignal,
 ): Promise<{ readonly done: Promise<CopiedPart> }> {
+  const { writing } = desk;
   const { textHash, rows, bytes, digest } = part;
   const known = await desk.findKnown(textHash, bytes);
   if (known !== null)

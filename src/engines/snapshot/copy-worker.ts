@@ -1,5 +1,6 @@
 import { parentPort } from "node:worker_threads";
 import { AppError } from "../../errors.ts";
+import { InFlight } from "../../lib/in-flight.ts";
 import { makeRuntime, type Observer, type Runtime } from "../../lib/runtime.ts";
 import { connect, quoteLiteral } from "../../postgres/session.ts";
 import { copyRanges, type Desk } from "./copy-ranges.ts";
@@ -38,6 +39,9 @@ async function receive(): Promise<MainMessage> {
   }
 }
 
+// Parts of one worker that are on their way to being durable at the same time.
+const WRITES = 8;
+
 async function work(call: CopyCall): Promise<void> {
   const runtime: Runtime = makeRuntime({ env: call.env, observer: observerOfThread(call.observed, tell) });
   // The main thread ends this one when it stops; nothing here has to be told.
@@ -48,9 +52,11 @@ async function work(call: CopyCall): Promise<void> {
   await session.query(`set transaction snapshot ${quoteLiteral(call.snapshot)}`);
   await session.query(SET_COPY_SETTINGS);
   await using builder = new PartBuilder(call.spoolFolder);
+  const writing = new InFlight(WRITES);
   const desk: Desk = {
     session,
     storage,
+    writing,
     database: call.database,
     scale: call.earlierXmin === null ? null : await readAgeScale(session, call.earlierXmin),
     builder,
@@ -63,13 +69,27 @@ async function work(call: CopyCall): Promise<void> {
     },
   };
   send({ kind: "ready" });
-  for (;;) {
-    const message = await receive();
-    if (message.kind === "end") break;
-    if (message.kind !== "job") throw new AppError("unexpected", `copy tables: ${message.kind} out of turn`);
-    send({ kind: "done", job: message.job.id, outcome: await copyRanges(desk, message.job, signal) });
+  try {
+    for (;;) {
+      const message = await receive();
+      if (message.kind === "end") break;
+      if (message.kind !== "job")
+        throw new AppError("unexpected", `copy tables: ${message.kind} out of turn`);
+      const { id } = message.job;
+      const { outcome } = await copyRanges(desk, message.job, signal);
+      send({ kind: "read", job: id });
+      void outcome.then((made) => send({ kind: "done", job: id, outcome: made }), tellFailure);
+    }
+  } finally {
+    // Also after a failure: nothing may go on writing unseen.
+    await writing.idle();
   }
   await session.query("commit");
+}
+
+/** The main thread then ends this one. */
+function tellFailure(error: unknown): void {
+  send({ kind: "failed", error: threadError(error) });
 }
 
 try {
@@ -80,6 +100,6 @@ try {
     send({ kind: "ended" });
   }
 } catch (error) {
-  send({ kind: "failed", error: threadError(error) });
+  tellFailure(error);
 }
 port.close();

@@ -78,6 +78,9 @@ export type WorkerMessage =
   | { readonly kind: "observed"; readonly phase: "before" | "after"; readonly operation: string }
   /** A part's text is complete: is one like it there already? Waits for the answer. */
   | { readonly kind: "made"; readonly textHash: string; readonly bytes: number }
+  /** Everything of a job is read: the next one may come. */
+  | { readonly kind: "read"; readonly job: number }
+  /** And every part of it is durable. */
   | { readonly kind: "done"; readonly job: number; readonly outcome: CopyOutcome }
   /** It did what it was set to; it waits for more. */
   | { readonly kind: "ended" }
