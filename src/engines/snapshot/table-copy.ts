@@ -43,8 +43,8 @@ export interface Sample {
   readonly expected: RowsRead;
 }
 
-// Ranges that are asked about at once: some 32 MiB of heap. `docs/design/snapshot-engine.md`, granularity.
-const GROUP_RANGES = 8;
+// Ranges that are asked about at once: some 64 MiB of heap. `docs/design/snapshot-engine.md`, granularity.
+const GROUP_RANGES = 16;
 const NOTHING: RowsRead = { rows: 0, bytes: 0, digest: ZERO_DIGEST };
 
 /** The copying of one table: makes the jobs, takes what came of them, and writes the part list as far as it is known. */
