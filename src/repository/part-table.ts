@@ -74,17 +74,21 @@ export class PackedParts {
 
   /** Packs one more part. */
   add(part: PartRef): void {
-    pack(part, this.row(this.#size));
+    pack(part, this.#row(this.#size));
     this.#size += 1;
   }
 
-  /** A view, until `clear`. */
-  row(at: number): Buffer {
-    return this.#rows.subarray(at * PART_BYTES, (at + 1) * PART_BYTES);
+  /** All of them, in their order, as views until `clear`. */
+  *rows(): Generator<Buffer> {
+    for (let at = 0; at < this.#size; at++) yield this.#row(at);
   }
 
   clear(): void {
     this.#size = 0;
+  }
+
+  #row(at: number): Buffer {
+    return this.#rows.subarray(at * PART_BYTES, (at + 1) * PART_BYTES);
   }
 }
 

@@ -94,8 +94,18 @@ function folderStorage(runtime: Runtime, root: string, hardLink: HardLink): Stor
     },
 
     async sizes(keys, signal) {
-      const paths = keys.map((key) => pathOf(key, signal));
-      return await manyFiles(runtime, paths, MEASURE, signal);
+      const sizes: (number | undefined)[] = [];
+      let paths: string[] = [];
+      const look = async (): Promise<void> => {
+        sizes.push(...(await manyFiles(runtime, paths, MEASURE, signal)));
+        paths = [];
+      };
+      for (const key of keys) {
+        paths.push(pathOf(key, signal));
+        if (paths.length === MEASURED_TOGETHER) await look();
+      }
+      await look();
+      return sizes;
     },
 
     async *list(prefix, depth, signal) {
@@ -159,6 +169,9 @@ const READ_WHOLE: FileOperation<string, Buffer | AppError> = {
   },
   later: async (path) => await readFile(path).catch((error: unknown) => readError(path, error)),
 };
+
+// Enough to hide the latency of a network mount; few enough for their paths to be garbage before they count as old.
+const MEASURED_TOGETHER = 512;
 
 const MEASURE: FileOperation<string, number | undefined> = {
   now: (path) => {

@@ -77,8 +77,10 @@ export function memoryStorage(now: () => Date = () => new Date(0)): Storage {
     },
     async sizes(keys, signal) {
       signal.throwIfAborted();
-      for (const key of keys) checkKey(key);
-      return keys.map((key) => objects.get(key)?.data.length);
+      return Array.from(keys, (key) => {
+        checkKey(key);
+        return objects.get(key)?.data.length;
+      });
     },
     async *list(prefix, depth, signal) {
       checkPrefix(prefix);

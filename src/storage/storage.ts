@@ -55,10 +55,11 @@ export interface Storage {
   /** The object's size and time, or undefined when there is none. */
   stat(key: string, signal: AbortSignal): Promise<StoredObject | undefined>;
   /**
-   * Sizes of many objects in bytes, in the order of the keys; undefined in the place of one that is not there. A place that
+   * Sizes of many objects in bytes, in the order of the keys; undefined in the place of one that is not there. Keys are taken
+   * one by one, so that those of a place that needs only one at a time are garbage at once. A place that
    * lists a thousand objects in the time it looks at one should list the folders that many of the keys lie in.
    */
-  sizes(keys: readonly string[], signal: AbortSignal): Promise<(number | undefined)[]>;
+  sizes(keys: Iterable<string>, signal: AbortSignal): Promise<(number | undefined)[]>;
   /**
    * Objects under `prefix` (a whole number of segments ending in `/`, or empty), in no certain order:
    * `all` goes into subfolders, `here` gives only those whose key has no further segment.

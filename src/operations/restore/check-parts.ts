@@ -1,12 +1,12 @@
 import { AppError, inOperation, isAppError } from "../../errors.ts";
 import { partKey } from "../../repository/layout.ts";
 import type { SnapshotTable } from "../../repository/manifest.ts";
-import type { PartLine } from "../../repository/part-list-lines.ts";
 import { readPartList } from "../../repository/part-lists.ts";
+import { packedName, packedSize, PackedParts } from "../../repository/part-table.ts";
 import type { SnapshotSource } from "./source.ts";
 
-// Enough to hide the latency of a network mount, few enough to be garbage soon.
-const AT_ONCE = 512;
+// Enough for a place that lists whole folders; 1.3 MB.
+const AT_ONCE = 16_384;
 
 /**
  * Reads the part lists of tables, and looks whether each part that they name is there in the size it was stored with.
@@ -18,17 +18,17 @@ export async function checkParts(
   signal: AbortSignal,
 ): Promise<void> {
   const { repository, manifest } = source;
+  const waiting = new PackedParts(AT_ONCE);
   for (const { schema, name, partList } of tables) {
     if (partList === null) continue;
     const what = `${schema}.${name}`;
     try {
       const { ranges } = await readPartList(repository, manifest.index.database, partList, signal);
-      let waiting: PartLine[] = [];
       for await (const { parts } of ranges) {
-        waiting.push(...parts);
-        if (waiting.length < AT_ONCE) continue;
-        await checkSizes(source, waiting, signal);
-        waiting = [];
+        for (const part of parts) {
+          waiting.add(part);
+          if (waiting.isFull) await checkSizes(source, waiting, signal);
+        }
       }
       await checkSizes(source, waiting, signal);
     } catch (error) {
@@ -38,19 +38,23 @@ export async function checkParts(
   }
 }
 
+/** Looks at those that wait, and lets them go. */
 async function checkSizes(
   { repository, manifest }: SnapshotSource,
-  parts: readonly PartLine[],
+  waiting: PackedParts,
   signal: AbortSignal,
 ): Promise<void> {
-  const keys = parts.map(({ name }) => partKey(manifest.index.database, name));
-  const sizes = await repository.storage.sizes(keys, signal);
-  for (const [at, part] of parts.entries()) {
+  const keyOf = (row: Buffer): string => partKey(manifest.index.database, packedName(row));
+  const sizes = await repository.storage.sizes(waiting.rows().map(keyOf), signal);
+  let at = 0;
+  for (const row of waiting.rows()) {
     const found = sizes[at];
-    if (found === part.size) continue;
-    const state = found === undefined ? "is not there" : `has ${found} bytes, it should have ${part.size}`;
-    throw new AppError("backup_damaged", `part ${part.name} ${state}`, {
-      details: { key: keys[at], part: part.name },
-    });
+    at += 1;
+    const size = packedSize(row);
+    if (found === size) continue;
+    const state = found === undefined ? "is not there" : `has ${found} bytes, it should have ${size}`;
+    const part = packedName(row);
+    throw new AppError("backup_damaged", `part ${part} ${state}`, { details: { key: keyOf(row), part } });
   }
+  waiting.clear();
 }

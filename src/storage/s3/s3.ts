@@ -85,7 +85,8 @@ function bucketStorage(runtime: Runtime, url: string, keys: AccessKeys | undefin
       return found === undefined ? undefined : { key, ...found };
     },
 
-    async sizes(keys, signal) {
+    async sizes(wanted, signal) {
+      const keys = [...wanted];
       const names = keys.map((key) => whole(key, signal));
       const sizes = await sizesOfFolders(listing, keys, signal);
       return await mapBounded([...keys.entries()], PARALLEL, async ([at, key]) => {
