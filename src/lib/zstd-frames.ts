@@ -38,7 +38,9 @@ export function compressFrame(text: Uint8Array, level: number): Buffer {
     [constants.ZSTD_c_contentSizeFlag]: 1,
     [constants.ZSTD_c_checksumFlag]: 1,
   };
-  return zstdCompressSync(text, { params, pledgedSrcSize: text.length, chunkSize: OUTPUT_PIECE });
+  // Of a small text most of a piece would be left over.
+  const chunkSize = Math.min(OUTPUT_PIECE, Math.ceil(text.length / 2) + 128);
+  return zstdCompressSync(text, { params, pledgedSrcSize: text.length, chunkSize });
 }
 
 /** The pieces joined and cut anew, `FRAME_TEXT` bytes each and the rest last; copied only where pieces have to be joined. */

@@ -47,8 +47,8 @@ class ListWriter implements PartListWriter {
   readonly #signal: AbortSignal;
   readonly #text: Hash = createHash("sha256");
   readonly #stored: Hash = createHash("sha256");
-  /** The text of the next frame, and its length, which is at most its number of bytes. */
-  #lines: string[] = [];
+  /** The lines of the next frame. The same memory for all of them: it would be garbage faster than it is collected. */
+  #lines = Buffer.alloc(FRAME_TEXT);
   #length = 0;
   #frames: Buffer[] = [];
   #held = 0;
@@ -65,11 +65,11 @@ class ListWriter implements PartListWriter {
 
   async add(range: PartRange): Promise<void> {
     this.#addLine(requireSound(PartRange, range, this.#what));
-    if (this.#length >= FRAME_TEXT) await this.#compress();
+    if (this.#held >= HELD_BYTES) await this.#spoolFrames();
   }
 
   async finish(previous?: PartRef | null): Promise<PartRef> {
-    await this.#compress();
+    this.#compress();
     const textHash = this.#text.digest("hex");
     if (previous && textHashOf(previous.name) === textHash) return previous;
     const name = newPartName(textHash);
@@ -94,13 +94,15 @@ class ListWriter implements PartListWriter {
 
   #addLine(value: PartListHeader | PartRange): void {
     const line = `${JSON.stringify(value)}\n`;
-    this.#lines.push(line);
-    this.#length += line.length;
+    const bytes = Buffer.byteLength(line);
+    if (this.#length + bytes > this.#lines.length) this.#compress();
+    if (bytes > this.#lines.length) this.#lines = Buffer.alloc(bytes);
+    this.#length += this.#lines.write(line, this.#length);
   }
 
-  async #compress(): Promise<void> {
+  #compress(): void {
     if (this.#length === 0) return;
-    const text = Buffer.from(this.#lines.join(""), "utf8");
+    const text = this.#lines.subarray(0, this.#length);
     this.#text.update(text);
     for (const frame of compressFrames(text, LEVEL)) {
       this.#stored.update(frame);
@@ -108,9 +110,10 @@ class ListWriter implements PartListWriter {
       this.#held += frame.length;
       this.#size += frame.length;
     }
-    this.#lines = [];
     this.#length = 0;
-    if (this.#held < HELD_BYTES) return;
+  }
+
+  async #spoolFrames(): Promise<void> {
     // Never published under this key: it only says in which folder the temporary object lies.
     this.#spool ??= await this.#storage.stage(`${partListsFolder(this.#database)}list`, this.#signal);
     for (const frame of this.#frames) await this.#spool.write(frame);
