@@ -42,7 +42,7 @@ export async function* textOf(
   }
 }
 
-/** The same text cut anew: long pieces into messages, short ones put together. */
+/** The same text cut anew: long pieces into messages, short ones and what is left of long ones put together. */
 async function* inMessages(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let short: Buffer[] = [];
   let bytes = 0;
@@ -52,12 +52,11 @@ async function* inMessages(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer
       short = [];
       bytes = 0;
     }
-    if (piece.length < MESSAGE_BYTES) {
-      if (piece.length > 0) short.push(piece);
-      bytes += piece.length;
-    } else {
-      for (let at = 0; at < piece.length; at += MESSAGE_BYTES) yield piece.subarray(at, at + MESSAGE_BYTES);
-    }
+    let rest = piece;
+    for (; rest.length >= MESSAGE_BYTES; rest = rest.subarray(MESSAGE_BYTES))
+      yield rest.subarray(0, MESSAGE_BYTES);
+    if (rest.length > 0) short.push(rest);
+    bytes += rest.length;
   }
   if (bytes > 0) yield Buffer.concat(short);
 }

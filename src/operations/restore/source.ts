@@ -104,8 +104,7 @@ export async function findSource(
   if (found !== undefined) return await load(found);
   const broken = damaged.find(({ id }) => id === which);
   if (broken !== undefined) {
-    // Ids begin with their time.
-    const older = backups.find(({ id }) => id < which);
+    const older = backups.find((backup) => isLater(broken, backup));
     throw new AppError("backup_damaged", `read backup ${which}: ${broken.reason}`, {
       hint: older === undefined ? `\`handled list ${database}\` shows the others` : olderHint(older),
     });

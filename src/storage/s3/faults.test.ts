@@ -127,7 +127,13 @@ test("an endpoint that answers 503 for a minute is waited for, by longer and lon
   await using there = await disturbed(() => (clock.waited() < 60_000 ? { refuse: 503 } : "pass"), { clock });
   await there.storage.put("db/a", Buffer.from("x"), signal);
   expect((await there.storage.get("db/a", signal)).toString()).toBe("x");
-  expect(there.proxy.requests.length).toBeLessThan(25);
+  const pauses = clock.pauses();
+  expect(pauses.length).toBeGreaterThan(10);
+  for (const [failures, pause] of pauses.entries()) {
+    const longest = Math.min(5000, 100 * 2 ** failures);
+    expect(pause).toBeGreaterThanOrEqual(longest / 2);
+    expect(pause).toBeLessThanOrEqual(longest);
+  }
 });
 
 test("one that stays so is told, and the signal ends the waiting at once", async () => {
@@ -187,16 +193,22 @@ function writesOf(proxy: HttpProxy, name: string): number {
 }
 
 /** A clock whose waiting takes no time, and counts as if it had. */
-function impatientClock(): Runtime["clock"] & { readonly waited: () => number } {
+function impatientClock(): Runtime["clock"] & {
+  readonly waited: () => number;
+  readonly pauses: () => readonly number[];
+} {
   let waited = 0;
+  const pauses: number[] = [];
   return {
     now: () => systemClock.now(),
     monotonic: () => systemClock.monotonic() + waited,
     wait: async (ms, waitSignal) => {
       waitSignal.throwIfAborted();
       waited += ms;
+      pauses.push(ms);
       await Promise.resolve();
     },
     waited: () => waited,
+    pauses: () => pauses,
   };
 }
