@@ -50,8 +50,9 @@ test("rows of every length are read, waiting for the receiver, and the next stat
     "select repeat('x', length) from generate_series(0, 3000) length union all select repeat('y', 3000000)";
   const chunks: Buffer[] = [];
   await session.copyOut(`copy (${sql}) to stdout`, async (chunk) => {
-    chunks.push(chunk);
     await new Promise((resolve) => setImmediate(resolve));
+    // Only now: until we are done nobody else may use its memory.
+    chunks.push(Buffer.from(chunk));
   });
   const rows = Array.from({ length: 3001 }, (_, length) => "x".repeat(length));
   const text = `${[...rows, "y".repeat(3_000_000)].join("\n")}\n`;

@@ -1,4 +1,5 @@
 import type { Connection, Submittable } from "pg";
+import { ReadSocket } from "./read-socket.ts";
 
 /** What the driver calls of a query that is sent by `client.query` (pg, `lib/client.js`). */
 interface DriverQuery extends Submittable {
@@ -24,7 +25,7 @@ type Take = (text: Buffer) => void | Promise<void>;
 /**
  * A `COPY … TO STDOUT` for `client.query`. The server sends a message for each row; their heads are taken out within the
  * chunk that the socket gave, so that a row costs no object and `take` gets some 64 KiB at once. Everything that is not
- * part of the copying is left to the driver. The chunks are the receiver's own.
+ * part of the copying is left to the driver. A chunk's memory is used again once `take` is done with it.
  */
 export class CopyOut implements DriverQuery {
   /** Settled when the server is ready for the next statement, with its error, or with what `take` threw. */
@@ -51,7 +52,9 @@ export class CopyOut implements DriverQuery {
     this.#driver = driver;
     this.#stream = stream;
     stream.off("data", driver);
-    stream.on("data", this.#onData);
+    // With TLS the driver's stream is around the socket.
+    if (stream instanceof ReadSocket) stream.takeReads(this.#onData);
+    else stream.on("data", this.#onData);
     connection.query(this.#sql);
   }
 
@@ -77,8 +80,8 @@ export class CopyOut implements DriverQuery {
       this.#stream?.pause();
       taken.then(
         () => {
-          this.#stream?.resume();
           this.#goOn(rest);
+          this.#stream?.resume();
         },
         (error: unknown) => this.#fail(error),
       );
@@ -91,7 +94,8 @@ export class CopyOut implements DriverQuery {
   #goOn(rest: Buffer | undefined): void {
     if (rest === undefined) return;
     const driver = this.#giveBack();
-    driver?.(rest);
+    // It keeps what is not a whole message yet.
+    driver?.(Buffer.from(rest));
   }
 
   /** Nobody wants the rest of the text, and there is no other way to the end of it. */
@@ -106,8 +110,10 @@ export class CopyOut implements DriverQuery {
     const driver = this.#driver;
     if (driver === undefined) return undefined;
     this.#driver = undefined;
-    this.#stream?.off("data", this.#onData);
-    this.#stream?.on("data", driver);
+    const stream = this.#stream;
+    if (stream instanceof ReadSocket) stream.takeReads(undefined);
+    else stream?.off("data", this.#onData);
+    stream?.on("data", driver);
     return driver;
   }
 }

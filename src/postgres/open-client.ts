@@ -1,8 +1,9 @@
-import { Socket } from "node:net";
+import type { Socket } from "node:net";
 import pg from "pg";
 import { AppError, errorCode } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { type ConnectionSettings, type Host, describeHost } from "./connection.ts";
+import { ReadSocket } from "./read-socket.ts";
 import { connectError, isSqlState } from "./sql-state.ts";
 import { type TlsChoice, tlsChoices } from "./tls.ts";
 
@@ -55,7 +56,7 @@ async function tryClient(
   signal: AbortSignal,
 ): Promise<OpenClient | Failure> {
   signal.throwIfAborted();
-  const socket = new Socket();
+  const socket = new ReadSocket();
   // The server answers a wish for TLS with one byte: S or N. The driver tells them apart in words only.
   let tlsAnswer: string | undefined;
   if (tls !== false)

@@ -95,7 +95,7 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Runs a `COPY … TO STDOUT` and gives its text to `take`, chunk by chunk, waiting where it returns a promise. Fails
+   * Runs a `COPY … TO STDOUT` and gives its text to `take`, chunk by chunk, waiting where it returns a promise; then the chunk's memory is used again. Fails
    * like `query`, or with what `take` threw; then the session is of no more use.
    */
   async copyOut(sql: string, take: (chunk: Buffer) => void | Promise<void>): Promise<void> {
