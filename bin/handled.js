@@ -24,6 +24,6 @@ process.env.NODE_COMPILE_CACHE ??= cache;
 v8.setFlagsFromString("--no-wasm-code-gc");
 
 const source = new URL("../src/cli/main.ts", import.meta.url);
-const built = new URL("../dist/cli/main.js", import.meta.url);
+const built = new URL("../dist/main.js", import.meta.url);
 // A checkout runs its sources; the published package has only what was built from them.
 await import((existsSync(source) ? source : built).href);

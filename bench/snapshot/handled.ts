@@ -1,5 +1,5 @@
 import type { Place } from "./place.ts";
-import { type Env, run, type Run } from "./run.ts";
+import { run, type Run } from "./run.ts";
 
 /** What the database and its backups are called. */
 export const DATABASE = "shop";
@@ -11,12 +11,12 @@ export interface Snapshot extends Run {
   readonly parts: { readonly read: number; readonly reused: number };
 }
 
-/** Takes a snapshot of the database with the built program. */
+/** Takes a snapshot of the database with the built program, or another. */
 export async function takeSnapshot(
   place: Place,
   repository: string,
   signal: AbortSignal,
-  more: { readonly database?: string; readonly env?: Env } = {},
+  more: { readonly database?: string; readonly program?: string } = {},
 ): Promise<Snapshot> {
   const database = more.database ?? DATABASE;
   const args = [
@@ -28,7 +28,7 @@ export async function takeSnapshot(
     "--repository",
     repository,
   ];
-  const done = await handled(place, args, signal, more.env);
+  const done = await handled(place, args, signal, more.program);
   const { rows, bytes, storedBytes, parts } = JSON.parse(done.stdout) as Snapshot;
   return { ...done, rows, bytes, storedBytes, parts };
 }
@@ -80,8 +80,7 @@ async function handled(
   place: Place,
   args: readonly string[],
   signal: AbortSignal,
-  env: Env = {},
+  program = place.program,
 ): Promise<Run> {
-  const all = { ...place.env, ...env };
-  return await run(process.execPath, [place.program, ...args, "--json"], all, signal);
+  return await run(process.execPath, [program, ...args, "--json"], place.env, signal);
 }

@@ -2,9 +2,14 @@ import { type Bench, createDatabase, dropDatabase, freshFolder, openSession } fr
 import { mostMemory, took } from "./figures.ts";
 import type { Findings } from "./goals.ts";
 import { restoreSnapshot, takeSnapshot } from "./handled.ts";
+import type { Change } from "../../scripts/build-program.ts";
 import { fillMany, publishManyParts } from "./many-parts.ts";
 
-const TINY_RANGES = { NODE_OPTIONS: `--import=${new URL("../tiny-ranges.ts", import.meta.url).href}` };
+// Tables are cut into ranges of one block, so that a gigabyte has as many ranges and parts as terabytes have.
+const tinyRanges: Change = (path, source) =>
+  path.endsWith("/engines/snapshot/tables.ts")
+    ? source.replace(/const RANGE_BLOCKS = \d+;/, "const RANGE_BLOCKS = 1;")
+    : source;
 const MANY = "many";
 const INTO = "many_restored";
 
@@ -28,7 +33,8 @@ export async function measureParts(bench: Bench, signal: AbortSignal): Promise<F
     await publishManyParts(place, session, repository, MANY, signal);
   }
   say(`a snapshot of ${options.parts} parts is made up`);
-  const taken = await takeSnapshot(place, repository, signal, { database: MANY, env: TINY_RANGES });
+  const program = await place.variant("program-tiny-ranges", tinyRanges);
+  const taken = await takeSnapshot(place, repository, signal, { database: MANY, program });
   const { read, reused } = taken.parts;
   say(`the next one took ${took(taken)}, ${reused} parts reused, ${read} read`);
   if (reused !== options.parts) throw new Error(`${reused} of ${options.parts} parts were reused`);

@@ -1,11 +1,12 @@
 import { existsSync } from "node:fs";
-import { cp, mkdir, mkdtemp, readdir, rm, symlink, chmod } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, rm, chmod } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { makeRuntime, type Runtime } from "../../src/lib/runtime.ts";
 import { type Cluster, startCluster, stopStaleCluster } from "../../src/postgres/cluster.ts";
-import { type Env, run } from "./run.ts";
+import { buildProgram, type Change } from "../../scripts/build-program.ts";
+import type { Env } from "./run.ts";
 
 const PREFIX = "handled-bench-";
 const SOURCES = fileURLToPath(new URL("../..", import.meta.url));
@@ -17,6 +18,8 @@ export interface Place extends AsyncDisposable {
   readonly cluster: Cluster;
   /** The built program's first file. */
   readonly program: string;
+  /** Builds the same program with something changed; returns its first file. @param name nobody else's in this place */
+  variant(name: string, change: Change): Promise<string>;
   /** Of every program that is measured: the server's address, and nobody's habits. */
   readonly env: Env;
 }
@@ -37,7 +40,7 @@ export async function makePlace(signal: AbortSignal): Promise<Place> {
   // The server may run as another user, who must be able to pass through.
   await chmod(folder, 0o711);
   try {
-    const program = await buildProgram(join(folder, "program"), signal);
+    const program = await install(join(folder, "program"));
     const cluster = await startCluster(
       runtime,
       { folder: join(folder, "server"), settings: SERVER_SETTINGS },
@@ -57,6 +60,7 @@ export async function makePlace(signal: AbortSignal): Promise<Place> {
       runtime,
       cluster,
       program,
+      variant: (name, change) => install(join(folder, name), change),
       env,
       [Symbol.asyncDispose]: async () => {
         await cluster[Symbol.asyncDispose]();
@@ -69,15 +73,12 @@ export async function makePlace(signal: AbortSignal): Promise<Place> {
   }
 }
 
-/** What people install is compiled; and what is measured does not change while somebody works on the sources. */
-async function buildProgram(folder: string, signal: AbortSignal): Promise<string> {
+/** What people install is built; and what is measured does not change while somebody works on the sources. */
+async function install(folder: string, change?: Change): Promise<string> {
   await mkdir(folder);
   await cp(join(SOURCES, "package.json"), join(folder, "package.json"));
   await cp(join(SOURCES, "bin"), join(folder, "bin"), { recursive: true });
-  await symlink(join(SOURCES, "node_modules"), join(folder, "node_modules"));
-  const compiler = join(SOURCES, "node_modules/.bin/tsc");
-  const args = ["-p", join(SOURCES, "tsconfig.build.json"), "--outDir", join(folder, "dist")];
-  await run(compiler, args, { PATH: process.env["PATH"] }, signal);
+  await buildProgram(join(folder, "dist"), change);
   return join(folder, "bin/handled.js");
 }
 

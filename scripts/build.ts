@@ -1,0 +1,5 @@
+import { fileURLToPath } from "node:url";
+import { buildProgram } from "./build-program.ts";
+
+/** Builds what the package ships into `dist/`. */
+await buildProgram(fileURLToPath(new URL("../dist", import.meta.url)));
