@@ -85,6 +85,7 @@ test("what is copied in several threads comes back as it was, and equal rows are
       client,
       settings: target.settings,
       lanes: 2,
+      statistics: true,
     },
     signal,
   );

@@ -64,7 +64,7 @@ export async function dumpThroughServer(
       await fillDatabase(
         runtime,
         checked,
-        { client, settings, singleTransaction: false, lanes: jobs },
+        { client, settings, singleTransaction: false, lanes: jobs, statistics: false },
         signal,
       );
       await using session = await connect(runtime, settings, signal);

@@ -29,6 +29,8 @@ export interface PlanRequest {
   readonly lanes: number;
   /** Everything happens in the one transaction that has made the tables. */
   readonly atomic: boolean;
+  /** Whether tables get statistics. */
+  readonly statistics: boolean;
   readonly rowsOf: (table: SnapshotTable) => TableRows;
   readonly progress: LoadProgress;
 }
@@ -40,7 +42,7 @@ export interface PlanRequest {
 export function planLoad(request: PlanRequest): LoadTask[] {
   const rows = new RowTasks(request);
   const entries = planEntries(request, rows);
-  return [...rows.all, ...entries, ...planStatistics(request, rows, entries)];
+  return [...rows.all, ...entries, ...(request.statistics ? planStatistics(request, rows, entries) : [])];
 }
 
 /** Of what is loaded into a table. */

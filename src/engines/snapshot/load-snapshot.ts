@@ -32,6 +32,8 @@ export interface LoadSnapshot {
   readonly settings: ConnectionSettings;
   /** Connections that work at the same time. */
   readonly lanes: number;
+  /** Whether somebody will use the database: then it gets statistics. */
+  readonly statistics: boolean;
   /**
    * Set for a database that was there before: all happens in one transaction, on one connection, which is committed after
    * this function succeeded.
@@ -157,6 +159,8 @@ async function load(
     trees,
     lanes: request.lanes,
     atomic: request.atomic !== undefined,
+    // Materialized views are filled by queries, which could take for ever without.
+    statistics: request.statistics || request.tables.some(({ rows }) => rows === null),
     rowsOf: (table) => new TableRows(repository, database, table, signal),
     progress,
   });

@@ -20,6 +20,8 @@ export interface FillTarget {
   readonly singleTransaction: boolean;
   /** Connections that load a snapshot at the same time, where it need not be a single transaction. */
   readonly lanes: number;
+  /** Whether somebody will use the database: without statistics its first queries would be slow. */
+  readonly statistics: boolean;
 }
 
 /** Loads a whole backup into a database; then every table's rows are counted and compared. */
@@ -33,8 +35,8 @@ export async function fillDatabase(
   const comparison =
     (await loadInto(runtime, checked, target, session, signal)) ??
     (await compareRows(runtime, session, checked.expected));
-  // Without statistics the first queries would be slow. Loading a snapshot gathers them.
-  if (checked.source.kind === "archive") await analyzeDatabase(session);
+  // Loading a snapshot gathers them.
+  if (target.statistics && checked.source.kind === "archive") await analyzeDatabase(session);
   runtime.reporter.note(
     `${counted(comparison.tables, "table")} compared, ${counted(comparison.rows, "row")} as in the backup`,
   );
@@ -91,7 +93,7 @@ export async function createMissingExtensions(
 async function load(
   runtime: Runtime,
   { source, facts, expected }: CheckedSource,
-  { client, settings, singleTransaction, lanes }: FillTarget,
+  { client, settings, singleTransaction, lanes, statistics }: FillTarget,
   signal: AbortSignal,
 ): Promise<RowComparison | undefined> {
   let comparison: RowComparison | undefined;
@@ -102,7 +104,7 @@ async function load(
     const compare = async (session: Session): Promise<void> => {
       comparison = await compareRows(runtime, session, expected);
     };
-    const request = { ...snapshotIn(source), client, settings, lanes };
+    const request = { ...snapshotIn(source), client, settings, lanes, statistics };
     const whole = singleTransaction ? { ...request, atomic: compare } : request;
     tell((await loadSnapshot(runtime, whole, signal)).leftOut);
     return comparison;

@@ -167,7 +167,7 @@ async function intoExisting(run: Run, signal: AbortSignal): Promise<RowCompariso
   const { runtime, request, client, checked } = run;
   const settings = request.connection;
   if (!isWhole(request.selection)) return await fill(run, { client, settings, beside: "live" }, signal);
-  const target = { client, settings, singleTransaction: true, lanes: request.jobs };
+  const target = { client, settings, singleTransaction: true, lanes: request.jobs, statistics: true };
   const work = async () => await fillDatabase(runtime, checked, target, signal);
   return await recordingDamage(runtime, storedOf(checked.source), "restore", work, signal);
 }
@@ -220,7 +220,7 @@ async function fill(run: Run, target: FillTarget, signal: AbortSignal): Promise<
 async function fillFrom(run: Run, target: FillTarget, signal: AbortSignal): Promise<RowComparison> {
   const { runtime, request, admin, client, checked } = run;
   const { selection, jobs: lanes } = request;
-  const whole = { client, singleTransaction: false, lanes };
+  const whole = { client, singleTransaction: false, lanes, statistics: true };
   if (isWhole(selection)) {
     return await fillDatabase(runtime, checked, { ...whole, settings: target.settings }, signal);
   }

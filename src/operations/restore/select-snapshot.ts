@@ -88,6 +88,7 @@ async function loadChosen(
     client,
     settings: to,
     lanes,
+    statistics: true,
     choose: async (by: Session, toCome: readonly RelationName[]): Promise<ReadonlySet<string>> => {
       const isToCome = (text: string): boolean => toCome.some((view) => isWrittenAs(view, text));
       const tables = selection.tables.filter((text) => !isToCome(text));

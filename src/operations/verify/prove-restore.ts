@@ -65,7 +65,7 @@ async function restoreAndCompare(
   const { roles } = checked.facts;
   const target = async (server: CheckServer, settings: ConnectionSettings): Promise<FillTarget> => {
     const client = await clientOf(runtime, index, signal, server.admin.serverVersion);
-    return { client, settings, singleTransaction: false, lanes: jobs };
+    return { client, settings, singleTransaction: false, lanes: jobs, statistics: false };
   };
   const compare = async (server: CheckServer): Promise<void> => {
     const started = runtime.clock.monotonic();
