@@ -18,6 +18,7 @@ import {
   UndoJson,
   VerifyJson,
 } from "./json.ts";
+import { UsageJson } from "./json-repository.ts";
 
 interface OutputSchema {
   /** `schedule install`. */
@@ -62,6 +63,7 @@ export const OUTPUTS: readonly OutputSchema[] = [
   },
   { command: "prune", about: "One object.", schema: PruneJson },
   { command: "export", about: "One object.", schema: ExportJson },
+  { command: "repository usage", about: "One object.", schema: UsageJson },
   { command: "schedule install", about: "One object.", schema: ScheduleInstallJson },
   { command: "schedule show", about: "One object.", schema: ScheduleShowJson },
   { command: "schedule remove", about: "One object.", schema: ScheduleRemoveJson },
