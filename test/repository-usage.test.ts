@@ -10,26 +10,7 @@ import { readIndex } from "../src/repository/manifests.ts";
 import { backedUp } from "./support/backed-up.ts";
 import { jsonOf, runCli } from "./support/cli.ts";
 import { noAbort, testRuntime } from "./support/runtime.ts";
-import { takeSampleSnapshot } from "./support/sample-snapshot.ts";
-import { sampleRepository } from "./support/sample-repository.ts";
-
-const ARCHIVE = "20241201T020000Z-0001";
-const FIRST = "20241202T020000Z-0002";
-const SECOND = "20241203T020000Z-0003";
-const THIRD = "20241204T020000Z-0004";
-
-/** An archive, and three snapshots that share parts, part lists, or nothing. */
-async function shop() {
-  const there = await sampleRepository([{ id: ARCHIVE }]);
-  await using lease = await acquireLease(testRuntime(), there.repository, "shop", "backup", noAbort());
-  const take = async (id: string, tables: Record<string, string[]>) => {
-    await takeSampleSnapshot(there.repository, lease, { id, tables }, noAbort());
-  };
-  await take(FIRST, { orders: ["1\n", "2\n"], items: ["a\n"] });
-  await take(SECOND, { orders: ["1\n", "3\n"], items: ["a\n"] });
-  await take(THIRD, { orders: ["3\n", "4\n"], items: ["a\n", "b\n"] });
-  return there;
-}
+import { ARCHIVE, FIRST, SECOND, shopRepository, THIRD } from "./support/shop-repository.ts";
 
 async function usage(place: string, ...args: string[]) {
   const result = await runCli(["repository", "usage", ...args, "--repository", place, "--json"]);
@@ -41,7 +22,7 @@ async function usage(place: string, ...args: string[]) {
 }
 
 test("what deleting a backup is said to free is what deleting it frees", async () => {
-  await using there = await shop();
+  await using there = await shopRepository();
   const { repository } = there;
   const signal = noAbort();
   const ids = [SECOND, ARCHIVE, FIRST, THIRD];
@@ -72,7 +53,7 @@ function manifestBytes(before: Stored, after: Stored): number {
 type Stored = Awaited<ReturnType<typeof usage>>["database"];
 
 test("everything that lies there is counted once, by what it is", async () => {
-  await using there = await shop();
+  await using there = await shopRepository();
   await writeFile(join(there.place, "shop", "nightly.sql.gz"), "somebody's own");
   await writeFile(join(there.place, "shop", "notes.txt"), "??");
   const { database, place } = await usage(there.place, "shop");
@@ -96,7 +77,7 @@ test("everything that lies there is counted once, by what it is", async () => {
 });
 
 test("a damaged index hides nothing else, and is told", async () => {
-  await using there = await shop();
+  await using there = await shopRepository();
   const folder = join(there.place, "shop", "backups");
   await writeFile(join(folder, SECOND, "index"), "{");
   await rm(join(folder, THIRD, "tables"));

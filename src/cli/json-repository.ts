@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { STORED_KINDS, type StoredKind } from "../repository/survey-stored.ts";
+import { FINDING_IDS, FINDING_LEVELS } from "../operations/repository/finding.ts";
 import { BackupJson } from "./json.ts";
 
 /** What `handled repository …` prints with `--json`; the rules are those of `json.ts`. */
@@ -82,3 +83,32 @@ export const UsageJson = z.strictObject({
   ),
 });
 export type UsageJson = z.infer<typeof UsageJson>;
+
+export const CheckJson = z.strictObject({
+  places: z.array(
+    z.strictObject({
+      place: z.string().describe("The repository"),
+      databases: z.array(z.string()).describe("The databases that were looked at"),
+      backups: count.describe("Backups whose index can be read"),
+      objects: count.describe("Parts and part lists that they name"),
+      damaged: count.describe("Findings of level `damage`"),
+      problems: count.describe("Findings of level `problem`"),
+      findings: z.array(
+        z.strictObject({
+          id: z.enum(FINDING_IDS).describe("What it is; these names stay"),
+          level: z
+            .enum(FINDING_LEVELS)
+            .describe(
+              "`damage`: a backup cannot be relied on; `problem`: something is not as it should be; `note`: good to know",
+            ),
+          database: z.string().nullable().describe("The database it is about; null for the whole repository"),
+          backup: z.string().nullable().describe("The backup it is about; null where it is about none"),
+          message: z.string().describe("What was found"),
+          hint: z.string().nullable().describe("What to do about it; null: nothing"),
+          items: z.array(z.string()).describe("The objects it is about, the first of them"),
+        }),
+      ),
+    }),
+  ),
+});
+export type CheckJson = z.infer<typeof CheckJson>;

@@ -18,7 +18,7 @@ import {
   UndoJson,
   VerifyJson,
 } from "./json.ts";
-import { UsageJson } from "./json-repository.ts";
+import { CheckJson, UsageJson } from "./json-repository.ts";
 
 interface OutputSchema {
   /** `schedule install`. */
@@ -63,6 +63,12 @@ export const OUTPUTS: readonly OutputSchema[] = [
   },
   { command: "prune", about: "One object.", schema: PruneJson },
   { command: "export", about: "One object.", schema: ExportJson },
+  {
+    command: "repository check",
+    about:
+      "One object. The exit code is 13 when a backup is damaged, 4 when anything else is not as it should be.",
+    schema: CheckJson,
+  },
   { command: "repository usage", about: "One object.", schema: UsageJson },
   { command: "schedule install", about: "One object.", schema: ScheduleInstallJson },
   { command: "schedule show", about: "One object.", schema: ScheduleShowJson },

@@ -3,7 +3,7 @@ import type { Storage } from "../storage/storage.ts";
 import type { Cli } from "./cli.ts";
 import { reportFailure } from "./failure.ts";
 import { resolvePlaces } from "./repositories.ts";
-import { type PlaceOptions, resolveTargets } from "./targets.ts";
+import { DEFAULT_PREFIX, type PlaceOptions, resolveTargets } from "./targets.ts";
 
 /** A repository, and what of it a command is about. */
 export interface RepositoryPlace {
@@ -11,6 +11,8 @@ export interface RepositoryPlace {
   /** Null: every database in it. */
   readonly names: readonly string[] | null;
   readonly timeZone: string;
+  /** First word of the archives' file names. */
+  readonly prefix: string;
 }
 
 /** The repositories a command looks at as a whole: those of the strategy or the command line, or of the named databases. */
@@ -19,15 +21,17 @@ export async function repositoryPlaces(
   names: readonly string[],
   options: PlaceOptions,
 ): Promise<RepositoryPlace[]> {
-  const { storages, timeZone } = await resolvePlaces(cli, options);
-  if (names.length === 0) return storages.map((open) => ({ storage: open(), names: null, timeZone }));
+  const { storages, strategy, timeZone } = await resolvePlaces(cli, options);
+  const prefix = strategy?.archivePrefix ?? DEFAULT_PREFIX;
+  const facts = { timeZone, prefix };
+  if (names.length === 0) return storages.map((open) => ({ storage: open(), names: null, ...facts }));
   if (options.repository !== undefined) {
-    return storages.map((open) => ({ storage: open(), names: [...new Set(names)], timeZone }));
+    return storages.map((open) => ({ storage: open(), names: [...new Set(names)], ...facts }));
   }
-  const places = new Map<string, { storage: Storage; names: string[]; timeZone: string }>();
+  const places = new Map<string, RepositoryPlace & { readonly names: string[] }>();
   for (const target of await resolveTargets(cli, names, options)) {
     const storage = target.storage();
-    const place = places.get(storage.place) ?? { storage, names: [], timeZone };
+    const place = places.get(storage.place) ?? { storage, names: [], ...facts };
     places.set(storage.place, place);
     place.names.push(target.name);
   }

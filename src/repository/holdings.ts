@@ -163,7 +163,7 @@ export async function findHoldings(
 }
 
 /** The parts of a table, as its list names them. */
-async function* partsOf(
+export async function* partsOf(
   repository: Repository,
   { database }: SnapshotIndex,
   { partList }: SnapshotTable,
