@@ -112,3 +112,32 @@ export const CheckJson = z.strictObject({
   ),
 });
 export type CheckJson = z.infer<typeof CheckJson>;
+
+export const KitJson = z.strictObject({
+  printedAt: z.iso.datetime().describe("When it was made"),
+  file: z
+    .string()
+    .nullable()
+    .describe("The page that was written; null without `--file`: then there is none"),
+  credentials: z.array(z.string()).describe("Variables that the way back needs, beside those of the server"),
+  databases: z.array(
+    z.strictObject({
+      database: z.string().describe("Name of the database in the repository"),
+      place: z.string().describe("The repository"),
+      recipients: z
+        .array(z.string())
+        .describe("Public keys that it is sealed to; empty where it is not encrypted"),
+      command: z.string().describe("What restores the newest good backup on a machine that has nothing"),
+      newest: z
+        .strictObject({
+          id: z.string().describe("Identity of the newest good backup"),
+          snapshotAt: z.iso.datetime().describe("The moment that a restore brings back"),
+        })
+        .nullable()
+        .describe("Null where there is none"),
+      provenAt: z.iso.datetime().nullable().describe("When a good backup was last proven; null: never"),
+      fault: z.string().nullable().describe("Why the repository could not be read; null where it could"),
+    }),
+  ),
+});
+export type KitJson = z.infer<typeof KitJson>;

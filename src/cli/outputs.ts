@@ -18,7 +18,7 @@ import {
   UndoJson,
   VerifyJson,
 } from "./json.ts";
-import { CheckJson, UsageJson } from "./json-repository.ts";
+import { CheckJson, KitJson, UsageJson } from "./json-repository.ts";
 
 interface OutputSchema {
   /** `schedule install`. */
@@ -63,6 +63,12 @@ export const OUTPUTS: readonly OutputSchema[] = [
   },
   { command: "prune", about: "One object.", schema: PruneJson },
   { command: "export", about: "One object.", schema: ExportJson },
+  {
+    command: "kit",
+    about:
+      "One object; the page itself goes to `--file`. The exit code is 3 when a repository could not be read.",
+    schema: KitJson,
+  },
   {
     command: "repository check",
     about:
