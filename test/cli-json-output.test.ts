@@ -20,6 +20,7 @@ import {
   UndoJson,
   VerifyJson,
 } from "../src/cli/json.ts";
+import { CheckJson, KitJson, UsageJson } from "../src/cli/json-repository.ts";
 import { OUTPUTS } from "../src/cli/outputs.ts";
 import { jsonOf, runCli, spawnCli } from "./support/cli.ts";
 import { fileCrontab } from "./support/crontab.ts";
@@ -125,6 +126,9 @@ describe("JSON output", () => {
     await run("restore --undo", UndoJson, "restore", "shop", "--undo", "--yes");
     await run("schedule install", ScheduleInstallJson, "schedule", "install", "--log", "handled.log");
     await run("schedule show", ScheduleShowJson, "schedule", "show", "--cron");
+    await run("kit", KitJson, "kit", "--file", join(there.path, "kit.html"));
+    await run("repository check", CheckJson, "repository", "check");
+    await run("repository usage", UsageJson, "repository", "usage");
     await run("schedule remove", ScheduleRemoveJson, "schedule", "remove", "--cron");
     // The demo has a test of its own.
     expect(OUTPUTS.map(({ command }) => command).toSorted()).toEqual([...checked.keys(), "demo"].toSorted());

@@ -18,6 +18,7 @@ import {
   UndoJson,
   VerifyJson,
 } from "./json.ts";
+import { CheckJson, KitJson, UsageJson } from "./json-repository.ts";
 
 interface OutputSchema {
   /** `schedule install`. */
@@ -62,6 +63,19 @@ export const OUTPUTS: readonly OutputSchema[] = [
   },
   { command: "prune", about: "One object.", schema: PruneJson },
   { command: "export", about: "One object.", schema: ExportJson },
+  {
+    command: "kit",
+    about:
+      "One object; the page itself goes to `--file`. The exit code is 3 when a repository could not be read.",
+    schema: KitJson,
+  },
+  {
+    command: "repository check",
+    about:
+      "One object. The exit code is 13 when a backup is damaged, 4 when anything else is not as it should be.",
+    schema: CheckJson,
+  },
+  { command: "repository usage", about: "One object.", schema: UsageJson },
   { command: "schedule install", about: "One object.", schema: ScheduleInstallJson },
   { command: "schedule show", about: "One object.", schema: ScheduleShowJson },
   { command: "schedule remove", about: "One object.", schema: ScheduleRemoveJson },

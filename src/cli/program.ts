@@ -18,6 +18,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   verify: async () => (await import("./commands/verify.ts")).addVerify,
   prune: async () => (await import("./commands/prune.ts")).addPrune,
   export: async () => (await import("./commands/export.ts")).addExport,
+  kit: async () => (await import("./commands/kit.ts")).addKit,
+  repository: async () => (await import("./commands/repository.ts")).addRepository,
   schedule: async () => (await import("./commands/schedule.ts")).addSchedule,
   config: async () => (await import("./commands/config.ts")).addConfig,
   demo: async () => (await import("./commands/demo.ts")).addDemo,

@@ -46,7 +46,7 @@ export interface Target {
 export const DEFAULT_LOCK_TIMEOUT_MS = 30_000;
 export const DEFAULT_KEEP_REPLACED_MS = 7 * 86_400_000;
 const DEFAULT_GARBAGE_AGE_MS = 86_400_000;
-const DEFAULT_PREFIX = "handled";
+export const DEFAULT_PREFIX = "handled";
 
 /** The strategy, unless `--url` says that none is meant. `--config` and `--url` together are refused. */
 export async function loadCliStrategy(cli: Cli, options: PlaceOptions): Promise<Strategy | null> {

@@ -7,7 +7,7 @@ import type { ArchiveFile, BackupIndex } from "../repository/manifest.ts";
 import type { Repository } from "../repository/repository.ts";
 
 // One of each ending that an archive can have.
-const SHAPES: readonly Pick<ArchiveFile, "format" | "compression">[] = [
+export const LATEST_SHAPES: readonly Pick<ArchiveFile, "format" | "compression">[] = [
   { format: "plain", compression: "gzip" },
   { format: "plain", compression: "zstd" },
   { format: "custom", compression: "gzip" },
@@ -38,7 +38,7 @@ export async function updateLatest(
     const made = await storage.link(link, target, signal);
     if (made && first === null) first = placeOfKey(place, link);
   }
-  for (const link of SHAPES.map(linkTo)) if (!newest.has(link)) await unlink(repository, link, signal);
+  for (const link of LATEST_SHAPES.map(linkTo)) if (!newest.has(link)) await unlink(repository, link, signal);
   return first;
 }
 

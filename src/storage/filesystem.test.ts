@@ -60,6 +60,7 @@ test("sweep removes what crashed writers left, and nothing else", async () => {
   const elsewhere = await storage.stage("other/archive", signal);
   await symlink("kept", join(folder.path, "db/.handled-0b8e3a52-6f7c-4a1e-9d0f-2f1f4a3b5c6d.tmp"));
   await writeFile(join(folder.path, "db/.handled-notes.tmp"), "a user's own file");
+  expect(await storage.strays("db/", signal)).toBe(2);
   expect(await storage.sweep("db/", signal)).toBe(2);
   expect((await readdir(join(folder.path, "db"))).toSorted()).toEqual([".handled-notes.tmp", "kept"]);
   expect(await readdir(join(folder.path, "other"))).toHaveLength(2);

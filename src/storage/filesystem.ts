@@ -152,6 +152,11 @@ function folderStorage(runtime: Runtime, root: string, hardLink: HardLink): Stor
       return await translated("sweep", start, () => sweepFolder(start, root, signal));
     },
 
+    async strays(prefix, signal) {
+      const start = folderOf(prefix, signal);
+      return await translated("look for temporary files in", start, () => countTemporary(start, signal));
+    },
+
     async freeBytes(signal) {
       signal.throwIfAborted();
       return await translated("measure free space of", root, () => freeBytesAt(root));
@@ -303,6 +308,16 @@ async function sweepFolder(folder: string, root: string, signal: AbortSignal): P
   // A crash between making a folder and its first file leaves it empty.
   await removeEmptyFolders(folder, root);
   return swept;
+}
+
+async function countTemporary(folder: string, signal: AbortSignal): Promise<number> {
+  let found = 0;
+  for await (const entry of await openFolder(folder)) {
+    signal.throwIfAborted();
+    if (entry.isDirectory()) found += await countTemporary(join(folder, entry.name), signal);
+    else if (isTemporaryName(entry.name)) found += 1;
+  }
+  return found;
 }
 
 /** Free bytes for this user where `folder` is, or will be: of the nearest parent that exists. */

@@ -120,6 +120,11 @@ export function memoryStorage(now: () => Date = () => new Date(0)): Storage {
       signal.throwIfAborted();
       return 0;
     },
+    async strays(prefix, signal) {
+      checkPrefix(prefix);
+      signal.throwIfAborted();
+      return 0;
+    },
     async freeBytes(signal) {
       signal.throwIfAborted();
       return undefined;

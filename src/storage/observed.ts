@@ -28,6 +28,7 @@ export function observed(storage: Storage, observer: Observer): Storage {
     delete: (key, signal) => around(`delete ${key}`, () => storage.delete(key, signal)),
     link: (key, target, signal) => around(`link ${key}`, () => storage.link(key, target, signal)),
     sweep: (prefix, signal) => around(`sweep ${prefix}`, () => storage.sweep(prefix, signal)),
+    strays: (prefix, signal) => around(`look for strays ${prefix}`, () => storage.strays(prefix, signal)),
     freeBytes: (signal) => around("measure", () => storage.freeBytes(signal)),
   };
 }

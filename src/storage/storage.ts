@@ -84,6 +84,8 @@ export interface Storage {
    * files. Only under the lease.
    */
   sweep(prefix: string, signal: AbortSignal): Promise<number>;
+  /** How many files `sweep` would remove now. Those of a running writer count too. */
+  strays(prefix: string, signal: AbortSignal): Promise<number>;
   /** Bytes that can still be written here, or undefined where nobody knows. */
   freeBytes(signal: AbortSignal): Promise<number | undefined>;
 }

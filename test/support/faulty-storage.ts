@@ -82,6 +82,7 @@ export function faulty(inner: Storage, faults: Faults): Storage {
     delete: (key, signal) => around("delete", key, () => storage.delete(key, signal)),
     link: (key, target, signal) => around("link", key, () => storage.link(key, target, signal)),
     sweep: (prefix, signal) => around("sweep", prefix, () => storage.sweep(prefix, signal)),
+    strays: (prefix, signal) => around("strays", prefix, () => storage.strays(prefix, signal)),
     freeBytes: (signal) => around("freeBytes", "", () => storage.freeBytes(signal)),
   };
 }

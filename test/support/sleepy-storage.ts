@@ -64,6 +64,7 @@ export function sleepy(storage: Storage, moment: number | null): Sleepy {
       delete: (key, signal) => around(() => storage.delete(key, signal)),
       link: (key, target, signal) => around(() => storage.link(key, target, signal)),
       sweep: (prefix, signal) => around(() => storage.sweep(prefix, signal)),
+      strays: (prefix, signal) => around(() => storage.strays(prefix, signal)),
       freeBytes: (signal) => around(() => storage.freeBytes(signal)),
     },
   };

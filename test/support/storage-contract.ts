@@ -175,6 +175,7 @@ function staging(promise: Promised): void {
       await whole.finish();
     }
     expect(await keysOf(storage, "", "all")).toEqual([]);
+    expect(await storage.strays("", signal)).toBe(0);
     expect(await storage.sweep("", signal)).toBe(0);
   });
 
@@ -292,6 +293,7 @@ function refusals(promise: Promised): void {
     await expect(storage.folders("a", signal)).rejects.toMatchObject({ code: "unexpected" });
     await expect(storage.keys("a", "all", signal)).rejects.toMatchObject({ code: "unexpected" });
     await expect(storage.sweep("../", signal)).rejects.toMatchObject({ code: "unexpected" });
+    await expect(storage.strays("../", signal)).rejects.toMatchObject({ code: "unexpected" });
   });
 
   promise("observes an aborted signal in every method", async (storage) => {
@@ -310,6 +312,7 @@ function refusals(promise: Promised): void {
     await expect(storage.delete("a/b", aborted)).rejects.toBe(reason);
     await expect(storage.link("a/l", "a/b", aborted)).rejects.toBe(reason);
     await expect(storage.sweep("", aborted)).rejects.toBe(reason);
+    await expect(storage.strays("", aborted)).rejects.toBe(reason);
     await expect(storage.freeBytes(aborted)).rejects.toBe(reason);
     await expect(Array.fromAsync(storage.list("", "all", aborted))).rejects.toBe(reason);
     expect((await storage.get("a/b", signal)).toString()).toBe("x");

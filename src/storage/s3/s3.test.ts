@@ -84,6 +84,7 @@ test("sweep removes what crashed writers left in one database, and nothing else"
   await abandon("db/half", 40);
   await abandon("other/archive", 1);
   expect(await storage.keys("", "all", signal)).toEqual(["db/.handled-notes.tmp"]);
+  expect(await storage.strays("db/", signal)).toBe(3);
   expect(await storage.sweep("db/", signal)).toBe(3);
   expect(await look()).toEqual({
     objects: ["db/.handled-notes.tmp", expect.stringMatching(/^other\/\.handled-.*\.tmp$/)],

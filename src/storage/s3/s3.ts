@@ -11,7 +11,7 @@ import { parseS3Url } from "./place.ts";
 import { openObject } from "./read-stream.ts";
 import { Requests } from "./requests.ts";
 import { S3StagedObject } from "./staged-object.ts";
-import { sweepBucket } from "./sweep.ts";
+import { findStrays, sweepBucket } from "./sweep.ts";
 import { temporaryKey } from "./temporary-keys.ts";
 
 // Enough to hide the latency, few enough for any server.
@@ -119,6 +119,12 @@ function bucketStorage(runtime: Runtime, url: string, keys: AccessKeys | undefin
 
     async sweep(prefix, signal) {
       return await sweepBucket(runtime, { connection, requests, listing }, folder(prefix, signal), signal);
+    },
+
+    async strays(prefix, signal) {
+      const bucket = { connection, requests, listing };
+      const { keys, uploads } = await findStrays(runtime, bucket, folder(prefix, signal), signal);
+      return keys.length + uploads.length;
     },
 
     async freeBytes(signal) {

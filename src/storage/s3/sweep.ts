@@ -11,14 +11,33 @@ const PARALLEL = 8;
 // upload, so it gets much longer than that.
 const ABANDONED_AFTER_MS = 2 * 86_400_000;
 
+interface Bucket {
+  readonly connection: Connection;
+  readonly requests: Requests;
+  readonly listing: Listing;
+}
+
 /** Removes temporary objects and uploads that were never completed; returns how many. */
 export async function sweepBucket(
   runtime: Runtime,
-  bucket: { readonly connection: Connection; readonly requests: Requests; readonly listing: Listing },
+  bucket: Bucket,
   prefix: string,
   signal: AbortSignal,
 ): Promise<number> {
-  const { connection, requests, listing } = bucket;
+  const { connection, requests } = bucket;
+  const { keys, uploads } = await findStrays(runtime, bucket, prefix, signal);
+  await mapBounded(keys, PARALLEL, (key) => requests.delete(connection.place.prefix + key, signal));
+  await mapBounded(uploads, PARALLEL, ({ key, id }) => abortUpload(connection, requests, key, id, signal));
+  return keys.length + uploads.length;
+}
+
+/** What `sweepBucket` removes. */
+export async function findStrays(
+  runtime: Runtime,
+  { connection, listing }: Bucket,
+  prefix: string,
+  signal: AbortSignal,
+): Promise<{ readonly keys: readonly string[]; readonly uploads: readonly Upload[] }> {
   const root = connection.place.prefix;
   const beginnings = (
     prefix === "" ? ["", ...(await listing.folders("", signal)).map((name) => `${name}/`)] : [prefix]
@@ -26,14 +45,12 @@ export async function sweepBucket(
   const found = await mapBounded(beginnings, PARALLEL, (beginning) =>
     listing.keysBeginning(beginning, signal),
   );
-  const left = found.flat().filter(isTemporaryKey);
-  await mapBounded(left, PARALLEL, (key) => requests.delete(root + key, signal));
+  const keys = found.flat().filter(isTemporaryKey);
   const uploads = (await listUploads(connection, `${root}${prefix}`, signal)).filter(
     ({ key, begun }) =>
       isTemporaryKey(key) || runtime.clock.now().getTime() - begun.getTime() > ABANDONED_AFTER_MS,
   );
-  await mapBounded(uploads, PARALLEL, ({ key, id }) => abortUpload(connection, requests, key, id, signal));
-  return left.length + uploads.length;
+  return { keys, uploads };
 }
 
 interface Upload {

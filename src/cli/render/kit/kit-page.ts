@@ -1,0 +1,239 @@
+import type { Contact } from "../../../config/strategy.ts";
+import { VERSION } from "../../../lib/program.ts";
+import { counted, formatBytes, formatDuration } from "../../../lib/text.ts";
+import type { KitDatabase, KitFacts } from "../../../operations/kit.ts";
+import { quoteForShell } from "../../../operations/schedule/quoting.ts";
+import { majorOf, parseVersion } from "../../../postgres/clients.ts";
+import type { KitJson } from "../../json-repository.ts";
+import { formatTime } from "../time.ts";
+import { byHandBlocks, snapshotAppendix } from "./by-hand.ts";
+import {
+  blank,
+  type Block,
+  commands,
+  facts,
+  heading,
+  type Page,
+  type Section,
+  text,
+  warning,
+} from "./page.ts";
+
+interface KitWords {
+  readonly facts: KitFacts;
+  readonly timeZone: string;
+  readonly contacts: readonly Contact[];
+  /** By database: where its server is, without a password; null where that is not known. */
+  readonly servers: ReadonlyMap<string, string>;
+  readonly credentials: readonly Credential[];
+  /** Path of the strategy; null without one. */
+  readonly strategy: string | null;
+  /** docs/recover-without-handled.md */
+  readonly document: string;
+}
+
+/** A value that the way back needs. */
+export interface Credential {
+  /** The variable to set. */
+  readonly name: string;
+  readonly what: string;
+  /** Null: not printed, or not known here. */
+  readonly value: string | null;
+}
+
+const GOOD_FOR_DAYS = 90;
+
+/** Everything that somebody needs who has this page, an empty machine and the credentials. */
+export function kitPage(kit: KitWords): Page {
+  const { facts: found, timeZone, strategy } = kit;
+  const day = (at: Date): string => formatTime(at, timeZone).slice(0, 10);
+  const until = new Date(found.printedAt.getTime() + GOOD_FOR_DAYS * 86_400_000);
+  const has = (kind: string): boolean =>
+    found.databases.some(({ ofKinds }) => ofKinds.some((one) => one.kind === kind));
+  return {
+    title: "Recovery kit",
+    lead: [
+      `Printed ${formatTime(found.printedAt, timeZone)} (${timeZone}) on ${found.host}${strategy === null ? "" : `, from ${strategy}`}, by Handled ${VERSION}.`,
+      `Print it anew by ${day(until)}, and whenever a repository, a key, a database or a person on it changes. Keep it where you can reach it when all your machines are gone.`,
+    ],
+    sections: [
+      contactSection(kit),
+      {
+        title: "Bring the databases back",
+        blocks: [
+          heading("1. Take any Linux machine, and install"),
+          text(installWords(found)),
+          commands(`npm install --global handled@${VERSION}`),
+          heading("2. Set these, in the shell that you use"),
+          text(
+            "`PGHOST`, `PGPORT`, `PGUSER` and `PGPASSWORD` say where the new server is. Its user should be a superuser; where a provider gives none, the one that may create databases.",
+          ),
+          ...credentialBlocks(kit),
+          heading("3. Run one line for each database"),
+          text(
+            "Each checks the backup before it makes anything, makes a new database, and compares its rows before it gets its name. No strategy file is needed.",
+          ),
+          ...found.databases.flatMap((database) => databaseBlocks(kit, database)),
+          heading("4. Afterwards"),
+          text(
+            "Passwords of roles are in no backup: set them with `ALTER ROLE … PASSWORD …`. Then point the applications at the new server, and take a first backup of it.",
+          ),
+        ],
+      },
+      repositorySection(kit),
+      { title: "Without Handled", blocks: byHandBlocks(found.databases) },
+      ...(has("snapshot") ? [snapshotAppendix(kit.document)] : []),
+    ],
+  };
+}
+
+export function kitJson(
+  { printedAt, databases }: KitFacts,
+  file: string | null,
+  credentials: readonly Credential[],
+): KitJson {
+  return {
+    printedAt: printedAt.toISOString(),
+    file,
+    credentials: [...new Set(credentials.map(({ name }) => name))],
+    databases: databases.map((one) => ({
+      database: one.database,
+      place: one.place,
+      recipients: [...one.recipients],
+      command: restoreCommand(one),
+      newest: one.newest === null ? null : { id: one.newest.id, snapshotAt: one.newest.snapshotAt },
+      provenAt: one.proof?.proof.finishedAt ?? null,
+      fault: one.fault?.message ?? null,
+    })),
+  };
+}
+
+function contactSection({ contacts }: KitWords): Section {
+  const rows = contacts.map(({ name, role, email, phone, note }): [string, string] => [
+    name,
+    [role, phone, email, note].filter((one) => one !== undefined).join(" · "),
+  ]);
+  const blocks = rows.length > 0 ? [facts(rows)] : [blank("First"), blank("Then")];
+  return { title: "Whom to call", blocks };
+}
+
+/** The lowest major version whose programs read all of it. */
+function installWords({ databases }: KitFacts): string {
+  const indexes = databases.flatMap(({ newest, ofKinds }) => [
+    ...(newest === null ? [] : [newest]),
+    ...ofKinds,
+  ]);
+  const versions = indexes.map(({ client, server }) =>
+    Math.max(server.versionNumber, parseVersion(client) ?? 0),
+  );
+  const major = versions.length === 0 ? undefined : majorOf(Math.max(...versions));
+  const programs =
+    major === undefined
+      ? "PostgreSQL's programs"
+      : `PostgreSQL's programs of version ${major} or newer (\`apt-get install postgresql-client-${major}\`), and a PostgreSQL server of version ${major} or newer to restore to`;
+  return `Node 20 or newer with npm 11; ${programs}. Then:`;
+}
+
+function credentialBlocks({ credentials }: KitWords): Block[] {
+  if (credentials.length === 0) return [];
+  return [
+    facts(
+      credentials.map(({ name, what, value }) => [
+        `\`${name}\``,
+        value === null ? what : `${what}: \`${value}\``,
+      ]),
+    ),
+    ...(credentials.every(({ value }) => value !== null) ? [] : [blank("They are kept")]),
+  ];
+}
+
+/** The one line that restores on a machine that has nothing. */
+function restoreCommand({ database, place, recipients, newest }: KitDatabase): string {
+  const target = encodeURIComponent(newest?.server.database ?? database);
+  return [
+    "handled restore",
+    "--repository",
+    quoteForShell(place),
+    ...(recipients.length === 0 ? [] : ["--identity", "KEY_FILE"]),
+    quoteForShell(database),
+    "latest",
+    "--to",
+    `postgresql:///${target}`,
+  ].join(" ");
+}
+
+function databaseBlocks(kit: KitWords, database: KitDatabase): Block[] {
+  const { newest, proof, backups, fault } = database;
+  if (fault !== null) {
+    return [
+      heading(database.database),
+      warning(`Its repository could not be read when this was printed: ${fault.message}`),
+      commands(restoreCommand(database)),
+    ];
+  }
+  if (newest === null) {
+    return [
+      heading(database.database),
+      warning("There is no good backup of it. Take one, and print this anew."),
+    ];
+  }
+  const time = (at: string): string => formatTime(new Date(at), kit.timeZone);
+  const server = kit.servers.get(database.database);
+  const rows: [string, string][] = [
+    [
+      "newest good backup",
+      `${time(newest.snapshotAt)}, ${newest.kind} ${newest.id}, ${counted(newest.totals.rows, "row")}`,
+    ],
+    ["room it needs", `${formatBytes(newest.totals.serverBytes)} on the server`],
+    [
+      "newest proof",
+      proof === null
+        ? "none: no backup that is there was ever restored and compared"
+        : `${time(proof.proof.finishedAt)}, ${proof.proof.proven ?? proof.proof.level} of ${proof.index.id}${restoredIn(proof.proof.durations.restoreMs)}`,
+    ],
+    [
+      "other backups",
+      `${counted(backups - 1, "older one", "older ones")}: write its id in place of \`latest\``,
+    ],
+    ["came from", `PostgreSQL ${newest.server.version}${server === undefined ? "" : `, ${server}`}`],
+    ...(newest.schemas === null ? [] : [["holds only", newest.schemas.join(", ")] as [string, string]]),
+  ];
+  return [heading(database.database), commands(restoreCommand(database)), facts(rows)];
+}
+
+function restoredIn(ms: number | null): string {
+  return ms === null ? "" : `, restored in ${formatDuration(ms)}`;
+}
+
+function keyWords(members: readonly KitDatabase[], recipients: readonly string[]): string {
+  if (recipients.length > 0) return `the identity of ${recipients.join(" or ")}`;
+  return members.some(({ fault }) => fault !== null)
+    ? "not known: it could not be read when this was printed"
+    : "none is needed: it is not encrypted";
+}
+
+function repositorySection({ facts: { databases, host } }: KitWords): Section {
+  const places = Map.groupBy(databases, ({ place }) => place);
+  return {
+    title: "Where the backups are",
+    blocks: [...places].flatMap(([place, members]) => {
+      const isFolder = !place.startsWith("s3://");
+      const recipients = [...new Set(members.flatMap((member) => member.recipients))];
+      return [
+        facts([
+          [isFolder ? "folder" : "bucket", isFolder ? `${place} on ${host}` : place],
+          ["holds", members.map(({ database }) => database).join(", ")],
+          ["key", keyWords(members, recipients)],
+        ]),
+        ...(recipients.length === 0 ? [] : [blank("The key file is kept")]),
+        ...(isFolder
+          ? [
+              warning(
+                `This folder is as safe as ${host} and its disk are. Where it is a disk that can be carried, mount it and write its path in place of this one.`,
+              ),
+            ]
+          : []),
+      ];
+    }),
+  };
+}

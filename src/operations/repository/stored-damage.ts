@@ -1,0 +1,165 @@
+import { isAppError } from "../../errors.ts";
+import { ByteTable } from "../../repository/byte-table.ts";
+import { type Amiss, partsOf } from "../../repository/holdings.ts";
+import { contentKey, indexKey, tablesKey } from "../../repository/layout.ts";
+import { isSnapshot, isUnreadable } from "../../repository/listing.ts";
+import type { BackupIndex, SnapshotIndex } from "../../repository/manifest.ts";
+import { readTables } from "../../repository/manifests.ts";
+import { NAME_BYTES, packName } from "../../repository/part-names.ts";
+import { PROBLEMS_KEPT, type ProofProblem } from "../../repository/proof-file.ts";
+import type { Repository } from "../../repository/repository.ts";
+import type { DatabaseStock } from "./take-stock.ts";
+
+/** What is missing or cut of a backup whose index can be read. */
+export interface StoredDamage {
+  readonly index: BackupIndex;
+  readonly problemCount: number;
+  /** The first of them. */
+  readonly problems: readonly ProofProblem[];
+}
+
+// Looked at together, once more, before they count as missing.
+const AT_ONCE = 16_384;
+
+/**
+ * What of the backups is not there in the size it should have; no contents are read but those of indexes, tables and part
+ * lists. A backup that is being deleted meanwhile is left out. In the order of the backups.
+ */
+export async function storedDamage(
+  repository: Repository,
+  stock: DatabaseStock,
+  signal: AbortSignal,
+): Promise<StoredDamage[]> {
+  const found = new Map<string, { count: number; problems: ProofProblem[] }>();
+  const tell = (id: string, problem: ProofProblem): void => {
+    const one = found.get(id) ?? { count: 0, problems: [] };
+    found.set(id, one);
+    one.count += 1;
+    if (one.problems.length < PROBLEMS_KEPT) one.problems.push(problem);
+  };
+  for (const { id, reason, index } of stock.listing.damaged) {
+    // What a listing finds wrong with a snapshot lies in its manifest, which is looked at below.
+    if (index?.kind === "archive") tell(id, problemOf("archive", reason));
+  }
+  for (const index of stock.indexes) await tellManifest(repository, stock, index, tell, signal);
+  await tellParts(repository, stock, tell, signal);
+  const damaged: StoredDamage[] = [];
+  for (const index of stock.indexes) {
+    const one = found.get(index.id);
+    if (one === undefined) continue;
+    // Index first is how backups are deleted: what is missing of one that has none any more is no damage.
+    if ((await repository.storage.stat(indexKey(index.database, index.id), signal)) === undefined) continue;
+    damaged.push({ index, problemCount: one.count, problems: one.problems });
+  }
+  return damaged;
+}
+
+type Tell = (id: string, problem: ProofProblem) => void;
+
+function problemOf(object: ProofProblem["object"], reason: string): ProofProblem {
+  return { object, table: null, part: null, reason };
+}
+
+/** The two objects beside the index: their size, and whether the list of tables can be read. */
+async function tellManifest(
+  { storage }: Repository,
+  { database, stored, unread }: DatabaseStock,
+  index: BackupIndex,
+  tell: Tell,
+  signal: AbortSignal,
+): Promise<void> {
+  const sizes = stored.manifests.get(index.id);
+  for (const [object, key] of [
+    ["tables", tablesKey(database, index.id)],
+    ["content", contentKey(database, index.id)],
+  ] as const) {
+    const want = index[object].size;
+    if (sizes?.get(object) === want) continue;
+    const size = (await storage.stat(key, signal))?.size;
+    if (size === want) continue;
+    const state = size === undefined ? "is not there" : `has ${size} bytes, the index says ${want}`;
+    tell(index.id, problemOf(object, `its object ${key} ${state}`));
+  }
+  for (const { index: of, table, reason } of unread) {
+    const isKnown = index.tables.size !== (sizes?.get("tables") ?? -1);
+    if (of.id === index.id && table === null && !isKnown) tell(index.id, problemOf("tables", reason));
+  }
+}
+
+/** Part lists that cannot be read, and parts and part lists that are not there: of each backup that needs them. */
+async function tellParts(
+  repository: Repository,
+  { indexes, holdings, unread }: DatabaseStock,
+  tell: Tell,
+  signal: AbortSignal,
+): Promise<void> {
+  const bad = new ByteTable(NAME_BYTES, 0);
+  const reasons = new Map<string, string>();
+  for (const { table, reason } of unread) {
+    if (table?.partList == null) continue;
+    bad.add(packName(table.partList.name));
+    reasons.set(table.partList.name, reason);
+  }
+  let waiting: Amiss[] = [];
+  const look = async (): Promise<void> => {
+    const sizes = await repository.storage.sizes(
+      waiting.map(({ key }) => key),
+      signal,
+    );
+    for (const [at, { name, size }] of waiting.entries()) if (sizes[at] !== size) bad.add(packName(name));
+    waiting = [];
+  };
+  for (const amiss of holdings.amiss()) {
+    waiting.push(amiss);
+    if (waiting.length === AT_ONCE) await look();
+  }
+  await look();
+  if (bad.size === 0) return;
+  for (const index of indexes.filter(isSnapshot)) {
+    await tellOf(repository, index, { bad, reasons }, tell, signal);
+  }
+}
+
+async function tellOf(
+  repository: Repository,
+  index: SnapshotIndex,
+  { bad, reasons }: { readonly bad: ByteTable; readonly reasons: ReadonlyMap<string, string> },
+  tell: Tell,
+  signal: AbortSignal,
+): Promise<void> {
+  const missing = `is not there in the size it was stored with`;
+  await unlessUnreadable(async () => {
+    for (const table of await readTables(repository, index, signal)) {
+      const { partList, schema, name } = table;
+      if (partList === null) continue;
+      const what = { table: `${schema}.${name}` };
+      if (bad.find(packName(partList.name)) !== undefined) {
+        const reason = reasons.get(partList.name) ?? `part list ${partList.name} ${missing}`;
+        tell(index.id, { object: "part list", ...what, part: partList.name, reason });
+        continue;
+      }
+      const seen = new Set<string>();
+      await unlessUnreadable(async () => {
+        for await (const part of partsOf(repository, index, table, signal)) {
+          if (bad.find(packName(part.name)) === undefined || seen.has(part.name)) continue;
+          if (seen.size < PROBLEMS_KEPT) seen.add(part.name);
+          tell(index.id, {
+            object: "part",
+            ...what,
+            part: part.name,
+            reason: `part ${part.name} ${missing}`,
+          });
+        }
+      });
+    }
+  });
+}
+
+/** It was told when it was read before. */
+async function unlessUnreadable(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!isUnreadable(error) && !isAppError(error, "object_missing")) throw error;
+  }
+}
