@@ -4,11 +4,15 @@ import { AppError, isAppError } from "../errors.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { PartName } from "./manifest.ts";
 
-/** A stored part or part list, as what names it describes it: bytes and SHA-256 as stored. */
-export interface PartRef {
-  readonly name: PartName;
+/** What names an object says of its bytes as stored. */
+interface StoredBytes {
   readonly size: number;
   readonly sha256: string;
+}
+
+/** A stored part or part list, as what names it describes it: bytes and SHA-256 as stored. */
+export interface PartRef extends StoredBytes {
+  readonly name: PartName;
 }
 
 /**
@@ -20,7 +24,7 @@ export async function openChecked(
   storage: Storage,
   key: string,
   what: string,
-  { size, sha256 }: PartRef,
+  { size, sha256 }: StoredBytes,
   signal: AbortSignal,
 ): Promise<Readable> {
   const stored = await openNamed(storage, key, what, signal);
@@ -60,7 +64,7 @@ export interface Wanted {
   readonly key: string;
   /** As a message names it. */
   readonly what: string;
-  readonly ref: PartRef;
+  readonly ref: StoredBytes;
 }
 
 /**
