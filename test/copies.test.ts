@@ -1,6 +1,6 @@
-import { readdir, rm, stat, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { BackupReportJson, CopyJson, ListJson } from "../src/cli/json.ts";
 import { type CliResult, jsonOf, runCli } from "./support/cli.ts";
 import { type FreshDatabase, freshDatabase, temporaryFolder } from "./support/postgres.ts";
@@ -158,4 +158,119 @@ test("a place that fails leaves the run degraded, and the next one brings what i
     expect(next.code, next.stderr).toBe(0);
     expect(await idsIn(join(cwd, broken))).toEqual(await idsIn(join(cwd, whole)));
   }
+});
+
+/** Two places with one backup of the kind in each. */
+async function copied(live: FreshDatabase, folder: string, kind: string): Promise<string> {
+  await twoPlaces(live, folder, kind);
+  const result = await runCli(["backup", "data", "--json"], { cwd: folder });
+  expect(result.code, result.stderr).toBe(0);
+  return idOf(result);
+}
+
+/** Objects of a kind below a place, sorted. */
+async function objectsIn(place: string, folder: "parts" | "tables"): Promise<string[]> {
+  const path = join(place, "data", folder);
+  const found = await readdir(path, { recursive: true, withFileTypes: true });
+  return found.flatMap((file) => (file.isFile() ? [join(file.parentPath, file.name)] : [])).toSorted();
+}
+
+async function flipBit(path: string): Promise<void> {
+  const data = await readFile(path);
+  const at = Math.floor(data.length / 2);
+  data[at] = (data[at] ?? 0) ^ 1;
+  await writeFile(path, data);
+}
+
+describe("a restore falls back to another place", () => {
+  const ways: [string, string, (local: string, id: string) => Promise<void>][] = [
+    ["archive", "a flipped bit", async (local) => await flipBit(await archiveIn(local))],
+    ["snapshot", "a flipped bit in each part", async (local) => await eachOf(local, "parts", flipBit)],
+    ["snapshot", "parts that are gone", async (local) => await eachOf(local, "parts", (path) => rm(path))],
+    [
+      "snapshot",
+      "a part cut short",
+      async (local) => await eachOf(local, "parts", (path) => truncate(path, 10)),
+    ],
+    ["snapshot", "flipped bits in part lists", async (local) => await eachOf(local, "tables", flipBit)],
+    [
+      "snapshot",
+      "a flipped bit in the content",
+      async (local, id) => await flipBit(join(local, "data/backups", id, "content")),
+    ],
+    [
+      "archive",
+      "a flipped bit in the tables",
+      async (local, id) => await flipBit(join(local, "data/backups", id, "tables")),
+    ],
+  ];
+  test.each(ways)("%s: %s", async (kind, _what, damage) => {
+    await using live = await freshDatabase({ sql: SQL });
+    await using target = await freshDatabase();
+    await using folder = await temporaryFolder();
+    const cwd = folder.path;
+    const id = await copied(live, cwd, kind);
+    await damage(join(cwd, "local"), id);
+    const restored = await runCli(["restore", "data", "--to", target.url], { cwd });
+    expect(restored.code, restored.stderr).toBe(0);
+    expect(await target.query(contents)).toEqual(await live.query(contents));
+    expect(restored.stderr).toContain("is read from offsite");
+    // The damage counts there, and there alone.
+    const bad = await runCli(["list", "data", "--repository", join(cwd, "local")], { cwd });
+    expect(bad.stdout).toMatch(/damaged|FAILED/);
+    const good = await runCli(["list", "data", "--repository", join(cwd, "offsite")], { cwd });
+    expect(good.stdout).not.toMatch(/damaged|FAILED/);
+  });
+});
+
+async function archiveIn(place: string): Promise<string> {
+  const names = await readdir(join(place, "data"));
+  return join(place, "data", names.find((name) => /_\d{6}\.sql\.gz$/.test(name)) ?? "");
+}
+
+async function eachOf(
+  place: string,
+  folder: "parts" | "tables",
+  work: (path: string) => Promise<void>,
+): Promise<void> {
+  for (const path of await objectsIn(place, folder)) await work(path);
+}
+
+test("a restore of the latest takes the newest that any place has, and passes over one that does not answer", async () => {
+  await using live = await freshDatabase({ sql: SQL });
+  await using target = await freshDatabase();
+  await using folder = await temporaryFolder();
+  const cwd = folder.path;
+  await copied(live, cwd, "snapshot");
+  await live.query("insert into item values (10000, 'newest')");
+  const offsite = ["--repository", join(cwd, "offsite")];
+  expect((await runCli(["backup", "data", ...offsite], { cwd })).code).toBe(0);
+  const restored = await runCli(["restore", "data", "--to", target.url], { cwd });
+  expect(restored.code, restored.stderr).toBe(0);
+  expect(await target.query(contents)).toEqual(await live.query(contents));
+  expect(restored.stderr).toContain("local is passed over");
+
+  await rm(join(cwd, "local"), { recursive: true });
+  await writeFile(join(cwd, "local"), "");
+  await using again = await freshDatabase();
+  const second = await runCli(["restore", "data", "--to", again.url], { cwd });
+  expect(second.code, second.stderr).toBe(0);
+  expect(await again.query(contents)).toEqual(await live.query(contents));
+});
+
+test("threads that load rows fall back as well, and tell of it", async () => {
+  // Enough rows for threads.
+  const sql =
+    "create table item as select n as id, repeat(md5(n::text), 300) as note from generate_series(1, 1200) n";
+  await using live = await freshDatabase({ sql });
+  await using target = await freshDatabase();
+  await using folder = await temporaryFolder();
+  const cwd = folder.path;
+  await copied(live, cwd, "snapshot");
+  await eachOf(join(cwd, "local"), "parts", flipBit);
+  const restored = await runCli(["restore", "data", "--jobs", "2", "--to", target.url], { cwd });
+  expect(restored.code, restored.stderr).toBe(0);
+  expect(await target.query(contents)).toEqual(await live.query(contents));
+  expect(restored.stderr).toMatch(/local: read part .* is read from offsite/);
+  expect(restored.stderr).toMatch(/\d\d objects? of .* could not be read from local/);
 });

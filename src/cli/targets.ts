@@ -16,6 +16,7 @@ import type { RetentionRules } from "../operations/prune.ts";
 import { type ConnectionSettings, resolveConnection } from "../postgres/connection.ts";
 import { openStorage } from "../storage/open.ts";
 import type { Storage } from "../storage/storage.ts";
+import { unusableStorage } from "../storage/unusable.ts";
 import type { Cli } from "./cli.ts";
 
 /** The options that say where to look without a strategy. */
@@ -211,11 +212,20 @@ export function retentionOf(
   };
 }
 
-/** The places of a target, opened, each with its retention rules. */
+/** The places of a target, opened, each with its retention rules. Of several one that cannot be opened is one that fails. */
 export function placesOf(target: Target, keep: Keep | undefined): Place[] {
-  return target.places().map((place) => ({
+  const places = target.places();
+  const open = (place: TargetPlace): Storage => {
+    try {
+      return place.storage();
+    } catch (error) {
+      if (!(error instanceof AppError) || places.length === 1) throw error;
+      return unusableStorage(place.name, error);
+    }
+  };
+  return places.map((place) => ({
     name: place.name,
-    storage: place.storage(),
+    storage: open(place),
     rules: retentionOf(target, place, keep),
   }));
 }
