@@ -220,6 +220,9 @@ export const VerifyJson = z.strictObject({
     )
     .describe("Everything found wrong"),
   record: z.string().nullable().describe("Where the proof was recorded, relative to the repository"),
+  mended: z
+    .array(z.string())
+    .describe("Keys of the objects that `--repair` brought back from another place before this check"),
 });
 export type VerifyJson = z.infer<typeof VerifyJson>;
 
