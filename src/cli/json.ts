@@ -50,6 +50,51 @@ export const BackupJson = z
   .meta({ title: "backup" });
 export type BackupJson = z.infer<typeof BackupJson>;
 
+const PlaceReportJson = z.strictObject({
+  name: z.string().describe("Name of the repository; without a strategy, what the command line says"),
+  place: z.string().describe("Where it is"),
+  copied: z
+    .array(
+      z.strictObject({
+        id: z.string().describe("Identity of the backup"),
+        objects: count.describe("Objects that were brought over, its manifest included"),
+        bytes: bytes.describe("Their size as stored"),
+        thereObjects: count.describe("Objects of it that were there already"),
+        thereBytes: bytes.describe("Their size as stored"),
+      }),
+    )
+    .describe("Backups that were brought here from another place"),
+  lacking: z
+    .array(
+      z.strictObject({
+        id: z.string().describe("Identity of the backup"),
+        code: z.string().describe("Why: one of the codes in [errors](errors.md)"),
+        message: z.string().describe("Why, in words"),
+      }),
+    )
+    .describe("Backups that another place has and this one still lacks"),
+  damaged: z.array(z.string()).describe("Ids of backups that are damaged here, and whole elsewhere"),
+  deleted: z.array(z.string()).describe("Ids of old backups that retention deleted here after copying"),
+  error: z
+    .strictObject({
+      code: z.string().describe("One of the codes in [errors](errors.md)"),
+      message: z.string().describe("What happened, in words"),
+    })
+    .nullable()
+    .describe("Why the place could not be used; null where it could"),
+});
+export type PlaceReportJson = z.infer<typeof PlaceReportJson>;
+
+export const CopyJson = z
+  .strictObject({
+    database: z.string().describe("Name of the database in the repositories"),
+    dryRun: z.boolean().describe("Whether only was said what would be copied"),
+    degraded: z.boolean().describe("Whether a place still lacks something; the exit code is 3 then"),
+    places: z.array(PlaceReportJson).describe("The places that were written to, in the strategy's order"),
+  })
+  .meta({ title: "copy report" });
+export type CopyJson = z.infer<typeof CopyJson>;
+
 export const BackupReportJson = BackupJson.extend({
   location: z.string().describe("Where it lies: the archive, or the index of the snapshot"),
   sample: z
@@ -73,6 +118,14 @@ export const BackupReportJson = BackupJson.extend({
   totalBackups: count.describe("Backups of this database that are there now"),
   totalBytes: bytes.describe("Their size in the repository"),
   deleted: z.array(z.string()).describe("Ids of the old backups that retention deleted"),
+  degraded: z
+    .boolean()
+    .describe(
+      "Whether a place lacks a backup that another has, or could not be used; the exit code is 3 then",
+    ),
+  places: z
+    .array(PlaceReportJson)
+    .describe("What came of each place; what stands above is about the one that was written to first"),
 }).meta({ title: "backup report" });
 export type BackupReportJson = z.infer<typeof BackupReportJson>;
 
@@ -167,6 +220,9 @@ export const VerifyJson = z.strictObject({
     )
     .describe("Everything found wrong"),
   record: z.string().nullable().describe("Where the proof was recorded, relative to the repository"),
+  mended: z
+    .array(z.string())
+    .describe("Keys of the objects that `--repair` brought back from another place before this check"),
 });
 export type VerifyJson = z.infer<typeof VerifyJson>;
 
@@ -437,6 +493,9 @@ export const PruneJson = z.strictObject({
   databases: z.array(
     z.strictObject({
       database: z.string().describe("Name of the database in the repository"),
+      repository: z
+        .string()
+        .describe("The place that was pruned: a database that is kept in several has an entry for each"),
       backups: z
         .array(
           BackupJson.extend({
@@ -617,6 +676,14 @@ export const ConfigCheckJson = z.strictObject({
       rtoMs: milliseconds.describe("Recovery time objective in milliseconds"),
       repository: z.string().describe("Name of its repository"),
       location: z.string().nullable().describe("Where that is; null while a variable is not set"),
+      repositories: z
+        .array(
+          z.strictObject({
+            name: z.string().describe("Name of the repository"),
+            location: z.string().nullable().describe("Where it is; null while a variable is not set"),
+          }),
+        )
+        .describe("All of its repositories, the first first"),
       backups: z.array(
         z.strictObject({
           name: z.string().describe("Name of the entry"),

@@ -7,7 +7,12 @@ import { parseDuration } from "../lib/duration.ts";
 export function placeOptions(command: Command): Command {
   return command
     .addOption(new Option("--url <url>", "connection string of the live database, instead of a strategy"))
-    .addOption(new Option("--repository <place>", "folder, file:// or s3:// URL where backups are kept"));
+    .addOption(
+      new Option(
+        "--repository <place>",
+        "folder, file:// or s3:// URL where backups are kept (repeated: each keeps every backup)",
+      ).argParser(many),
+    );
 }
 
 /** Collects an option that may be given more than once. */
@@ -46,6 +51,14 @@ export function jobsArgument(value: string): number {
   throw new InvalidArgumentError(
     `Write a whole number from 1 to ${MOST_JOBS}: each is a connection, and a server allows 100 unless told otherwise.`,
   );
+}
+
+// Enough to hide the latency of a bucket, few enough for a small machine.
+const COPY_JOBS = 8;
+
+/** How many objects are copied at the same time. */
+export function copyJobsOf({ jobs }: { readonly jobs?: number }): number {
+  return jobs ?? COPY_JOBS;
 }
 
 export function positiveInteger(value: string): number {

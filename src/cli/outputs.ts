@@ -2,6 +2,7 @@ import type { z } from "zod";
 import {
   BackupReportJson,
   ConfigCheckJson,
+  CopyJson,
   DemoJson,
   DiffJson,
   DoctorJson,
@@ -62,6 +63,12 @@ export const OUTPUTS: readonly OutputSchema[] = [
     schema: DoctorJson,
   },
   { command: "prune", about: "One object.", schema: PruneJson },
+  {
+    command: "copy",
+    about:
+      "One object, in one line, for each database; one that failed gives an [error](#errors) in its place. The exit code is 3 while a place lacks something.",
+    schema: CopyJson,
+  },
   { command: "export", about: "One object.", schema: ExportJson },
   {
     command: "kit",

@@ -17,6 +17,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   restore: async () => (await import("./commands/restore.ts")).addRestore,
   verify: async () => (await import("./commands/verify.ts")).addVerify,
   prune: async () => (await import("./commands/prune.ts")).addPrune,
+  copy: async () => (await import("./commands/copy.ts")).addCopy,
   export: async () => (await import("./commands/export.ts")).addExport,
   kit: async () => (await import("./commands/kit.ts")).addKit,
   repository: async () => (await import("./commands/repository.ts")).addRepository,

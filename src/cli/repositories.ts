@@ -21,7 +21,7 @@ export async function resolvePlaces(cli: Cli, options: PlaceOptions): Promise<Pl
   if (repository !== undefined) {
     return {
       strategy: null,
-      storages: [() => openStorage(cli.runtime, repository)],
+      storages: repository.map((place) => () => openStorage(cli.runtime, place)),
       timeZone: systemTimeZone(),
     };
   }
@@ -57,9 +57,12 @@ export async function resolveAllTargets(
   if (!onlyRepository || (await loadCliStrategy(cli, options)) !== null) {
     return await resolveTargets(cli, names, options);
   }
-  const opened = await openRepository(cli.runtime, openStorage(cli.runtime, repository), cli.signal);
+  const found = new Set<string>();
+  for (const place of repository) {
+    const opened = await openRepository(cli.runtime, openStorage(cli.runtime, place), cli.signal);
+    for (const name of await listDatabases(opened, cli.signal)) found.add(name);
+  }
   const targets: Target[] = [];
-  for (const name of await listDatabases(opened, cli.signal))
-    targets.push(await resolveTarget(cli, name, options));
+  for (const name of found) targets.push(await resolveTarget(cli, name, options));
   return targets;
 }

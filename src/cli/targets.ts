@@ -11,16 +11,19 @@ import {
 } from "../config/strategy.ts";
 import { systemTimeZone } from "../config/time-zone.ts";
 import { AppError } from "../errors.ts";
+import type { Place } from "../operations/places.ts";
 import type { RetentionRules } from "../operations/prune.ts";
 import { type ConnectionSettings, resolveConnection } from "../postgres/connection.ts";
 import { openStorage } from "../storage/open.ts";
 import type { Storage } from "../storage/storage.ts";
+import { unusableStorage } from "../storage/unusable.ts";
 import type { Cli } from "./cli.ts";
 
 /** The options that say where to look without a strategy. */
 export interface PlaceOptions {
   readonly url?: string | undefined;
-  readonly repository?: string | undefined;
+  /** More than one: every backup is kept in each. */
+  readonly repository?: readonly string[] | undefined;
 }
 
 /** What a command works on: one database of the strategy, or of the command line. */
@@ -32,14 +35,25 @@ export interface Target {
   readonly entry: StrategyDatabase | null;
   readonly timeZone: string;
   readonly prefix: string;
-  /** How long parts that no backup needs stay in the repository. */
-  readonly garbageAgeMs: number;
+  /** Where its backups are kept, the first first. Fails with `usage` when no repository is known. */
+  places(): TargetPlace[];
   /** Looks the connection string up. Fails with `usage` when none is known. */
   connection(): Promise<ConnectionSettings>;
-  /** Fails with `usage` when no repository is known. */
+  /** The first place. Fails with `usage` when no repository is known. */
   storage(): Storage;
-  /** The storage, or null where none is named. */
+  /** The first place, or null where none is named. */
   storageIfKnown(): Storage | null;
+}
+
+/** One place of a target. */
+export interface TargetPlace {
+  /** The name in the strategy; of one that the command line named, what it said. */
+  readonly name: string;
+  /** How long parts that no backup needs stay there. */
+  readonly garbageAgeMs: number;
+  /** Its own retention, in place of that of the backups' entries. */
+  readonly keep: Keep | undefined;
+  storage(): Storage;
 }
 
 // What a strategy says when nobody says otherwise; the same without one.
@@ -100,57 +114,74 @@ function strategyTarget(
   entry: StrategyDatabase,
   options: PlaceOptions,
 ): Target {
-  const storage = (): Storage =>
-    openStorage(
-      cli.runtime,
-      options.repository ?? repositoryLocation(cli.runtime, strategy, entry.repository),
-    );
+  const places = (): TargetPlace[] =>
+    namedPlaces(cli, options) ??
+    entry.repositories.map((name) => ({
+      name,
+      garbageAgeMs: findRepository(strategy, name).garbageAgeMs,
+      keep: findRepository(strategy, name).keep,
+      storage: () => openStorage(cli.runtime, repositoryLocation(cli.runtime, strategy, name)),
+    }));
+  const storage = (): Storage => firstOf(places()).storage();
   return {
     name: entry.name,
     strategy,
     entry,
     timeZone: strategy.timeZone,
     prefix: strategy.archivePrefix,
-    garbageAgeMs:
-      options.repository === undefined
-        ? findRepository(strategy, entry.repository).garbageAgeMs
-        : DEFAULT_GARBAGE_AGE_MS,
+    places,
     connection: () => connect(cli, databaseUrl(cli.runtime, entry)),
     storage,
     storageIfKnown: storage,
   };
 }
 
+/** The places of `--repository`; undefined where it was not given. */
+function namedPlaces(cli: Cli, { repository }: PlaceOptions): TargetPlace[] | undefined {
+  return repository?.map((name) => ({
+    name,
+    garbageAgeMs: DEFAULT_GARBAGE_AGE_MS,
+    keep: undefined,
+    storage: () => openStorage(cli.runtime, name),
+  }));
+}
+
+function firstOf(places: readonly TargetPlace[]): TargetPlace {
+  const [first] = places;
+  if (first === undefined) throw new AppError("unexpected", "find a repository: the list of places is empty");
+  return first;
+}
+
 function freeTarget(
   cli: Cli,
   name: string,
   connection: ConnectionSettings | undefined,
-  { repository }: PlaceOptions,
+  options: PlaceOptions,
 ): Target {
-  const storageIfKnown = (): Storage | null =>
-    repository === undefined ? null : openStorage(cli.runtime, repository);
+  const known = (): TargetPlace[] | undefined => namedPlaces(cli, options);
+  const places = (): TargetPlace[] => {
+    const found = known();
+    if (found !== undefined) return found;
+    const what = name === "" ? "the repository" : `the repository of ${name}`;
+    throw new AppError("usage", `find ${what}: none is named`, {
+      hint: "name it with `--repository DIR`, or write a strategy with `handled init`",
+    });
+  };
   return {
     name,
     strategy: null,
     entry: null,
     timeZone: systemTimeZone(),
     prefix: DEFAULT_PREFIX,
-    garbageAgeMs: DEFAULT_GARBAGE_AGE_MS,
+    places,
     connection: async () => {
       if (connection !== undefined) return await Promise.resolve(connection);
       throw new AppError("usage", `find the server of ${name}: no connection string is known`, {
         hint: "name it with `--url postgresql://…`, or write a strategy with `handled init`",
       });
     },
-    storage: () => {
-      const storage = storageIfKnown();
-      if (storage !== null) return storage;
-      const what = name === "" ? "the repository" : `the repository of ${name}`;
-      throw new AppError("usage", `find ${what}: none is named`, {
-        hint: "name it with `--repository DIR`, or write a strategy with `handled init`",
-      });
-    },
-    storageIfKnown,
+    storage: () => firstOf(places()).storage(),
+    storageIfKnown: () => known()?.[0]?.storage() ?? null,
   };
 }
 
@@ -164,17 +195,37 @@ function nowhereToLook(): AppError {
   });
 }
 
-/** The retention rules of a target: those of the command line, else those of the strategy, else none. */
+/** The retention rules of a place: those of the command line, else the place's own, else the strategy's, else none. */
 export function retentionOf(
-  { entry, ...target }: Target,
+  { entry }: Target,
+  place: Pick<TargetPlace, "keep" | "garbageAgeMs">,
   keep: Keep | undefined,
-  garbageAgeMs = target.garbageAgeMs,
+  garbageAgeMs = place.garbageAgeMs,
 ): RetentionRules {
-  if (keep !== undefined) return { entries: {}, otherwise: keep, garbageAgeMs };
+  const only = keep ?? place.keep;
+  if (only !== undefined) return { entries: {}, otherwise: only, garbageAgeMs };
   const backups = entry?.backups ?? [];
   return {
     entries: Object.fromEntries(backups.map((backup) => [backup.name, backup.keep])),
     otherwise: backups[0]?.keep,
     garbageAgeMs,
   };
+}
+
+/** The places of a target, opened, each with its retention rules. Of several one that cannot be opened is one that fails. */
+export function placesOf(target: Target, keep: Keep | undefined): Place[] {
+  const places = target.places();
+  const open = (place: TargetPlace): Storage => {
+    try {
+      return place.storage();
+    } catch (error) {
+      if (!(error instanceof AppError) || places.length === 1) throw error;
+      return unusableStorage(place.name, error);
+    }
+  };
+  return places.map((place) => ({
+    name: place.name,
+    storage: open(place),
+    rules: retentionOf(target, place, keep),
+  }));
 }

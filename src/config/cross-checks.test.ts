@@ -13,10 +13,11 @@ describe("names that belong together", () => {
     expect(problemsOf(two.replace("    repository: local\n", ""))).toMatchObject([
       {
         line: 9,
-        message: "missing key `repository` in databases.primary: there are several (local, offsite)",
+        message:
+          "missing key `repository` in databases.primary: there are several (local, offsite); `repositories` with a list keeps every backup in each",
       },
     ]);
-    expect(parse(two).databases[0]?.repository).toBe("local");
+    expect(parse(two).databases[0]?.repositories).toEqual(["local"]);
   });
 
   test("repositories and databases are needed", () => {

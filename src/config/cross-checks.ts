@@ -16,6 +16,7 @@ export function crossCheck(root: unknown): Finding[] {
     const names = asList(backups).map((backup) => asBlock(backup)["name"]);
     return [
       ...checkRepository(database, path, repositories),
+      ...checkUnique(asList(asBlock(database)["repositories"]), (index) => [...path, "repositories", index]),
       ...checkUnique(asList(schemas), (index) => [...path, "schemas", index]),
       ...checkUnique(names, (index) => [...path, "backups", index, "name"]),
       ...asList(backups).flatMap((backup, index) => checkKind(asBlock(backup), [...path, "backups", index])),
@@ -45,16 +46,31 @@ function checkRepository(database: unknown, path: Path, repositories: readonly s
   if (repositories.length === 0 || !isBlock(database)) return [];
   const { repository } = database;
   const inside = [...path, "repository"];
+  if (database["repositories"] !== undefined) {
+    const list = [...path, "repositories"];
+    const ofNames = asList(database["repositories"]).flatMap((name, index) =>
+      checkName(name, [...list, index], repositories),
+    );
+    if (repository === undefined) return ofNames;
+    const message = `${formatPath(inside)} and ${formatPath(list)} are both given; keep the list alone`;
+    return [{ path: inside, part: "key", message }, ...ofNames];
+  }
   if (repository === undefined && repositories.length > 1) {
-    const message = `missing key \`repository\` in ${formatPath(path)}: there are several (${repositories.join(", ")})`;
+    const message =
+      `missing key \`repository\` in ${formatPath(path)}: there are several (${repositories.join(", ")}); ` +
+      "`repositories` with a list keeps every backup in each";
     return [{ path: inside, part: "key", message }];
   }
-  if (typeof repository !== "string" || repositories.includes(repository)) return [];
-  const similar = nearest(repository, repositories);
+  return checkName(repository, inside, repositories);
+}
+
+function checkName(name: unknown, path: Path, repositories: readonly string[]): Finding[] {
+  if (typeof name !== "string" || repositories.includes(name)) return [];
+  const similar = nearest(name, repositories);
   const suggestion =
     similar === undefined ? `; there is ${repositories.join(", ")}` : `; did you mean \`${similar}\`?`;
-  const message = `${formatPath(inside)} names \`${repository}\`, which is not under repositories${suggestion}`;
-  return [{ path: inside, part: "value", message }];
+  const message = `${formatPath(path)} names \`${name}\`, which is not under repositories${suggestion}`;
+  return [{ path, part: "value", message }];
 }
 
 const ARCHIVE_KEYS = ["format", "compression"];

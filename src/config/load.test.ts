@@ -18,6 +18,7 @@ describe("a good strategy", () => {
           name: "local",
           url: { text: "/var/backups/handled", where: `${STRATEGY_FILE}:6:10` },
           garbageAgeMs: 86_400_000,
+          keep: undefined,
         },
       ],
       databases: [
@@ -27,7 +28,7 @@ describe("a good strategy", () => {
           schemas: ["config", "customer"],
           criticality: "critical",
           objectives: { rpoMs: 86_400_000, rtoMs: 3_600_000 },
-          repository: "local",
+          repositories: ["local"],
           backups: [
             {
               name: "nightly",
@@ -71,7 +72,7 @@ describe("a good strategy", () => {
         schemas: undefined,
         criticality: "medium",
         objectives: { rpoMs: 86_400_000, rtoMs: 4 * 3_600_000 },
-        repository: "here",
+        repositories: ["here"],
         backups: [
           {
             name: "nightly",

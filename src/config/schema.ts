@@ -120,6 +120,14 @@ const Database = z.strictObject({
     .string()
     .optional()
     .describe("Name of the repository for its backups; may be left out when there is exactly one"),
+  repositories: z
+    .array(z.string())
+    .min(1)
+    .optional()
+    .describe(
+      "Names of several repositories, in place of `repository`: every backup is kept in each. The first is written to first and " +
+        "read from first, so the nearest should lead",
+    ),
   backups: z.array(Backup).prefault([]).describe("The backups to take"),
   application: Application.optional().describe(
     "The application that uses this database, in place of the common one",
@@ -146,6 +154,9 @@ const Repository = z.strictObject({
       "How long parts of deleted snapshots stay, once it was noted that no backup needs them. Time to bring a deleted " +
         "backup's manifest back, and for programs that read the repository without telling",
     ),
+  keep: Keep.optional().describe(
+    "Which backups stay in this repository, whatever entry asked for them: in place of the `keep` of the entries",
+  ),
 });
 
 const Recovery = z.strictObject({

@@ -30,6 +30,8 @@ interface StrategyRepository {
   readonly secretKey: Template | undefined;
   /** How long parts that no backup needs stay after that was noted. */
   readonly garbageAgeMs: number;
+  /** In place of that of the backups' entries; undefined: theirs. */
+  readonly keep: Keep | undefined;
 }
 
 export interface StrategyDatabase {
@@ -41,8 +43,8 @@ export interface StrategyDatabase {
   readonly schemas: readonly string[] | undefined;
   readonly criticality: "critical" | "high" | "medium" | "low";
   readonly objectives: { readonly rpoMs: number; readonly rtoMs: number };
-  /** Name of one of the strategy's repositories. */
-  readonly repository: string;
+  /** Names of the strategy's repositories that its backups are kept in, at least one. The first is written and read first. */
+  readonly repositories: readonly [string, ...string[]];
   readonly backups: readonly StrategyBackup[];
   /** Its own, or the one that all databases share. */
   readonly application: Application | undefined;
@@ -84,12 +86,13 @@ export function buildStrategy(file: StrategyFile, path: string, whereIs: (path: 
     timeZone: file.timezone ?? systemTimeZone(),
     archivePrefix: file.archivePrefix,
     repositories: Object.entries(file.repositories).map(
-      ([name, { url, accessKey, secretKey, garbageAge }]) => ({
+      ([name, { url, accessKey, secretKey, garbageAge, keep }]) => ({
         name,
         url: template(["repositories", name, "url"], url),
         accessKey: optional(["repositories", name, "accessKey"], accessKey),
         secretKey: optional(["repositories", name, "secretKey"], secretKey),
         garbageAgeMs: garbageAge,
+        keep,
       }),
     ),
     databases: Object.entries(file.databases).map(([name, database]) => ({
@@ -98,8 +101,7 @@ export function buildStrategy(file: StrategyFile, path: string, whereIs: (path: 
       schemas: database.schemas,
       criticality: database.criticality,
       objectives: { rpoMs: database.objectives.rpo, rtoMs: database.objectives.rto },
-      // The cross-checks let it be left out only where there is exactly one.
-      repository: database.repository ?? names.join(),
+      repositories: placesOf(database, names),
       backups: database.backups.map((backup) => ({
         ...backup,
         format: backup.format,
@@ -114,6 +116,15 @@ export function buildStrategy(file: StrategyFile, path: string, whereIs: (path: 
     keepReplacedMs: file.recovery.keepReplaced,
     contacts: file.contacts,
   };
+}
+
+/** The cross-checks let both be left out only where there is exactly one. */
+function placesOf(
+  { repository, repositories }: StrategyFile["databases"][string],
+  all: readonly string[],
+): readonly [string, ...string[]] {
+  const [first = all.join(), ...others] = repositories ?? [repository ?? all.join()];
+  return [first, ...others];
 }
 
 function buildApplication(application: StrategyFile["application"]): Application | undefined {

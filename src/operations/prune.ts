@@ -57,6 +57,22 @@ export async function planPrune(
   signal: AbortSignal,
 ): Promise<PruneDecision[]> {
   const { backups, damaged } = await listGoodBackups(runtime, scope.repository, scope.database, signal);
+  return [
+    ...planAmong(runtime, scope, backups),
+    ...damaged.flatMap(({ index, reason }) =>
+      index === undefined
+        ? []
+        : [{ backup: index, keep: true, damaged: true, reasons: [`damaged: ${reason}`] }],
+    ),
+  ];
+}
+
+/** What the rules say of these backups, as if they were all that there are. In their order. */
+export function planAmong(
+  runtime: Runtime,
+  scope: Pick<PruneScope, "rules" | "timeZone">,
+  backups: readonly BackupIndex[],
+): PruneDecision[] {
   const { entries, otherwise } = scope.rules;
   const entryOf = ({ schedule }: BackupIndex): string | null =>
     schedule !== null && Object.hasOwn(entries, schedule) ? schedule : null;
@@ -68,18 +84,11 @@ export async function planPrune(
     return planByScope(members, (rivals) => planRetention(rivals, keep, now, scope.timeZone));
   });
   const byId = new Map(plans.map((plan) => [plan.id, plan]));
-  return [
-    ...backups.map((backup) => {
-      const plan = byId.get(backup.id);
-      const reasons = plan?.reasons ?? ["not covered by a rule"];
-      return { backup, keep: plan?.keep ?? true, damaged: false, reasons };
-    }),
-    ...damaged.flatMap(({ index, reason }) =>
-      index === undefined
-        ? []
-        : [{ backup: index, keep: true, damaged: true, reasons: [`damaged: ${reason}`] }],
-    ),
-  ];
+  return backups.map((backup) => {
+    const plan = byId.get(backup.id);
+    const reasons = plan?.reasons ?? ["not covered by a rule"];
+    return { backup, keep: plan?.keep ?? true, damaged: false, reasons };
+  });
 }
 
 /** Asks about each backup among those that could take its place. */

@@ -40,26 +40,49 @@ export async function recordingDamage<T>(
     const isDamage = isAppError(error, "backup_damaged") || isAppError(error, "object_missing");
     if (stored === undefined || !isDamage || signal.aborted) throw error;
     await requireStillThere(stored.repository, stored.index, signal);
-    await record(runtime, stored, { operation, error, startedAt }, signal);
+    await record(runtime, stored, { operation, errors: [error], startedAt }, signal);
     throw await namingOlder(runtime, stored, error, signal);
   }
 }
 
 interface Damage {
   readonly operation: Reader;
-  readonly error: AppError;
+  readonly errors: readonly AppError[];
   readonly startedAt: Date;
+}
+
+/**
+ * Writes down what of a backup was found damaged in one place, and could be read from another: there it counts for nothing
+ * from then on. Nothing is recorded where the place or the backup went away.
+ */
+export async function recordFellBack(
+  runtime: Runtime,
+  stored: StoredBackup,
+  { operation, errors, startedAt }: Damage,
+  signal: AbortSignal,
+): Promise<void> {
+  const damage = errors.filter(
+    (error) => isAppError(error, "backup_damaged") || isAppError(error, "object_missing"),
+  );
+  if (damage.length === 0) return;
+  try {
+    await requireStillThere(stored.repository, stored.index, signal);
+  } catch (error) {
+    if (!isAppError(error)) throw error;
+    return;
+  }
+  await record(runtime, stored, { operation, errors: damage, startedAt }, signal);
 }
 
 /** That it cannot be written down must not hide what was found. */
 async function record(
   runtime: Runtime,
   { repository, index }: StoredBackup,
-  { operation, error, startedAt }: Damage,
+  { operation, errors, startedAt }: Damage,
   signal: AbortSignal,
 ): Promise<void> {
   const { database, id } = index;
-  const findings = { ...noFindings(), problems: [problemOf(index, error)] };
+  const findings = { ...noFindings(), problems: errors.map((error) => problemOf(index, error)) };
   try {
     const checked = { database, id, operation, index, level: "restore", startedAt, findings } as const;
     await writeProof(repository, await proofOf(runtime, checked), signal);

@@ -135,7 +135,8 @@ function mayRead(file: ReadMarkFile | undefined, id: BackupId): boolean {
   return file === undefined || file.backups.length === 0 || file.backups.includes(id);
 }
 
-async function writeManifest(
+/** Tables, content, index, and the mark goes. The mark is there already, and so is everything that the manifest names. */
+export async function writeManifest(
   storage: Storage,
   { index, indexData, tablesData, contentData }: EncodedManifest,
   lease: Lease,

@@ -2,6 +2,8 @@ import { createHash, randomBytes } from "node:crypto";
 import type { z } from "zod";
 import { AppError, isAppError } from "../errors.ts";
 import type { Clock } from "../lib/clock.ts";
+import type { Storage } from "../storage/storage.ts";
+import { firstSound } from "./first-sound.ts";
 import { contentKey, indexKey, isInDatabaseFolder, tablesKey } from "./layout.ts";
 import {
   ArchiveContent,
@@ -270,8 +272,13 @@ async function readManifestPart(
   expected: Part,
   signal: AbortSignal,
 ): Promise<Buffer> {
+  const read = async (from: Storage): Promise<Buffer> => await readFrom(from, key, expected, signal);
+  return await firstSound(repository.storage, read, signal);
+}
+
+async function readFrom(storage: Storage, key: string, expected: Part, signal: AbortSignal): Promise<Buffer> {
   const details = { key };
-  const data = await repository.storage.get(key, signal).catch((error: unknown) => {
+  const data = await storage.get(key, signal).catch((error: unknown) => {
     if (!isAppError(error, "object_missing")) throw error;
     throw new AppError("object_missing", error.message, { cause: error, details });
   });

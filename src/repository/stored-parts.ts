@@ -2,13 +2,18 @@ import { createHash, hash } from "node:crypto";
 import { Readable } from "node:stream";
 import { AppError, isAppError } from "../errors.ts";
 import type { Storage } from "../storage/storage.ts";
+import { firstSound } from "./first-sound.ts";
 import type { PartName } from "./manifest.ts";
 
-/** A stored part or part list, as what names it describes it: bytes and SHA-256 as stored. */
-export interface PartRef {
-  readonly name: PartName;
+/** What names an object says of its bytes as stored. */
+interface StoredBytes {
   readonly size: number;
   readonly sha256: string;
+}
+
+/** A stored part or part list, as what names it describes it: bytes and SHA-256 as stored. */
+export interface PartRef extends StoredBytes {
+  readonly name: PartName;
 }
 
 /**
@@ -20,7 +25,24 @@ export async function openChecked(
   storage: Storage,
   key: string,
   what: string,
-  { size, sha256 }: PartRef,
+  ref: StoredBytes,
+  signal: AbortSignal,
+): Promise<Readable> {
+  if (storage.others === undefined) return await openOne(storage, key, what, ref, signal);
+  // What was given out cannot be taken back: before anything is, all of it must be found right somewhere.
+  const read = async (from: Storage): Promise<Readable> => {
+    const whole = await openOne(from, key, what, ref, signal);
+    for await (const _ of whole) signal.throwIfAborted();
+    return await openOne(from, key, what, ref, signal);
+  };
+  return await firstSound(storage, read, signal);
+}
+
+async function openOne(
+  storage: Storage,
+  key: string,
+  what: string,
+  { size, sha256 }: StoredBytes,
   signal: AbortSignal,
 ): Promise<Readable> {
   const stored = await openNamed(storage, key, what, signal);
@@ -60,7 +82,7 @@ export interface Wanted {
   readonly key: string;
   /** As a message names it. */
   readonly what: string;
-  readonly ref: PartRef;
+  readonly ref: StoredBytes;
 }
 
 /**
@@ -68,6 +90,33 @@ export interface Wanted {
  * not right, stands `backup_damaged`; of one that cannot be read, why not.
  */
 export async function getChecked(
+  storage: Storage,
+  wanted: readonly Wanted[],
+  signal: AbortSignal,
+): Promise<(Buffer | AppError)[]> {
+  const found = await getFrom(storage, wanted, signal);
+  const { others } = storage;
+  if (others === undefined) return found;
+  for (const other of others.storages) {
+    const failed = wanted.flatMap((one, at) => (found[at] instanceof AppError ? [{ one, at }] : []));
+    if (failed.length === 0) break;
+    const again = await getFrom(
+      other,
+      failed.map(({ one }) => one),
+      signal,
+    );
+    for (const [n, { at }] of failed.entries()) {
+      const data = again[n];
+      const error = found[at];
+      if (!(error instanceof AppError) || data === undefined || data instanceof AppError) continue;
+      others.fellBack({ place: storage.place, to: other.place, error });
+      found[at] = data;
+    }
+  }
+  return found;
+}
+
+async function getFrom(
   storage: Storage,
   wanted: readonly Wanted[],
   signal: AbortSignal,

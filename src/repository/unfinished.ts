@@ -139,7 +139,8 @@ async function recoverOne(
   return left === undefined ? "removed" : { left };
 }
 
-async function stateOfIndex(
+/** What stands in the place of a backup's index. */
+export async function stateOfIndex(
   storage: Storage,
   database: string,
   id: BackupId,
@@ -176,7 +177,7 @@ async function removeArchive(
 }
 
 /** Whether the object under the archive's key is that archive, byte for byte. */
-async function isSameArchive(
+export async function isSameArchive(
   storage: Storage,
   archive: NonNullable<UnfinishedMark["archive"]>,
   signal: AbortSignal,

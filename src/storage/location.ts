@@ -4,6 +4,8 @@ export interface StorageLocation {
   readonly url: string;
   /** Of an object store. Undefined: what the environment or the profile has. */
   readonly keys?: AccessKeys | undefined;
+  /** Further places that hold the same objects. */
+  readonly others?: readonly StorageLocation[] | undefined;
 }
 
 /** A pair of keys as object stores give them out. */

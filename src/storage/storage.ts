@@ -1,6 +1,7 @@
 import type { Readable } from "node:stream";
 import type { AppError } from "../errors.ts";
 import type { StorageLocation } from "./location.ts";
+import type { Others } from "./others.ts";
 
 export interface StoredObject {
   readonly key: string;
@@ -40,6 +41,8 @@ export interface Storage {
   readonly place: string;
   /** What opens it again in a thread; may hold a secret. */
   readonly location: StorageLocation;
+  /** Of one that is read only: where else its objects are. */
+  readonly others?: Others | undefined;
   /** Starts writing an object of any size. */
   stage(key: string, signal: AbortSignal): Promise<StagedObject>;
   /** Writes a small object whole and durably; an existing one is replaced in one step. */

@@ -6,16 +6,25 @@ import type { StrategyBackup } from "../../config/strategy.ts";
 import { defaultJobs } from "../../config/jobs.ts";
 import { AppError, inOperation, isAppError } from "../../errors.ts";
 import { nearest } from "../../lib/text.ts";
-import { backupDatabase, type BackupReport, type BackupRequest } from "../../operations/backup.ts";
+import type { BackupRequest } from "../../operations/backup.ts";
+import { backupToPlaces, type PlacesReport, type PlacesRequest } from "../../operations/backup-places.ts";
 import type { Cli } from "../cli.ts";
-import { durationArgument, fileArgument, jobsArgument, keepOption, many, placeOptions } from "../options.ts";
+import {
+  copyJobsOf,
+  durationArgument,
+  fileArgument,
+  jobsArgument,
+  keepOption,
+  many,
+  placeOptions,
+} from "../options.ts";
 import { backupJson, renderBackup } from "../render/backup.ts";
 import { reportFailure } from "../failure.ts";
 import {
   DEFAULT_LOCK_TIMEOUT_MS,
+  placesOf,
   type PlaceOptions,
   resolveTargets,
-  retentionOf,
   type Target,
 } from "../targets.ts";
 
@@ -80,6 +89,7 @@ async function runBackup(cli: Cli, names: readonly string[], options: Options): 
       cli.output.result(backupJson(report), () => renderBackup(cli.output, target.name, report));
       // The backup is whole, but something is wrong with what tells us that rows did not change.
       if (report.index.kind === "snapshot" && report.index.snapshot.sample.differing > 0) degraded = true;
+      if (report.degraded) degraded = true;
     } catch (error) {
       if (targets.length === 1 || isAppError(error, "interrupted") || cli.signal.aborted)
         throw inBackup(target, error);
@@ -98,13 +108,14 @@ function inBackup(target: Target, error: unknown): unknown {
     : error;
 }
 
-async function backupTarget(cli: Cli, target: Target, options: Options): Promise<BackupReport> {
+async function backupTarget(cli: Cli, target: Target, options: Options): Promise<PlacesReport> {
   const entry = chooseBackup(cli, target, options);
   const how = howTo(options, entry);
-  const request: BackupRequest = {
+  const request: PlacesRequest = {
     database: target.name,
     connection: await target.connection(),
-    storage: target.storage(),
+    places: placesOf(target, options.keep),
+    copyJobs: copyJobsOf({}),
     schemas: options.schema ?? target.entry?.schemas ?? null,
     // A run with other schemas, or of another kind, is not the run that the strategy asked for.
     schedule: options.schema === undefined && how.kind === entry?.kind ? entry.name : null,
@@ -116,9 +127,8 @@ async function backupTarget(cli: Cli, target: Target, options: Options): Promise
       options.file === undefined
         ? null
         : { path: resolve(cli.cwd, options.file), overwrite: options.overwrite === true },
-    retention: retentionOf(target, options.keep),
   };
-  return await backupDatabase(cli.runtime, request, cli.signal);
+  return await backupToPlaces(cli.runtime, request, cli.signal);
 }
 
 /** What the options say, else the strategy's entry, else the defaults. An option of the other kind is refused. */

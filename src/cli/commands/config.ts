@@ -59,7 +59,12 @@ async function describe(
   database: StrategyDatabase,
   warnings: string[],
 ): Promise<ConfigCheckJson["databases"][number]> {
-  const { name, schemas, criticality, objectives, repository } = database;
+  const { name, schemas, criticality, objectives, repositories } = database;
+  const places: { name: string; location: string | null }[] = [];
+  for (const each of repositories) {
+    const location = await orWarn(warnings, () => repositoryUrl(cli.runtime, strategy, each));
+    places.push({ name: each, location });
+  }
   return {
     database: name,
     server: await orWarn(warnings, async () => await serverOf(cli, database)),
@@ -67,8 +72,9 @@ async function describe(
     criticality,
     rpoMs: objectives.rpoMs,
     rtoMs: objectives.rtoMs,
-    repository,
-    location: await orWarn(warnings, () => repositoryUrl(cli.runtime, strategy, repository)),
+    repository: repositories[0],
+    location: places[0]?.location ?? null,
+    repositories: places,
     backups: database.backups.map((backup) => ({
       name: backup.name,
       kind: backup.kind,

@@ -43,7 +43,10 @@ async function collect(
   const databases = name === undefined ? strategy.databases : [findDatabase(strategy, name)];
   const listings: DatabaseListing[] = [];
   for (const database of databases) {
-    const storage = openStorage(cli.runtime, repositoryLocation(cli.runtime, strategy, database.repository));
+    const storage = openStorage(
+      cli.runtime,
+      repositoryLocation(cli.runtime, strategy, database.repositories[0]),
+    );
     listings.push(...(await listRepository(cli.runtime, storage, database.name, cli.signal)));
   }
   return { listings, timeZone };

@@ -8,7 +8,7 @@ import { reportFailure } from "../failure.ts";
 import { durationArgument, keepOption, placeOptions } from "../options.ts";
 import { pruneJson, type PruneReport, renderPrune } from "../render/prune.ts";
 import { resolveAllTargets } from "../repositories.ts";
-import { type PlaceOptions, retentionOf, type Target } from "../targets.ts";
+import { type PlaceOptions, retentionOf, type Target, type TargetPlace } from "../targets.ts";
 
 interface Options extends PlaceOptions {
   readonly dryRun?: true;
@@ -41,15 +41,21 @@ async function runPrune(cli: Cli, names: readonly string[], options: Options): P
   const targets = await resolveAllTargets(cli, names, options);
   const dryRun = options.dryRun === true;
   const reports: PruneReport[] = [];
-  // One database that fails must not keep the others from being pruned.
+  // One database or place that fails must not keep the others from being pruned.
   const failures: AppError[] = [];
-  for (const target of targets) {
+  const works = targets.flatMap((target) =>
+    target.places().map((place, at, { length }) => ({ target, place, only: length === 1, first: at === 0 })),
+  );
+  for (const { target, place, only, first } of works) {
     try {
-      reports.push(await pruneTarget(cli, target, options));
+      reports.push(await prunePlace(cli, target, place, options, first));
     } catch (error) {
       if (!(error instanceof AppError) || error.code === "interrupted" || cli.signal.aborted) throw error;
-      const failure = inOperation(`prune ${target.name}`, hintingAtRoom(error));
-      if (targets.length === 1) throw failure;
+      const failure = inOperation(
+        only ? `prune ${target.name}` : `prune ${target.name} in ${place.name}`,
+        hintingAtRoom(error),
+      );
+      if (works.length === 1) throw failure;
       failures.push(failure);
     }
   }
@@ -73,8 +79,15 @@ function hintingAtRoom(error: AppError): AppError {
   });
 }
 
-async function pruneTarget(cli: Cli, target: Target, options: Options): Promise<PruneReport> {
-  const rules = retentionOf(target, options.keep, options.garbageAge);
+/** @param first whether no other place of the same database came before: the server is looked at once */
+async function prunePlace(
+  cli: Cli,
+  target: Target,
+  place: TargetPlace,
+  options: Options,
+  first: boolean,
+): Promise<PruneReport> {
+  const rules = retentionOf(target, place, options.keep, options.garbageAge);
   const keeps = [rules.otherwise, ...Object.values(rules.entries)];
   if (keeps.every((keep) => keep === undefined)) {
     cli.output.warn(
@@ -83,7 +96,7 @@ async function pruneTarget(cli: Cli, target: Target, options: Options): Promise<
   }
   const dryRun = options.dryRun === true;
   const request = {
-    storage: target.storage(),
+    storage: place.storage(),
     database: target.name,
     rules,
     timeZone: target.timeZone,
@@ -94,8 +107,9 @@ async function pruneTarget(cli: Cli, target: Target, options: Options): Promise<
   return {
     ...result,
     database: target.name,
+    repository: place.name,
     garbageAgeMs: rules.garbageAgeMs,
-    replaced: await pruneReplaced(cli, target, options),
+    replaced: first ? await pruneReplaced(cli, target, options) : null,
   };
 }
 

@@ -2,11 +2,13 @@ import { type Command, Option } from "commander";
 import { defaultJobs } from "../../config/jobs.ts";
 import { hasLiteralPassword } from "../../config/literal-password.ts";
 import { AppError, inOperation } from "../../errors.ts";
-import type { RestoreReport, RestoreTarget } from "../../operations/restore/request.ts";
+import { readingFromPlaces } from "../../operations/reading-places.ts";
+import type { RestoreReport, RestoreRequest, RestoreTarget } from "../../operations/restore/request.ts";
 import { restoreDatabase } from "../../operations/restore/restore.ts";
 import { quoteForShell } from "../../operations/schedule/quoting.ts";
 import { undoSwap } from "../../operations/restore/undo.ts";
 import { resolveConnection } from "../../postgres/connection.ts";
+import type { Storage } from "../../storage/storage.ts";
 import type { Cli } from "../cli.ts";
 import { confirmByName } from "../confirm.ts";
 import { durationArgument, many, placeOptions, jobsArgument } from "../options.ts";
@@ -22,6 +24,7 @@ import {
   DEFAULT_KEEP_REPLACED_MS,
   DEFAULT_LOCK_TIMEOUT_MS,
   type PlaceOptions,
+  placesOf,
   resolveTarget,
   type Target,
 } from "../targets.ts";
@@ -114,12 +117,35 @@ async function restore(cli: Cli, target: Target, which: string, options: Options
     options.to === undefined
       ? await target.connection()
       : await resolveConnection(cli.runtime, options.to, cli.signal);
+  const from = async (storage: Storage | null, chosen: string) =>
+    await restoreFrom(cli, target, { storage, which: chosen, connection }, options);
+  if (target.storageIfKnown() === null) return await from(null, which);
+  const reading = {
+    places: placesOf(target, undefined),
+    database: target.name,
+    which,
+    operation: "restore",
+  } as const;
+  return await readingFromPlaces(
+    cli.runtime,
+    reading,
+    async (chosen) => await from(chosen.storage, chosen.which),
+    cli.signal,
+  );
+}
+
+async function restoreFrom(
+  cli: Cli,
+  target: Target,
+  { storage, which, connection }: Pick<RestoreRequest, "storage" | "which" | "connection">,
+  options: Options,
+): Promise<RestoreReport> {
   return await restoreDatabase(
     cli.runtime,
     {
       database: target.name,
       which,
-      storage: target.storageIfKnown(),
+      storage,
       connection,
       target: chooseTarget(target, options),
       selection: { schemas: options.schema ?? [], tables: options.table ?? [] },

@@ -43,10 +43,12 @@ async function runShow(cli: Cli, words: readonly string[], options: PlaceOptions
 async function judge(cli: Cli, { strategy }: Places, { repository, index }: BackupDetails): Promise<Verdict> {
   if (strategy?.databases.some(({ name }) => name === index.database) !== true) return null;
   const target = await resolveTarget(cli, index.database, {});
+  const place = target.places().find((one) => one.storage().place === repository.place);
+  if (place === undefined) return null;
   const scope = {
     repository,
     database: index.database,
-    rules: retentionOf(target, undefined),
+    rules: retentionOf(target, place, undefined),
     timeZone: target.timeZone,
     prefix: target.prefix,
   };

@@ -2,8 +2,10 @@ import { type Command, Option } from "commander";
 import { defaultJobs } from "../../config/jobs.ts";
 import { AppError, inOperation, isAppError } from "../../errors.ts";
 import { databaseOfBackup } from "../../operations/database-of-backup.ts";
+import type { Place } from "../../operations/places.ts";
 import { isStored } from "../../operations/verify/findings.ts";
 import type { VerifyReport } from "../../operations/verify/record.ts";
+import { repairBackup } from "../../operations/verify/repair.ts";
 import { verifyBackup } from "../../operations/verify/verify.ts";
 import { resolveConnection } from "../../postgres/connection.ts";
 import { BackupId } from "../../repository/manifest.ts";
@@ -14,12 +16,13 @@ import { reportFailure } from "../failure.ts";
 import { placeOptions, jobsArgument } from "../options.ts";
 import { renderVerify, verifyJson } from "../render/verify.ts";
 import { resolveAllTargets, resolvePlaces } from "../repositories.ts";
-import { type PlaceOptions, resolveTarget } from "../targets.ts";
+import { placesOf, type PlaceOptions, resolveTarget, type Target } from "../targets.ts";
 
 interface Options extends PlaceOptions {
   readonly level?: ProofLevel;
   readonly to?: string;
   readonly jobs?: number;
+  readonly repair?: true;
 }
 
 export function addVerify(program: Command, cli: () => Cli): void {
@@ -43,6 +46,10 @@ export function addVerify(program: Command, cli: () => Cli): void {
       "parts and tables that are read at the same time (default: one a core; at most 64)",
       jobsArgument,
     )
+    .option(
+      "--repair",
+      "in each place of the database, mend what is missing or damaged from another place that has it intact, and check again",
+    )
     .action(async (database: string | undefined, backup: string, options: Options) => {
       await runVerify(cli(), database, backup, options);
     });
@@ -54,6 +61,8 @@ interface Subject {
   readonly which: string;
   readonly timeZone: string;
   readonly storage: () => Storage;
+  /** What `--repair` may mend, and from where. */
+  readonly repair?: { readonly place: Place; readonly others: readonly Place[] };
 }
 
 const DAMAGED_EXIT = 13;
@@ -70,8 +79,8 @@ async function runVerify(
   const exits: number[] = [];
   for (const subject of subjects) {
     try {
-      const report = await verify(cli, subject, options);
-      cli.output.result(verifyJson(report), () => renderVerify(cli.output, report, subject.timeZone));
+      const { report, mended } = await verifyAndRepair(cli, subject, options);
+      cli.output.result(verifyJson(report, mended), () => renderVerify(cli.output, report, subject.timeZone));
       exits.push(exitOf(report, options.level));
     } catch (error) {
       const named = inVerify(subject, error);
@@ -94,18 +103,57 @@ async function subjectsOf(
   if (id.success && backup === "latest") {
     const { storages, timeZone } = await resolvePlaces(cli, options);
     const found = await databaseOfBackup(cli.runtime, storages, id.data, cli.signal);
+    if (options.repair === true)
+      return inEachPlace(await resolveTarget(cli, found.database, options), id.data);
     return [{ database: found.database, which: id.data, timeZone, storage: () => found.storage }];
   }
   const targets =
     database === undefined
       ? await resolveAllTargets(cli, [], options)
       : [await resolveTarget(cli, database, options)];
+  if (options.repair === true) return targets.flatMap((target) => inEachPlace(target, backup));
   return targets.map((target) => ({
     database: target.name,
     which: backup,
     timeZone: target.timeZone,
     storage: () => target.storage(),
   }));
+}
+
+/** Each place of a target is mended from the others. */
+function inEachPlace(target: Target, which: string): Subject[] {
+  const places = placesOf(target, undefined);
+  if (places.length < 2) {
+    throw new AppError(
+      "usage",
+      `verify ${target.name}: its backups are kept in one place, so nothing can mend them`,
+      {
+        hint: "name several under `repositories` of the database, or give `--repository` more than once",
+      },
+    );
+  }
+  return places.map((place) => ({
+    database: target.name,
+    which,
+    timeZone: target.timeZone,
+    storage: () => place.storage,
+    repair: { place, others: places.filter((other) => other !== place) },
+  }));
+}
+
+/** @returns with `mended` the keys of what was put right before the check that is reported */
+async function verifyAndRepair(
+  cli: Cli,
+  subject: Subject,
+  options: Options,
+): Promise<{ readonly report: VerifyReport; readonly mended: readonly string[] }> {
+  const report = await verify(cli, subject, options);
+  const { database, repair } = subject;
+  if (repair === undefined || !report.problems.some(isStored)) return { report, mended: [] };
+  const id = BackupId.parse(report.proof.backup);
+  const { keys } = await repairBackup(cli.runtime, { database, id, ...repair }, cli.signal);
+  if (keys.length === 0) return { report, mended: [] };
+  return { report: await verify(cli, { ...subject, which: id }, options), mended: keys };
 }
 
 async function verify(
@@ -126,8 +174,9 @@ async function verify(
 }
 
 function inVerify(subject: Subject, error: unknown): unknown {
+  const where = subject.repair === undefined ? "" : ` in ${subject.repair.place.name}`;
   return error instanceof AppError && error.code !== "unexpected" && error.code !== "interrupted"
-    ? inOperation(`verify ${subject.database}`, error)
+    ? inOperation(`verify ${subject.database}${where}`, error)
     : error;
 }
 

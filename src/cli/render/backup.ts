@@ -1,8 +1,9 @@
-import type { BackupReport } from "../../operations/backup.ts";
+import type { PlacesReport } from "../../operations/backup-places.ts";
 import { counted, formatBytes, formatCount, formatDuration } from "../../lib/text.ts";
 import type { BackupIndex, SnapshotIndex } from "../../repository/manifest.ts";
 import type { BackupJson, BackupReportJson } from "../json.ts";
 import type { Output } from "../output.ts";
+import { placeJson, placeLines } from "./copy.ts";
 
 /** One backup as `--json` gives it everywhere: fields are added, never renamed. */
 export function indexJson(index: BackupIndex): BackupJson {
@@ -52,7 +53,7 @@ export function describeKind(index: BackupIndex): string {
   return `${index.kind}, ${index.archive.format}, ${index.archive.compression}`;
 }
 
-export function backupJson(report: BackupReport): BackupReportJson {
+export function backupJson(report: PlacesReport): BackupReportJson {
   return {
     ...indexJson(report.index),
     location: report.location,
@@ -63,6 +64,8 @@ export function backupJson(report: BackupReport): BackupReportJson {
     totalBackups: report.totalBackups,
     totalBytes: report.totalBytes,
     deleted: report.deleted.map((backup) => backup.id),
+    degraded: report.degraded,
+    places: report.places.map((place) => placeJson(place)),
   };
 }
 
@@ -83,7 +86,7 @@ function readLines({ snapshot }: SnapshotIndex): [string, string][] {
 }
 
 /** The summary at the end of a backup. */
-export function renderBackup(output: Output, name: string, report: BackupReport): string {
+export function renderBackup(output: Output, name: string, report: PlacesReport): string {
   const { index } = report;
   const { rows, tables, bytes, storedBytes } = index.totals;
   const lines: [string, string][] = [
@@ -108,5 +111,8 @@ export function renderBackup(output: Output, name: string, report: BackupReport)
   return [
     `${output.paint("green", "✓")} ${output.paint("bold", name)} is backed up`,
     ...lines.map(([label, value]) => `  ${output.paint("dim", label.padEnd(width))}  ${value}`),
+    ...(report.places.length < 2
+      ? []
+      : placeLines(output, index.database, false, report.places).map((line) => `  ${line}`)),
   ].join("\n");
 }

@@ -10,6 +10,8 @@ import { formatAge, formatTime, timeFormat } from "./time.ts";
 /** What pruning did, or would do, to one database. */
 export interface PruneReport extends PruneResult {
   readonly database: string;
+  /** Name of the place that was pruned. */
+  readonly repository: string;
   /** How long parts that no backup needs stay, in milliseconds. */
   readonly garbageAgeMs: number;
   /** Null where the server was not asked. */
@@ -21,6 +23,7 @@ export function pruneJson(reports: readonly PruneReport[], dryRun: boolean): Pru
     dryRun,
     databases: reports.map(({ replaced, ...report }) => ({
       database: report.database,
+      repository: report.repository,
       backups: report.decisions.map(({ backup, keep, damaged, reasons }) => ({
         ...indexJson(backup),
         keep,
@@ -50,17 +53,24 @@ export function renderPrune(
   now: Date,
   timeZone: string,
 ): string {
-  return reports.map((report) => renderReport(output, report, dryRun, now, timeZone)).join("\n\n");
+  const several = new Set(reports.map(({ repository }) => repository)).size > 1;
+  return reports
+    .map((report) => {
+      const title = several ? `${report.database} in ${report.repository}` : report.database;
+      return renderReport(output, title, report, dryRun, now, timeZone);
+    })
+    .join("\n\n");
 }
 
 function renderReport(
   output: Output,
+  title: string,
   report: PruneReport,
   dryRun: boolean,
   now: Date,
   timeZone: string,
 ): string {
-  const { database, decisions, replaced } = report;
+  const { decisions, replaced } = report;
   const formatTime = timeFormat(timeZone);
   const table = renderTable(
     [
@@ -90,7 +100,7 @@ function renderReport(
   // What snapshots free is said below, where their parts are.
   const size = report.archiveBytes === 0 ? "" : ` (archives: ${formatBytes(report.archiveBytes)})`;
   return [
-    output.paint("bold", database),
+    output.paint("bold", title),
     decisions.length === 0 ? "no backups" : table,
     `${counted(going, "backup")} ${done}${size}, ${counted(decisions.length - going, "backup")} kept`,
     ...describeGarbage(report, dryRun),

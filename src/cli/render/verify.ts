@@ -9,9 +9,19 @@ import { formatTime } from "./time.ts";
 // A terminal's height; `--json` has all of them.
 const MOST_PROBLEMS = 20;
 
-export function verifyJson({ proof, index, problems, key }: VerifyReport): VerifyJson {
+export function verifyJson(
+  { proof, index, problems, key }: VerifyReport,
+  mended: readonly string[],
+): VerifyJson {
   const { backup, problems: _, problemCount: __, format: ___, operation: ____, ...rest } = proof;
-  return { id: backup, kind: index?.kind ?? null, ...rest, problems: [...problems], record: key };
+  return {
+    id: backup,
+    kind: index?.kind ?? null,
+    ...rest,
+    problems: [...problems],
+    record: key,
+    mended: [...mended],
+  };
 }
 
 export function renderVerify(output: Output, report: VerifyReport, timeZone: string): string {

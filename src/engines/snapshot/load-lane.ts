@@ -81,7 +81,8 @@ export async function openLanes(
     if (!inThreads)
       return await sessionLane(owned.use(await connect(runtime, settings, signal)), call, signal);
     const location = { storageLocation: place.storage.location, database: place.database };
-    return await prepare(await threads.connect({ settings, ...location }), call);
+    const { others } = place.storage;
+    return await prepare(await threads.connect({ settings, ...location }, others?.fellBack), call);
   };
   const missing = Array.from({ length: wanted - lanes.length }, open);
   for (const opening of await Promise.allSettled(missing)) {

@@ -15,6 +15,13 @@ export interface LoadCall {
 export type LoadWorkerMessage =
   | { readonly kind: "ready" }
   | { readonly kind: "observed"; readonly phase: "before" | "after"; readonly operation: string }
+  /** Something had to be read from another place. */
+  | {
+      readonly kind: "fell back";
+      readonly place: string;
+      readonly to: string;
+      readonly error: ThreadError;
+    }
   /** So many bytes of COPY text more are on their way. */
   | { readonly kind: "told"; readonly bytes: number }
   /** Which parts are next? Waits for the answer. */

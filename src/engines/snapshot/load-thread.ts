@@ -1,6 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { AppError, messageOf } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
+import type { HearFellBack } from "../../storage/others.ts";
 import type { LaneConnection } from "./load-lane.ts";
 import type { LoadCall, LoadMainMessage, LoadWorkerMessage } from "./load-messages.ts";
 import type { PartSource } from "./load-text.ts";
@@ -19,7 +20,10 @@ const GRACE_MS = 3000;
 /** Threads that load rows. Disposing ends them, and with them their connections. */
 export interface LoadThreads extends AsyncDisposable {
   /** A connection in a thread of its own, which does all the work on the rows that go through it. */
-  connect(call: Omit<LoadCall, "observed" | "env">): Promise<LaneConnection>;
+  connect(
+    call: Omit<LoadCall, "observed" | "env">,
+    fellBack: HearFellBack | undefined,
+  ): Promise<LaneConnection>;
 }
 
 /**
@@ -32,11 +36,11 @@ export function startLoadThreads(runtime: Runtime, count: number, signal: AbortS
   const waiting = Array.from({ length: count }, () => new LoadThread(runtime, signal));
   const all = [...waiting];
   return {
-    connect: async (call) => {
+    connect: async (call, fellBack) => {
       signal.throwIfAborted();
       let thread = waiting.pop();
       if (thread === undefined) all.push((thread = new LoadThread(runtime, signal)));
-      await thread.connect(call);
+      await thread.connect(call, fellBack);
       return thread;
     },
     [Symbol.asyncDispose]: async () => {
@@ -54,6 +58,7 @@ class LoadThread implements LaneConnection {
   readonly #signal: AbortSignal;
   #reply: PromiseWithResolvers<void>;
   #source: PartSource | undefined;
+  #fellBack: HearFellBack | undefined;
 
   constructor(runtime: Runtime, signal: AbortSignal) {
     const observed = makeObserved(runtime.observer);
@@ -92,7 +97,8 @@ class LoadThread implements LaneConnection {
     });
   }
 
-  async connect(call: Omit<LoadCall, "observed" | "env">): Promise<void> {
+  async connect(call: Omit<LoadCall, "observed" | "env">, fellBack: HearFellBack | undefined): Promise<void> {
+    this.#fellBack = fellBack;
     // A thread that broke meanwhile says so.
     const reply = this.#reply.promise;
     this.#post({ kind: "begin", call: { ...call, env: this.#runtime.env, observed: this.#observed } });
@@ -122,6 +128,9 @@ class LoadThread implements LaneConnection {
         break;
       case "told":
         this.#source?.told(message.bytes);
+        break;
+      case "fell back":
+        this.#fellBack?.({ place: message.place, to: message.to, error: errorOfThread(message.error) });
         break;
       case "next":
         void this.#answer();

@@ -39,7 +39,10 @@ async function receive(): Promise<LoadMainMessage> {
 async function work(call: LoadCall): Promise<void> {
   const runtime = makeRuntime({ env: call.env, observer: observerOfThread(call.observed, tell) });
   const { signal } = stop;
-  const place = { storage: openStorage(runtime, call.storageLocation), database: call.database };
+  const storage = openStorage(runtime, call.storageLocation, ({ place: failed, to, error }) =>
+    send({ kind: "fell back", place: failed, to, error: threadError(error) }),
+  );
+  const place = { storage, database: call.database };
   await using session = await connect(runtime, call.settings, signal);
   send({ kind: "ready" });
   const next = async () => {

@@ -3,6 +3,7 @@ import { partKey } from "../../repository/layout.ts";
 import type { SnapshotTable } from "../../repository/manifest.ts";
 import { readPartList } from "../../repository/part-lists.ts";
 import { packedName, packedSize, PackedParts } from "../../repository/part-table.ts";
+import type { Storage } from "../../storage/storage.ts";
 import type { SnapshotSource } from "./source.ts";
 
 // Enough for a place that lists whole folders; 1.3 MB.
@@ -38,6 +39,17 @@ export async function checkParts(
   }
 }
 
+/** Whether another place has it, from which it will be loaded. */
+async function isElsewhere(
+  { others }: Storage,
+  key: string,
+  size: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  for (const other of others?.storages ?? []) if ((await other.stat(key, signal))?.size === size) return true;
+  return false;
+}
+
 /** Looks at those that wait, and lets them go. */
 async function checkSizes(
   { repository, manifest }: SnapshotSource,
@@ -51,7 +63,7 @@ async function checkSizes(
     const found = sizes[at];
     at += 1;
     const size = packedSize(row);
-    if (found === size) continue;
+    if (found === size || (await isElsewhere(repository.storage, keyOf(row), size, signal))) continue;
     const state = found === undefined ? "is not there" : `has ${found} bytes, it should have ${size}`;
     const part = packedName(row);
     throw new AppError("backup_damaged", `part ${part} ${state}`, { details: { key: keyOf(row), part } });

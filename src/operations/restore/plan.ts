@@ -7,6 +7,8 @@ import type { Runtime } from "../../lib/runtime.ts";
 import { nearest } from "../../lib/text.ts";
 import type { PostgresClient } from "../../postgres/clients.ts";
 import { quoteName } from "../../postgres/quoting.ts";
+import { firstSound } from "../../repository/first-sound.ts";
+import type { Storage } from "../../storage/storage.ts";
 import type { ExpectedRows } from "./compare-rows.ts";
 import { checkParts } from "./check-parts.ts";
 import type { ArchiveSource, BackupSource, SnapshotSource } from "./source.ts";
@@ -50,6 +52,22 @@ export async function checkSource(
  * target database.
  */
 async function checkArchive(
+  runtime: Runtime,
+  source: ArchiveSource,
+  client: PostgresClient,
+  signal: AbortSignal,
+): Promise<CheckedSource> {
+  if (source.manifest === null) return await readArchive(runtime, source, client, signal);
+  // Read here, and once more when it is loaded: then from the place where it was found whole.
+  const { repository, index } = source.manifest;
+  const read = async (from: Storage): Promise<CheckedSource> => {
+    const open = (openSignal: AbortSignal): Promise<Readable> => from.open(index.archive.key, openSignal);
+    return await readArchive(runtime, { ...source, open }, client, signal);
+  };
+  return await firstSound(repository.storage, read, signal);
+}
+
+async function readArchive(
   runtime: Runtime,
   source: ArchiveSource,
   client: PostgresClient,

@@ -1,0 +1,178 @@
+import { AppError, isAppError } from "../errors.ts";
+import type { Runtime } from "../lib/runtime.ts";
+import { recoverUnfinished } from "../repository/backups.ts";
+import { copyBackup, type CopyTotals } from "../repository/copy-backup.ts";
+import { acquireLease } from "../repository/lease.ts";
+import type { BackupIndex } from "../repository/manifest.ts";
+import { findNamedObjects } from "../repository/named-objects.ts";
+import { markReading } from "../repository/readers.ts";
+import { openOrCreateRepository, type Repository } from "../repository/repository.ts";
+import { updateLatest } from "./latest.ts";
+import { isOfPlace, type Lacking, lackingIn, type Place, type Surveyed, surveyPlaces } from "./places.ts";
+import { keptBackups, planPrune, pruneUnderLease } from "./prune.ts";
+
+export interface CopyRequest {
+  readonly database: string;
+  /** In the order of the strategy: a backup that several have comes from the first. */
+  readonly places: readonly Place[];
+  /** Names of the places to read from and to write to; undefined: all. */
+  readonly from?: readonly string[] | undefined;
+  readonly to?: readonly string[] | undefined;
+  /** First word of the archives' file names. */
+  readonly prefix: string;
+  readonly timeZone: string;
+  /** Objects that are written at the same time. */
+  readonly jobs: number;
+  /** Only say what would be copied. */
+  readonly dryRun: boolean;
+  /** Names of the places whose retention is applied afterwards. */
+  readonly pruned: readonly string[];
+}
+
+/** A backup that was brought over. */
+interface Copied extends CopyTotals {
+  readonly index: BackupIndex;
+}
+
+/** What came of one place. */
+export interface PlaceReport {
+  readonly name: string;
+  readonly place: string;
+  /** Newest first; with `dryRun` those that would be, and nothing counted. */
+  readonly copied: readonly Copied[];
+  /** What it still lacks, and why. */
+  readonly lacking: readonly { readonly id: string; readonly reason: AppError }[];
+  /** Damaged there, so neither copied nor replaced: `handled verify --repair` mends them. */
+  readonly damaged: readonly string[];
+  /** Old ones that retention deleted. */
+  readonly deleted: readonly string[];
+  /** Why nothing at all could be done there. */
+  readonly failure: AppError | undefined;
+}
+
+/**
+ * Brings what one place has and another lacks over, as far as the other's retention would keep it: only what is missing,
+ * byte for byte, one place after the other, each under its own lease. A place that fails does not fail the others; nothing
+ * is thrown for it. Damaged backups are not spread.
+ */
+export async function copyBetween(
+  runtime: Runtime,
+  request: CopyRequest,
+  signal: AbortSignal,
+): Promise<PlaceReport[]> {
+  const surveyed = await surveyPlaces(runtime, request.places, request.database, signal);
+  const isNamed = (names: readonly string[] | undefined, { place }: Surveyed): boolean =>
+    names === undefined || names.includes(place.name);
+  const sources = surveyed.filter((one) => isNamed(request.from, one));
+  const reports: PlaceReport[] = [];
+  for (const to of surveyed) {
+    if (!isNamed(request.to, to)) continue;
+    reports.push(await fillPlace(runtime, request, to, sources, signal));
+  }
+  return reports;
+}
+
+async function fillPlace(
+  runtime: Runtime,
+  request: CopyRequest,
+  to: Surveyed,
+  sources: readonly Surveyed[],
+  signal: AbortSignal,
+): Promise<PlaceReport> {
+  const { name, storage } = to.place;
+  const elsewhere = new Set(sources.flatMap(({ good }) => good.map(({ id }) => id as string)));
+  const nothing: PlaceReport = {
+    name,
+    place: storage.place,
+    copied: [],
+    lacking: [],
+    damaged: [...to.damaged].filter((id) => elsewhere.has(id)),
+    deleted: [],
+    failure: to.failure,
+  };
+  if (to.failure !== undefined) return nothing;
+  const wanted = lackingIn(runtime, to, sources, request.timeZone);
+  if (request.dryRun)
+    return { ...nothing, copied: wanted.map(({ index }) => ({ index, ...NOTHING_COPIED })) };
+  if (wanted.length === 0 && (!request.pruned.includes(name) || to.repository === undefined)) return nothing;
+  const copied: Copied[] = [];
+  const lacking: { id: string; reason: AppError }[] = [];
+  try {
+    const deleted = await copyUnderLease(runtime, request, to.place, wanted, { copied, lacking }, signal);
+    return { ...nothing, copied, lacking, deleted };
+  } catch (error) {
+    if (!isOfPlace(error, signal)) throw error;
+    const done = new Set<string>([...copied.map(({ index }) => index.id), ...lacking.map(({ id }) => id)]);
+    const rest = wanted.filter(({ index }) => !done.has(index.id));
+    for (const { index } of rest) lacking.push({ id: index.id, reason: error });
+    return { ...nothing, copied, lacking, failure: error };
+  }
+}
+
+const NOTHING_COPIED: CopyTotals = { objects: 0, bytes: 0, thereObjects: 0, thereBytes: 0 };
+
+interface Done {
+  readonly copied: Copied[];
+  readonly lacking: { readonly id: string; readonly reason: AppError }[];
+}
+
+/** Fills `done` as it goes on, so that a failure takes away nothing of what was done before. Returns what was deleted. */
+async function copyUnderLease(
+  runtime: Runtime,
+  { database, jobs, prefix, timeZone, pruned }: CopyRequest,
+  { name, storage, rules }: Place,
+  wanted: readonly Lacking[],
+  done: Done,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const to = await openOrCreateRepository(runtime, storage, signal);
+  await using lease = await acquireLease(runtime, to, database, "copy", signal);
+  const whileHeld = AbortSignal.any([signal, lease.lost]);
+  await recoverUnfinished(runtime, to, database, lease, whileHeld);
+  if (wanted.length > 0) {
+    const { names: named } = await findNamedObjects(to, database, new Set(), whileHeld);
+    const run = { runtime, to, lease, named, jobs };
+    for (const { index, sources } of wanted) {
+      const copy = async (from: Repository): Promise<CopyTotals> => {
+        const reading = { operation: "copy", backups: [index.id] };
+        await using _marker = await markReading(runtime, from, database, reading, whileHeld);
+        return await copyBackup(run, from, index, whileHeld);
+      };
+      const result = await fromFirst(sources, copy);
+      if (result instanceof AppError) done.lacking.push({ id: index.id, reason: result });
+      else {
+        done.copied.push({ index, ...result });
+        runtime.reporter.note(`copied ${index.id} to ${name}`);
+      }
+    }
+  }
+  const scope = { repository: to, database, rules, timeZone, prefix };
+  if (pruned.includes(name)) {
+    const { decisions } = await pruneUnderLease(runtime, scope, lease, whileHeld);
+    return decisions.filter(({ keep }) => !keep).map(({ backup }) => backup.id);
+  }
+  const kept = keptBackups(
+    (await planPrune(runtime, scope, whileHeld)).map((one) => ({ ...one, keep: true })),
+  );
+  await updateLatest(to, database, prefix, kept, whileHeld);
+  return [];
+}
+
+/** From the first source that has it whole. What is wrong with one backup alone is returned; anything else is thrown. */
+async function fromFirst(
+  sources: readonly Repository[],
+  copy: (from: Repository) => Promise<CopyTotals>,
+): Promise<CopyTotals | AppError> {
+  let first: AppError | undefined;
+  for (const from of sources) {
+    try {
+      return await copy(from);
+    } catch (error) {
+      if (!OF_ONE_BACKUP.some((code) => isAppError(error, code))) throw error;
+      first ??= error as AppError;
+    }
+  }
+  return first ?? new AppError("backup_missing", "copy: no place has the backup any more");
+}
+
+const OF_ONE_BACKUP = ["backup_damaged", "object_missing", "backup_missing", "object_exists"] as const;
