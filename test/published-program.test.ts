@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { copyFile, mkdir } from "node:fs/promises";
+import { copyFile, cp, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
@@ -9,6 +9,7 @@ import { expectedDatabase } from "./support/backed-up.ts";
 import { freshDatabase, temporaryFolder, uniqueName } from "./support/postgres.ts";
 
 const BIN = join(import.meta.dirname, "../bin/handled.js");
+const DOCS = join(import.meta.dirname, "../docs");
 // Enough text for threads to load it.
 const SQL = `create table item as select g as id, repeat(md5(g::text), 40) as word from generate_series(1, 8000) g;
   create table other as select g as id, repeat(md5(g::text), 40) as word from generate_series(1, 2000) g`;
@@ -17,6 +18,7 @@ test("what is published needs no package beside it: a backup, its proof, its res
   await using folder = await temporaryFolder();
   await mkdir(join(folder.path, "bin"));
   await copyFile(BIN, join(folder.path, "bin/handled.js"));
+  await cp(DOCS, join(folder.path, "docs"), { recursive: true });
   await buildProgram(join(folder.path, "dist"));
   await using live = await freshDatabase({ sql: SQL });
   await using target = expectedDatabase(uniqueName());
@@ -29,6 +31,7 @@ test("what is published needs no package beside it: a backup, its proof, its res
   await handled("backup", "--url", live.url, "--kind", "snapshot", "--jobs", "2");
   const proof = await handled("verify", live.name, "latest", "--level", "content", "--json");
   expect(JSON.parse(proof)).toMatchObject({ proven: "content" });
+  expect(await handled("kit", live.name)).toContain("zstd -dc");
   await handled("restore", live.name, "latest", "--url", live.url, "--new-database", target.name);
   const [row] = await target.query("select count(*)::int as rows, max(word) as word from item");
   expect([row]).toEqual(await live.query("select count(*)::int as rows, max(word) as word from item"));

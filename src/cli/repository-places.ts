@@ -30,10 +30,11 @@ export async function repositoryPlaces(
   }
   const places = new Map<string, RepositoryPlace & { readonly names: string[] }>();
   for (const target of await resolveTargets(cli, names, options)) {
-    const storage = target.storage();
-    const place = places.get(storage.place) ?? { storage, names: [], ...facts };
-    places.set(storage.place, place);
-    place.names.push(target.name);
+    for (const storage of target.places().map((place) => place.storage())) {
+      const place = places.get(storage.place) ?? { storage, names: [], ...facts };
+      places.set(storage.place, place);
+      place.names.push(target.name);
+    }
   }
   return [...places.values()];
 }

@@ -41,6 +41,7 @@ export function withOthers(first: Storage, storages: readonly Storage[], fellBac
     delete: (key, signal) => first.delete(key, signal),
     link: (key, target, signal) => first.link(key, target, signal),
     sweep: (prefix, signal) => first.sweep(prefix, signal),
+    strays: (prefix, signal) => first.strays(prefix, signal),
     freeBytes: (signal) => first.freeBytes(signal),
   };
 }

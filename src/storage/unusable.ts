@@ -29,6 +29,7 @@ export function unusableStorage(place: string, cause: AppError): Storage {
     delete: never,
     link: never,
     sweep: never,
+    strays: never,
     freeBytes: never,
   };
 }

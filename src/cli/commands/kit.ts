@@ -5,6 +5,7 @@ import { AppError } from "../../errors.ts";
 import { writeDurable } from "../../lib/durable.ts";
 import { gatherKit } from "../../operations/kit.ts";
 import { describeConnection } from "../../postgres/connection.ts";
+import { packagedFile } from "../../lib/program.ts";
 import type { Cli } from "../cli.ts";
 import { kitCredentials, type KitPlace } from "../kit-credentials.ts";
 import { fileArgument, placeOptions } from "../options.ts";
@@ -50,14 +51,17 @@ async function runKit(cli: Cli, names: readonly string[], options: Options): Pro
     });
   }
   const targets = await resolveAllTargets(cli, names, options);
-  const requests = targets.map((target) => ({ database: target.name, storage: target.storage() }));
+  const requests = targets.flatMap((target) =>
+    target.places().map((place) => ({
+      database: target.name,
+      storage: place.storage(),
+      name: options.repository === undefined && target.entry !== null ? place.name : null,
+    })),
+  );
   const found = await gatherKit(cli.runtime, requests, cli.signal);
   const strategy = targets[0]?.strategy ?? null;
   const places = new Map<string, KitPlace>();
-  for (const [at, { storage }] of requests.entries()) {
-    const name = options.repository === undefined ? (targets[at]?.entry?.repository ?? null) : null;
-    places.set(storage.place, { place: storage.place, name });
-  }
+  for (const { storage, name } of requests) places.set(storage.place, { place: storage.place, name });
   const credentials = kitCredentials(cli, strategy, [...places.values()], withSecrets);
   const page = kitPage({
     facts: found,
@@ -66,7 +70,7 @@ async function runKit(cli: Cli, names: readonly string[], options: Options): Pro
     servers: await serversOf(targets),
     credentials,
     strategy: strategy?.path ?? null,
-    document: await readFile(new URL("../../../docs/recover-without-handled.md", import.meta.url), "utf8"),
+    document: await readFile(packagedFile("docs/recover-without-handled.md"), "utf8"),
   });
   if (cli.output.options.json) cli.output.json(kitJson(found, file ?? null, credentials));
   const format = options.format ?? (file?.endsWith(".html") === true ? "html" : "text");
