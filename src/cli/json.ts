@@ -228,8 +228,12 @@ export const ShowJson = BackupJson.extend({
         version: z.string().describe("Its version"),
       }),
     )
-    .describe("Extensions of the database"),
-  roles: z.array(z.string()).describe("Roles that own something in it or are granted something"),
+    .nullable()
+    .describe("Extensions of the database; null where only an identity opens what tells them"),
+  roles: z
+    .array(z.string())
+    .nullable()
+    .describe("Roles that own something in it or are granted something; null where extensions is"),
   retention: z
     .strictObject({
       keep: z.boolean().describe("Whether retention keeps it"),

@@ -1,7 +1,8 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { VERSION } from "../lib/program.ts";
 import type { Cli } from "./cli.ts";
 import { exitCodesHelp } from "./exit-codes.ts";
+import { many } from "./options.ts";
 
 type AddCommand = (program: Command, cli: () => Cli) => void;
 
@@ -34,6 +35,12 @@ export async function buildProgram(cli: () => Cli, args: readonly string[]): Pro
     .option(
       "--config <file>",
       "the strategy (default: ./handled.yaml, ~/.config/handled/handled.yaml, /etc/handled/handled.yaml)",
+    )
+    .addOption(
+      new Option(
+        "--identity <file>",
+        "file with an age identity that opens encrypted backups (may be repeated; default: the one in HANDLED_IDENTITY)",
+      ).argParser(many),
     )
     .option("--json", "print results as JSON on standard output")
     .option("--quiet", "print results and problems only")

@@ -1,9 +1,9 @@
-import { repositoryLocation, type Strategy } from "../config/strategy.ts";
+import type { Strategy } from "../config/strategy.ts";
 import { systemTimeZone } from "../config/time-zone.ts";
 import { listDatabases, openRepository } from "../repository/repository.ts";
-import { openStorage } from "../storage/open.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Cli } from "./cli.ts";
+import { openNamedPlace, openStrategyPlace } from "./open-place.ts";
 import { loadCliStrategy, type PlaceOptions, resolveTarget, resolveTargets, type Target } from "./targets.ts";
 
 /** Where a command looks that names no database. */
@@ -21,7 +21,7 @@ export async function resolvePlaces(cli: Cli, options: PlaceOptions): Promise<Pl
   if (repository !== undefined) {
     return {
       strategy: null,
-      storages: [() => openStorage(cli.runtime, repository)],
+      storages: [() => openNamedPlace(cli, repository, options.recipient)],
       timeZone: systemTimeZone(),
     };
   }
@@ -40,7 +40,7 @@ export async function resolvePlaces(cli: Cli, options: PlaceOptions): Promise<Pl
     storages: strategy.repositories.map(
       ({ name }) =>
         () =>
-          openStorage(cli.runtime, repositoryLocation(cli.runtime, strategy, name)),
+          openStrategyPlace(cli, strategy, name),
     ),
     timeZone: strategy.timeZone,
   };
@@ -57,7 +57,11 @@ export async function resolveAllTargets(
   if (!onlyRepository || (await loadCliStrategy(cli, options)) !== null) {
     return await resolveTargets(cli, names, options);
   }
-  const opened = await openRepository(cli.runtime, openStorage(cli.runtime, repository), cli.signal);
+  const opened = await openRepository(
+    cli.runtime,
+    openNamedPlace(cli, repository, options.recipient),
+    cli.signal,
+  );
   const targets: Target[] = [];
   for (const name of await listDatabases(opened, cli.signal))
     targets.push(await resolveTarget(cli, name, options));

@@ -13,14 +13,16 @@ import { systemTimeZone } from "../config/time-zone.ts";
 import { AppError } from "../errors.ts";
 import type { RetentionRules } from "../operations/prune.ts";
 import { type ConnectionSettings, resolveConnection } from "../postgres/connection.ts";
-import { openStorage } from "../storage/open.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Cli } from "./cli.ts";
+import { openNamedPlace, openStrategyPlace } from "./open-place.ts";
 
 /** The options that say where to look without a strategy. */
 export interface PlaceOptions {
   readonly url?: string | undefined;
   readonly repository?: string | undefined;
+  /** To whom a new repository is to be sealed; only the command that makes one has it. */
+  readonly recipient?: readonly string[] | undefined;
 }
 
 /** What a command works on: one database of the strategy, or of the command line. */
@@ -101,10 +103,13 @@ function strategyTarget(
   options: PlaceOptions,
 ): Target {
   const storage = (): Storage =>
-    openStorage(
-      cli.runtime,
-      options.repository ?? repositoryLocation(cli.runtime, strategy, entry.repository),
-    );
+    options.repository === undefined && options.recipient === undefined
+      ? openStrategyPlace(cli, strategy, entry.repository)
+      : openNamedPlace(
+          cli,
+          options.repository ?? repositoryLocation(cli.runtime, strategy, entry.repository),
+          options.recipient,
+        );
   return {
     name: entry.name,
     strategy,
@@ -125,10 +130,10 @@ function freeTarget(
   cli: Cli,
   name: string,
   connection: ConnectionSettings | undefined,
-  { repository }: PlaceOptions,
+  { repository, recipient }: PlaceOptions,
 ): Target {
   const storageIfKnown = (): Storage | null =>
-    repository === undefined ? null : openStorage(cli.runtime, repository);
+    repository === undefined ? null : openNamedPlace(cli, repository, recipient);
   return {
     name,
     strategy: null,

@@ -30,6 +30,9 @@ interface StrategyRepository {
   readonly secretKey: Template | undefined;
   /** How long parts that no backup needs stay after that was noted. */
   readonly garbageAgeMs: number;
+  /** To whom it is sealed, and the file with this host's key. */
+  readonly recipients: readonly string[] | undefined;
+  readonly hostKey: string | undefined;
 }
 
 export interface StrategyDatabase {
@@ -84,12 +87,14 @@ export function buildStrategy(file: StrategyFile, path: string, whereIs: (path: 
     timeZone: file.timezone ?? systemTimeZone(),
     archivePrefix: file.archivePrefix,
     repositories: Object.entries(file.repositories).map(
-      ([name, { url, accessKey, secretKey, garbageAge }]) => ({
+      ([name, { url, accessKey, secretKey, garbageAge, recipients, hostKey }]) => ({
         name,
         url: template(["repositories", name, "url"], url),
         accessKey: optional(["repositories", name, "accessKey"], accessKey),
         secretKey: optional(["repositories", name, "secretKey"], secretKey),
         garbageAgeMs: garbageAge,
+        recipients,
+        hostKey,
       }),
     ),
     databases: Object.entries(file.databases).map(([name, database]) => ({

@@ -27,7 +27,7 @@ export async function openChecked(
   async function* checked(): AsyncGenerator<Buffer> {
     const found = createHash("sha256");
     let length = 0;
-    for await (const chunk of stored as AsyncIterable<Buffer>) {
+    for await (const chunk of named(stored, key, what)) {
       length += chunk.length;
       if (length > size) throw damaged(key, what, `more than the ${size} bytes it should have`);
       found.update(chunk);
@@ -85,8 +85,18 @@ export async function getChecked(
   });
 }
 
+/** The bytes of an object; where it lies sealed, opening it may fail at any of them. */
+async function* named(stored: AsyncIterable<Buffer>, key: string, what: string): AsyncGenerator<Buffer> {
+  try {
+    yield* stored;
+  } catch (error) {
+    throw ofNamed(error, key, what);
+  }
+}
+
 /** Something names it, so it should be there. */
 function ofNamed<T>(error: T, key: string, what: string): T | AppError {
+  if (isAppError(error, "backup_damaged")) return damaged(key, what, String(error.details["reason"]));
   if (!isAppError(error, "object_missing")) return error;
   return new AppError("backup_damaged", `read ${what}: it is not there`, { cause: error, details: { key } });
 }

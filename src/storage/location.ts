@@ -4,6 +4,20 @@ export interface StorageLocation {
   readonly url: string;
   /** Of an object store. Undefined: what the environment or the profile has. */
   readonly keys?: AccessKeys | undefined;
+  /** What seals and opens the objects there, where they are sealed: a secret. */
+  readonly seal?: SealKeys | undefined;
+}
+
+/** Keys as text, so that they can be handed to a thread. */
+export interface SealKeys {
+  /** `age1…`: everything is sealed to them. */
+  readonly recipients: readonly string[];
+  /** `age1…`: what whoever writes backups has to read again is sealed to them too. */
+  readonly hosts: readonly string[];
+  /** `AGE-SECRET-KEY-1…`: those that are known here. */
+  readonly identities: readonly string[];
+  /** Under which parts are named, in hexadecimal. */
+  readonly namingKey: string;
 }
 
 /** A pair of keys as object stores give them out. */

@@ -25,6 +25,8 @@ export interface StagedObject extends AsyncDisposable {
   finish(): Promise<number>;
   /** Reads the finished bytes back from where they will stay, not from a buffer. */
   read(signal: AbortSignal): Promise<Readable>;
+  /** Once finished, where other bytes lie there than were written: their size and SHA-256. */
+  readonly stored?: { readonly size: number; readonly sha256: string } | undefined;
   /** Gives the object its key, durably. Fails with `object_exists` when the key is taken: nothing is overwritten. */
   publish(): Promise<void>;
 }

@@ -21,7 +21,9 @@ export interface BucketOptions {
 }
 
 /** A new prefix in a bucket that is there. Nobody removes what lies in it: it is gone with the server. */
-export async function freshBucket(options: BucketOptions = {}): Promise<Required<StorageLocation>> {
+export async function freshBucket(
+  options: BucketOptions = {},
+): Promise<Required<Pick<StorageLocation, "url" | "keys">>> {
   const store = await objectStore();
   const bucket = options.bucket ?? SHARED_BUCKET;
   return {
@@ -44,6 +46,8 @@ export async function objectsIn(location: StorageLocation): Promise<string[]> {
 }
 
 /** Variables with which a command line finds the keys. */
-export function s3Environment({ keys }: Required<StorageLocation>): Record<string, string> {
+export function s3Environment({
+  keys,
+}: Required<Pick<StorageLocation, "url" | "keys">>): Record<string, string> {
   return { AWS_ACCESS_KEY_ID: keys?.accessKey ?? "", AWS_SECRET_ACCESS_KEY: keys?.secretKey ?? "" };
 }

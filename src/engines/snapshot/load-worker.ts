@@ -2,7 +2,7 @@ import { parentPort } from "node:worker_threads";
 import { AppError } from "../../errors.ts";
 import { makeRuntime, type Observer } from "../../lib/runtime.ts";
 import { connect } from "../../postgres/session.ts";
-import { openStorage } from "../../storage/open.ts";
+import { openPlace } from "../../repository/sealing/open-place.ts";
 import type { LoadCall, LoadMainMessage, LoadWorkerMessage } from "./load-messages.ts";
 import { textOf } from "./load-text.ts";
 import { observerOfThread, threadError } from "./threads.ts";
@@ -39,7 +39,7 @@ async function receive(): Promise<LoadMainMessage> {
 async function work(call: LoadCall): Promise<void> {
   const runtime = makeRuntime({ env: call.env, observer: observerOfThread(call.observed, tell) });
   const { signal } = stop;
-  const place = { storage: openStorage(runtime, call.storageLocation), database: call.database };
+  const place = { storage: openPlace(runtime, call.storageLocation), database: call.database };
   await using session = await connect(runtime, call.settings, signal);
   send({ kind: "ready" });
   const next = async () => {
