@@ -19,6 +19,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   verify: async () => (await import("./commands/verify.ts")).addVerify,
   prune: async () => (await import("./commands/prune.ts")).addPrune,
   export: async () => (await import("./commands/export.ts")).addExport,
+  key: async () => (await import("./commands/key.ts")).addKey,
   schedule: async () => (await import("./commands/schedule.ts")).addSchedule,
   config: async () => (await import("./commands/config.ts")).addConfig,
   demo: async () => (await import("./commands/demo.ts")).addDemo,

@@ -53,6 +53,8 @@ export const RepositoryFile = z.strictObject({
       /** `age1…`: they can read what whoever writes backups has to read again. */
       hosts: z.array(ageRecipient),
       /** Key of the object with the key that parts are named under, in hexadecimal, sealed to both. */
+      /** Whether some objects may still be sealed to fewer: then a snapshot takes none of them over. */
+      mixed: z.literal(true).optional(),
       namingKey: z.string().regex(/^system\/naming-[0-9a-f]{16}\.age$/),
     })
     .optional(),
@@ -80,7 +82,7 @@ const ArchiveFile = z.strictObject({
   /** Bytes and SHA-256 of the dump as `pg_dump` and the compressor gave it. */
   size: bytes,
   sha256,
-  /** Format 2: the same of the age file that it lies in. */
+  /** Format 2: the same of the payload of the age file that it lies in, which is what follows the header's 1024 bytes. */
   sealed: z.strictObject({ size: bytes, sha256 }).optional(),
 });
 export type ArchiveFile = z.infer<typeof ArchiveFile>;

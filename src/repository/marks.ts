@@ -26,7 +26,7 @@ function markedArchive(index: BackupIndex): UnfinishedMark["archive"] {
   return { key: index.archive.key, ...asItLies(index.archive) };
 }
 
-/** Size and SHA-256 of the file itself, which need no key to be compared. */
+/** Size and SHA-256 of the file itself, of a sealed one without its header: they need no key to be compared. */
 export function asItLies({ size, sha256, sealed }: ArchiveFile): {
   readonly size: number;
   readonly sha256: string;

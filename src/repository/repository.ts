@@ -7,7 +7,7 @@ import type { Storage } from "../storage/storage.ts";
 import { databaseFolder, databaseOfFolder, isArchiveName, REPOSITORY_FILE } from "./layout.ts";
 import { FORMAT_VERSION, RepositoryFile, SEALED_FORMAT } from "./manifest.ts";
 import { encodeJson, parseVersioned } from "./parse.ts";
-import { beginSealing, openSealing, requireSameRecipients } from "./sealing/sealing.ts";
+import { beginSealing, openSealing, requireSameRecipients, type Sealing } from "./sealing/sealing.ts";
 import { sealedStorage } from "./sealing/sealed-storage.ts";
 
 /** A place that holds backups, opened. */
@@ -76,6 +76,15 @@ export async function openOrCreateRepository(
     `made a new repository in ${storage.place}${wanted === undefined ? "" : `, sealed to ${counted(wanted.recipients.length, "recipient")}`}`,
   );
   return await opened(runtime, storage, file, signal);
+}
+
+/** Says to whom the objects of a repository are sealed from now on. */
+export async function replaceSealing(
+  { storage, file }: Repository,
+  sealing: Sealing,
+  signal: AbortSignal,
+): Promise<void> {
+  await storage.put(REPOSITORY_FILE, encodeJson({ ...file, sealing }), signal);
 }
 
 /** The databases that have backups, foreign archives or a writer here, sorted. */

@@ -10,6 +10,8 @@ import type { BackupId, BackupIndex, UnfinishedMark } from "./manifest.ts";
 import { encodeVoid, isVoid } from "./manifests.ts";
 import { asItLies, readMark } from "./marks.ts";
 import type { Repository } from "./repository.ts";
+import { sealClassOf } from "./sealing/classes.ts";
+import { HEADER_BYTES } from "./sealing/sealed-object.ts";
 import { asStored } from "./sealing/sealed-storage.ts";
 
 /** What a writer found of those that crashed before it. */
@@ -185,9 +187,20 @@ async function isSameArchive(
 ): Promise<boolean> {
   const stored = asStored(storage);
   const found = await stored.stat(archive.key, signal);
-  if (found?.size !== archive.size) return false;
+  const header = sealClassOf(archive.key) === "plain" ? 0 : HEADER_BYTES;
+  if (found?.size !== header + archive.size) return false;
   const hash = createHash("sha256");
-  await pipeline(await stored.open(archive.key, signal), hash, { signal });
+  let skip = header;
+  await pipeline(
+    await stored.open(archive.key, signal),
+    async (chunks: AsyncIterable<Buffer>) => {
+      for await (const chunk of chunks) {
+        hash.update(chunk.subarray(skip));
+        skip -= Math.min(skip, chunk.length);
+      }
+    },
+    { signal },
+  );
   return hash.digest("hex") === archive.sha256;
 }
 

@@ -92,7 +92,7 @@ export function renderShow(
     ...(index.kind === "archive"
       ? ([
           ["Archive", locationOf(details)],
-          ["SHA-256", (index.archive.sealed ?? index.archive).sha256],
+          ["SHA-256", index.archive.sha256],
         ] as [string, string][])
       : ([
           ["Read", describeReading(index)],

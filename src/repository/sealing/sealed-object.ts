@@ -8,7 +8,7 @@ import { PayloadOpener, PayloadSealer, payloadSize, textSize } from "../../lib/a
  * Bytes of every header, whoever it is sealed to. So the size of an object tells the size of what is in it, and a header
  * that is written anew for other recipients changes no size that is recorded anywhere.
  */
-const HEADER_BYTES = 1024;
+export const HEADER_BYTES = 1024;
 /** So many keys fit. */
 const MOST_KEYS = 9;
 const PADDING = "handled-payload";
@@ -55,6 +55,25 @@ export function sealWhole(text: Uint8Array, recipients: readonly Recipient[]): B
   const hash = createHash("sha256");
   for (const piece of pieces) hash.update(piece);
   return Buffer.concat([sealedHeader(fileKey, recipients, hash.digest()), ...pieces]);
+}
+
+/**
+ * The same object for other recipients: only its header is new, and its payload stays byte for byte. Undefined where none
+ * of the identities opens it.
+ */
+export function rewrapped(
+  stored: Buffer,
+  identities: readonly Identity[],
+  recipients: readonly Recipient[],
+): Buffer | undefined {
+  const header = parseHeader(stored);
+  if (header === undefined) throw new AppError("backup_damaged", "open a sealed object: its end is missing");
+  const fileKey = openHeader(header, identities);
+  if (fileKey === undefined) return undefined;
+  const payload = stored.subarray(header.length);
+  const known = header.stanzas.find(({ words: [type] }) => type === PADDING)?.words[1];
+  const sha256 = known === undefined || known === "-" ? null : Buffer.from(known, "base64");
+  return Buffer.concat([sealedHeader(fileKey, recipients, sha256), payload]);
 }
 
 /** Opens an object that comes in pieces. Throws `backup_damaged`, and `wrong_key` where no identity opens it. */

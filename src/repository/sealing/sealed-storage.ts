@@ -135,7 +135,7 @@ class SealedStage implements StagedObject {
         `write ${this.#key}: ${size} bytes instead of ${sealedSize(this.#text)}`,
       );
     }
-    this.stored = { size, sha256: this.#hash.digest("hex") };
+    this.stored = { size: size - this.#header.length, sha256: this.#hash.digest("hex") };
     return this.#text;
   }
 
@@ -163,12 +163,11 @@ class SealedStage implements StagedObject {
 
   /** In one piece: each call of a storage costs, and tags are small. */
   async #write(pieces: Buffer[]): Promise<void> {
-    const all = this.#begun ? pieces : [this.#header, ...pieces];
+    const payload = Buffer.concat(pieces);
+    this.#hash.update(payload);
+    const bytes = this.#begun ? payload : Buffer.concat([this.#header, payload]);
     this.#begun = true;
-    if (all.length === 0) return;
-    const bytes = Buffer.concat(all);
-    this.#hash.update(bytes);
-    await this.#inner.write(bytes);
+    if (bytes.length > 0) await this.#inner.write(bytes);
   }
 }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { AppError, isAppError } from "../../errors.ts";
 import type { WantedKeys } from "../../lib/key-ring.ts";
-import { type Identity, parseRecipient } from "../../lib/age/keys.ts";
+import { type Identity, parseRecipient, type Recipient } from "../../lib/age/keys.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import type { SealKeys } from "../../storage/location.ts";
 import { placeOfKey } from "../../storage/location.ts";
@@ -93,11 +93,24 @@ export async function beginSealing(
   const recipients = [...new Set(wanted.recipients.map((text) => parseRecipient(text).text))];
   const host = await readOrMakeHostKey(runtime, wanted.hostKeyFile);
   const hosts = recipients.includes(host.recipient.text) ? [] : [host.recipient.text];
-  // A name of its own: of two that make the repository at once, the one that is later must not replace the other's key.
-  const namingKey = `system/naming-${randomBytes(8).toString("hex")}.age`;
-  const key = Buffer.from(`${randomBytes(32).toString("hex")}\n`);
-  await storage.put(namingKey, sealWhole(key, [...recipients, ...hosts].map(parseRecipient)), signal);
+  const sealTo = [...recipients, ...hosts].map(parseRecipient);
+  const namingKey = await storeNamingKey(storage, randomBytes(32).toString("hex"), sealTo, signal);
   return { recipients, hosts, namingKey };
+}
+
+/**
+ * Stores the key that parts are named under, and returns where. Under a name of its own: of two that make a repository at
+ * once, the one that is later must not replace the other's.
+ */
+export async function storeNamingKey(
+  storage: Storage,
+  key: string,
+  sealTo: readonly Recipient[],
+  signal: AbortSignal,
+): Promise<string> {
+  const name = `system/naming-${randomBytes(8).toString("hex")}.age`;
+  await storage.put(name, sealWhole(Buffer.from(`${key}\n`), sealTo), signal);
+  return name;
 }
 
 /** Fails with `usage` where a repository is sealed to others than the strategy wants: nothing would say so later. */
