@@ -1,7 +1,8 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { VERSION } from "../lib/program.ts";
 import type { Cli } from "./cli.ts";
 import { exitCodesHelp } from "./exit-codes.ts";
+import { many } from "./options.ts";
 
 type AddCommand = (program: Command, cli: () => Cli) => void;
 
@@ -21,6 +22,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   export: async () => (await import("./commands/export.ts")).addExport,
   kit: async () => (await import("./commands/kit.ts")).addKit,
   repository: async () => (await import("./commands/repository.ts")).addRepository,
+  key: async () => (await import("./commands/key.ts")).addKey,
   schedule: async () => (await import("./commands/schedule.ts")).addSchedule,
   config: async () => (await import("./commands/config.ts")).addConfig,
   demo: async () => (await import("./commands/demo.ts")).addDemo,
@@ -37,6 +39,12 @@ export async function buildProgram(cli: () => Cli, args: readonly string[]): Pro
     .option(
       "--config <file>",
       "the strategy (default: ./handled.yaml, ~/.config/handled/handled.yaml, /etc/handled/handled.yaml)",
+    )
+    .addOption(
+      new Option(
+        "--identity <file>",
+        "file with an age identity that opens encrypted backups (may be repeated; default: the one in HANDLED_IDENTITY)",
+      ).argParser(many),
     )
     .option("--json", "print results as JSON on standard output")
     .option("--quiet", "print results and problems only")

@@ -1,9 +1,9 @@
-import { repositoryLocation, type Strategy } from "../config/strategy.ts";
+import type { Strategy } from "../config/strategy.ts";
 import { systemTimeZone } from "../config/time-zone.ts";
 import { listDatabases, openRepository } from "../repository/repository.ts";
-import { openStorage } from "../storage/open.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Cli } from "./cli.ts";
+import { openNamedPlace, openStrategyPlace } from "./open-place.ts";
 import { loadCliStrategy, type PlaceOptions, resolveTarget, resolveTargets, type Target } from "./targets.ts";
 
 /** Where a command looks that names no database. */
@@ -21,7 +21,7 @@ export async function resolvePlaces(cli: Cli, options: PlaceOptions): Promise<Pl
   if (repository !== undefined) {
     return {
       strategy: null,
-      storages: repository.map((place) => () => openStorage(cli.runtime, place)),
+      storages: repository.map((place) => () => openNamedPlace(cli, place, options.recipient)),
       timeZone: systemTimeZone(),
     };
   }
@@ -40,7 +40,7 @@ export async function resolvePlaces(cli: Cli, options: PlaceOptions): Promise<Pl
     storages: strategy.repositories.map(
       ({ name }) =>
         () =>
-          openStorage(cli.runtime, repositoryLocation(cli.runtime, strategy, name)),
+          openStrategyPlace(cli, strategy, name),
     ),
     timeZone: strategy.timeZone,
   };
@@ -59,7 +59,11 @@ export async function resolveAllTargets(
   }
   const found = new Set<string>();
   for (const place of repository) {
-    const opened = await openRepository(cli.runtime, openStorage(cli.runtime, place), cli.signal);
+    const opened = await openRepository(
+      cli.runtime,
+      openNamedPlace(cli, place, options.recipient),
+      cli.signal,
+    );
     for (const name of await listDatabases(opened, cli.signal)) found.add(name);
   }
   const targets: Target[] = [];

@@ -2,6 +2,7 @@ import { CommanderError } from "commander";
 import { AppError } from "../errors.ts";
 import { systemClock } from "../lib/clock.ts";
 import { type Observer, type Runtime, silentObserver } from "../lib/runtime.ts";
+import { KeyRing } from "../lib/key-ring.ts";
 import { Secrets } from "../lib/secrets.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Cli } from "./cli.ts";
@@ -31,6 +32,7 @@ interface GlobalOptions {
   readonly quiet?: boolean;
   readonly verbose?: boolean;
   readonly color: boolean;
+  readonly identity?: readonly string[];
 }
 
 const USAGE_EXIT = 2;
@@ -63,6 +65,7 @@ export async function runCommandLine(args: readonly string[], world: World): Pro
         // This very one: threads need not tell of what they do, nor wait until somebody has looked.
         observer: world.observer ?? silentObserver,
         secrets,
+        keys: new KeyRing(options.identity),
       };
       cli = {
         runtime,

@@ -14,16 +14,18 @@ import { AppError } from "../errors.ts";
 import type { Place } from "../operations/places.ts";
 import type { RetentionRules } from "../operations/prune.ts";
 import { type ConnectionSettings, resolveConnection } from "../postgres/connection.ts";
-import { openStorage } from "../storage/open.ts";
 import type { Storage } from "../storage/storage.ts";
 import { unusableStorage } from "../storage/unusable.ts";
 import type { Cli } from "./cli.ts";
+import { openNamedPlace, openStrategyPlace } from "./open-place.ts";
 
 /** The options that say where to look without a strategy. */
 export interface PlaceOptions {
   readonly url?: string | undefined;
   /** More than one: every backup is kept in each. */
   readonly repository?: readonly string[] | undefined;
+  /** To whom a new repository is to be sealed; only the command that makes one has it. */
+  readonly recipient?: readonly string[] | undefined;
 }
 
 /** What a command works on: one database of the strategy, or of the command line. */
@@ -120,7 +122,10 @@ function strategyTarget(
       name,
       garbageAgeMs: findRepository(strategy, name).garbageAgeMs,
       keep: findRepository(strategy, name).keep,
-      storage: () => openStorage(cli.runtime, repositoryLocation(cli.runtime, strategy, name)),
+      storage: () =>
+        options.recipient === undefined
+          ? openStrategyPlace(cli, strategy, name)
+          : openNamedPlace(cli, repositoryLocation(cli.runtime, strategy, name), options.recipient),
     }));
   const storage = (): Storage => firstOf(places()).storage();
   return {
@@ -137,12 +142,12 @@ function strategyTarget(
 }
 
 /** The places of `--repository`; undefined where it was not given. */
-function namedPlaces(cli: Cli, { repository }: PlaceOptions): TargetPlace[] | undefined {
+function namedPlaces(cli: Cli, { repository, recipient }: PlaceOptions): TargetPlace[] | undefined {
   return repository?.map((name) => ({
     name,
     garbageAgeMs: DEFAULT_GARBAGE_AGE_MS,
     keep: undefined,
-    storage: () => openStorage(cli.runtime, name),
+    storage: () => openNamedPlace(cli, name, recipient),
   }));
 }
 

@@ -1,4 +1,7 @@
+import { isAbsolute } from "node:path";
 import { z } from "zod";
+import { messageOf } from "../errors.ts";
+import { parseRecipient } from "../lib/age/keys.ts";
 import { duration, LONGEST_TIMEOUT } from "./durations.ts";
 import { MOST_JOBS } from "./jobs.ts";
 import { Keep } from "./keep.ts";
@@ -38,6 +41,15 @@ const text = () => z.string().min(1);
 function healthProblem(address: string): string | undefined {
   const isHttp = URL.canParse(address) && /^https?:$/.test(new URL(address).protocol);
   return isHttp ? undefined : "must be an address that begins with `http://` or `https://`";
+}
+
+function recipientProblem(recipient: string): string | undefined {
+  try {
+    parseRecipient(recipient);
+    return undefined;
+  } catch (error) {
+    return `must be an age recipient: ${messageOf(error).replace(/^read (a )?recipient[^:]*: /, "")}`;
+  }
 }
 
 const Application = z.strictObject({
@@ -148,6 +160,19 @@ const Repository = z.strictObject({
       "Access key for a bucket, as `${NAME}`. Without it AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, else the profile",
     ),
   secretKey: text().optional().describe("Secret key that belongs to `accessKey`, as `${NAME}`"),
+  recipients: z
+    .array(checked(recipientProblem))
+    .min(1, { error: "must name at least one recipient" })
+    .optional()
+    .describe(
+      "age keys (`age1…`) to which every backup in it is encrypted; `handled key new` makes one. The identity that belongs " +
+        "to one of them is needed to restore, and nothing else: this host can write, list and delete backups, not read them",
+    ),
+  hostKey: checked((path) => (isAbsolute(path) ? undefined : "must be an absolute path"))
+    .optional()
+    .describe(
+      "File with the key by which this host reads back what it needs to go on writing. Default: `~/.config/handled/host.key`; made when it is missing",
+    ),
   garbageAge: duration()
     .prefault("24h")
     .describe(

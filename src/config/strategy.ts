@@ -32,6 +32,9 @@ interface StrategyRepository {
   readonly garbageAgeMs: number;
   /** In place of that of the backups' entries; undefined: theirs. */
   readonly keep: Keep | undefined;
+  /** To whom it is sealed, and the file with this host's key. */
+  readonly recipients: readonly string[] | undefined;
+  readonly hostKey: string | undefined;
 }
 
 export interface StrategyDatabase {
@@ -86,13 +89,15 @@ export function buildStrategy(file: StrategyFile, path: string, whereIs: (path: 
     timeZone: file.timezone ?? systemTimeZone(),
     archivePrefix: file.archivePrefix,
     repositories: Object.entries(file.repositories).map(
-      ([name, { url, accessKey, secretKey, garbageAge, keep }]) => ({
+      ([name, { url, accessKey, secretKey, garbageAge, keep, recipients, hostKey }]) => ({
         name,
         url: template(["repositories", name, "url"], url),
         accessKey: optional(["repositories", name, "accessKey"], accessKey),
         secretKey: optional(["repositories", name, "secretKey"], secretKey),
         garbageAgeMs: garbageAge,
         keep,
+        recipients,
+        hostKey,
       }),
     ),
     databases: Object.entries(file.databases).map(([name, database]) => ({

@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from "./clock.ts";
+import { KeyRing } from "./key-ring.ts";
 import { Secrets } from "./secrets.ts";
 
 /** How far a long operation has come. Totals are estimates and may be missing. */
@@ -40,6 +41,8 @@ export interface Runtime {
   readonly reporter: Reporter;
   readonly observer: Observer;
   readonly secrets: Secrets;
+  /** Which keys there are, and which are wanted. */
+  readonly keys: KeyRing;
 }
 
 /** The observer of normal programs. */
@@ -55,6 +58,7 @@ export function makeRuntime(parts: Partial<Runtime> = {}): Runtime {
     reporter: silentReporter,
     observer: silentObserver,
     secrets: new Secrets(),
+    keys: new KeyRing(),
     ...parts,
   };
 }

@@ -75,7 +75,14 @@ export async function takeArchive(
       storedBytes: dump.size,
       serverBytes: dump.serverBytes,
     },
-    archive: { key, format, compression, size: dump.size, sha256: dump.sha256 },
+    archive: {
+      key,
+      format,
+      compression,
+      size: dump.size,
+      sha256: dump.sha256,
+      ...(staged.stored === undefined ? {} : { sealed: staged.stored }),
+    },
   };
   const content = { ...dump.content, roles: [...facts.roles] };
   return await publishBackup(repository, staged, { head, tables, content }, lease, signal);
@@ -95,7 +102,16 @@ async function freeArchiveKey(
   const { prefix, database, timeZone } = request;
   return (
     folder +
-    archiveFileName({ prefix, database, at, timeZone, format, compression, taken: (name) => taken.has(name) })
+    archiveFileName({
+      prefix,
+      database,
+      at,
+      timeZone,
+      format,
+      compression,
+      sealed: repository.file.sealing !== undefined,
+      taken: (name) => taken.has(name),
+    })
   );
 }
 

@@ -71,14 +71,17 @@ export async function takeSnapshot(
   const { backups } = await listBackups(repository, request.database, signal);
   // One that a wrong clock dates in the future would stay the newest, and every snapshot would build on it alone.
   const earlier = backups.filter(({ snapshotAt }) => new Date(snapshotAt) <= held.takenAt);
-  const { snapshots, damage, damagedParts } = how.fullRead
-    ? { snapshots: [], damage: undefined, damagedParts: new Set<PartName>() }
-    : await reliableSnapshots(runtime, repository, request.database, earlier, signal);
-  const chain = how.fullRead
-    ? newChain("`--full-read` was given")
-    : damage !== undefined && snapshots.length === 0
-      ? newChain(`${damage.id} was found to be damaged`)
-      : await findBaseline(repository, session, state, snapshots, request.schemas, signal);
+  const anew = reasonToReadAnew(how, repository);
+  const { snapshots, damage, damagedParts } =
+    anew !== undefined
+      ? { snapshots: [], damage: undefined, damagedParts: new Set<PartName>() }
+      : await reliableSnapshots(runtime, repository, request.database, earlier, signal);
+  const chain =
+    anew !== undefined
+      ? newChain(anew)
+      : damage !== undefined && snapshots.length === 0
+        ? newChain(`${damage.id} was found to be damaged`)
+        : await findBaseline(repository, session, state, snapshots, request.schemas, signal);
   const baseline = await makeBaseline(session, observer, state, chain);
   if (typeof baseline === "string")
     runtime.reporter.note(`the next snapshot will read everything: ${baseline}`);
@@ -301,6 +304,12 @@ function snapshotFacts(
     // Where tuples said what was not so, the next snapshot must not believe them either.
     baseline: differ || typeof baseline === "string" ? null : baseline,
   };
+}
+
+/** Why nothing of earlier snapshots may be taken over, whatever they hold. */
+function reasonToReadAnew({ fullRead }: SnapshotKind, { file }: BackupRun["repository"]): string | undefined {
+  if (fullRead) return "`--full-read` was given";
+  return file.sealing?.mixed === true ? "earlier parts are not sealed to all recipients yet" : undefined;
 }
 
 interface Named {

@@ -11,6 +11,7 @@ import { recoverUnfinished } from "../repository/backups.ts";
 import { indexKey, REPOSITORY_FILE } from "../repository/layout.ts";
 import { acquireLease, type Lease } from "../repository/lease.ts";
 import type { ArchiveIndex, BackupIndex } from "../repository/manifest.ts";
+import { asStored } from "../repository/sealing/sealed-storage.ts";
 import { openOrCreateRepository, type Repository } from "../repository/repository.ts";
 import { storedBytesOf } from "../repository/stored-bytes.ts";
 import { placeOfKey } from "../storage/location.ts";
@@ -157,7 +158,8 @@ async function copyOut(
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    await copyDurable(await storage.open(archive.key, signal), file.path, file.overwrite, signal);
+    // Sealed as it is: whoever writes backups could not open it.
+    await copyDurable(await asStored(storage).open(archive.key, signal), file.path, file.overwrite, signal);
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     throw new AppError(error.code, `the backup is complete, its copy is not: ${error.message}`, {

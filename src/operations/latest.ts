@@ -33,6 +33,8 @@ export async function updateLatest(
     const link = linkTo(archive);
     if (!newest.has(link)) newest.set(link, archive.key);
   }
+  // A link whose target nobody can load as it is would only mislead.
+  if (repository.file.sealing !== undefined) return null;
   let first: string | null = null;
   for (const [link, target] of newest) {
     const made = await storage.link(link, target, signal);

@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import { AppError, inOperation } from "../errors.ts";
+import { AppError, inOperation, isAppError } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { nearest } from "../lib/text.ts";
 import {
@@ -37,6 +37,12 @@ export interface BackupDetails {
   readonly proof: ProofFile | undefined;
 }
 
+/** The same where what is sealed to others may not be known. */
+export type ShownBackup = Omit<BackupDetails, "content"> & {
+  /** Null: only an identity opens it. */
+  readonly content: BackupContent | null;
+};
+
 /** What one repository holds of one database. */
 interface Shelf {
   readonly repository: Repository;
@@ -48,13 +54,13 @@ interface Shelf {
 /**
  * Finds one backup in the repositories and reads its whole manifest. Throws `backup_missing` with the nearest name,
  * `backup_damaged` when it could not be restored, `usage` when several databases have what is asked for, and the error
- * of a repository that cannot be read when the backup is not in the others.
+ * of a repository that cannot be read when the backup is not in the others; to compare also `wrong_key`.
  */
 export async function showBackup(
   runtime: Runtime,
   request: ShowRequest,
   signal: AbortSignal,
-): Promise<BackupDetails> {
+): Promise<ShownBackup> {
   const { shelves, failure } = await collectShelves(runtime, request, signal);
   const found = shelves.flatMap((shelf) => {
     const backups = request.backup === "latest" ? shelf.backups.slice(0, 1) : shelf.backups;
@@ -77,9 +83,30 @@ export async function showBackup(
   return {
     ...first,
     tables: tables.toSorted((a, b) => b.bytes - a.bytes || (b.rows ?? -1) - (a.rows ?? -1)),
-    content: await readContent(repository, index, signal),
+    content: await readIfOpen(repository, index, signal),
     proof: proofs.get(index.id),
   };
+}
+
+async function readIfOpen(
+  repository: Repository,
+  index: BackupIndex,
+  signal: AbortSignal,
+): Promise<BackupContent | null> {
+  try {
+    return await readContent(repository, index, signal);
+  } catch (error) {
+    if (isAppError(error, "wrong_key")) return null;
+    throw error;
+  }
+}
+
+/** Comparing takes all of it. Throws `wrong_key`. */
+export function requireContent({ content, ...details }: ShownBackup): BackupDetails {
+  if (content !== null) return { ...details, content };
+  throw new AppError("wrong_key", `read backup ${details.index.id}: only an identity opens its definitions`, {
+    hint: "name the identity's file with `--identity FILE` or in HANDLED_IDENTITY",
+  });
 }
 
 function isCalled(backup: BackupIndex, name: string): boolean {

@@ -99,7 +99,7 @@ export function leaseNumber(key: string): number | undefined {
 
 /** Whether a file name is that of a dump, ours or another tool's. */
 export function isArchiveName(name: string): boolean {
-  return /\.(sql|sql\.gz|sql\.zst|dump)$/i.test(name);
+  return /\.(sql|sql\.gz|sql\.zst|dump)(\.age)?$/i.test(name);
 }
 
 /** Whether a key lies directly in the folder of this database, as an archive does. */

@@ -59,7 +59,7 @@ test("one damaged backup hides no other, and says what is wrong", async () => {
 
 test("a backup of a newer program, or one that cannot be read, is named among the damaged", async () => {
   const { storage, repository } = await repositoryWith();
-  await storage.put(`shop/backups/${FIRST}/index`, Buffer.from('{"format":2}'), signal);
+  await storage.put(`shop/backups/${FIRST}/index`, Buffer.from('{"format":3}'), signal);
   const unreadable = faulty(storage, {
     at: ({ operation, key }) =>
       operation === "get" && key.includes(SECOND)
@@ -69,7 +69,7 @@ test("a backup of a newer program, or one that cannot be read, is named among th
   const { backups, damaged } = await listBackups({ ...repository, storage: unreadable }, "shop", signal);
   expect(backups.map(({ id }) => id)).toEqual([THIRD]);
   expect(damaged.map(({ reason }) => reason)).toEqual([
-    expect.stringContaining("its format is 2"),
+    expect.stringContaining("its format is 3"),
     "read x: input/output error",
   ]);
 });

@@ -3,6 +3,8 @@ import { BACKUP_ID, type BackupId as Id, PART_NAME, type PartName as Part } from
 
 /** The repository format this program writes. Older ones stay readable; newer ones are refused. */
 export const FORMAT_VERSION = 1;
+/** What is written where objects are sealed, of the objects that say so: `repository.json` and the index of an archive. */
+export const SEALED_FORMAT = 2;
 
 const format = z.int().min(1);
 const bytes = z.int().min(0);
@@ -36,11 +38,26 @@ export const PartName = z
   .regex(PART_NAME)
   .transform((text) => text as PartName);
 
+const ageRecipient = z.string().regex(/^age1[02-9ac-hj-np-z]{58}$/, "expected age1…");
+
 /** `repository.json`: what this place is. Plain, holds no secret. */
 export const RepositoryFile = z.strictObject({
   format,
   id: z.uuid(),
   createdAt: time,
+  /** Format 2: to whom the objects here are sealed. */
+  sealing: z
+    .strictObject({
+      /** `age1…`: they can read everything. */
+      recipients: z.array(ageRecipient).min(1),
+      /** `age1…`: they can read what whoever writes backups has to read again. */
+      hosts: z.array(ageRecipient),
+      /** Key of the object with the key that parts are named under, in hexadecimal, sealed to both. */
+      /** Whether some objects may still be sealed to fewer: then a snapshot takes none of them over. */
+      mixed: z.literal(true).optional(),
+      namingKey: z.string().regex(/^system\/naming-[0-9a-f]{16}\.age$/),
+    })
+    .optional(),
 });
 export type RepositoryFile = z.infer<typeof RepositoryFile>;
 
@@ -62,8 +79,11 @@ const ArchiveFile = z.strictObject({
   key: z.string(),
   format: z.enum(["plain", "custom"]),
   compression: z.enum(["gzip", "zstd"]),
+  /** Bytes and SHA-256 of the dump as `pg_dump` and the compressor gave it. */
   size: bytes,
   sha256,
+  /** Format 2: the same of the payload of the age file that it lies in, which is what follows the header's 1024 bytes. */
+  sealed: z.strictObject({ size: bytes, sha256 }).optional(),
 });
 export type ArchiveFile = z.infer<typeof ArchiveFile>;
 

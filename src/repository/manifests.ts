@@ -13,6 +13,7 @@ import {
   BackupId,
   BackupIndex,
   FORMAT_VERSION,
+  SEALED_FORMAT,
   SnapshotContent,
   type SnapshotIndex,
   SnapshotTable,
@@ -76,7 +77,7 @@ export function encodeManifest(
     requireSound(
       BackupIndex,
       {
-        format: FORMAT_VERSION,
+        format: isSealedArchive(head) ? SEALED_FORMAT : FORMAT_VERSION,
         ...head,
         tables: describePart(tablesData),
         content: describePart(contentData),
@@ -94,6 +95,10 @@ export function encodeManifest(
     );
   }
   return { index, indexData, tablesData, contentData };
+}
+
+function isSealedArchive(head: ArchiveHead | SnapshotHead): boolean {
+  return head.kind === "archive" && head.archive.sealed !== undefined;
 }
 
 /** With its checksum, for kinds of backup that have one: archives written before there was one must stay readable. */
@@ -168,7 +173,7 @@ function tryDecodeIndex(
 function decodeIndex(database: string, id: BackupId, data: Buffer): BackupIndex {
   const key = indexKey(database, id);
   if (isVoid(data)) throw noSuchBackup(database, id, undefined);
-  const index = parseVersioned(BackupIndex, data, key);
+  const index = parseVersioned(BackupIndex, data, key, SEALED_FORMAT);
   if (index.kind === "snapshot") checkSeal(data, index.checksum, key);
   if (index.id !== id || index.database !== database) {
     throw new AppError("backup_damaged", `read ${key}: it describes ${index.id} of ${index.database}`);

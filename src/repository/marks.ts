@@ -1,7 +1,13 @@
 import { AppError, isAppError } from "../errors.ts";
 import type { Storage } from "../storage/storage.ts";
 import { isInDatabaseFolder, unfinishedKey } from "./layout.ts";
-import { type BackupId, type BackupIndex, FORMAT_VERSION, UnfinishedMark } from "./manifest.ts";
+import {
+  type ArchiveFile,
+  type BackupId,
+  type BackupIndex,
+  FORMAT_VERSION,
+  UnfinishedMark,
+} from "./manifest.ts";
 import { encodeJson, parseVersioned } from "./parse.ts";
 
 /** Says, durably, that the objects of a backup are about to be written or deleted. */
@@ -17,8 +23,15 @@ export async function writeMark(
 
 function markedArchive(index: BackupIndex): UnfinishedMark["archive"] {
   if (index.kind === "snapshot") return null;
-  const { key, size, sha256 } = index.archive;
-  return { key, size, sha256 };
+  return { key: index.archive.key, ...asItLies(index.archive) };
+}
+
+/** Size and SHA-256 of the file itself, of a sealed one without its header: they need no key to be compared. */
+export function asItLies({ size, sha256, sealed }: ArchiveFile): {
+  readonly size: number;
+  readonly sha256: string;
+} {
+  return sealed ?? { size, sha256 };
 }
 
 /** The mark of a backup, or undefined. Throws `backup_damaged` or `repository_version`. */

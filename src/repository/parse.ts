@@ -14,14 +14,20 @@ export function parseJson(data: Buffer | string, what: string): unknown {
 /**
  * An object of the repository that carries a format version. Throws `repository_version` when a newer program wrote
  * it, `backup_damaged` when it breaks its schema.
+ * @param newest format of such objects that this program knows
  */
-export function parseVersioned<T>(schema: z.ZodType<T>, data: Buffer | string, what: string): T {
+export function parseVersioned<T>(
+  schema: z.ZodType<T>,
+  data: Buffer | string,
+  what: string,
+  newest = FORMAT_VERSION,
+): T {
   const value = parseJson(data, what);
   const format = formatOf(value);
-  if (format !== undefined && format > FORMAT_VERSION) {
+  if (format !== undefined && format > newest) {
     throw new AppError(
       "repository_version",
-      `read ${what}: its format is ${format}, and this program knows formats up to ${FORMAT_VERSION}`,
+      `read ${what}: its format is ${format}, and this program knows formats up to ${newest}`,
       { hint: "install the current version of handled" },
     );
   }

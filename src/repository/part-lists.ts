@@ -5,7 +5,7 @@ import { compressFrames, readFrames } from "../lib/zstd-frames.ts";
 import type { StagedObject, Storage } from "../storage/storage.ts";
 import { partListKey, partListsFolder } from "./layout.ts";
 import { PartListHeader, PartRange } from "./part-list-lines.ts";
-import { newPartName, textHashOf } from "./part-names.ts";
+import { textHashOf, nameHashOf, newPartName } from "./part-names.ts";
 import { parseJson, parseStored, parseVersioned, requireSound } from "./parse.ts";
 import type { Repository } from "./repository.ts";
 import { openChecked, type PartRef } from "./stored-parts.ts";
@@ -70,9 +70,9 @@ class ListWriter implements PartListWriter {
 
   async finish(previous?: PartRef | null): Promise<PartRef> {
     this.#compress();
-    const textHash = this.#text.digest("hex");
-    if (previous && textHashOf(previous.name) === textHash) return previous;
-    const name = newPartName(textHash);
+    const nameHash = nameHashOf(this.#storage.location, this.#text.digest("hex"));
+    if (previous && textHashOf(previous.name) === nameHash) return previous;
+    const name = newPartName(nameHash);
     await using staged = await this.#storage.stage(partListKey(this.#database, name), this.#signal);
     if (this.#spool !== undefined) {
       await this.#spool.finish();

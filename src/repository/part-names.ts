@@ -1,5 +1,6 @@
-import { randomBytes } from "node:crypto";
+import { createHmac, randomBytes } from "node:crypto";
 import { AppError } from "../errors.ts";
+import type { StorageLocation } from "../storage/location.ts";
 import { PART_NAME, type PartName } from "./ids.ts";
 
 /** Bytes of a text's hash, and of a whole name. */
@@ -9,16 +10,25 @@ export const NAME_BYTES = 40;
 /**
  * A name for an object that is about to be written, never given before and never again: whatever still deletes older
  * objects of the same text, and whatever an unread index says of them, concerns another key.
- * @param textHash SHA-256 of its text, in lower-case hexadecimal
+ * @param nameHash `nameHashOf` its text
  */
-export function newPartName(textHash: string): PartName {
-  const name = `${textHash}-${randomBytes(NAME_BYTES - HASH_BYTES).toString("hex")}`;
+export function newPartName(nameHash: string): PartName {
+  const name = `${nameHash}-${randomBytes(NAME_BYTES - HASH_BYTES).toString("hex")}`;
   if (!PART_NAME.test(name))
-    throw new AppError("unexpected", `name a part: ${textHash} is no hash of a text`);
+    throw new AppError("unexpected", `name a part: ${nameHash} is no hash of a text`);
   return name as PartName;
 }
 
-/** SHA-256 of the text of a part or part list. */
+/**
+ * What the first half of a name is for a text: its hash; where objects are sealed an HMAC of that, so that whoever sees
+ * the names cannot tell whether a text that they can think of is there.
+ */
+export function nameHashOf({ seal }: StorageLocation, textHash: string): string {
+  if (seal === undefined) return textHash;
+  return createHmac("sha256", Buffer.from(seal.namingKey, "hex")).update(textHash, "hex").digest("hex");
+}
+
+/** The first half of a name: `nameHashOf` the text of a part or part list, its SHA-256 where nothing is sealed. */
 export function textHashOf(name: PartName): string {
   return name.slice(0, 2 * HASH_BYTES);
 }

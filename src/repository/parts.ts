@@ -15,17 +15,17 @@ interface Place {
  * Stores a part, durably, and returns what a part list has to say of it. Always under a new key: an object of the same
  * text that is there already may be an orphan about to be deleted, or belong to a backup that was not looked at.
  * Whoever wants to store a text once asks `knownParts` first.
- * @param textHash SHA-256 of the part's text, in lower-case hexadecimal
+ * @param nameHash `nameHashOf` the part's text
  * @param data the part as it is to be stored: zstd frames
  */
 export async function writePart(
   { storage }: Place,
   database: string,
-  textHash: string,
+  nameHash: string,
   data: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   signal: AbortSignal,
 ): Promise<PartRef> {
-  const name = newPartName(textHash);
+  const name = newPartName(nameHash);
   const key = partKey(database, name);
   const hash = createHash("sha256");
   const whole = inMemory(data);

@@ -46,7 +46,7 @@ test.each([
   ["cut to nothing", "", "repository_unusable"],
   ["not an object", "[]", "repository_unusable"],
   ["a missing field", '{"format":1,"id":"c0a8f7a2-90f5-4a5e-9b1f-5f1e8f0d1c2b"}', "repository_unusable"],
-  ["a newer format, whatever else is in it", '{"format":2,"engine":"new"}', "repository_version"],
+  ["a newer format, whatever else is in it", '{"format":3,"engine":"new"}', "repository_version"],
 ])("repository.json with %s is refused with a hint", async (_what, text, code) => {
   const storage = memoryStorage();
   await storage.put("repository.json", Buffer.from(text), signal);

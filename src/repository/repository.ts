@@ -1,11 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { AppError, isAppError } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
+import { counted } from "../lib/text.ts";
 import { placeOfKey } from "../storage/location.ts";
 import type { Storage } from "../storage/storage.ts";
 import { databaseFolder, databaseOfFolder, isArchiveName, REPOSITORY_FILE } from "./layout.ts";
-import { FORMAT_VERSION, RepositoryFile } from "./manifest.ts";
+import { FORMAT_VERSION, RepositoryFile, SEALED_FORMAT } from "./manifest.ts";
 import { encodeJson, parseVersioned } from "./parse.ts";
+import { beginSealing, openSealing, requireSameRecipients, type Sealing } from "./sealing/sealing.ts";
+import { sealedStorage } from "./sealing/sealed-storage.ts";
 
 /** A place that holds backups, opened. */
 export interface Repository {
@@ -17,7 +20,7 @@ export interface Repository {
 
 /** Opens an existing repository. Throws `repository_missing`, `repository_version`, `repository_unusable`. */
 export async function openRepository(
-  _runtime: Runtime,
+  runtime: Runtime,
   storage: Storage,
   signal: AbortSignal,
 ): Promise<Repository> {
@@ -27,7 +30,20 @@ export async function openRepository(
       hint: "check the path and that its disk is mounted; the first `handled backup` makes a repository",
     });
   }
-  return { storage, file, place: storage.place };
+  return await opened(runtime, storage, file, signal);
+}
+
+/** Where objects are sealed this may fail with `wrong_key`. */
+async function opened(
+  runtime: Runtime,
+  storage: Storage,
+  file: RepositoryFile,
+  signal: AbortSignal,
+): Promise<Repository> {
+  const { place } = storage;
+  if (file.sealing === undefined) return { storage, file, place };
+  const keys = await openSealing(runtime, storage, file.sealing, signal);
+  return { storage: sealedStorage(storage, keys), file, place };
 }
 
 /**
@@ -40,17 +56,35 @@ export async function openOrCreateRepository(
   signal: AbortSignal,
 ): Promise<Repository> {
   const existing = await readRepositoryFile(storage, signal);
-  if (existing !== undefined) return { storage, file: existing, place: storage.place };
+  const wanted = runtime.keys.wantedFor(storage.place);
+  if (existing !== undefined) {
+    requireSameRecipients(existing, wanted, storage.place);
+    return await opened(runtime, storage, existing, signal);
+  }
+  const sealing =
+    wanted === undefined ? {} : { sealing: await beginSealing(runtime, storage, wanted, signal) };
   const file: RepositoryFile = {
-    format: FORMAT_VERSION,
+    format: wanted === undefined ? FORMAT_VERSION : SEALED_FORMAT,
     id: randomUUID(),
     createdAt: runtime.clock.now().toISOString(),
+    ...sealing,
   };
   // Two first backups may run at once; one of them makes the file, both use it.
   const made = await createRepositoryFile(storage, file, signal);
   if (!made) return await openRepository(runtime, storage, signal);
-  runtime.reporter.note(`made a new repository in ${storage.place}`);
-  return { storage, file, place: storage.place };
+  runtime.reporter.note(
+    `made a new repository in ${storage.place}${wanted === undefined ? "" : `, sealed to ${counted(wanted.recipients.length, "recipient")}`}`,
+  );
+  return await opened(runtime, storage, file, signal);
+}
+
+/** Says to whom the objects of a repository are sealed from now on. */
+export async function replaceSealing(
+  { storage, file }: Repository,
+  sealing: Sealing,
+  signal: AbortSignal,
+): Promise<void> {
+  await storage.put(REPOSITORY_FILE, encodeJson({ ...file, sealing }), signal);
 }
 
 /** The databases that have backups, foreign archives or a writer here, sorted. */
@@ -99,7 +133,7 @@ export async function readRepositoryFile(
 ): Promise<RepositoryFile | undefined> {
   const what = placeOfKey(storage.place, REPOSITORY_FILE);
   try {
-    return parseVersioned(RepositoryFile, await storage.get(REPOSITORY_FILE, signal), what);
+    return parseVersioned(RepositoryFile, await storage.get(REPOSITORY_FILE, signal), what, SEALED_FORMAT);
   } catch (error) {
     if (isAppError(error, "object_missing")) return undefined;
     if (!isAppError(error, "backup_damaged")) throw error;

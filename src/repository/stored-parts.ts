@@ -49,7 +49,7 @@ async function openOne(
   async function* checked(): AsyncGenerator<Buffer> {
     const found = createHash("sha256");
     let length = 0;
-    for await (const chunk of stored as AsyncIterable<Buffer>) {
+    for await (const chunk of named(stored, key, what)) {
       length += chunk.length;
       if (length > size) throw damaged(key, what, `more than the ${size} bytes it should have`);
       found.update(chunk);
@@ -134,8 +134,18 @@ async function getFrom(
   });
 }
 
+/** The bytes of an object; where it lies sealed, opening it may fail at any of them. */
+async function* named(stored: AsyncIterable<Buffer>, key: string, what: string): AsyncGenerator<Buffer> {
+  try {
+    yield* stored;
+  } catch (error) {
+    throw ofNamed(error, key, what);
+  }
+}
+
 /** Something names it, so it should be there. */
 function ofNamed<T>(error: T, key: string, what: string): T | AppError {
+  if (isAppError(error, "backup_damaged")) return damaged(key, what, String(error.details["reason"]));
   if (!isAppError(error, "object_missing")) return error;
   return new AppError("backup_damaged", `read ${what}: it is not there`, { cause: error, details: { key } });
 }

@@ -8,8 +8,11 @@ import type { Lease } from "./lease.ts";
 import { isArchive, listBackups, surveyBackups } from "./listing.ts";
 import type { BackupId, BackupIndex, UnfinishedMark } from "./manifest.ts";
 import { encodeVoid, isVoid } from "./manifests.ts";
-import { readMark } from "./marks.ts";
+import { asItLies, readMark } from "./marks.ts";
 import type { Repository } from "./repository.ts";
+import { sealClassOf } from "./sealing/classes.ts";
+import { HEADER_BYTES } from "./sealing/sealed-object.ts";
+import { asStored } from "./sealing/sealed-storage.ts";
 
 /** What a writer found of those that crashed before it. */
 export interface Recovery {
@@ -69,7 +72,8 @@ export async function discardUnfinished(
     return;
   }
   await storage.delete(indexKey(database, id), signal);
-  if (await isSameArchive(storage, index.archive, signal)) await storage.delete(index.archive.key, signal);
+  const archive = { key: index.archive.key, ...asItLies(index.archive) };
+  if (await isSameArchive(storage, archive, signal)) await storage.delete(archive.key, signal);
   await removeManifest(storage, database, id, signal);
 }
 
@@ -182,10 +186,22 @@ export async function isSameArchive(
   archive: NonNullable<UnfinishedMark["archive"]>,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const found = await storage.stat(archive.key, signal);
-  if (found?.size !== archive.size) return false;
+  const stored = asStored(storage);
+  const found = await stored.stat(archive.key, signal);
+  const header = sealClassOf(archive.key) === "plain" ? 0 : HEADER_BYTES;
+  if (found?.size !== header + archive.size) return false;
   const hash = createHash("sha256");
-  await pipeline(await storage.open(archive.key, signal), hash, { signal });
+  let skip = header;
+  await pipeline(
+    await stored.open(archive.key, signal),
+    async (chunks: AsyncIterable<Buffer>) => {
+      for await (const chunk of chunks) {
+        hash.update(chunk.subarray(skip));
+        skip -= Math.min(skip, chunk.length);
+      }
+    },
+    { signal },
+  );
   return hash.digest("hex") === archive.sha256;
 }
 

@@ -6,6 +6,20 @@ export interface StorageLocation {
   readonly keys?: AccessKeys | undefined;
   /** Further places that hold the same objects. */
   readonly others?: readonly StorageLocation[] | undefined;
+  /** What seals and opens the objects there, where they are sealed: a secret. */
+  readonly seal?: SealKeys | undefined;
+}
+
+/** Keys as text, so that they can be handed to a thread. */
+export interface SealKeys {
+  /** `age1…`: everything is sealed to them. */
+  readonly recipients: readonly string[];
+  /** `age1…`: what whoever writes backups has to read again is sealed to them too. */
+  readonly hosts: readonly string[];
+  /** `AGE-SECRET-KEY-1…`: those that are known here. */
+  readonly identities: readonly string[];
+  /** Under which parts are named, in hexadecimal. */
+  readonly namingKey: string;
 }
 
 /** A pair of keys as object stores give them out. */

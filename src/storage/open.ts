@@ -4,7 +4,6 @@ import { AppError, messageOf } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { openFilesystem } from "./filesystem.ts";
 import type { StorageLocation } from "./location.ts";
-import { type HearFellBack, withOthers } from "./others.ts";
 import { openS3 } from "./s3/s3.ts";
 import type { Storage } from "./storage.ts";
 
@@ -13,20 +12,8 @@ const HINT = "give a folder (`/var/backups/handled`), a `file:///…` or an `s3:
 /**
  * The storage at a location: a folder (`~/` is the home folder), a `file://` or an `s3://` URL, as users write it. Touches
  * nothing yet. Throws `usage` for anything else.
- * @param fellBack hears of what had to be read from one of the location's others
  */
-export function openStorage(
-  runtime: Runtime,
-  location: string | StorageLocation,
-  fellBack: HearFellBack = () => {},
-): Storage {
-  if (typeof location === "string" || location.others === undefined) return openOne(runtime, location);
-  const { others, ...first } = location;
-  const storages = others.map((other) => openOne(runtime, other));
-  return withOthers(openOne(runtime, first), storages, fellBack);
-}
-
-function openOne(runtime: Runtime, location: string | StorageLocation): Storage {
+export function openStorage(runtime: Runtime, location: string | StorageLocation): Storage {
   const { url, keys } = typeof location === "string" ? { url: location } : location;
   if (url.trim() === "") throw new AppError("usage", "open repository: its place is empty", { hint: HINT });
   const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(url)?.[1]?.toLowerCase();

@@ -26,6 +26,8 @@ export interface StagedObject extends AsyncDisposable {
   finish(): Promise<number>;
   /** Reads the finished bytes back from where they will stay, not from a buffer. */
   read(signal: AbortSignal): Promise<Readable>;
+  /** Once finished, where it lies sealed: size and SHA-256 of what follows its header, which may be written anew. */
+  readonly stored?: { readonly size: number; readonly sha256: string } | undefined;
   /** Gives the object its key, durably. Fails with `object_exists` when the key is taken: nothing is overwritten. */
   publish(): Promise<void>;
 }

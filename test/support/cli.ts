@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { bucketEnvironment } from "./in-bucket.ts";
+import { keyEnvironment, withRecipient } from "./keys.ts";
 import { runCommandLine } from "../../src/cli/run.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 import type { Observer } from "../../src/lib/runtime.ts";
@@ -30,7 +31,7 @@ export interface CliOptions {
 /** Runs a command line in this process. */
 export async function runCli(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
   const written = { stdout: "", stderr: "" };
-  const code = await runCommandLine(args, {
+  const code = await runCommandLine(withRecipient(args), {
     env: cliEnvironment(options.env),
     cwd: options.cwd ?? tmpdir(),
     stdout: { write: (chunk) => void (written.stdout += chunk) },
@@ -107,6 +108,7 @@ export function cliEnvironment(env: Readonly<Record<string, string>> = {}): Reco
     // Compiled code is kept between the many processes that the tests start.
     NODE_COMPILE_CACHE: join(tmpdir(), "handled-test-compile-cache"),
     ...bucketEnvironment(),
+    ...keyEnvironment(),
     ...env,
   };
 }

@@ -1,6 +1,7 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bucketEnvironment } from "./in-bucket.ts";
+import { keyEnvironment } from "./keys.ts";
 import { type Progress, type Runtime, makeRuntime } from "../../src/lib/runtime.ts";
 
 /** A runtime that keeps what it was told. */
@@ -30,6 +31,7 @@ export function testRuntime(parts: Partial<Runtime> = {}): TestRuntime {
       PATH: process.env["PATH"],
       HOME: join(tmpdir(), "handled-no-home"),
       ...bucketEnvironment(),
+      ...keyEnvironment(),
       ...parts.env,
     },
   });

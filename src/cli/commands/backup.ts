@@ -67,6 +67,11 @@ export function addBackup(program: Command, cli: () => Cli): void {
     )
     .option("--full-read", "read and store everything of a snapshot anew, also what is there already")
     .option("--lock-timeout <duration>", "how long to wait for a locked table", durationArgument)
+    .option(
+      "--recipient <age1…>",
+      "seal a new repository to this key, instead of those of the strategy (may be repeated)",
+      many,
+    )
     .addOption(keepOption())
     .action(async (names: string[], options: Options) => {
       await runBackup(cli(), names, options);

@@ -4,7 +4,7 @@ import { AppError, inOperation } from "../../errors.ts";
 import type { DefinitionDifferences } from "../../engines/snapshot/definitions.ts";
 import { diffBackups, diffWithLive } from "../../operations/diff/diff.ts";
 import type { DiffReport } from "../../operations/diff/report.ts";
-import { type BackupDetails, showBackup } from "../../operations/show.ts";
+import { type BackupDetails, requireContent, showBackup } from "../../operations/show.ts";
 import { type ConnectionSettings, resolveConnection } from "../../postgres/connection.ts";
 import type { Cli } from "../cli.ts";
 import { durationArgument, placeOptions, jobsArgument } from "../options.ts";
@@ -81,10 +81,12 @@ interface Named {
 async function compare(cli: Cli, named: Named, options: Options): Promise<DiffReport> {
   const { places, database, first, second } = named;
   const find = async (backup: string, of: string | undefined): Promise<BackupDetails> =>
-    await showBackup(
-      cli.runtime,
-      { storages: places.storages, database: of, backup, operation: "diff" },
-      cli.signal,
+    requireContent(
+      await showBackup(
+        cli.runtime,
+        { storages: places.storages, database: of, backup, operation: "diff" },
+        cli.signal,
+      ),
     );
   if (first === LIVE || second === LIVE) {
     if (first === second) throw new AppError("usage", "diff: the live database is named twice");

@@ -1,8 +1,7 @@
 import type { Command } from "commander";
-import { repositoryLocation } from "../../config/strategy.ts";
 import { findDatabase } from "../../config/strategy.ts";
 import { type DatabaseListing, listRepository } from "../../operations/list.ts";
-import { openStorage } from "../../storage/open.ts";
+import { openStrategyPlace } from "../open-place.ts";
 import type { Cli } from "../cli.ts";
 import { listJson, renderListings } from "../render/list.ts";
 import { placeOptions } from "../options.ts";
@@ -43,10 +42,7 @@ async function collect(
   const databases = name === undefined ? strategy.databases : [findDatabase(strategy, name)];
   const listings: DatabaseListing[] = [];
   for (const database of databases) {
-    const storage = openStorage(
-      cli.runtime,
-      repositoryLocation(cli.runtime, strategy, database.repositories[0]),
-    );
+    const storage = openStrategyPlace(cli, strategy, database.repositories[0]);
     listings.push(...(await listRepository(cli.runtime, storage, database.name, cli.signal)));
   }
   return { listings, timeZone };

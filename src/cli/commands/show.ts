@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { AppError } from "../../errors.ts";
 import { planPrune } from "../../operations/prune.ts";
-import { type BackupDetails, showBackup } from "../../operations/show.ts";
+import { type ShownBackup, showBackup } from "../../operations/show.ts";
 import type { Cli } from "../cli.ts";
 import { placeOptions } from "../options.ts";
 import { renderShow, showJson, type Verdict } from "../render/show.ts";
@@ -40,7 +40,7 @@ async function runShow(cli: Cli, words: readonly string[], options: PlaceOptions
 }
 
 /** What the strategy's retention says of the backup, where it knows the database. */
-async function judge(cli: Cli, { strategy }: Places, { repository, index }: BackupDetails): Promise<Verdict> {
+async function judge(cli: Cli, { strategy }: Places, { repository, index }: ShownBackup): Promise<Verdict> {
   if (strategy?.databases.some(({ name }) => name === index.database) !== true) return null;
   const target = await resolveTarget(cli, index.database, {});
   const place = target.places().find((one) => one.storage().place === repository.place);

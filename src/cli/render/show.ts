@@ -1,5 +1,5 @@
 import { counted, formatBytes, formatCount, formatDuration } from "../../lib/text.ts";
-import type { BackupDetails } from "../../operations/show.ts";
+import type { ShownBackup } from "../../operations/show.ts";
 import type { SnapshotIndex, TableLine } from "../../repository/manifest.ts";
 import type { ShowJson } from "../json.ts";
 import type { Output } from "../output.ts";
@@ -16,7 +16,7 @@ export type Verdict = ShowJson["retention"];
 // A terminal's height; `--json` has all of them.
 const MOST_TABLES = 20;
 
-export function showJson(details: BackupDetails, retention: Verdict): ShowJson {
+export function showJson(details: ShownBackup, retention: Verdict): ShowJson {
   const { index, repository, content, tables } = details;
   const { systemIdentifier, timeline, version, versionNumber, database } = index.server;
   return {
@@ -28,17 +28,23 @@ export function showJson(details: BackupDetails, retention: Verdict): ShowJson {
     client: index.client,
     server: { version, versionNumber, systemIdentifier, timeline, database },
     serverBytes: index.totals.serverBytes,
-    extensions: content.extensions.map(({ name, schema, version: installed }) => ({
-      name,
-      schema,
-      version: installed,
-    })),
-    roles: content.roles,
+    extensions:
+      content?.extensions.map(({ name, schema, version: installed }) => ({
+        name,
+        schema,
+        version: installed,
+      })) ?? null,
+    roles: content?.roles ?? null,
     retention,
     tableDetails: tables.map(tableJson),
     snapshot: index.kind === "snapshot" ? snapshotJson(index) : null,
     proof: proofJson(details.proof),
   };
+}
+
+function describeExtensions(extensions: readonly string[] | undefined): string {
+  if (extensions === undefined) return "sealed to the recipients: `--identity FILE` shows them";
+  return extensions.length === 0 ? "none" : extensions.join(", ");
 }
 
 function tableJson(table: TableLine): ShowJson["tableDetails"][number] {
@@ -56,7 +62,7 @@ function snapshotJson({ snapshot }: SnapshotIndex): ShowJson["snapshot"] {
 
 export function renderShow(
   output: Output,
-  details: BackupDetails,
+  details: ShownBackup,
   retention: Verdict,
   now: Date,
   timeZone: string,
@@ -65,7 +71,7 @@ export function renderShow(
   const { totals, server } = index;
   const taken = new Date(index.snapshotAt);
   const named = server.database === index.database ? "" : `, database ${server.database}`;
-  const extensions = content.extensions.map(({ name, version }) => `${name} ${version}`);
+  const extensions = content?.extensions.map(({ name, version }) => `${name} ${version}`);
   const lines: [string, string][] = [
     ["Database", index.database],
     [
@@ -82,7 +88,7 @@ export function renderShow(
       "Size",
       `${formatBytes(totals.storedBytes)} (${formatBytes(totals.bytes)} before compression, ${formatBytes(totals.serverBytes)} on the server)`,
     ],
-    ["Extensions", extensions.length === 0 ? "none" : extensions.join(", ")],
+    ["Extensions", describeExtensions(extensions)],
     ...(index.kind === "archive"
       ? ([
           ["Archive", locationOf(details)],
@@ -106,7 +112,7 @@ export function renderShow(
   ].join("\n");
 }
 
-function locationOf({ repository, index }: BackupDetails): string {
+function locationOf({ repository, index }: ShownBackup): string {
   return placeOfKey(repository.place, locationKey(index));
 }
 
@@ -123,7 +129,7 @@ function describeReading({ snapshot }: SnapshotIndex): string {
   return `${read}, ${counted(parts.reused, "part")} reused (${formatBytes(reusedBytes)})${looked}`;
 }
 
-function renderTables(tables: BackupDetails["tables"]): string {
+function renderTables(tables: ShownBackup["tables"]): string {
   const shown = tables.slice(0, MOST_TABLES);
   const ofSnapshot = shown.some((table) => "read" in table);
   return renderTable(

@@ -15,6 +15,8 @@ export interface NameRequest {
   readonly timeZone: string;
   readonly format: ArchiveFile["format"];
   readonly compression: ArchiveFile["compression"];
+  /** It lies in an age file. */
+  readonly sealed?: boolean;
   /** Says whether a name is in use. */
   readonly taken: (name: string) => boolean;
 }
@@ -28,7 +30,7 @@ const LONGEST_NAME = 255;
  */
 export function archiveFileName(request: NameRequest): string {
   const stem = `${stemOf(request)}_${formatLocalTime(request.at, request.timeZone)}`;
-  const suffix = suffixOf(request);
+  const suffix = `${suffixOf(request)}${request.sealed === true ? ".age" : ""}`;
   for (let n = 1; ; n += 1) {
     const name = `${stem}${n === 1 ? "" : `_${n}`}${suffix}`;
     if (!request.taken(name)) return checkLength(name);
@@ -60,7 +62,7 @@ const COMPRESSIONS: Readonly<Record<string, ArchiveFile["compression"]>> = {
 
 /** What a file's name promises; undefined when it promises no dump. Only the content (`sniffArchive`) decides. */
 export function archiveFormatOf(fileName: string): ArchiveShape | undefined {
-  const match = /[^/]\.([a-z_]+)(?:\.(gz|gzip|zst|zstd))?$/i.exec(fileName);
+  const match = /[^/]\.([a-z_]+)(?:\.(gz|gzip|zst|zstd))?(?:\.age)?$/i.exec(fileName);
   const format = FORMATS[match?.[1]?.toLowerCase() ?? ""];
   if (format === undefined) return undefined;
   return { format, compression: COMPRESSIONS[match?.[2]?.toLowerCase() ?? ""] ?? "none" };

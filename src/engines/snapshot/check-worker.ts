@@ -5,9 +5,9 @@ import { makeRuntime } from "../../lib/runtime.ts";
 import { decompressFrames, readFrames } from "../../lib/zstd-frames.ts";
 import { connect, quoteLiteral, type Session } from "../../postgres/session.ts";
 import type { PartLine } from "../../repository/part-list-lines.ts";
-import { textHashOf } from "../../repository/part-names.ts";
+import { textHashOf, nameHashOf } from "../../repository/part-names.ts";
 import { readPart, readParts } from "../../repository/parts.ts";
-import { openStorage } from "../../storage/open.ts";
+import { openPlace } from "../../repository/sealing/open-place.ts";
 import type { CheckMessage, CheckOutcome, CheckTask, CheckWorkerData, PartDamage } from "./check-messages.ts";
 import { digestCopy } from "./digest-copy.ts";
 import { isHeld } from "./part-batches.ts";
@@ -28,9 +28,12 @@ const runtime = makeRuntime({ env: data.env });
 const { signal } = new AbortController();
 // Opened once: a connection to an object store is kept.
 const store =
-  data.store === null ? null : { ...data.store, storage: openStorage(runtime, data.store.location) };
+  data.store === null ? null : { ...data.store, storage: openPlace(runtime, data.store.location) };
 // Its memory is reserved once for all tasks.
 const digest = new RowDigest();
+
+const nameOf = (textHash: string): string =>
+  store === null ? textHash : nameHashOf(store.storage.location, textHash);
 
 const tasks: (CheckTask | undefined)[] = [];
 let wake: (() => void) | undefined;
@@ -101,7 +104,7 @@ async function damageOf(
       digest.update(piece);
       bytes += piece.length;
     }
-    return differenceOf(part, { bytes, ...digest.finish(), textHash: text.digest("hex") });
+    return differenceOf(part, { bytes, ...digest.finish(), nameHash: nameOf(text.digest("hex")) });
   } catch (error) {
     forgetText();
     // A disk that cannot give a part back has lost it, whatever it says.
@@ -120,9 +123,9 @@ function forgetText(): void {
   }
 }
 
-function differenceOf(part: PartLine, found: RowsRead & { readonly textHash: string }): string | null {
+function differenceOf(part: PartLine, found: RowsRead & { readonly nameHash: string }): string | null {
   const what = `read part ${part.name}`;
-  if (found.textHash !== textHashOf(part.name))
+  if (found.nameHash !== textHashOf(part.name))
     return `${what}: its text is not the one that it is named after`;
   if (found.bytes !== part.bytes) return `${what}: ${found.bytes} bytes of text, its list says ${part.bytes}`;
   if (found.rows !== part.rows) return `${what}: ${found.rows} rows, its list says ${part.rows}`;

@@ -1,6 +1,7 @@
 import type { InFlight } from "../../lib/in-flight.ts";
 import type { Session } from "../../postgres/session.ts";
 import { writePart } from "../../repository/parts.ts";
+import { nameHashOf } from "../../repository/part-names.ts";
 import type { PartRef } from "../../repository/stored-parts.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { digestCopy } from "./digest-copy.ts";
@@ -30,7 +31,7 @@ export interface Desk {
   /** Parts that are on their way to being durable. */
   readonly writing: InFlight;
   /** Asks whether a part of this text is there already. */
-  readonly findKnown: (textHash: string, bytes: number) => Promise<PartRef | null>;
+  readonly findKnown: (nameHash: string, bytes: number) => Promise<PartRef | null>;
 }
 
 /** A job of which everything is read. The next one may begin before the outcome is there: when all its parts are durable. */
@@ -155,13 +156,14 @@ async function storePart(
   signal: AbortSignal,
 ): Promise<{ readonly done: Promise<CopiedPart> }> {
   const { writing } = desk;
-  const { textHash, rows, bytes, digest } = part;
-  const known = await desk.findKnown(textHash, bytes);
+  const { rows, bytes, digest } = part;
+  const nameHash = nameHashOf(desk.storage.location, part.textHash);
+  const known = await desk.findKnown(nameHash, bytes);
   if (known !== null)
     return { done: Promise.resolve({ line: { ...known, rows, bytes, digest }, stored: false }) };
   const data = part.compress();
   const done = writing.start(async () => {
-    const ref = await writePart(desk, desk.database, textHash, data, signal);
+    const ref = await writePart(desk, desk.database, nameHash, data, signal);
     return { line: { ...ref, rows, bytes, digest }, stored: true };
   });
   // A stream is of a file that goes with the part.

@@ -8,7 +8,7 @@ import { PartBuilder } from "./part-builder.ts";
 import { RowDigest } from "./row-digest.ts";
 import { SET_COPY_SETTINGS } from "./session-settings.ts";
 import { readAgeScale } from "./tuple-identity.ts";
-import { openStorage } from "../../storage/open.ts";
+import { openPlace } from "../../repository/sealing/open-place.ts";
 import { observerOfThread, threadError } from "./threads.ts";
 import type { CopyCall, MainMessage, WorkerMessage } from "./worker-messages.ts";
 
@@ -46,7 +46,7 @@ async function work(call: CopyCall): Promise<void> {
   const runtime: Runtime = makeRuntime({ env: call.env, observer: observerOfThread(call.observed, tell) });
   // The main thread ends this one when it stops; nothing here has to be told.
   const { signal } = new AbortController();
-  const storage = openStorage(runtime, call.storageLocation);
+  const storage = openPlace(runtime, call.storageLocation);
   await using session = await connect(runtime, call.settings, signal);
   await session.query("begin isolation level repeatable read read only");
   await session.query(`set transaction snapshot ${quoteLiteral(call.snapshot)}`);

@@ -2,7 +2,7 @@ import { parentPort } from "node:worker_threads";
 import { AppError } from "../../errors.ts";
 import { makeRuntime, type Observer } from "../../lib/runtime.ts";
 import { connect } from "../../postgres/session.ts";
-import { openStorage } from "../../storage/open.ts";
+import { openPlace } from "../../repository/sealing/open-place.ts";
 import type { LoadCall, LoadMainMessage, LoadWorkerMessage } from "./load-messages.ts";
 import { textOf } from "./load-text.ts";
 import { observerOfThread, threadError } from "./threads.ts";
@@ -39,7 +39,7 @@ async function receive(): Promise<LoadMainMessage> {
 async function work(call: LoadCall): Promise<void> {
   const runtime = makeRuntime({ env: call.env, observer: observerOfThread(call.observed, tell) });
   const { signal } = stop;
-  const storage = openStorage(runtime, call.storageLocation, ({ place: failed, to, error }) =>
+  const storage = openPlace(runtime, call.storageLocation, ({ place: failed, to, error }) =>
     send({ kind: "fell back", place: failed, to, error: threadError(error) }),
   );
   const place = { storage, database: call.database };

@@ -1,0 +1,141 @@
+import { AppError, isAppError } from "../errors.ts";
+import { parseIdentity, parseRecipient, type Recipient } from "../lib/age/keys.ts";
+import type { Runtime } from "../lib/runtime.ts";
+import { databaseFolder } from "../repository/layout.ts";
+import { acquireLease } from "../repository/lease.ts";
+import { listDatabases, openRepository, type Repository, replaceSealing } from "../repository/repository.ts";
+import { sealClassOf } from "../repository/sealing/classes.ts";
+import { readOrMakeHostKey } from "../repository/sealing/key-files.ts";
+import { rewrapped } from "../repository/sealing/sealed-object.ts";
+import { asStored } from "../repository/sealing/sealed-storage.ts";
+import { type Sealing, storeNamingKey } from "../repository/sealing/sealing.ts";
+import type { Storage } from "../storage/storage.ts";
+
+export interface RewrapRequest {
+  readonly storage: Storage;
+  /** `age1…`: those that everything is to be sealed to. */
+  readonly recipients: readonly string[];
+  readonly hostKeyFile: string | undefined;
+}
+
+export interface RewrapReport {
+  readonly place: string;
+  readonly recipients: readonly string[];
+  readonly hosts: readonly string[];
+  readonly objects: number;
+  /** Keys of archives that are too large to be written anew in one step. */
+  readonly left: readonly string[];
+}
+
+// An object is replaced in one step, and so is held whole.
+const LARGEST = 512 * 1024 * 1024;
+
+/**
+ * Seals everything in a repository to these recipients and to its hosts, this one included, by writing headers anew.
+ * First `repository.json` says so, and that not everything is yet: from then on what is new is sealed to all of them, and
+ * snapshots take nothing old over. Then object after object is replaced in one step, under the lease of its database. At
+ * any moment each can be opened by whoever could before, or by all; run again, it begins again. Errors: `wrong_key`
+ * before anything is changed, `lease_held`.
+ */
+export async function rewrapRepository(
+  runtime: Runtime,
+  request: RewrapRequest,
+  signal: AbortSignal,
+): Promise<RewrapReport> {
+  const before = await openRepository(runtime, request.storage, signal);
+  const { sealing } = before.file;
+  const keys = before.storage.location.seal;
+  if (sealing === undefined || keys === undefined) {
+    throw new AppError("usage", `seal ${before.place} anew: it is not encrypted`, {
+      hint: "a repository is encrypted from its first backup on: name a new place for it",
+    });
+  }
+  const identities = keys.identities.map(parseIdentity);
+  if (!identities.some(({ recipient }) => sealing.recipients.includes(recipient.text))) {
+    throw new AppError(
+      "wrong_key",
+      `seal ${before.place} anew: this takes the identity of one of its recipients`,
+      {
+        hint: "name its file with `--identity FILE` or in HANDLED_IDENTITY",
+      },
+    );
+  }
+  const recipients = [...new Set(request.recipients.map((text) => parseRecipient(text).text))];
+  const host = await readOrMakeHostKey(runtime, request.hostKeyFile);
+  const hosts = [...new Set([...sealing.hosts, host.recipient.text])].filter(
+    (key) => !recipients.includes(key),
+  );
+  const sealTo = {
+    secret: recipients.map(parseRecipient),
+    shared: [...recipients, ...hosts].map(parseRecipient),
+  };
+  const namingKey = await storeNamingKey(request.storage, keys.namingKey, sealTo.shared, signal);
+  const now: Sealing = { recipients, hosts, mixed: true, namingKey };
+  await replaceSealing(before, now, signal);
+  let objects = 1;
+  const left: string[] = [];
+  for (const database of await listDatabases(before, signal)) {
+    const done = await rewrapDatabase(runtime, { repository: before, database, identities, sealTo }, signal);
+    objects += done.objects;
+    left.push(...done.left);
+  }
+  if (left.length === 0) await replaceSealing(before, { recipients, hosts, namingKey }, signal);
+  await asStored(before.storage).delete(sealing.namingKey, signal);
+  return { place: before.place, recipients, hosts, objects, left };
+}
+
+interface DatabaseRewrap {
+  readonly repository: Repository;
+  readonly database: string;
+  readonly identities: readonly ReturnType<typeof parseIdentity>[];
+  readonly sealTo: Readonly<Record<"secret" | "shared", readonly Recipient[]>>;
+}
+
+/** Under the lease: nobody may delete an object while it is being replaced, or it would be there again. */
+async function rewrapDatabase(
+  runtime: Runtime,
+  { repository, database, identities, sealTo }: DatabaseRewrap,
+  signal: AbortSignal,
+): Promise<{ readonly objects: number; readonly left: readonly string[] }> {
+  await using lease = await acquireLease(runtime, repository, database, "key rewrap", signal);
+  const whileHeld = AbortSignal.any([signal, lease.lost]);
+  const stored = asStored(repository.storage);
+  const left: string[] = [];
+  let objects = 0;
+  for await (const { key, size } of stored.list(databaseFolder(database), "all", whileHeld)) {
+    const sealClass = sealClassOf(key);
+    if (sealClass === "plain") continue;
+    if (size > LARGEST) {
+      left.push(key);
+      continue;
+    }
+    await lease.check(whileHeld);
+    const data = rewrapOne(key, await stored.get(key, whileHeld), identities, sealTo[sealClass]);
+    await stored.put(key, data, whileHeld);
+    objects += 1;
+  }
+  return { objects, left };
+}
+
+function rewrapOne(
+  key: string,
+  stored: Buffer,
+  identities: DatabaseRewrap["identities"],
+  recipients: readonly Recipient[],
+): Buffer {
+  try {
+    const data = rewrapped(stored, identities, recipients);
+    if (data !== undefined) return data;
+    throw new AppError("wrong_key", "the identity that was given does not open it");
+  } catch (error) {
+    if (!isAppError(error)) throw error;
+    throw new AppError(
+      error.code,
+      `seal ${key} anew: ${error.message.replace("open a sealed object: ", "")}`,
+      {
+        cause: error,
+        hint: "what was sealed anew before it stays so, and everything can still be opened; run it again when this is settled",
+      },
+    );
+  }
+}

@@ -1,0 +1,222 @@
+import { execFileSync } from "node:child_process";
+import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { sealClassOf } from "../src/repository/sealing/classes.ts";
+import { type CliOptions, type CliResult, jsonOf, runCli } from "./support/cli.ts";
+import { expectedDatabase } from "./support/backed-up.ts";
+import { contentsOf } from "./support/database-contents.ts";
+import { freshDatabase, type FreshDatabase, temporaryFolder, uniqueName } from "./support/postgres.ts";
+
+const STRATEGY = (url: string) => `# The strategy of a small shop.
+version: 1
+repositories:
+  local: # the disk in the cellar
+    url: ./repository
+databases:
+  shop:
+    url: ${url} # of the shop
+    backups:
+      - name: nightly
+        kind: snapshot
+`;
+
+class Shop implements AsyncDisposable {
+  readonly live: FreshDatabase;
+  readonly folder: string;
+  readonly #owned: AsyncDisposableStack;
+
+  constructor(live: FreshDatabase, folder: string, owned: AsyncDisposableStack) {
+    this.live = live;
+    this.folder = folder;
+    this.#owned = owned;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#owned.disposeAsync();
+  }
+
+  async run(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+    const env = { HOME: join(this.folder, "home"), XDG_CONFIG_HOME: "", HANDLED_IDENTITY: "" };
+    // With an option before the command's name the suite's own recipients are not added.
+    return await runCli(["--config", this.strategy, ...args], { ...options, env });
+  }
+
+  async done(args: readonly string[], options: CliOptions = {}): Promise<Record<string, unknown>> {
+    const result = await this.run([...args, "--json"], options);
+    expect(result.code, result.stderr).toBe(0);
+    return jsonOf(result);
+  }
+
+  async restored(identity: string): Promise<void> {
+    await using restored = expectedDatabase(uniqueName());
+    const args = ["restore", "shop", "latest", "--new-database", restored.name, "--identity", identity];
+    await this.done(args);
+    expect(await contentsOf(restored.url)).toEqual(await contentsOf(this.live.url));
+  }
+
+  async sealedFiles(): Promise<{ readonly path: string; readonly key: string; readonly secret: boolean }[]> {
+    const root = `${join(this.folder, "repository")}/`;
+    const all = await readdir(root, { recursive: true, withFileTypes: true });
+    return all
+      .filter((one) => one.isFile())
+      .map((one) => join(one.parentPath, one.name))
+      .map((path) => ({
+        path,
+        key: path.slice(root.length),
+        secret: sealClassOf(path.slice(root.length)) === "secret",
+      }))
+      .filter(({ key }) => sealClassOf(key) !== "plain" || key.startsWith("system/"));
+  }
+
+  get strategy(): string {
+    return join(this.folder, "handled.yaml");
+  }
+
+  async rewrite(change: (text: string) => string): Promise<void> {
+    await writeFile(this.strategy, change(await readFile(this.strategy, "utf8")));
+  }
+}
+
+async function shopWithStrategy(): Promise<Shop> {
+  const owned = new AsyncDisposableStack();
+  const live = owned.use(
+    await freshDatabase({
+      sql: "create table t as select g as id, md5(g::text) as pad from generate_series(1, 20000) g",
+    }),
+  );
+  const folder = owned.use(await temporaryFolder()).path;
+  await writeFile(join(folder, "handled.yaml"), STRATEGY(live.url), { mode: 0o600 });
+  return new Shop(live, folder, owned);
+}
+
+function opens(identity: string, file: string): boolean {
+  try {
+    execFileSync("age", ["-d", "-i", identity, "-o", "/dev/null", file], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const payloadOf = async (path: string): Promise<Buffer> => (await readFile(path)).subarray(1024);
+
+describe("key new", () => {
+  test("shows the identity once, and writes only the recipient into the strategy, comments and all", async () => {
+    await using shop = await shopWithStrategy();
+    const made = await shop.run(["key", "new"]);
+    expect(made.code, made.stderr).toBe(0);
+    const identity = /^AGE-SECRET-KEY-1[A-Z0-9]+$/m.exec(made.stdout)?.[0] ?? "none";
+    const recipient = /age1[a-z0-9]{58}/.exec(made.stdout)?.[0] ?? "none";
+    const text = await readFile(shop.strategy, "utf8");
+    expect(text).toContain(recipient);
+    expect(text).not.toContain(identity);
+    expect(made.stderr).not.toContain(identity);
+    for (const kept of ["# The strategy of a small shop.", "# the disk in the cellar", "# of the shop"])
+      expect(text).toContain(kept);
+    expect((await stat(shop.strategy)).mode & 0o777).toBe(0o600);
+    expect((await shop.run(["config", "check"])).code).toBe(0);
+    const file = join(shop.folder, "identity");
+    await writeFile(file, `${identity}\n`, { mode: 0o600 });
+    await shop.done(["backup"]);
+    await shop.restored(file);
+  });
+
+  test("writes it to a file that only its owner reads, and never over another", async () => {
+    await using shop = await shopWithStrategy();
+    const file = join(shop.folder, "identity");
+    const made = await shop.done(["key", "new", "--file", file]);
+    expect(made).toMatchObject({ identity: null, file, repositories: ["local"] });
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    const again = await shop.run(["key", "new", "--file", file]);
+    expect(again.code).toBe(2);
+    expect((await readFile(shop.strategy, "utf8")).match(/age1/g)).toHaveLength(1);
+  });
+});
+
+test("config check finds a recipient that is mistyped, and one that is an identity", async () => {
+  await using shop = await shopWithStrategy();
+  const { recipient } = await shop.done(["key", "new"]);
+  const typo = String(recipient).replace(/.$/, (last) => (last === "q" ? "p" : "q"));
+  await shop.rewrite((text) => text.replace(String(recipient), typo));
+  const result = await shop.run(["config", "check"]);
+  expect(result.code).toBe(2);
+  expect(result.stderr).toMatch(/recipients.*checksum/s);
+});
+
+describe("key rewrap", () => {
+  test("adds a recipient to everything that exists: payloads stay, both open all, backups go on", async () => {
+    await using shop = await shopWithStrategy();
+    const [one, two] = [join(shop.folder, "one"), join(shop.folder, "two")];
+    await shop.done(["key", "new", "--file", one]);
+    await shop.done(["backup"]);
+    await shop.done(["backup", "--kind", "archive"]);
+    await shop.done(["key", "new", "--file", two]);
+    const refused = await shop.run(["backup"]);
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain("key rewrap");
+    const before = new Map<string, Buffer>();
+    for (const { key, path } of await shop.sealedFiles()) before.set(key, await payloadOf(path));
+
+    const withoutKey = await shop.run(["key", "rewrap"]);
+    expect(withoutKey.code, withoutKey.stderr).toBe(12);
+    const report = await shop.done(["key", "rewrap", "--identity", one]);
+    expect(report).toMatchObject({ left: [] });
+    const host = join(shop.folder, "home/.config/handled/host.key");
+    for (const { key, path, secret } of await shop.sealedFiles()) {
+      if (!key.startsWith("system/"))
+        expect((await payloadOf(path)).equals(before.get(key) ?? Buffer.alloc(0))).toBe(true);
+      expect([opens(one, path), opens(two, path), opens(host, path)], key).toEqual([true, true, !secret]);
+    }
+    await shop.restored(two);
+    const next = await shop.done(["backup"]);
+    const shown = await shop.done(["show", String(next["id"])]);
+    expect(shown["snapshot"]).toMatchObject({ newParts: 0, fullRead: null });
+    const proof = await shop.run(["verify", "shop", "--identity", two]);
+    expect(proof.code, proof.stderr).toBe(0);
+  });
+
+  test("that dies anywhere leaves every backup readable; until it is done snapshots take nothing over", async () => {
+    await using shop = await shopWithStrategy();
+    const [one, two] = [join(shop.folder, "one"), join(shop.folder, "two")];
+    await shop.done(["key", "new", "--file", one]);
+    await shop.done(["backup"]);
+    await shop.done(["key", "new", "--file", two]);
+    let seen = 0;
+    for (let at = 1; ; at += 3) {
+      seen = 0;
+      const observer = (phase: "before" | "after", operation: string): void => {
+        if (/storage (put|delete) /.test(operation) && ++seen === at)
+          throw new Error(`killed ${phase} ${operation}`);
+      };
+      const result = await shop.run(["key", "rewrap", "--identity", one], { observer });
+      for (const { path, key } of await shop.sealedFiles()) expect(opens(one, path), key).toBe(true);
+      if (result.code === 0) break;
+      expect((await shop.run(["list", "shop", "--identity", one])).code).toBe(0);
+      if (at === 10) {
+        const { id } = await shop.done(["backup"]);
+        const shown = await shop.done(["show", String(id)]);
+        expect(shown["snapshot"]).toMatchObject({ fullRead: expect.stringContaining("not sealed to all") });
+      }
+    }
+    await shop.restored(one);
+    await shop.restored(two);
+    for (const { path, key } of await shop.sealedFiles())
+      if (!key.startsWith("system/")) expect(opens(two, path), key).toBe(true);
+  });
+
+  test("lets a new host go on when the old one and its key are lost", async () => {
+    await using shop = await shopWithStrategy();
+    const one = join(shop.folder, "one");
+    await shop.done(["key", "new", "--file", one]);
+    await shop.done(["backup"]);
+    await rm(join(shop.folder, "home"), { recursive: true });
+    expect((await shop.run(["backup"])).code).toBe(12);
+    await shop.done(["key", "rewrap", "--identity", one]);
+    await shop.done(["backup"]);
+    const keys = await shop.done(["key", "show"]);
+    expect(keys["repositories"]).toMatchObject([
+      { hosts: [expect.any(String), expect.any(String)], mixed: false },
+    ]);
+  });
+});
