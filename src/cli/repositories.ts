@@ -1,10 +1,16 @@
 import { repositoryLocation, type Strategy } from "../config/strategy.ts";
 import { systemTimeZone } from "../config/time-zone.ts";
 import { listDatabases, openRepository } from "../repository/repository.ts";
-import { openStorage } from "../storage/open.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Cli } from "./cli.ts";
-import { loadCliStrategy, type PlaceOptions, resolveTarget, resolveTargets, type Target } from "./targets.ts";
+import {
+  loadCliStrategy,
+  openPlace,
+  type PlaceOptions,
+  resolveTarget,
+  resolveTargets,
+  type Target,
+} from "./targets.ts";
 
 /** Where a command looks that names no database. */
 export interface Places {
@@ -21,7 +27,7 @@ export async function resolvePlaces(cli: Cli, options: PlaceOptions): Promise<Pl
   if (repository !== undefined) {
     return {
       strategy: null,
-      storages: [() => openStorage(cli.runtime, repository)],
+      storages: [() => openPlace(cli, repository, options)],
       timeZone: systemTimeZone(),
     };
   }
@@ -40,7 +46,7 @@ export async function resolvePlaces(cli: Cli, options: PlaceOptions): Promise<Pl
     storages: strategy.repositories.map(
       ({ name }) =>
         () =>
-          openStorage(cli.runtime, repositoryLocation(cli.runtime, strategy, name)),
+          openPlace(cli, repositoryLocation(cli.runtime, strategy, name), options),
     ),
     timeZone: strategy.timeZone,
   };
@@ -57,7 +63,7 @@ export async function resolveAllTargets(
   if (!onlyRepository || (await loadCliStrategy(cli, options)) !== null) {
     return await resolveTargets(cli, names, options);
   }
-  const opened = await openRepository(cli.runtime, openStorage(cli.runtime, repository), cli.signal);
+  const opened = await openRepository(cli.runtime, openPlace(cli, repository, options), cli.signal);
   const targets: Target[] = [];
   for (const name of await listDatabases(opened, cli.signal))
     targets.push(await resolveTarget(cli, name, options));

@@ -13,6 +13,7 @@ import { systemTimeZone } from "../config/time-zone.ts";
 import { AppError } from "../errors.ts";
 import type { RetentionRules } from "../operations/prune.ts";
 import { type ConnectionSettings, resolveConnection } from "../postgres/connection.ts";
+import type { StorageLocation } from "../storage/location.ts";
 import { openStorage } from "../storage/open.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Cli } from "./cli.ts";
@@ -21,6 +22,8 @@ import type { Cli } from "./cli.ts";
 export interface PlaceOptions {
   readonly url?: string | undefined;
   readonly repository?: string | undefined;
+  /** Commands that only read may read a bucket as it was then. */
+  readonly asOf?: Date | undefined;
 }
 
 /** What a command works on: one database of the strategy, or of the command line. */
@@ -47,6 +50,21 @@ export const DEFAULT_LOCK_TIMEOUT_MS = 30_000;
 export const DEFAULT_KEEP_REPLACED_MS = 7 * 86_400_000;
 const DEFAULT_GARBAGE_AGE_MS = 86_400_000;
 const DEFAULT_PREFIX = "handled";
+
+/** The storage at a location, as of the time that the command line names. */
+export function openPlace(
+  { runtime }: Cli,
+  location: string | StorageLocation,
+  { asOf }: PlaceOptions,
+): Storage {
+  if (asOf === undefined) return openStorage(runtime, location);
+  if (asOf > runtime.clock.now()) {
+    throw new AppError("usage", `read as of ${asOf.toISOString()}: that time is still to come`, {
+      hint: "name a time before something was overwritten or deleted",
+    });
+  }
+  return openStorage(runtime, { ...(typeof location === "string" ? { url: location } : location), asOf });
+}
 
 /** The strategy, unless `--url` says that none is meant. `--config` and `--url` together are refused. */
 export async function loadCliStrategy(cli: Cli, options: PlaceOptions): Promise<Strategy | null> {
@@ -101,9 +119,10 @@ function strategyTarget(
   options: PlaceOptions,
 ): Target {
   const storage = (): Storage =>
-    openStorage(
-      cli.runtime,
+    openPlace(
+      cli,
       options.repository ?? repositoryLocation(cli.runtime, strategy, entry.repository),
+      options,
     );
   return {
     name: entry.name,
@@ -125,10 +144,11 @@ function freeTarget(
   cli: Cli,
   name: string,
   connection: ConnectionSettings | undefined,
-  { repository }: PlaceOptions,
+  options: PlaceOptions,
 ): Target {
+  const { repository } = options;
   const storageIfKnown = (): Storage | null =>
-    repository === undefined ? null : openStorage(cli.runtime, repository);
+    repository === undefined ? null : openPlace(cli, repository, options);
   return {
     name,
     strategy: null,

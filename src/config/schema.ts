@@ -140,6 +140,16 @@ const Repository = z.strictObject({
       "Access key for a bucket, as `${NAME}`. Without it AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, else the profile",
     ),
   secretKey: text().optional().describe("Secret key that belongs to `accessKey`, as `${NAME}`"),
+  lock: duration("3650d")
+    .optional()
+    .describe(
+      "Of a bucket with object lock: how long at least everything that is needed stays undeletable after the last run, " +
+        "whoever has the keys. It is locked for twice as long, and again when less than this is left",
+    ),
+  lockMode: z
+    .enum(["compliance", "governance"])
+    .optional()
+    .describe("`compliance` (the default): nobody can lift it. `governance`: a right of its own can"),
   garbageAge: duration()
     .prefault("24h")
     .describe(

@@ -58,6 +58,8 @@ async function record(
   { operation, error, startedAt }: Damage,
   signal: AbortSignal,
 ): Promise<void> {
+  // As it was: what is there now may be whole.
+  if (repository.storage.asOf !== undefined) return;
   const { database, id } = index;
   const findings = { ...noFindings(), problems: [problemOf(index, error)] };
   try {

@@ -1,9 +1,15 @@
+import type { LockSettings } from "./locks.ts";
+
 /** Where a storage is, as data: what a strategy or a command line says, and what a thread needs to open it again. */
 export interface StorageLocation {
   /** A folder or a URL; holds no secret. */
   readonly url: string;
   /** Of an object store. Undefined: what the environment or the profile has. */
   readonly keys?: AccessKeys | undefined;
+  /** How what is written to a bucket is locked; undefined: as its URL says, or not. */
+  readonly lock?: LockSettings | undefined;
+  /** The moment as of which a bucket is read; nothing can be written then. */
+  readonly asOf?: Date | undefined;
 }
 
 /** A pair of keys as object stores give them out. */

@@ -2,12 +2,11 @@ import type { Command } from "commander";
 import { repositoryLocation } from "../../config/strategy.ts";
 import { findDatabase } from "../../config/strategy.ts";
 import { type DatabaseListing, listRepository } from "../../operations/list.ts";
-import { openStorage } from "../../storage/open.ts";
 import type { Cli } from "../cli.ts";
 import { listJson, renderListings } from "../render/list.ts";
-import { placeOptions } from "../options.ts";
+import { asOfOption, placeOptions } from "../options.ts";
 import { resolvePlaces } from "../repositories.ts";
-import type { PlaceOptions } from "../targets.ts";
+import { openPlace, type PlaceOptions } from "../targets.ts";
 
 export function addList(program: Command, cli: () => Cli): void {
   placeOptions(program.command("list"))
@@ -16,6 +15,7 @@ export function addList(program: Command, cli: () => Cli): void {
       "Shows every backup of one database or of all, newest first. Needs only the repository. Archives that other tools put there are shown as foreign.",
     )
     .argument("[database]", "one database; all when left out")
+    .addOption(asOfOption())
     .action(async (name: string | undefined, options: PlaceOptions) => {
       await runList(cli(), name, options);
     });
@@ -43,7 +43,7 @@ async function collect(
   const databases = name === undefined ? strategy.databases : [findDatabase(strategy, name)];
   const listings: DatabaseListing[] = [];
   for (const database of databases) {
-    const storage = openStorage(cli.runtime, repositoryLocation(cli.runtime, strategy, database.repository));
+    const storage = openPlace(cli, repositoryLocation(cli.runtime, strategy, database.repository), options);
     listings.push(...(await listRepository(cli.runtime, storage, database.name, cli.signal)));
   }
   return { listings, timeZone };

@@ -11,7 +11,7 @@ import { PROOF_LEVELS, type ProofLevel } from "../../repository/proof-file.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Cli } from "../cli.ts";
 import { reportFailure } from "../failure.ts";
-import { placeOptions, jobsArgument } from "../options.ts";
+import { asOfOption, placeOptions, jobsArgument } from "../options.ts";
 import { renderVerify, verifyJson } from "../render/verify.ts";
 import { resolveAllTargets, resolvePlaces } from "../repositories.ts";
 import { type PlaceOptions, resolveTarget } from "../targets.ts";
@@ -43,6 +43,7 @@ export function addVerify(program: Command, cli: () => Cli): void {
       "parts and tables that are read at the same time (default: one a core; at most 64)",
       jobsArgument,
     )
+    .addOption(asOfOption())
     .action(async (database: string | undefined, backup: string, options: Options) => {
       await runVerify(cli(), database, backup, options);
     });
@@ -72,7 +73,7 @@ async function runVerify(
     try {
       const report = await verify(cli, subject, options);
       cli.output.result(verifyJson(report), () => renderVerify(cli.output, report, subject.timeZone));
-      exits.push(exitOf(report, options.level));
+      exits.push(exitOf(report, options));
     } catch (error) {
       const named = inVerify(subject, error);
       if (subjects.length === 1 || isAppError(error, "interrupted") || cli.signal.aborted) throw named;
@@ -132,10 +133,11 @@ function inVerify(subject: Subject, error: unknown): unknown {
 }
 
 /** What was asked for must be reached; where nothing was, the strongest that is possible will do. */
-function exitOf({ proof, problems, key }: VerifyReport, asked: ProofLevel | undefined): number {
+function exitOf({ proof, problems, key }: VerifyReport, { level: asked, asOf }: Options): number {
   if (problems.some(isStored)) return DAMAGED_EXIT;
   if (problems.length > 0 || (asked !== undefined && proof.proven !== asked)) return NOT_PROVEN_EXIT;
-  return key === null ? DEGRADED_EXIT : 0;
+  // As of an earlier time nothing is to be recorded.
+  return key === null && asOf === undefined ? DEGRADED_EXIT : 0;
 }
 
 /** Damage first, then what is not proven, then whatever kept a check from being made. */
