@@ -141,3 +141,41 @@ test("a lock on a bucket that has none is found by the doctor, and refused by a 
   expect(good.stdout + good.stderr).toContain("objects are locked for");
   expect(good.stdout + good.stderr).toContain("space is never freed");
 });
+
+test("pruning leaves what is locked and says until when; a longer window locks all of it anew", async () => {
+  const location = await lockingBucket();
+  await using live = await freshDatabase({ sql: SQL });
+  const env = s3Environment(location);
+  const backup = async (lock: string) =>
+    await runCli(
+      [
+        "backup",
+        "--kind",
+        "snapshot",
+        "--url",
+        live.url,
+        "--repository",
+        `${location.url}&lock=${lock}`,
+        "--json",
+      ],
+      { env },
+    );
+  const first = await backup("1d");
+  expect(first).toMatchObject({ code: 0, stderr: expect.stringContaining("locked for another 2 d") });
+  await live.query("update customers set name = 'changed' where id < 10");
+  const second = await backup("1d");
+  expect(second).toMatchObject({ code: 0, stderr: expect.not.stringContaining("locked for another") });
+
+  const place = ["--repository", `${location.url}&lock=1d`];
+  const pruned = await runCli(["prune", live.name, "--keep", "last=1", ...place], { env });
+  expect(pruned.code).toBe(0);
+  expect(pruned.stdout).toMatch(/0 backups deleted, 2 backups kept/);
+  expect(pruned.stdout).toMatch(
+    /1 backup of those would go, and cannot before their locks end: the last on 20/,
+  );
+  const listed = await runCli(["list", ...place], { env });
+  expect(listed.stdout).toContain(String(jsonOf(first)["id"]));
+
+  const longer = await backup("3d");
+  expect(longer).toMatchObject({ code: 0, stderr: expect.stringContaining("locked for another 6 d") });
+});
