@@ -285,6 +285,7 @@ test("a damaged backup keeps every part; the report says which one, and once it 
     noted: { objects: 0, bytes: 0 },
     waiting: { objects: 0, bytes: 0 },
     deleted: { objects: 0, bytes: 0 },
+    locked: { objects: 0, bytes: 0, until: undefined },
     refused: [expect.stringContaining(damaged)],
   });
   expect((await shelf.prune({ last: 1 }, { dryRun: true })).garbage.refused).toEqual(garbage.refused);

@@ -488,6 +488,9 @@ const GarbageJson = z.strictObject({
   noted: StoredCountJson.describe("Found now; a later run deletes them, once they are old enough"),
   waiting: StoredCountJson.describe("Found by an earlier run, and not deleted yet"),
   deleted: StoredCountJson.describe("Deleted now, or that would be"),
+  locked: StoredCountJson.extend({
+    until: time.nullable().describe("When the last of their locks ends; null when there is none"),
+  }).describe("Old enough, and to be deleted once their locks in the object store are over"),
   refused: z.array(z.string()).describe("Why nothing was deleted; empty when nothing stood in the way"),
 });
 export type GarbageJson = z.infer<typeof GarbageJson>;

@@ -21,7 +21,7 @@ export async function resolvePlaces(cli: Cli, options: PlaceOptions): Promise<Pl
   if (repository !== undefined) {
     return {
       strategy: null,
-      storages: repository.map((place) => () => openNamedPlace(cli, place, options.recipient)),
+      storages: repository.map((place) => () => openNamedPlace(cli, place, options)),
       timeZone: systemTimeZone(),
     };
   }
@@ -40,7 +40,7 @@ export async function resolvePlaces(cli: Cli, options: PlaceOptions): Promise<Pl
     storages: strategy.repositories.map(
       ({ name }) =>
         () =>
-          openStrategyPlace(cli, strategy, name),
+          openStrategyPlace(cli, strategy, name, options),
     ),
     timeZone: strategy.timeZone,
   };
@@ -59,11 +59,7 @@ export async function resolveAllTargets(
   }
   const found = new Set<string>();
   for (const place of repository) {
-    const opened = await openRepository(
-      cli.runtime,
-      openNamedPlace(cli, place, options.recipient),
-      cli.signal,
-    );
+    const opened = await openRepository(cli.runtime, openNamedPlace(cli, place, options), cli.signal);
     for (const name of await listDatabases(opened, cli.signal)) found.add(name);
   }
   const targets: Target[] = [];

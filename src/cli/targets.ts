@@ -17,15 +17,13 @@ import { type ConnectionSettings, resolveConnection } from "../postgres/connecti
 import type { Storage } from "../storage/storage.ts";
 import { unusableStorage } from "../storage/unusable.ts";
 import type { Cli } from "./cli.ts";
-import { openNamedPlace, openStrategyPlace } from "./open-place.ts";
+import { openNamedPlace, type OpenOptions, openStrategyPlace } from "./open-place.ts";
 
 /** The options that say where to look without a strategy. */
-export interface PlaceOptions {
+export interface PlaceOptions extends OpenOptions {
   readonly url?: string | undefined;
   /** More than one: every backup is kept in each. */
   readonly repository?: readonly string[] | undefined;
-  /** To whom a new repository is to be sealed; only the command that makes one has it. */
-  readonly recipient?: readonly string[] | undefined;
 }
 
 /** What a command works on: one database of the strategy, or of the command line. */
@@ -124,8 +122,8 @@ function strategyTarget(
       keep: findRepository(strategy, name).keep,
       storage: () =>
         options.recipient === undefined
-          ? openStrategyPlace(cli, strategy, name)
-          : openNamedPlace(cli, repositoryLocation(cli.runtime, strategy, name), options.recipient),
+          ? openStrategyPlace(cli, strategy, name, options)
+          : openNamedPlace(cli, repositoryLocation(cli.runtime, strategy, name), options),
     }));
   const storage = (): Storage => firstOf(places()).storage();
   return {
@@ -142,12 +140,12 @@ function strategyTarget(
 }
 
 /** The places of `--repository`; undefined where it was not given. */
-function namedPlaces(cli: Cli, { repository, recipient }: PlaceOptions): TargetPlace[] | undefined {
-  return repository?.map((name) => ({
+function namedPlaces(cli: Cli, options: PlaceOptions): TargetPlace[] | undefined {
+  return options.repository?.map((name) => ({
     name,
     garbageAgeMs: DEFAULT_GARBAGE_AGE_MS,
     keep: undefined,
-    storage: () => openNamedPlace(cli, name, recipient),
+    storage: () => openNamedPlace(cli, name, options),
   }));
 }
 

@@ -25,13 +25,23 @@ export function crossCheck(root: unknown): Finding[] {
   return [...ofPlaces, ...ofDatabases];
 }
 
-/** Half a pair of keys opens nothing, and a folder has none. A URL that comes from a variable is looked at when it is opened. */
+/** Half a pair of keys opens nothing, and a folder has none, nor locks. A URL that comes from a variable is looked at when it is opened. */
 function checkKeys(repository: Block, path: Path): Finding[] {
   const { url } = repository;
+  const isFolder = typeof url === "string" && !/^\s*(?:s3:\/\/|\$\{)/i.test(url);
+  const lock = ["lock", "lockMode"].find((key) => repository[key] !== undefined);
+  if (isFolder && lock !== undefined) {
+    const message = `${formatPath([...path, lock])} is nothing that a folder has: only a bucket with object lock keeps what is deleted`;
+    return [{ path: [...path, lock], part: "key", message }];
+  }
+  if (lock === "lockMode") {
+    const message = `missing key \`lock\` in ${formatPath(path)}: \`lockMode\` says how, not how long`;
+    return [{ path: [...path, "lock"], part: "key", message }];
+  }
   const [given, ...rest] = ["accessKey", "secretKey"].filter((key) => repository[key] !== undefined);
   if (given === undefined) return [];
   const inside = [...path, given];
-  if (typeof url === "string" && !/^\s*(?:s3:\/\/|\$\{)/i.test(url)) {
+  if (isFolder) {
     const message = `${formatPath(inside)} is nothing that a folder has`;
     return [{ path: inside, part: "key", message }];
   }

@@ -173,6 +173,16 @@ const Repository = z.strictObject({
     .describe(
       "File with the key by which this host reads back what it needs to go on writing. Default: `~/.config/handled/host.key`; made when it is missing",
     ),
+  lock: duration("3650d")
+    .optional()
+    .describe(
+      "Of a bucket with object lock: how long at least everything that is needed stays undeletable after the last run, " +
+        "whoever has the keys. It is locked for twice as long, and again when less than this is left",
+    ),
+  lockMode: z
+    .enum(["compliance", "governance"])
+    .optional()
+    .describe("`compliance` (the default): nobody can lift it. `governance`: a right of its own can"),
   garbageAge: duration()
     .prefault("24h")
     .describe(

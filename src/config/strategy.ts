@@ -28,6 +28,8 @@ interface StrategyRepository {
   /** Of a bucket; undefined: the environment or the profile has them. */
   readonly accessKey: Template | undefined;
   readonly secretKey: Template | undefined;
+  /** How objects in a bucket are locked; undefined: as its URL says, or not. */
+  readonly lock: RepositoryLocation["lock"];
   /** How long parts that no backup needs stay after that was noted. */
   readonly garbageAgeMs: number;
   /** In place of that of the backups' entries; undefined: theirs. */
@@ -89,11 +91,12 @@ export function buildStrategy(file: StrategyFile, path: string, whereIs: (path: 
     timeZone: file.timezone ?? systemTimeZone(),
     archivePrefix: file.archivePrefix,
     repositories: Object.entries(file.repositories).map(
-      ([name, { url, accessKey, secretKey, garbageAge, keep, recipients, hostKey }]) => ({
+      ([name, { url, accessKey, secretKey, lock, lockMode, garbageAge, keep, recipients, hostKey }]) => ({
         name,
         url: template(["repositories", name, "url"], url),
         accessKey: optional(["repositories", name, "accessKey"], accessKey),
         secretKey: optional(["repositories", name, "secretKey"], secretKey),
+        lock: lock === undefined ? undefined : { windowMs: lock, mode: lockMode ?? "compliance" },
         garbageAgeMs: garbageAge,
         keep,
         recipients,
@@ -168,19 +171,21 @@ interface RepositoryLocation {
   /** An absolute folder or a URL. */
   readonly url: string;
   readonly keys?: { readonly accessKey: string; readonly secretKey: string };
+  readonly lock?: { readonly windowMs: number; readonly mode: "compliance" | "governance" } | undefined;
 }
 
 /** The place of a repository, with values from the environment. Fails with `strategy_invalid`. */
 export function repositoryLocation(runtime: Runtime, strategy: Strategy, name: string): RepositoryLocation {
-  const { accessKey, secretKey } = findRepository(strategy, name);
+  const { accessKey, secretKey, lock } = findRepository(strategy, name);
   const url = repositoryUrl(runtime, strategy, name);
-  if (accessKey === undefined || secretKey === undefined) return { url };
+  const place = lock === undefined ? { url } : { url, lock };
+  if (accessKey === undefined || secretKey === undefined) return place;
   const keys = {
     accessKey: resolveNotEmpty(runtime, accessKey),
     secretKey: resolveNotEmpty(runtime, secretKey),
   };
   runtime.secrets.add(keys.secretKey);
-  return { url, keys };
+  return { ...place, keys };
 }
 
 /** The absolute folder or the URL of a repository, with values from the environment. Fails with `strategy_invalid`. */

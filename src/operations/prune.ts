@@ -7,6 +7,8 @@ import {
   isCollectionDue,
   previewGarbage,
 } from "../repository/collect.ts";
+import { extendLocks, type StayingBackups } from "../repository/extend-locks.ts";
+import { indexKey } from "../repository/layout.ts";
 import { acquireLease, type Lease } from "../repository/lease.ts";
 import { isArchive } from "../repository/listing.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
@@ -36,6 +38,8 @@ export interface PruneDecision {
   readonly keep: boolean;
   /** It could not be restored; it stays for somebody to look at. */
   readonly damaged: boolean;
+  /** It would go, and the storage does not let it before then. */
+  readonly locked?: Date;
   /** Why it stays or goes, one short phrase each. */
   readonly reasons: readonly string[];
 }
@@ -57,8 +61,16 @@ export async function planPrune(
   signal: AbortSignal,
 ): Promise<PruneDecision[]> {
   const { backups, damaged } = await listGoodBackups(runtime, scope.repository, scope.database, signal);
+  const decisions = planAmong(runtime, scope, backups);
+  const going = decisions.filter(({ keep }) => !keep).map(({ backup }) => backup);
+  const locked = await lockedBackups(scope.repository.storage, going, signal);
   return [
-    ...planAmong(runtime, scope, backups),
+    ...decisions.map((decision) => {
+      const until = locked.get(decision.backup.id);
+      if (until === undefined) return decision;
+      const reasons = [...decision.reasons, `locked until ${until.toISOString()}`];
+      return { ...decision, keep: true, locked: until, reasons };
+    }),
     ...damaged.flatMap(({ index, reason }) =>
       index === undefined
         ? []
@@ -91,6 +103,24 @@ export function planAmong(
   });
 }
 
+/**
+ * Those of the backups that the storage does not let go yet, and until when. Of them nothing is deleted: without its index a
+ * backup could not be found any more, and would cost as much as before. Of what is its own the index is locked last.
+ */
+async function lockedBackups(
+  { locks }: Storage,
+  backups: readonly BackupIndex[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, Date>> {
+  const found = new Map<string, Date>();
+  if (locks === undefined) return found;
+  for (const { database, id } of backups) {
+    const until = await locks.lockedUntil(indexKey(database, id), signal);
+    if (until !== undefined) found.set(id, until);
+  }
+  return found;
+}
+
 /** Asks about each backup among those that could take its place. */
 function planByScope(
   backups: readonly BackupIndex[],
@@ -109,6 +139,16 @@ function planByScope(
 /** What is left and good after the decisions were carried out, newest first. */
 export function keptBackups(decisions: readonly PruneDecision[]): BackupIndex[] {
   return decisions.filter(({ keep, damaged }) => keep && !damaged).map(({ backup }) => backup);
+}
+
+/** What stays because it is needed, and what only because it is locked. */
+function byLock(decisions: readonly PruneDecision[]): StayingBackups {
+  const [staying, leaving] = [false, true].map((isLocked) =>
+    decisions
+      .filter(({ keep, locked }) => keep && (locked !== undefined) === isLocked)
+      .map(({ backup }) => backup),
+  );
+  return { staying: staying ?? [], leaving: leaving ?? [] };
 }
 
 interface PruneRun extends PruneScope {
@@ -134,6 +174,7 @@ export async function pruneUnderLease(
 ): Promise<Pruned> {
   const { repository, database, rules } = scope;
   const pruned = await applyRetention(runtime, scope, lease, signal);
+  await extendLocks(runtime, repository, database, byLock(pruned.decisions), lease, signal);
   const deleted = pruned.decisions.some(({ backup, keep }) => !keep && backup.kind === "snapshot");
   const options = { minAgeMs: rules.garbageAgeMs, deleted };
   if (!(await isCollectionDue(runtime, repository, database, options, signal))) return pruned;
@@ -207,6 +248,7 @@ export async function pruneDatabase(
   const whileHeld = AbortSignal.any([signal, lease.lost]);
   await recoverUnfinished(runtime, repository, database, lease, whileHeld);
   const { decisions } = await applyRetention(runtime, scope, lease, whileHeld);
+  await extendLocks(runtime, repository, database, byLock(decisions), lease, whileHeld);
   const garbage = await collectGarbage(runtime, repository, database, lease, options, whileHeld);
   return { decisions, archiveBytes: archiveBytesOf(goingOf(decisions)), garbage };
 }

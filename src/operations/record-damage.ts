@@ -81,6 +81,8 @@ async function record(
   { operation, errors, startedAt }: Damage,
   signal: AbortSignal,
 ): Promise<void> {
+  // As it was: what is there now may be whole.
+  if (repository.storage.asOf !== undefined) return;
   const { database, id } = index;
   const findings = { ...noFindings(), problems: errors.map((error) => problemOf(index, error)) };
   try {

@@ -17,6 +17,7 @@ const VOID_MS = 30 * DAY_MS;
 // Between two looks at the lease; enough that looking costs nothing beside the deletions.
 const BATCH = 500;
 const PARALLEL_DELETES = 8;
+const PARALLEL_LOOKS = 32;
 
 export interface CollectOptions {
   /** How long something must have been noted as garbage before it is deleted, in milliseconds; default a day. */
@@ -29,6 +30,8 @@ export interface GarbageReport {
   /** Noted before, and not deleted: too short a time ago, or for the reasons in `refused`. */
   readonly waiting: StoredCount;
   readonly deleted: StoredCount;
+  /** Noted before, and to be deleted once the storage's locks are over; the last of them ends at `until`. */
+  readonly locked: StoredCount & { readonly until: Date | undefined };
   /** Why nothing was deleted, in words; empty when nothing stood in the way. */
   readonly refused: readonly string[];
 }
@@ -71,10 +74,13 @@ export async function collectGarbage(
     const refused = readers.map((reader) => `${describeReader(reader)} is reading`);
     return report({ noted, waiting: sum(waiting, due), refused });
   }
+  const until = await leaveLocked(storage, garbage, held);
+  const locked = { ...garbage.count("locked"), until };
+  const deleted = garbage.count("old");
   await deleteAll(storage, garbage.keys("old"), lease, held);
   // What they named is deleted, or named again: then it has to be noted anew before it may go.
-  await deleteAll(storage, old.map(({ key }) => key).values(), lease, held);
-  return report({ noted, waiting, deleted: due });
+  if (locked.objects === 0) await deleteAll(storage, old.map(({ key }) => key).values(), lease, held);
+  return report({ noted, waiting, deleted, locked });
 }
 
 /**
@@ -95,7 +101,9 @@ export async function previewGarbage(
   const now = runtime.clock.now();
   await markNoted(runtime, repository.storage, garbage, notes, { now, minAgeMs }, signal);
   const noted = sum(garbage.count("new"), named.going);
-  return report({ noted, waiting: garbage.count("young"), deleted: garbage.count("old") });
+  const until = await leaveLocked(repository.storage, garbage, signal);
+  const locked = { ...garbage.count("locked"), until };
+  return report({ noted, waiting: garbage.count("young"), deleted: garbage.count("old"), locked });
 }
 
 /**
@@ -125,7 +133,8 @@ const sum = (a: StoredCount, b: StoredCount): StoredCount => ({
 });
 
 function report(parts: Partial<GarbageReport>): GarbageReport {
-  return { noted: NOTHING, waiting: NOTHING, deleted: NOTHING, refused: [], ...parts };
+  const locked = { ...NOTHING, until: undefined };
+  return { noted: NOTHING, waiting: NOTHING, deleted: NOTHING, locked, refused: [], ...parts };
 }
 
 async function lookForGarbage(
@@ -162,6 +171,26 @@ async function markNoted(
     for await (const key of readNote(runtime, storage, note, signal)) garbage.mark(key, isOld);
   }
   return old;
+}
+
+/**
+ * Takes out of what is to be deleted what the storage still locks: a deletion would hide it and free nothing. Returns when the last
+ * lock ends.
+ */
+async function leaveLocked(
+  { locks }: Storage,
+  garbage: Garbage,
+  signal: AbortSignal,
+): Promise<Date | undefined> {
+  if (locks === undefined) return undefined;
+  let last: Date | undefined;
+  await mapBounded([...garbage.keys("old")], PARALLEL_LOOKS, async (key) => {
+    const until = await locks.lockedUntil(key, signal);
+    if (until === undefined) return;
+    garbage.lock(key);
+    if (last === undefined || until > last) last = until;
+  });
+  return last;
 }
 
 async function deleteAll(
@@ -205,9 +234,9 @@ async function removeVoids(
   }
 }
 
-/** Since when something is known to be garbage: found now, noted lately, or noted long enough ago. */
-type Age = "new" | "young" | "old";
-const AGES: readonly Age[] = ["new", "young", "old"];
+/** Since when something is known to be garbage: found now, noted lately, noted long enough ago, or that and still locked. */
+type Age = "new" | "young" | "old" | "locked";
+const AGES: readonly Age[] = ["new", "young", "old", "locked"];
 
 // Of each: folder (0: parts, 1: tables), age, size as stored.
 const VALUE_BYTES = 8;
@@ -235,7 +264,15 @@ class Garbage {
 
   /** Says that a note names this key; of several notes the oldest counts. Keys that are no garbage now are passed over. */
   mark(key: string, isOld: boolean): void {
-    const age = isOld ? "old" : "young";
+    this.#atLeast(key, isOld ? "old" : "young");
+  }
+
+  /** Says that the storage does not let it go yet. */
+  lock(key: string): void {
+    this.#atLeast(key, "locked");
+  }
+
+  #atLeast(key: string, age: Age): void {
     const name = partNameOfKey(this.#database, key);
     const value = name === undefined ? undefined : this.#objects.find(packName(name));
     if (value !== undefined) value.writeUInt8(Math.max(value.readUInt8(1), AGES.indexOf(age)), 1);

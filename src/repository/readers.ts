@@ -41,6 +41,8 @@ export async function markReading(
   reading: Reading,
   signal: AbortSignal,
 ): Promise<AsyncDisposable> {
+  // What was there is not deleted by pruning what is there.
+  if (repository.storage.asOf !== undefined) return { [Symbol.asyncDispose]: async () => undefined };
   const file: ReadMarkFile = {
     format: FORMAT_VERSION,
     token: randomUUID(),

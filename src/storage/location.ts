@@ -1,3 +1,5 @@
+import type { LockSettings } from "./locks.ts";
+
 /** Where a storage is, as data: what a strategy or a command line says, and what a thread needs to open it again. */
 export interface StorageLocation {
   /** A folder or a URL; holds no secret. */
@@ -8,6 +10,10 @@ export interface StorageLocation {
   readonly others?: readonly StorageLocation[] | undefined;
   /** What seals and opens the objects there, where they are sealed: a secret. */
   readonly seal?: SealKeys | undefined;
+  /** How what is written to a bucket is locked; undefined: as its URL says, or not. */
+  readonly lock?: LockSettings | undefined;
+  /** The moment as of which a bucket is read; nothing can be written then. */
+  readonly asOf?: Date | undefined;
 }
 
 /** Keys as text, so that they can be handed to a thread. */

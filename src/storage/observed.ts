@@ -12,6 +12,9 @@ export function observed(storage: Storage, observer: Observer): Storage {
   return {
     place: storage.place,
     location: storage.location,
+    asOf: storage.asOf,
+    locks: storage.locks,
+    protection: storage.protection,
     stage: (key, signal) =>
       around(`stage ${key}`, async () => observedStage(await storage.stage(key, signal), key, around)),
     put: (key, data, signal) => around(`put ${key}`, () => storage.put(key, data, signal)),

@@ -27,6 +27,7 @@ export function withOthers(first: Storage, storages: readonly Storage[], fellBac
     place: first.place,
     location: { ...first.location, others: storages.map(({ location }) => location) },
     others: { storages, fellBack },
+    asOf: first.asOf,
     stage: (key, signal) => first.stage(key, signal),
     put: (key, data, signal) => first.put(key, data, signal),
     putIfAbsent: (key, data, signal) => first.putIfAbsent(key, data, signal),

@@ -2,6 +2,7 @@ import type { Readable } from "node:stream";
 import type { AppError } from "../errors.ts";
 import type { StorageLocation } from "./location.ts";
 import type { Others } from "./others.ts";
+import type { ObjectLocks, Protection } from "./locks.ts";
 
 export interface StoredObject {
   readonly key: string;
@@ -45,6 +46,12 @@ export interface Storage {
   readonly location: StorageLocation;
   /** Of one that is read only: where else its objects are. */
   readonly others?: Others | undefined;
+  /** The moment as of which the place is read; nothing can be written then. */
+  readonly asOf?: Date | undefined;
+  /** Where objects are locked. */
+  readonly locks?: ObjectLocks | undefined;
+  /** Where something keeps deleted and overwritten objects, or could: how well it does. */
+  readonly protection?: ((signal: AbortSignal) => Promise<Protection>) | undefined;
   /** Starts writing an object of any size. */
   stage(key: string, signal: AbortSignal): Promise<StagedObject>;
   /** Writes a small object whole and durably; an existing one is replaced in one step. */

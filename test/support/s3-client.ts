@@ -14,8 +14,8 @@ export function s3Client({ endpoint, accessKey, secretKey }: ObjectStore): S3Cli
   });
 }
 
-export async function makeBucket(store: ObjectStore, bucket: string): Promise<void> {
+export async function makeBucket(store: ObjectStore, bucket: string, locking = false): Promise<void> {
   const client = s3Client(store);
-  await client.send(new CreateBucketCommand({ Bucket: bucket }));
+  await client.send(new CreateBucketCommand({ Bucket: bucket, ObjectLockEnabledForBucket: locking }));
   client.destroy();
 }

@@ -43,11 +43,18 @@ interface PruneOptions {
   readonly storage?: Storage;
 }
 
-export async function snapshotShelf(start = "2024-12-01T00:00:00Z"): Promise<SnapshotShelf> {
+/** @param around puts another storage around the one in memory */
+export async function snapshotShelf(
+  start = "2024-12-01T00:00:00Z",
+  around: (storage: Storage, now: () => Date) => Storage = (storage) => storage,
+): Promise<SnapshotShelf> {
   let now = Date.parse(start);
   const clock = { ...manualClock(), now: () => new Date(now) };
   const runtime = testRuntime({ clock });
-  const storage = memoryStorage(() => new Date(now));
+  const storage = around(
+    memoryStorage(() => new Date(now)),
+    () => new Date(now),
+  );
   const repository = await openOrCreateRepository(runtime, storage, signal);
   const taken = new Map<string, Texts>();
   const expectWhole = async (): Promise<string[]> => {

@@ -7,7 +7,7 @@ import { exportBackup } from "../../operations/export.ts";
 import { type ArchiveFile, BackupId } from "../../repository/manifest.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Cli } from "../cli.ts";
-import { fileArgument, jobsArgument, placeOptions } from "../options.ts";
+import { asOfOption, fileArgument, jobsArgument, placeOptions } from "../options.ts";
 import { exportJson, renderExport } from "../render/export.ts";
 import { resolvePlaces } from "../repositories.ts";
 import { type PlaceOptions, resolveTarget } from "../targets.ts";
@@ -42,6 +42,7 @@ export function addExport(program: Command, cli: () => Cli): void {
       "connections where a server is needed (default: one a core; at most 64)",
       jobsArgument,
     )
+    .addOption(asOfOption())
     .action(async (database: string, backup: string, options: Options) => {
       await runExport(cli(), database, backup, options);
     });

@@ -134,15 +134,13 @@ async function placesOf(cli: Cli, { repository }: PlaceOption): Promise<Place[]>
     strategy?.repositories.filter(({ name }) => repository === undefined || name === repository) ?? [];
   if (strategy !== undefined && known.length > 0) {
     return known.map(({ name, recipients, hostKey }) => ({
-      storage: openStrategyPlace(cli, strategy, name),
+      storage: openStrategyPlace(cli, strategy, name, {}),
       wanted: recipients,
       hostKeyFile: hostKey,
     }));
   }
   if (repository !== undefined) {
-    return [
-      { storage: openNamedPlace(cli, repository, undefined), wanted: undefined, hostKeyFile: undefined },
-    ];
+    return [{ storage: openNamedPlace(cli, repository, {}), wanted: undefined, hostKeyFile: undefined }];
   }
   throw new AppError("strategy_missing", "find a repository: there is no strategy", {
     hint: "name it with `--repository`",

@@ -4,7 +4,7 @@ import { type DatabaseListing, listRepository } from "../../operations/list.ts";
 import { openStrategyPlace } from "../open-place.ts";
 import type { Cli } from "../cli.ts";
 import { listJson, renderListings } from "../render/list.ts";
-import { placeOptions } from "../options.ts";
+import { asOfOption, placeOptions } from "../options.ts";
 import { resolvePlaces } from "../repositories.ts";
 import type { PlaceOptions } from "../targets.ts";
 
@@ -15,6 +15,7 @@ export function addList(program: Command, cli: () => Cli): void {
       "Shows every backup of one database or of all, newest first. Needs only the repository. Archives that other tools put there are shown as foreign.",
     )
     .argument("[database]", "one database; all when left out")
+    .addOption(asOfOption())
     .action(async (name: string | undefined, options: PlaceOptions) => {
       await runList(cli(), name, options);
     });
@@ -42,7 +43,7 @@ async function collect(
   const databases = name === undefined ? strategy.databases : [findDatabase(strategy, name)];
   const listings: DatabaseListing[] = [];
   for (const database of databases) {
-    const storage = openStrategyPlace(cli, strategy, database.repositories[0]);
+    const storage = openStrategyPlace(cli, strategy, database.repositories[0], options);
     listings.push(...(await listRepository(cli.runtime, storage, database.name, cli.signal)));
   }
   return { listings, timeZone };

@@ -11,7 +11,7 @@ import { resolveConnection } from "../../postgres/connection.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Cli } from "../cli.ts";
 import { confirmByName } from "../confirm.ts";
-import { durationArgument, many, placeOptions, jobsArgument } from "../options.ts";
+import { asOfOption, durationArgument, many, placeOptions, jobsArgument } from "../options.ts";
 import {
   previewText,
   renderRestore,
@@ -85,6 +85,7 @@ export function addRestore(program: Command, cli: () => Cli): void {
     )
     .option("--yes", "do not ask")
     .option("--dry-run", "check the backup and say what would be done")
+    .addOption(asOfOption())
     .action(async (database: string, backup: string, options: Options) => {
       const target = await resolveTarget(cli(), database, options);
       if (options.undo === true) await runUndo(cli(), target, options);

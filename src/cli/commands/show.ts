@@ -3,7 +3,7 @@ import { AppError } from "../../errors.ts";
 import { planPrune } from "../../operations/prune.ts";
 import { type ShownBackup, showBackup } from "../../operations/show.ts";
 import type { Cli } from "../cli.ts";
-import { placeOptions } from "../options.ts";
+import { asOfOption, placeOptions } from "../options.ts";
 import { renderShow, showJson, type Verdict } from "../render/show.ts";
 import { type Places, resolvePlaces } from "../repositories.ts";
 import { type PlaceOptions, resolveTarget, retentionOf } from "../targets.ts";
@@ -16,6 +16,7 @@ export function addShow(program: Command, cli: () => Cli): void {
     )
     .usage("[options] [database] <backup>")
     .argument("<backup...>", "an id, the name of an archive, or `latest`; the database may come before it")
+    .addOption(asOfOption())
     .action(async (words: string[], options: PlaceOptions) => {
       await runShow(cli(), words, options);
     });

@@ -13,7 +13,7 @@ import { PROOF_LEVELS, type ProofLevel } from "../../repository/proof-file.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Cli } from "../cli.ts";
 import { reportFailure } from "../failure.ts";
-import { placeOptions, jobsArgument } from "../options.ts";
+import { asOfOption, placeOptions, jobsArgument } from "../options.ts";
 import { renderVerify, verifyJson } from "../render/verify.ts";
 import { resolveAllTargets, resolvePlaces } from "../repositories.ts";
 import { placesOf, type PlaceOptions, resolveTarget, type Target } from "../targets.ts";
@@ -50,6 +50,7 @@ export function addVerify(program: Command, cli: () => Cli): void {
       "--repair",
       "in each place of the database, mend what is missing or damaged from another place that has it intact, and check again",
     )
+    .addOption(asOfOption())
     .action(async (database: string | undefined, backup: string, options: Options) => {
       await runVerify(cli(), database, backup, options);
     });
@@ -81,7 +82,7 @@ async function runVerify(
     try {
       const { report, mended } = await verifyAndRepair(cli, subject, options);
       cli.output.result(verifyJson(report, mended), () => renderVerify(cli.output, report, subject.timeZone));
-      exits.push(exitOf(report, options.level));
+      exits.push(exitOf(report, options));
     } catch (error) {
       const named = inVerify(subject, error);
       if (subjects.length === 1 || isAppError(error, "interrupted") || cli.signal.aborted) throw named;
@@ -181,10 +182,11 @@ function inVerify(subject: Subject, error: unknown): unknown {
 }
 
 /** What was asked for must be reached; where nothing was, the strongest that is possible will do. */
-function exitOf({ proof, problems, key }: VerifyReport, asked: ProofLevel | undefined): number {
+function exitOf({ proof, problems, key }: VerifyReport, { level: asked, asOf }: Options): number {
   if (problems.some(isStored)) return DAMAGED_EXIT;
   if (problems.length > 0 || (asked !== undefined && proof.proven !== asked)) return NOT_PROVEN_EXIT;
-  return key === null ? DEGRADED_EXIT : 0;
+  // As of an earlier time nothing is to be recorded.
+  return key === null && asOf === undefined ? DEGRADED_EXIT : 0;
 }
 
 /** Damage first, then what is not proven, then whatever kept a check from being made. */

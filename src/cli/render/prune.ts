@@ -103,17 +103,28 @@ function renderReport(
     output.paint("bold", title),
     decisions.length === 0 ? "no backups" : table,
     `${counted(going, "backup")} ${done}${size}, ${counted(decisions.length - going, "backup")} kept`,
+    ...describeLocked(decisions),
     ...describeGarbage(report, dryRun),
     ...(replaced ?? []).map((each) => describeReplaced(each, dryRun, now, timeZone)),
   ].join("\n");
 }
 
-function garbageJson({ garbage: { noted, waiting, deleted, refused } }: PruneResult): GarbageJson {
-  return { noted, waiting, deleted, refused: [...refused] };
+function describeLocked(decisions: readonly PruneDecision[]): string[] {
+  const ends = decisions.flatMap(({ locked }) => (locked === undefined ? [] : [locked.getTime()]));
+  if (ends.length === 0) return [];
+  const last = new Date(Math.max(...ends)).toISOString();
+  return [
+    `${counted(ends.length, "backup")} of those would go, and cannot before their locks end: the last on ${last}`,
+  ];
+}
+
+function garbageJson({ garbage: { noted, waiting, deleted, locked, refused } }: PruneResult): GarbageJson {
+  const until = locked.until?.toISOString() ?? null;
+  return { noted, waiting, deleted, locked: { ...locked, until }, refused: [...refused] };
 }
 
 function describeGarbage({ garbage, garbageAgeMs }: PruneReport, dryRun: boolean): string[] {
-  const { noted, waiting, deleted, refused } = garbage;
+  const { noted, waiting, deleted, locked, refused } = garbage;
   const partsOf = ({ objects, bytes }: typeof noted): string =>
     `${counted(objects, "part")} that no backup needs (${formatBytes(bytes)})`;
   const lines: string[] = [];
@@ -122,6 +133,10 @@ function describeGarbage({ garbage, garbageAgeMs }: PruneReport, dryRun: boolean
     const then = `${dryRun ? "would be noted" : "noted"}, to be deleted by a run in ${formatDuration(garbageAgeMs)} or later`;
     lines.push(`${partsOf(noted)} ${then}`);
   }
+  if (locked.until !== undefined)
+    lines.push(
+      `${partsOf(locked)} locked, the last until ${locked.until.toISOString()}: left to a later run`,
+    );
   if (waiting.objects > 0) lines.push(`${partsOf(waiting)} noted before, and waiting`);
   return [...lines, ...refused.map((reason) => `no part ${dryRun ? "would be" : "is"} deleted: ${reason}`)];
 }

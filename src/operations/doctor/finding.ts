@@ -27,6 +27,7 @@ export type CheckId =
   | "repository-write"
   | "repository-permissions"
   | "repository-space"
+  | "repository-lock"
   | "backups"
   | "lease";
 

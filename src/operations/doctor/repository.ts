@@ -23,6 +23,7 @@ import {
   runChecks,
   warning,
 } from "./finding.ts";
+import { checkLock } from "./lock.ts";
 import { isFolder, probeStorage } from "./probe.ts";
 
 const OPEN_TO_OTHERS = 0o007;
@@ -43,6 +44,7 @@ const OF_REPOSITORY: readonly CheckId[] = [
   "repository-write",
   "repository-permissions",
   "repository-space",
+  "repository-lock",
   "backups",
   "lease",
 ];
@@ -75,6 +77,11 @@ export async function examineRepository(
         { id: "repository-write", required: true, run: () => checkWriting(storage, database, signal) },
         { id: "repository-permissions", required: false, run: () => checkPermissions(storage, database) },
         { id: "repository-space", required: false, run: () => checkSpace(storage, question, listed, signal) },
+        {
+          id: "repository-lock",
+          required: storage.locks !== undefined,
+          run: () => checkLock(storage, signal),
+        },
         { id: "backups", required: false, run: () => judgeBackups(runtime, repository, listed) },
         { id: "lease", required: true, run: () => checkLease(storage, database, signal) },
       ],

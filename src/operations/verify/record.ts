@@ -48,6 +48,10 @@ export async function recordProof(
   if (findings.problems.some(isStored)) await requireStillThere(repository, index, signal);
   const proof = await proofOf(runtime, checked);
   const report = { proof, index, problems: findings.problems };
+  if (repository.storage.asOf !== undefined) {
+    runtime.reporter.note("the result is not recorded: it is about the bucket as it was, not as it is");
+    return { ...report, key: null };
+  }
   try {
     return { ...report, key: await writeProof(repository, proof, signal) };
   } catch (error) {

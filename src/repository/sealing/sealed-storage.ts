@@ -48,6 +48,9 @@ export function sealedStorage(inner: Storage, keys: SealKeys): Storage {
     asStored: inner,
     place: inner.place,
     location: { ...inner.location, seal: keys },
+    asOf: inner.asOf,
+    locks: inner.locks,
+    protection: inner.protection,
     async stage(key, signal) {
       const to = recipientsOf(key);
       const staged = await inner.stage(key, signal);

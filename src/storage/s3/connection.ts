@@ -21,6 +21,8 @@ export interface Attempt {
 /** Sends requests about one bucket, again where that may help. */
 export interface Connection {
   readonly place: S3Place;
+  /** The client, without a request: it knows what the last answers told of the server's time. */
+  opened(): Promise<{ readonly client: S3Client }>;
   /**
    * Makes one request. Errors are AppErrors, or the signal's reason.
    * @param what a verb and an object, for messages: `write s3://bucket/key`
@@ -65,6 +67,7 @@ export function connectS3(runtime: Runtime, place: S3Place, keys: AccessKeys | u
   };
   return {
     place,
+    opened: async () => await (loading ??= load(runtime, place, keys)),
     async ask(what, signal, attempt, patienceMs = PATIENCE_MS) {
       signal.throwIfAborted();
       const { sdk, client } = await (loading ??= load(runtime, place, keys));

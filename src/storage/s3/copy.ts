@@ -22,10 +22,12 @@ export async function copyObject(
     return;
   }
   const input = { Bucket: bucket, Key: to, CopySource: source };
-  await connection.ask(`copy to ${requests.nameOf(to)}`, signal, ({ client, sdk, options }) =>
-    client.send(new sdk.CopyObjectCommand(input), options),
-  );
+  await connection.ask(`copy to ${requests.nameOf(to)}`, signal, (attempt) => {
+    const lock = requests.retention.ofAttempt(to, attempt);
+    return attempt.client.send(new attempt.sdk.CopyObjectCommand({ ...input, ...lock }), attempt.options);
+  });
   await requireSize(requests, to, size, signal);
+  await requests.retention.confirm(to, { sure: false }, signal);
 }
 
 async function copyInParts(
@@ -41,6 +43,7 @@ async function copyInParts(
       await upload.copy(source, [first, Math.min(first + step, size) - 1]);
     }
     await upload.complete(size);
+    await requests.retention.confirm(to, { sure: false }, signal);
   } catch (error) {
     // The first error says why; what cannot be given up now is swept later.
     await upload.abort().catch(() => undefined);

@@ -52,8 +52,13 @@ export class MultipartUpload {
   ): Promise<MultipartUpload> {
     const input = { Bucket: connection.place.bucket, Key: key };
     const what = `write ${requests.nameOf(key)}`;
-    const id = await connection.ask(what, signal, async ({ client, sdk, options }) => {
-      const { UploadId } = await client.send(new sdk.CreateMultipartUploadCommand(input), options);
+    const id = await connection.ask(what, signal, async (attempt) => {
+      const { client, sdk, options } = attempt;
+      const command = new sdk.CreateMultipartUploadCommand({
+        ...input,
+        ...requests.retention.ofAttempt(key, attempt),
+      });
+      const { UploadId } = await client.send(command, options);
       if (UploadId !== undefined) return UploadId;
       throw new AppError("repository_unusable", `${what}: the server gave the upload no id`);
     });

@@ -1,5 +1,8 @@
 import { AppError } from "../../errors.ts";
+import { parseDuration } from "../../lib/duration.ts";
 import { nearest } from "../../lib/text.ts";
+
+import type { LockSettings } from "../locks.ts";
 
 /** A bucket, or the part of one under a prefix. */
 export interface S3Place {
@@ -11,18 +14,22 @@ export interface S3Place {
   readonly region: string | undefined;
   /** Whether the bucket's name stands in the path of requests, not in front of the host's. */
   readonly pathStyle: boolean;
+  /** How what is written there is locked. */
+  readonly lock: LockSettings | undefined;
   /** The place as a person would name it, in one spelling. */
   readonly url: string;
 }
 
 const HINT =
   "write it like `s3://my-bucket/handled?endpoint=https://fra1.digitaloceanspaces.com&region=fra1`";
-const PARAMETERS = ["endpoint", "region", "path-style"];
+const PARAMETERS = ["endpoint", "region", "path-style", "lock", "lock-mode"];
+// Twice this is how long a mistake could cost: in compliance mode nobody takes a lock back.
+const LONGEST_LOCK_MS = 3650 * 86_400_000;
 // AWS allows fewer names today; older buckets, and other servers, have more.
 const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$/;
 
 /**
- * Reads `s3://bucket/prefix?endpoint=…&region=…&path-style=…`. Without an endpoint it is AWS's; elsewhere path style is
+ * Reads `s3://bucket/prefix?endpoint=…&region=…&path-style=…&lock=14d&lock-mode=…`. Without an endpoint it is AWS's; elsewhere path style is
  * what every server understands. Throws `usage`, never naming what may be a secret.
  */
 export function parseS3Url(text: string): S3Place {
@@ -46,6 +53,7 @@ export function parseS3Url(text: string): S3Place {
     endpoint,
     region,
     pathStyle,
+    lock: lockOf(text, url.searchParams),
     url: `s3://${url.hostname}${url.pathname.replace(/\/$/, "")}${url.search}`,
   };
 }
@@ -76,6 +84,20 @@ function pathStyleOf(text: string, given: string | null, endpoint: string | unde
   if (given === "true" || given === "false") return given === "true";
   if (given !== null) throw refused(text, "`path-style` is `true` or `false`");
   return endpoint !== undefined && !/\.amazonaws\.com(?:\.cn)?$/.test(new URL(endpoint).hostname);
+}
+
+function lockOf(text: string, parameters: URLSearchParams): LockSettings | undefined {
+  const mode = parameters.get("lock-mode") ?? "compliance";
+  if (mode !== "compliance" && mode !== "governance")
+    throw refused(text, "`lock-mode` is `compliance` or `governance`");
+  const given = parameters.get("lock");
+  if (given === null) {
+    if (parameters.has("lock-mode")) throw refused(text, "it has a `lock-mode` and no `lock`");
+    return undefined;
+  }
+  const windowMs = parseDuration(given) ?? 0;
+  if (windowMs > 0 && windowMs <= LONGEST_LOCK_MS) return { windowMs, mode };
+  throw refused(text, "`lock` is a duration such as `14d`, at most ten years");
 }
 
 function prefixOf(text: string, pathname: string): string {

@@ -10,11 +10,21 @@ const MOST_FRUITLESS = 5;
  * Opens an object for reading. Where the connection breaks, reading goes on behind the last byte that came, as long as the
  * object is the same one. The stream ends only when the whole of its announced length has come.
  */
-export async function openObject(requests: Requests, key: string, signal: AbortSignal): Promise<Readable> {
-  return streamOf(requests, key, await requests.open(key, 0, undefined, signal), signal);
+export async function openObject(
+  requests: Requests,
+  key: string,
+  signal: AbortSignal,
+  version?: string,
+): Promise<Readable> {
+  return streamOf(requests, { key, version }, await requests.open(key, 0, { version }, signal), signal);
 }
 
-function streamOf(requests: Requests, key: string, first: Opened, signal: AbortSignal): Readable {
+function streamOf(
+  requests: Requests,
+  { key, version }: { readonly key: string; readonly version: string | undefined },
+  first: Opened,
+  signal: AbortSignal,
+): Readable {
   const { size, etag } = first;
   let body = first.body;
   let chunks = iterate(body);
@@ -38,7 +48,7 @@ function streamOf(requests: Requests, key: string, first: Opened, signal: AbortS
       body.destroy();
       // All of it came, and the connection broke where the end should have been told.
       if (received === size) return null;
-      ({ body } = await requests.open(key, received, etag, signal));
+      ({ body } = await requests.open(key, received, { etag, version }, signal));
       chunks = iterate(body);
       if (stream.destroyed) body.destroy();
     }

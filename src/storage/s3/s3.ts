@@ -2,14 +2,17 @@ import { AppError } from "../../errors.ts";
 import { mapBounded } from "../../lib/concurrency.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { checkKey, checkPrefix, checkSibling } from "../keys.ts";
-import type { AccessKeys } from "../location.ts";
+import type { StorageLocation } from "../location.ts";
 import { observed } from "../observed.ts";
 import type { Storage } from "../storage.ts";
+import { bucketAsOf } from "./as-of.ts";
 import { connectS3 } from "./connection.ts";
 import { Listing } from "./listing.ts";
+import { NewObjects } from "./new-objects.ts";
 import { parseS3Url } from "./place.ts";
 import { openObject } from "./read-stream.ts";
 import { Requests } from "./requests.ts";
+import { protectionOf, Retention } from "./retention.ts";
 import { S3StagedObject } from "./staged-object.ts";
 import { findStrays, sweepBucket } from "./sweep.ts";
 import { temporaryKey } from "./temporary-keys.ts";
@@ -20,17 +23,19 @@ const PARALLEL = 32;
 const LIST_FROM = 10;
 
 /** A bucket of an object store that speaks S3, or what is under a prefix of it. Nothing is touched until the first call. */
-export function openS3(runtime: Runtime, url: string, keys: AccessKeys | undefined): Storage {
-  return observed(bucketStorage(runtime, url, keys), runtime.observer);
+export function openS3(runtime: Runtime, location: StorageLocation): Storage {
+  return observed(bucketStorage(runtime, location), runtime.observer);
 }
 
-function bucketStorage(runtime: Runtime, url: string, keys: AccessKeys | undefined): Storage {
-  const place = parseS3Url(url);
-  const connection = connectS3(runtime, place, keys);
-  const requests = new Requests(connection);
+function bucketStorage(runtime: Runtime, location: StorageLocation): Storage {
+  const place = parseS3Url(location.url);
+  const lock = location.lock ?? place.lock;
+  const connection = connectS3(runtime, place, location.keys);
+  const retention = new Retention(connection, lock);
+  const requests = new Requests(connection, retention);
+  if (location.asOf !== undefined) return bucketAsOf(connection, requests, location, location.asOf);
+  const newObjects = new NewObjects(connection, requests);
   const listing = new Listing(connection);
-  // Whether the server was seen to refuse a key that is taken.
-  let conditionHolds = false;
   const whole = (key: string, signal: AbortSignal): string => {
     checkKey(key);
     signal.throwIfAborted();
@@ -43,7 +48,9 @@ function bucketStorage(runtime: Runtime, url: string, keys: AccessKeys | undefin
   };
   return {
     place: place.url,
-    location: { url: place.url, keys },
+    location: { url: place.url, keys: location.keys, lock },
+    locks: retention.locks,
+    protection: async (signal) => await protectionOf(connection, signal),
 
     async stage(key, signal) {
       const staged = { key: whole(key, signal), temporary: place.prefix + temporaryKey(key) };
@@ -55,14 +62,7 @@ function bucketStorage(runtime: Runtime, url: string, keys: AccessKeys | undefin
     },
 
     async putIfAbsent(key, data, signal) {
-      const made = await requests.putNew(whole(key, signal), data, signal);
-      // Leases and indexes stand on this condition, and a server that does not know it says nothing: so it is asked once
-      // more for what it must refuse.
-      if (!conditionHolds && made && (await requests.putNew(place.prefix + key, data, signal))) {
-        throw conditionIgnored(place.url);
-      }
-      conditionHolds = true;
-      return made;
+      return await newObjects.put(whole(key, signal), data, signal);
     },
 
     get: async (key, signal) => await requests.get(whole(key, signal), signal),
@@ -160,14 +160,4 @@ function orThrow(error: unknown, signal: AbortSignal): AppError {
   signal.throwIfAborted();
   if (error instanceof AppError && !OF_ALL.has(error.code)) return error;
   throw error;
-}
-
-function conditionIgnored(place: string): AppError {
-  return new AppError(
-    "repository_unusable",
-    `write to ${place}: the object store overwrote an object that it was told not to, so two writers could not be kept apart`,
-    {
-      hint: "use one that knows conditional writes (`If-None-Match`): AWS, R2, MinIO, Spaces and Ceph do in current versions",
-    },
-  );
 }
