@@ -39,14 +39,14 @@ export async function restoreSnapshot(
   repository: string,
   into: string,
   signal: AbortSignal,
-  more: { readonly database?: string; readonly table?: string } = {},
+  more: { readonly database?: string; readonly table?: string; readonly env?: Env } = {},
 ): Promise<Run> {
   const database = more.database ?? DATABASE;
   const url = place.cluster.url(database);
   const args = ["restore", database, "latest", "--url", url, "--repository", repository];
   args.push("--new-database", into, "--yes");
   if (more.table !== undefined) args.push("--table", more.table);
-  return await handled(place, args, signal);
+  return await handled(place, args, signal, more.env);
 }
 
 /** What a verification took, apart from the server it made: bringing the rows back, and comparing them. */
