@@ -13,6 +13,7 @@ import {
   type MeasureName,
 } from "./snapshot/goals.ts";
 import { measureBackup } from "./snapshot/measure-backup.ts";
+import { measureBucket } from "./snapshot/measure-bucket.ts";
 import { measureDailies } from "./snapshot/measure-dailies.ts";
 import { measureDigests } from "./snapshot/measure-digests.ts";
 import { measureLarger } from "./snapshot/measure-larger.ts";
@@ -31,6 +32,7 @@ const HOW: Readonly<Record<MeasureName, Measure>> = {
   restore: measureRestore,
   digests: measureDigests,
   list: measureList,
+  bucket: measureBucket,
   parts: measureParts,
   larger: measureLarger,
 };

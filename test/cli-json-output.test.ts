@@ -20,7 +20,7 @@ import {
   UndoJson,
   VerifyJson,
 } from "../src/cli/json.ts";
-import { CheckJson, KitJson, UsageJson } from "../src/cli/json-repository.ts";
+import { CheckJson, KitJson, RepairJson, UsageJson } from "../src/cli/json-repository.ts";
 import { OUTPUTS } from "../src/cli/outputs.ts";
 import { jsonOf, runCli, spawnCli } from "./support/cli.ts";
 import { fileCrontab } from "./support/crontab.ts";
@@ -128,6 +128,7 @@ describe("JSON output", () => {
     await run("schedule show", ScheduleShowJson, "schedule", "show", "--cron");
     await run("kit", KitJson, "kit", "--file", join(there.path, "kit.html"));
     await run("repository check", CheckJson, "repository", "check");
+    await run("repository repair", RepairJson, "repository", "repair", "--yes");
     await run("repository usage", UsageJson, "repository", "usage");
     await run("schedule remove", ScheduleRemoveJson, "schedule", "remove", "--cron");
     // The demo has a test of its own.

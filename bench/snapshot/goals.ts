@@ -1,7 +1,16 @@
 /** What can be measured by itself, in the order it is: each fills rows of the table. */
-export const MEASURES = ["backup", "restore", "dailies", "digests", "list", "larger", "parts"] as const;
-/** Those that take as long as all others together, and have to be asked for. */
-export const LONG: readonly MeasureName[] = ["larger", "parts"];
+export const MEASURES = [
+  "backup",
+  "restore",
+  "dailies",
+  "digests",
+  "list",
+  "bucket",
+  "larger",
+  "parts",
+] as const;
+/** Those that take as long as all others together or need an object store, and have to be asked for. */
+export const LONG: readonly MeasureName[] = ["bucket", "larger", "parts"];
 export type MeasureName = (typeof MEASURES)[number];
 
 /** A row of the table: what is measured, against what, and what it should be at most. */
@@ -34,6 +43,9 @@ export const GOALS = {
   backupMemoryParts: goal("parts", "backup: most memory, many parts", "", 350, "MB"),
   restoreMemoryParts: goal("parts", "restore: most memory, many parts", "", 350, "MB"),
   list: goal("list", "list of 10,000 backups", "", 1, "s"),
+  bucketFirst: goal("bucket", "first snapshot into a bucket (Ceph on this machine)", "into a folder", 1.5),
+  bucketUnchanged: goal("bucket", "snapshot into a bucket, nothing changed", "into a folder", 2),
+  bucketRestore: goal("bucket", "restore out of a bucket", "out of a folder", 1.5),
   digests: goal("digests", "first snapshot with content digests", "without them", 1.1),
 } as const satisfies Record<string, Goal>;
 export type GoalName = keyof typeof GOALS;

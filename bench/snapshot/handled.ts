@@ -1,8 +1,14 @@
 import type { Place } from "./place.ts";
-import { run, type Run } from "./run.ts";
+import { type Env, run, type Run } from "./run.ts";
 
 /** What the database and its backups are called. */
 export const DATABASE = "shop";
+
+/** What a run has other than all runs. */
+interface Different {
+  readonly program?: string;
+  readonly env?: Env;
+}
 
 export interface Snapshot extends Run {
   readonly rows: number;
@@ -16,7 +22,7 @@ export async function takeSnapshot(
   place: Place,
   repository: string,
   signal: AbortSignal,
-  more: { readonly database?: string; readonly program?: string } = {},
+  more: { readonly database?: string } & Different = {},
 ): Promise<Snapshot> {
   const database = more.database ?? DATABASE;
   const args = [
@@ -28,7 +34,7 @@ export async function takeSnapshot(
     "--repository",
     repository,
   ];
-  const done = await handled(place, args, signal, more.program);
+  const done = await handled(place, args, signal, more);
   const { rows, bytes, storedBytes, parts } = JSON.parse(done.stdout) as Snapshot;
   return { ...done, rows, bytes, storedBytes, parts };
 }
@@ -39,14 +45,14 @@ export async function restoreSnapshot(
   repository: string,
   into: string,
   signal: AbortSignal,
-  more: { readonly database?: string; readonly table?: string } = {},
+  more: { readonly database?: string; readonly table?: string } & Different = {},
 ): Promise<Run> {
   const database = more.database ?? DATABASE;
   const url = place.cluster.url(database);
   const args = ["restore", database, "latest", "--url", url, "--repository", repository];
   args.push("--new-database", into, "--yes");
   if (more.table !== undefined) args.push("--table", more.table);
-  return await handled(place, args, signal);
+  return await handled(place, args, signal, more);
 }
 
 /** What a verification took, apart from the server it made: bringing the rows back, and comparing them. */
@@ -80,7 +86,7 @@ async function handled(
   place: Place,
   args: readonly string[],
   signal: AbortSignal,
-  program = place.program,
+  { program = place.program, env = {} }: Different = {},
 ): Promise<Run> {
-  return await run(process.execPath, [program, ...args, "--json"], place.env, signal);
+  return await run(process.execPath, [program, ...args, "--json"], { ...place.env, ...env }, signal);
 }

@@ -20,7 +20,7 @@ Measures snapshots against pg_dump, psql, pg_restore and restic on a server of i
   --larger  times the size at which memory is measured once more (default 3)
   --parts   parts of the backup that memory is measured with (default 1000000)
   --only    ${[...MEASURES].join(", ")} 
-            (default: all but the long ones, ${LONG.join(" and ")})`;
+            (default: all but the long ones, ${LONG.join(", ")})`;
 
 /** Reads the command line; throws with a message for the user. */
 export function parseOptions(args: readonly string[]): Options {

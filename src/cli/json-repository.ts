@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { STORED_KINDS, type StoredKind } from "../repository/survey-stored.ts";
 import { FINDING_IDS, FINDING_LEVELS } from "../operations/repository/finding.ts";
+import { REPAIR_IDS } from "../operations/repository/repair.ts";
 import { BackupJson } from "./json.ts";
 
 /** What `handled repository …` prints with `--json`; the rules are those of `json.ts`. */
@@ -141,3 +142,23 @@ export const KitJson = z.strictObject({
   ),
 });
 export type KitJson = z.infer<typeof KitJson>;
+
+export const RepairJson = z.strictObject({
+  dryRun: z.boolean().describe("Whether nothing was changed"),
+  places: z.array(
+    z.strictObject({
+      place: z.string().describe("The repository"),
+      steps: z
+        .array(
+          z.strictObject({
+            id: z.enum(REPAIR_IDS).describe("What it is about; these names stay"),
+            database: z.string().nullable().describe("The database; null for the whole repository"),
+            message: z.string().describe("What was done, or would be"),
+            left: z.boolean().describe("Whether it was left as it is, for the reason in the message"),
+          }),
+        )
+        .describe("Empty when there is nothing to repair"),
+    }),
+  ),
+});
+export type RepairJson = z.infer<typeof RepairJson>;

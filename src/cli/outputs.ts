@@ -22,7 +22,7 @@ import {
   UndoJson,
   VerifyJson,
 } from "./json.ts";
-import { CheckJson, KitJson, UsageJson } from "./json-repository.ts";
+import { CheckJson, KitJson, RepairJson, UsageJson } from "./json-repository.ts";
 
 interface OutputSchema {
   /** `schedule install`. */
@@ -84,6 +84,11 @@ export const OUTPUTS: readonly OutputSchema[] = [
     about:
       "One object. The exit code is 13 when a backup is damaged, 4 when anything else is not as it should be.",
     schema: CheckJson,
+  },
+  {
+    command: "repository repair",
+    about: "One object. The exit code is 3 when something had to be left.",
+    schema: RepairJson,
   },
   { command: "repository usage", about: "One object.", schema: UsageJson },
   { command: "key new", about: "One object. It holds the identity: keep it.", schema: KeyNewJson },

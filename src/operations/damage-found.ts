@@ -57,7 +57,8 @@ export async function reliableSnapshots(
 
 /** The damaged parts, where a verification read and named them all; undefined where there may be more. */
 function exactDamage({ operation, problems, problemCount }: ProofFile): PartName[] | undefined {
-  if (operation !== "verify" || problems.length < problemCount) return undefined;
+  // A repair has looked at all parts, if not into them: what it does not name is as good as in a snapshot never verified.
+  if ((operation !== "verify" && operation !== "repair") || problems.length < problemCount) return undefined;
   const parts: PartName[] = [];
   for (const { object, part } of problems) {
     // Of a damaged content alone all parts are read; damage of anything else hides parts.
@@ -119,6 +120,8 @@ function failureOf(proof: ProofFile | undefined): string | undefined {
       return `a restore ${at} found it damaged${what}`;
     case "export":
       return `an export ${at} found it damaged${what}`;
+    case "repair":
+      return `a repair ${at} found it damaged${what}`;
   }
 }
 

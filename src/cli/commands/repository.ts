@@ -7,6 +7,7 @@ import { checkJson, renderCheck } from "../render/repository-check.ts";
 import { renderUsage, usageJson } from "../render/usage.ts";
 import { eachPlace, repositoryPlaces } from "../repository-places.ts";
 import type { PlaceOptions } from "../targets.ts";
+import { addRepair } from "./repository-repair.ts";
 
 export function addRepository(program: Command, cli: () => Cli): void {
   const repository = program
@@ -22,6 +23,7 @@ export function addRepository(program: Command, cli: () => Cli): void {
     .action(async (names: string[], options: PlaceOptions) => {
       await runCheck(cli(), names, options);
     });
+  addRepair(repository, cli);
   placeOptions(repository.command("usage"))
     .summary("show what backups take, and how fast that grows")
     .description(

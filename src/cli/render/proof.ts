@@ -47,6 +47,7 @@ export function describeProof(proof: ProofFile | undefined, timeZone: string): s
 const DONE: Partial<Record<ProofFile["operation"], string>> = {
   restore: "a restore met damage",
   export: "an export met damage",
+  repair: "a repair found parts of it missing",
 };
 
 /** `table shop.orders: part 3a…: its SHA-256 is not the one recorded`. */

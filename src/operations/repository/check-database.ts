@@ -19,8 +19,8 @@ type Part = Omit<RepositoryFinding, "database" | "backup" | "items"> &
 
 export interface CheckedDatabase {
   readonly stock: DatabaseStock;
-  /** Of backups whose index can be read. */
-  readonly damage: readonly StoredDamage[];
+  /** Damage of backups whose index can be read, as far as no proof says yet that they are damaged. */
+  readonly unrecorded: readonly StoredDamage[];
   readonly findings: readonly RepositoryFinding[];
 }
 
@@ -35,37 +35,33 @@ export async function checkDatabase(
   const lease = await lookAtLease(repository, database, signal);
   const stock = await takeStock(repository, database, signal);
   const damage = await storedDamage(repository, stock, signal);
+  const ids = stock.indexes.map((index) => index.id);
+  const proofs = await newestProofs(runtime, repository, database, ids, signal);
+  const unrecorded = damage.filter(({ index }) => proofs.get(index.id)?.outcome !== "failed");
   const parts = [
-    ...(await damageFindings(runtime, repository, stock, damage, signal)),
+    ...damageFindings(stock, damage, proofs),
     ...lease.findings,
     ...unfinishedFindings(stock, lease.isHeld),
     ...(await strayFindings(repository, database, lease.isHeld, signal)),
     ...(await readerFindings(repository, database, signal)),
     ...(await noteFindings(runtime, repository, database, signal)),
-    ...(await linkFindings(runtime, repository, stock, damage, prefix, signal)),
+    ...(await linkFindings(repository, stock, damage, proofs, prefix)),
     ...nameFindings(stock, lease.isHeld),
   ];
-  return { stock, damage, findings: parts.map((part) => ({ backup: null, items: [], ...part, database })) };
+  return {
+    stock,
+    unrecorded,
+    findings: parts.map((part) => ({ backup: null, items: [], ...part, database })),
+  };
 }
+
+type Proofs = Awaited<ReturnType<typeof newestProofs>>;
 
 const REPAIR = "`handled repository repair` sees to it, and so does the next backup";
 
-async function damageFindings(
-  runtime: Runtime,
-  repository: Repository,
-  { database, listing }: DatabaseStock,
-  damage: readonly StoredDamage[],
-  signal: AbortSignal,
-): Promise<Part[]> {
+function damageFindings({ listing }: DatabaseStock, damage: readonly StoredDamage[], proofs: Proofs): Part[] {
   const found = new Set(damage.map(({ index }) => index.id));
   const sound = listing.backups.filter(({ id }) => !found.has(id));
-  const proofs = await newestProofs(
-    runtime,
-    repository,
-    database,
-    sound.map(({ id }) => id),
-    signal,
-  );
   const { failed } = splitByProof(sound, proofs);
   const level = "damage" as const;
   const id = "backup-damaged" as const;
@@ -92,7 +88,10 @@ async function damageFindings(
         level,
         backup: index.id,
         message: `backup ${index.id} cannot be restored whole: ${table}${first?.reason ?? ""}${more}`,
-        hint: "`handled repository repair` records that, so that it counts for nothing and the next snapshot reads those rows again; take a new backup then",
+        hint:
+          proofs.get(index.id)?.outcome === "failed"
+            ? "that is recorded, so it counts for nothing: take a new backup"
+            : "`handled repository repair` records that, so that it counts for nothing and the next snapshot reads those rows again; take a new backup then",
         items: problems.slice(0, ITEMS_KEPT).map(({ reason }) => reason),
       };
     }),
@@ -235,18 +234,13 @@ async function noteFindings(
 }
 
 async function linkFindings(
-  runtime: Runtime,
   repository: Repository,
   { database, listing }: DatabaseStock,
   damage: readonly StoredDamage[],
+  proofs: Proofs,
   prefix: string,
-  signal: AbortSignal,
 ): Promise<Part[]> {
-  const ids = listing.backups.map(({ id }) => id);
-  const { good } = splitByProof(
-    listing.backups,
-    await newestProofs(runtime, repository, database, ids, signal),
-  );
+  const { good } = splitByProof(listing.backups, proofs);
   const sound = good.filter(({ id }) => damage.every(({ index }) => index.id !== id));
   const wrong = await wrongLinks(repository, database, prefix, sound);
   return wrong.map(

@@ -18,8 +18,8 @@ export interface StoredDamage {
   readonly problems: readonly ProofProblem[];
 }
 
-// Looked at together, once more, before they count as missing.
-const AT_ONCE = 16_384;
+// Looked at together, once more, before they count as missing; so few that they are garbage before it is collected seldom.
+const AT_ONCE = 1024;
 
 /**
  * What of the backups is not there in the size it should have; no contents are read but those of indexes, tables and part
