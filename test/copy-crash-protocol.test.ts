@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
 import { copyBetween, type PlaceReport } from "../src/operations/copy.ts";
+import { isAppError } from "../src/errors.ts";
+import { pruneDatabase } from "../src/operations/prune.ts";
 import { listBackups, listForeign } from "../src/repository/backups.ts";
 import { acquireLease } from "../src/repository/lease.ts";
 import { openOrCreateRepository, openRepository } from "../src/repository/repository.ts";
@@ -113,6 +115,25 @@ test("two copies into one place at once: the lease lets one go first, and both e
   expect(await objects(to)).toEqual(await objects(from));
   // Whoever was kept out says so.
   for (const report of both) if (report?.copied.length === 0) expect(report.failure?.code).toBe("lease_held");
+});
+
+test("a copy and a pruning in one place at once: one waits its turn, and nothing that is kept is hurt", async () => {
+  const from = await source();
+  const to = memoryStorage();
+  await copy(from, to);
+  const request = { storage: to, database: "shop", timeZone: "UTC", prefix: "handled", dryRun: false };
+  const keepOne = { ...rules, otherwise: { last: 1 } };
+  const prune = async () =>
+    await pruneDatabase(testRuntime(), { ...request, rules: keepOne }, signal).catch((error: unknown) => {
+      if (!isAppError(error, "lease_held")) throw error;
+    });
+  // Where the copy wants everything and the pruning one of each kind, they undo each other's work, and never half of it.
+  for (let round = 0; round < 5; round++) {
+    await Promise.all([copy(from, to), prune()]);
+    expect(await expectSound(to)).toContain(SECOND);
+  }
+  await copy(from, to);
+  expect(await expectSound(to)).toHaveLength(IDS.length);
 });
 
 test("a copy that was taken for dead, and made void, is brought over all the same", async () => {

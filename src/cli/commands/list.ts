@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { findDatabase } from "../../config/strategy.ts";
 import { listPlaces, type PlacesListing } from "../../operations/list-places.ts";
 import type { Place } from "../../operations/places.ts";
-import type { RetentionRules } from "../../operations/prune.ts";
+import { KEEP_ALL } from "../../operations/prune.ts";
 import { listDatabases, openRepository } from "../../repository/repository.ts";
 import type { Cli } from "../cli.ts";
 import { listJson, renderListings } from "../render/list.ts";
@@ -48,7 +48,7 @@ async function collect(
   // The repositories tell their databases themselves.
   const places = storages.map((open, at): Place => {
     const storage = open();
-    return { name: options.repository?.[at] ?? storage.place, storage, rules: NO_RULES };
+    return { name: options.repository?.[at] ?? storage.place, storage, rules: KEEP_ALL };
   });
   const databases = new Set<string>(name === undefined ? [] : [name]);
   for (const { storage } of name === undefined ? places : []) {
@@ -58,5 +58,3 @@ async function collect(
   for (const database of [...databases].toSorted()) await list(places, database);
   return { listings, timeZone };
 }
-
-const NO_RULES: RetentionRules = { entries: {}, otherwise: undefined, garbageAgeMs: 0 };
