@@ -1,7 +1,7 @@
 import { readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { BackupReportJson, CopyJson, ListJson } from "../src/cli/json.ts";
+import { BackupReportJson, CopyJson, ListJson, ShowJson, StatusJson } from "../src/cli/json.ts";
 import { type CliResult, jsonOf, runCli } from "./support/cli.ts";
 import { type FreshDatabase, freshDatabase, temporaryFolder } from "./support/postgres.ts";
 
@@ -273,4 +273,40 @@ test("threads that load rows fall back as well, and tell of it", async () => {
   expect(await target.query(contents)).toEqual(await live.query(contents));
   expect(restored.stderr).toMatch(/local: read part .* is read from offsite/);
   expect(restored.stderr).toMatch(/\d\d objects? of .* could not be read from local/);
+});
+
+test("list, show and status show a backup once with its places, and say which place lacks one", async () => {
+  await using live = await freshDatabase({ sql: SQL });
+  await using folder = await temporaryFolder();
+  const cwd = folder.path;
+  const id = await copied(live, cwd, "snapshot");
+  const json = async (...args: string[]): Promise<Record<string, unknown>> =>
+    jsonOf(await runCli([...args, "--json"], { cwd }));
+  const list = async () => ListJson.parse(await json("list", "data")).databases[0];
+  expect(await list()).toMatchObject({ backups: [{ id, places: ["local", "offsite"] }], degraded: [] });
+  const show = ShowJson.parse(await json("show", "data", "latest"));
+  expect(show.places).toEqual([join(cwd, "local"), join(cwd, "offsite")]);
+  const healthy = StatusJson.parse(await json("status", "data")).databases[0];
+  expect(healthy).toMatchObject({ healthy: true, degraded: false, backups: 1 });
+
+  const taken = await json("backup", "data", "--repository", join(cwd, "offsite"));
+  const newest = String(taken["id"]);
+  expect(await list()).toMatchObject({
+    backups: [
+      { id: newest, places: ["offsite"] },
+      { id, places: ["local", "offsite"] },
+    ],
+    degraded: [{ place: "local", lacks: [newest], error: null }],
+  });
+  expect(ShowJson.parse(await json("show", "data", "latest")).id).toBe(newest);
+  const text = await runCli(["status", "data"], { cwd });
+  expect(text.code).toBe(4);
+  expect(text.stdout).toContain(`degraded: local does not have ${newest}`);
+
+  await rm(join(cwd, "offsite"), { recursive: true });
+  await writeFile(join(cwd, "offsite"), "");
+  expect(await list()).toMatchObject({
+    backups: [{ id, places: ["local"] }],
+    degraded: [{ place: "offsite", lacks: [] }],
+  });
 });

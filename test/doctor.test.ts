@@ -52,7 +52,7 @@ async function diagnose(question: Question): Promise<DoctorReport> {
   const database = {
     name: "shop",
     connection: () => resolveConnection(runtime, question.url, noAbort()),
-    storage: () => question.storage ?? memoryStorage(),
+    storages: [() => question.storage ?? memoryStorage()],
     schemas: question.schemas ?? null,
     backups: question.backups ?? [PLAIN],
   };
@@ -148,9 +148,11 @@ test("no connection string and no repository are two problems, not the end", asy
   const database = {
     name: "shop",
     connection: () => Promise.reject(usage("no connection string")),
-    storage: (): Storage => {
-      throw usage("no repository");
-    },
+    storages: [
+      (): Storage => {
+        throw usage("no repository");
+      },
+    ],
     schemas: null,
     backups: [PLAIN],
   };

@@ -230,7 +230,27 @@ export const ListJson = z.strictObject({
   databases: z.array(
     z.strictObject({
       database: z.string().describe("Name of the database in the repository"),
-      backups: z.array(BackupJson.extend({ proof: newestProof })).describe("Newest first"),
+      backups: z
+        .array(
+          BackupJson.extend({
+            proof: newestProof,
+            places: z
+              .array(z.string())
+              .describe("The places that have it; those where it is known to be damaged are not among them"),
+          }),
+        )
+        .describe("Newest first, each once, however many places have it"),
+      degraded: z
+        .array(
+          z.strictObject({
+            place: z.string().describe("Name of the place"),
+            lacks: z
+              .array(z.string())
+              .describe("Ids of backups that another place has whole, and it has not"),
+            error: z.string().nullable().describe("Why it could not be read; null where it could"),
+          }),
+        )
+        .describe("Places that have not all that they should have"),
       damaged: z
         .array(
           z.strictObject({
@@ -262,6 +282,7 @@ const partCount = z.strictObject({
 export const ShowJson = BackupJson.extend({
   proof: newestProof,
   repository: z.string().describe("The repository that holds it"),
+  places: z.array(z.string()).describe("All repositories that hold it, this one included"),
   location: z.string().describe("Where the archive lies"),
   startedAt: time.describe("When the run began"),
   writtenBy: z.string().describe("Program that took it"),
@@ -438,6 +459,9 @@ export const StatusJson = z.strictObject({
       database: z.string().describe("Name of the database"),
       criticality: z.enum(["critical", "high", "medium", "low"]).nullable().describe("From the strategy"),
       healthy: z.boolean().describe("Whether it meets its objectives"),
+      degraded: z
+        .boolean()
+        .describe("Whether one of its places lacks a backup that another has, or cannot be read"),
       problems: z
         .array(
           z.strictObject({

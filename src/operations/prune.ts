@@ -33,6 +33,9 @@ export interface RetentionRules {
   readonly garbageAgeMs: number;
 }
 
+/** Every backup stays. */
+export const KEEP_ALL: RetentionRules = { entries: {}, otherwise: undefined, garbageAgeMs: 0 };
+
 export interface PruneDecision {
   readonly backup: BackupIndex;
   readonly keep: boolean;

@@ -29,6 +29,8 @@ export interface ShowRequest {
 /** Everything that is known of one backup. */
 export interface BackupDetails {
   readonly repository: Repository;
+  /** All that have it, this one included. */
+  readonly places: readonly string[];
   readonly index: BackupIndex;
   /** Largest first. */
   readonly tables: readonly TableLine[];
@@ -67,7 +69,8 @@ export async function showBackup(
     const index = backups.find((backup) => request.backup === "latest" || isCalled(backup, request.backup));
     return index === undefined ? [] : [{ repository: shelf.repository, index }];
   });
-  const [first] = found;
+  // Of several places each has its latest, and the first place need not have the newest.
+  const [first] = found.toSorted((a, b) => Date.parse(b.index.snapshotAt) - Date.parse(a.index.snapshotAt));
   if (first === undefined) throw await explainMissing(request, shelves, failure, signal);
   const databases = [...new Set(found.map(({ index }) => index.database))];
   if (databases.length > 1) {
@@ -80,8 +83,10 @@ export async function showBackup(
   const { repository, index } = first;
   const tables = await readTables(repository, index, signal);
   const proofs = await newestProofs(runtime, repository, index.database, [index.id], signal);
+  const holding = shelves.filter((shelf) => shelf.backups.some(({ id }) => id === index.id));
   return {
     ...first,
+    places: [...new Set(holding.map((shelf) => shelf.repository.place))],
     tables: tables.toSorted((a, b) => b.bytes - a.bytes || (b.rows ?? -1) - (a.rows ?? -1)),
     content: await readIfOpen(repository, index, signal),
     proof: proofs.get(index.id),

@@ -5,13 +5,15 @@ import { formatDuration } from "../lib/text.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
 import { covers, type Scope } from "../repository/scope.ts";
 import { storedBytesOf } from "../repository/stored-bytes.ts";
-import type { Storage } from "../storage/storage.ts";
 import { splitByProof } from "./damage-found.ts";
-import { type DatabaseListing, listRepository } from "./list.ts";
+import { describeShortfall, listPlaces, type PlacesListing } from "./list-places.ts";
+import type { Place } from "./places.ts";
 
 export interface StatusRequest {
   readonly database: string;
-  readonly storage: Storage;
+  readonly places: readonly Place[];
+  /** Tells days apart in what each place keeps. */
+  readonly timeZone: string;
   readonly criticality: StrategyDatabase["criticality"] | null;
   /** Milliseconds; null where the strategy sets none. */
   readonly rpoMs: number | null;
@@ -48,6 +50,8 @@ export interface DatabaseStatus {
   readonly database: string;
   readonly criticality: StrategyDatabase["criticality"] | null;
   readonly healthy: boolean;
+  /** Whether a place lacks a backup that another has, or cannot be read. */
+  readonly degraded: boolean;
   /** Empty when healthy. */
   readonly problems: readonly HealthProblem[];
   readonly newest: BackupIndex | null;
@@ -70,7 +74,7 @@ export async function databaseStatus(
   request: StatusRequest,
   signal: AbortSignal,
 ): Promise<DatabaseStatus> {
-  const { backups: there, damaged, proofs } = await listOne(runtime, request, signal);
+  const { backups: there, damaged, proofs, shortfalls } = await listOne(runtime, request, signal);
   const { good: backups, failed } = splitByProof(there, proofs);
   const { schemas } = request;
   // A backup of some schemas by hand does not stand in for one of all.
@@ -86,10 +90,12 @@ export async function databaseStatus(
       message: `backup ${id} is damaged: ${reason}`,
       hint: "bring what is missing back from a copy; if there is none, delete its folder under `backups`",
     })),
+    ...shortfalls.map((shortfall) => describeShortfall(request.database, shortfall)),
   ];
   return {
     ...unknownStatus(request),
     healthy: problems.length === 0,
+    degraded: shortfalls.length > 0,
     problems,
     newest,
     dataAtRiskMs: age,
@@ -103,18 +109,22 @@ export async function databaseStatus(
 }
 
 /** The status of a database whose repository cannot be read: unhealthy, for nobody knows what there is. */
-export function unreadableStatus(request: Omit<StatusRequest, "storage">, error: AppError): DatabaseStatus {
+export function unreadableStatus(
+  request: Omit<StatusRequest, "places" | "timeZone">,
+  error: AppError,
+): DatabaseStatus {
   const { message, hint = null } = error;
   return { ...unknownStatus(request), problems: [{ message, hint }] };
 }
 
-function unknownStatus(request: Omit<StatusRequest, "storage">): DatabaseStatus {
+function unknownStatus(request: Omit<StatusRequest, "places" | "timeZone">): DatabaseStatus {
   const { database, criticality, rpoMs, rtoMs, entries } = request;
   const runs = entries.flatMap(({ nextRun }) => nextRun ?? []);
   return {
     database,
     criticality,
     healthy: false,
+    degraded: false,
     problems: [],
     newest: null,
     dataAtRiskMs: null,
@@ -158,13 +168,20 @@ async function listOne(
   runtime: Runtime,
   request: StatusRequest,
   signal: AbortSignal,
-): Promise<DatabaseListing> {
+): Promise<PlacesListing> {
   try {
-    const [listing] = await listRepository(runtime, request.storage, request.database, signal);
-    if (listing !== undefined) return listing;
+    return await listPlaces(runtime, request.places, request.database, request.timeZone, signal);
   } catch (error) {
     // Before the first backup there is no repository yet; that is "no backup", not a failure to look.
     if (!isAppError(error, "repository_missing")) throw error;
   }
-  return { database: request.database, backups: [], damaged: [], foreign: [], proofs: new Map() };
+  return {
+    database: request.database,
+    backups: [],
+    damaged: [],
+    foreign: [],
+    proofs: new Map(),
+    places: new Map(),
+    shortfalls: [],
+  };
 }

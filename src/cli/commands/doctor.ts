@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { type AppError, isAppError } from "../../errors.ts";
+import { AppError, isAppError } from "../../errors.ts";
 import { type DoctorDatabase, examine } from "../../operations/doctor/doctor.ts";
 import type { Cli } from "../cli.ts";
 import { many, placeOptions } from "../options.ts";
@@ -58,8 +58,18 @@ function databaseOf(target: Target, { schema }: Options): DoctorDatabase {
   return {
     name: target.name,
     connection: () => target.connection(),
-    storage: () => target.storage(),
+    storages: storagesOf(target),
     schemas: schema ?? entry?.schemas ?? null,
     backups: entry === null || entry.backups.length === 0 ? [{ name: null }] : entry.backups,
   };
+}
+
+/** Where none is known, asking for it says why. */
+function storagesOf(target: Target): DoctorDatabase["storages"] {
+  try {
+    return target.places().map((place) => () => place.storage());
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return [() => target.storage()];
+  }
 }

@@ -4,13 +4,15 @@ import { defaultJobs } from "../../config/jobs.ts";
 import { AppError, inOperation } from "../../errors.ts";
 import { databaseOfBackup } from "../../operations/database-of-backup.ts";
 import { exportBackup } from "../../operations/export.ts";
+import type { Place } from "../../operations/places.ts";
+import { KEEP_ALL } from "../../operations/prune.ts";
+import { readingFromPlaces } from "../../operations/reading-places.ts";
 import { type ArchiveFile, BackupId } from "../../repository/manifest.ts";
-import type { Storage } from "../../storage/storage.ts";
 import type { Cli } from "../cli.ts";
 import { asOfOption, fileArgument, jobsArgument, placeOptions } from "../options.ts";
 import { exportJson, renderExport } from "../render/export.ts";
 import { resolvePlaces } from "../repositories.ts";
-import { type PlaceOptions, resolveTarget } from "../targets.ts";
+import { type PlaceOptions, placesOf, resolveTarget } from "../targets.ts";
 
 interface Options extends PlaceOptions {
   readonly format: ArchiveFile["format"];
@@ -50,13 +52,20 @@ export function addExport(program: Command, cli: () => Cli): void {
 
 async function runExport(cli: Cli, database: string, backup: string, options: Options): Promise<void> {
   const { format, compression, overwrite = false, jobs = defaultJobs() } = options;
-  const subject = await subjectOf(cli, database, backup, options);
+  const { name, which, places } = await subjectOf(cli, database, backup, options);
   const started = cli.runtime.clock.monotonic();
   const file = { path: resolve(cli.cwd, options.file), overwrite };
-  const request = { ...subject, format, compression, file, jobs };
-  const report = await exportBackup(cli.runtime, request, cli.signal).catch((error: unknown) => {
+  const report = await readingFromPlaces(
+    cli.runtime,
+    { places, database: name, which, operation: "export" },
+    async (chosen) => {
+      const request = { ...chosen, database: name, format, compression, file, jobs };
+      return await exportBackup(cli.runtime, request, cli.signal);
+    },
+    cli.signal,
+  ).catch((error: unknown) => {
     throw error instanceof AppError && error.code !== "unexpected" && error.code !== "interrupted"
-      ? inOperation(`export ${subject.database}`, error)
+      ? inOperation(`export ${name}`, error)
       : error;
   });
   const durationMs = Math.round(cli.runtime.clock.monotonic() - started);
@@ -70,12 +79,14 @@ async function subjectOf(
   database: string,
   backup: string,
   options: PlaceOptions,
-): Promise<{ database: string; which: string; storage: Storage }> {
+): Promise<{ name: string; which: string; places: readonly Place[] }> {
   const id = BackupId.safeParse(database);
   if (id.success && backup === "latest") {
     const { storages } = await resolvePlaces(cli, options);
-    return { ...(await databaseOfBackup(cli.runtime, storages, id.data, cli.signal)), which: id.data };
+    const found = await databaseOfBackup(cli.runtime, storages, id.data, cli.signal);
+    const place = { name: found.storage.place, storage: found.storage, rules: KEEP_ALL };
+    return { name: found.database, which: id.data, places: [place] };
   }
   const target = await resolveTarget(cli, database, options);
-  return { database: target.name, which: backup, storage: target.storage() };
+  return { name: target.name, which: backup, places: placesOf(target, undefined) };
 }

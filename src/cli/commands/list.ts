@@ -1,12 +1,14 @@
 import type { Command } from "commander";
 import { findDatabase } from "../../config/strategy.ts";
-import { type DatabaseListing, listRepository } from "../../operations/list.ts";
-import { openStrategyPlace } from "../open-place.ts";
+import { listPlaces, type PlacesListing } from "../../operations/list-places.ts";
+import type { Place } from "../../operations/places.ts";
+import { KEEP_ALL } from "../../operations/prune.ts";
+import { listDatabases, openRepository } from "../../repository/repository.ts";
 import type { Cli } from "../cli.ts";
 import { listJson, renderListings } from "../render/list.ts";
 import { asOfOption, placeOptions } from "../options.ts";
 import { resolvePlaces } from "../repositories.ts";
-import type { PlaceOptions } from "../targets.ts";
+import { placesOf, type PlaceOptions, resolveTarget } from "../targets.ts";
 
 export function addList(program: Command, cli: () => Cli): void {
   placeOptions(program.command("list"))
@@ -32,19 +34,28 @@ async function collect(
   cli: Cli,
   name: string | undefined,
   options: PlaceOptions,
-): Promise<{ listings: DatabaseListing[]; timeZone: string }> {
+): Promise<{ listings: PlacesListing[]; timeZone: string }> {
   const { strategy, storages, timeZone } = await resolvePlaces(cli, options);
-  if (strategy === null) {
-    // The repository tells its databases itself.
-    const found: DatabaseListing[] = [];
-    for (const open of storages) found.push(...(await listRepository(cli.runtime, open(), name, cli.signal)));
-    return { listings: found, timeZone };
+  const listings: PlacesListing[] = [];
+  const list = async (places: readonly Place[], database: string): Promise<void> => {
+    listings.push(await listPlaces(cli.runtime, places, database, timeZone, cli.signal));
+  };
+  if (strategy !== null) {
+    const databases = name === undefined ? strategy.databases : [findDatabase(strategy, name)];
+    for (const database of databases)
+      await list(placesOf(await resolveTarget(cli, database.name, options), undefined), database.name);
+    return { listings, timeZone };
   }
-  const databases = name === undefined ? strategy.databases : [findDatabase(strategy, name)];
-  const listings: DatabaseListing[] = [];
-  for (const database of databases) {
-    const storage = openStrategyPlace(cli, strategy, database.repositories[0], options);
-    listings.push(...(await listRepository(cli.runtime, storage, database.name, cli.signal)));
+  // The repositories tell their databases themselves.
+  const places = storages.map((open, at): Place => {
+    const storage = open();
+    return { name: options.repository?.[at] ?? storage.place, storage, rules: KEEP_ALL };
+  });
+  const databases = new Set<string>(name === undefined ? [] : [name]);
+  for (const { storage } of name === undefined ? places : []) {
+    const repository = await openRepository(cli.runtime, storage, cli.signal);
+    for (const database of await listDatabases(repository, cli.signal)) databases.add(database);
   }
+  for (const database of [...databases].toSorted()) await list(places, database);
   return { listings, timeZone };
 }

@@ -8,7 +8,7 @@ import { placeOptions } from "../options.ts";
 import { renderStatus, statusJson } from "../render/status.ts";
 import { resolveAllTargets } from "../repositories.ts";
 import { scheduleRequest } from "../schedule-request.ts";
-import type { PlaceOptions, Target } from "../targets.ts";
+import { placesOf, type PlaceOptions, type Target } from "../targets.ts";
 
 export function addStatus(program: Command, cli: () => Cli): void {
   placeOptions(program.command("status"))
@@ -61,7 +61,11 @@ async function statusOf(cli: Cli, target: Target, isInstalled: IsInstalled): Pro
     })),
   };
   try {
-    return await databaseStatus(cli.runtime, { ...request, storage: target.storage() }, cli.signal);
+    return await databaseStatus(
+      cli.runtime,
+      { ...request, places: placesOf(target, undefined), timeZone: target.timeZone },
+      cli.signal,
+    );
   } catch (error) {
     if (!(error instanceof AppError) || error.code === "interrupted" || cli.signal.aborted) throw error;
     return unreadableStatus(request, error);

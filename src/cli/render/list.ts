@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 import { formatBytes, formatCount } from "../../lib/text.ts";
-import type { DatabaseListing } from "../../operations/list.ts";
+import { describeShortfall, type PlacesListing } from "../../operations/list-places.ts";
 import type { ListJson } from "../json.ts";
 import type { Output } from "../output.ts";
 import { indexJson, kindCell } from "./backup.ts";
@@ -8,11 +8,20 @@ import { proofCell, proofJson } from "./proof.ts";
 import { renderTable } from "./table.ts";
 import { formatAge, timeFormat } from "./time.ts";
 
-export function listJson(listings: readonly DatabaseListing[]): ListJson {
+export function listJson(listings: readonly PlacesListing[]): ListJson {
   return {
-    databases: listings.map(({ database, backups, damaged, foreign, proofs }) => ({
+    databases: listings.map(({ database, backups, damaged, foreign, proofs, places, shortfalls }) => ({
       database,
-      backups: backups.map((index) => ({ ...indexJson(index), proof: proofJson(proofs.get(index.id)) })),
+      backups: backups.map((index) => ({
+        ...indexJson(index),
+        proof: proofJson(proofs.get(index.id)),
+        places: [...(places.get(index.id) ?? [])],
+      })),
+      degraded: shortfalls.map(({ place, ids, failure }) => ({
+        place,
+        lacks: [...ids],
+        error: failure?.message ?? null,
+      })),
       damaged: damaged.map(({ id, reason }) => ({ id, reason })),
       foreign: foreign.map(({ key, size, modified }) => ({
         name: basename(key),
@@ -26,7 +35,7 @@ export function listJson(listings: readonly DatabaseListing[]): ListJson {
 
 export function renderListings(
   output: Output,
-  listings: readonly DatabaseListing[],
+  listings: readonly PlacesListing[],
   now: Date,
   timeZone: string,
 ): string {
@@ -34,8 +43,9 @@ export function renderListings(
   return listings.map((listing) => renderListing(output, listing, now, timeZone)).join("\n\n");
 }
 
-function renderListing(output: Output, listing: DatabaseListing, now: Date, timeZone: string): string {
-  const { database, backups, damaged, foreign, proofs } = listing;
+function renderListing(output: Output, listing: PlacesListing, now: Date, timeZone: string): string {
+  const { database, backups, damaged, foreign, proofs, places, shortfalls } = listing;
+  const several = shortfalls.length > 0 || [...places.values()].some((names) => names.length > 1);
   const formatTime = timeFormat(timeZone);
   const rows = [
     ...backups.map((backup) => [
@@ -46,6 +56,7 @@ function renderListing(output: Output, listing: DatabaseListing, now: Date, time
       formatCount(backup.totals.rows),
       formatBytes(backup.totals.storedBytes),
       proofCell(output, proofs.get(backup.id), now),
+      ...(several ? [places.get(backup.id)?.join(", ") ?? ""] : []),
       backup.kind === "archive" ? basename(backup.archive.key) : "",
     ]),
     ...foreign.map(({ key, size, modified }) => [
@@ -56,6 +67,7 @@ function renderListing(output: Output, listing: DatabaseListing, now: Date, time
       "?",
       formatBytes(size),
       "-",
+      ...(several ? [""] : []),
       basename(key),
     ]),
   ];
@@ -72,10 +84,15 @@ function renderListing(output: Output, listing: DatabaseListing, now: Date, time
             { title: "ROWS", right: true },
             { title: "SIZE", right: true },
             { title: "PROOF" },
+            ...(several ? [{ title: "PLACES" }] : []),
             { title: "FILE" },
           ],
           rows,
         );
   const broken = damaged.map(({ id, reason }) => `${output.paint("red", "damaged")} ${id}: ${reason}`);
-  return [title, body, ...broken].join("\n");
+  const lacking = shortfalls.map((one) => {
+    const { message, hint } = describeShortfall(database, one);
+    return `${output.paint("red", "✗")} ${message}${hint === null ? "" : ` (${hint})`}`;
+  });
+  return [title, body, ...broken, ...lacking].join("\n");
 }

@@ -22,6 +22,7 @@ export function showJson(details: ShownBackup, retention: Verdict): ShowJson {
   return {
     ...indexJson(index),
     repository: repository.place,
+    places: [...details.places],
     location: locationOf(details),
     startedAt: index.startedAt,
     writtenBy: index.writtenBy,
@@ -98,6 +99,7 @@ export function renderShow(
           ["Read", describeReading(index)],
           ["Manifest", locationOf(details)],
         ] as [string, string][])),
+    ...(details.places.length < 2 ? [] : [["Places", details.places.join(", ")] as [string, string]]),
     ["Proof", describeProof(details.proof, timeZone)],
     ...(retention === null ? [] : [["Retention", describeVerdict(retention)] as [string, string]]),
   ];

@@ -16,6 +16,7 @@ export function statusJson(statuses: readonly DatabaseStatus[]): StatusJson {
       database: status.database,
       criticality: status.criticality,
       healthy: status.healthy,
+      degraded: status.degraded,
       problems: status.problems.map(({ message, hint }) => ({ message, hint })),
       newest: status.newest === null ? null : indexJson(status.newest),
       dataAtRiskMs: status.dataAtRiskMs,

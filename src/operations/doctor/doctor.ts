@@ -18,7 +18,8 @@ export interface DoctorDatabase {
   readonly name: string;
   /** Fails with `usage` or `strategy_invalid` when no connection string is known. */
   readonly connection: () => Promise<ConnectionSettings>;
-  readonly storage: () => Storage;
+  /** Each place its backups are kept in, opened when it is called. */
+  readonly storages: readonly (() => Storage)[];
   /** Null: the whole database. */
   readonly schemas: readonly string[] | null;
   readonly backups: readonly PlannedBackup[];
@@ -91,9 +92,13 @@ async function examineDatabase(
   signal: AbortSignal,
 ): Promise<Finding[]> {
   const server = await examineServer(runtime, database, clients, signal);
-  const { name, storage, backups } = database;
-  const question = { database: name, storage, backups, serverBytes: server.bytes };
-  return [...server.findings, ...(await examineRepository(runtime, question, signal))];
+  const { name, storages, backups } = database;
+  const findings = [...server.findings];
+  for (const storage of storages) {
+    const question = { database: name, storage, backups, serverBytes: server.bytes };
+    findings.push(...(await examineRepository(runtime, question, signal)));
+  }
+  return findings;
 }
 
 const WITHOUT_ZSTD: readonly CheckId[] = ["encryption", "direct-connection", "client", "clock"];
