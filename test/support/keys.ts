@@ -19,7 +19,7 @@ export function identityIn(folder: string, name = "identity"): TestIdentity {
 }
 
 /** Whether HANDLED_TEST_KEYS asks for encrypted repositories where tests otherwise have plain ones. */
-function encrypted(): boolean {
+export function encrypted(): boolean {
   return process.env["HANDLED_TEST_KEYS"] !== undefined && process.env["HANDLED_TEST_KEYS"] !== "";
 }
 
