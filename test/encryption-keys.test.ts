@@ -1,7 +1,10 @@
 import { execFileSync } from "node:child_process";
+import { createCipheriv, randomBytes, scryptSync } from "node:crypto";
 import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { encodeHeader } from "../src/lib/age/header.ts";
+import { PayloadSealer } from "../src/lib/age/payload.ts";
 import { sealClassOf } from "../src/repository/sealing/classes.ts";
 import { type CliOptions, type CliResult, jsonOf, runCli } from "./support/cli.ts";
 import { expectedDatabase } from "./support/backed-up.ts";
@@ -37,7 +40,12 @@ class Shop implements AsyncDisposable {
   }
 
   async run(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
-    const env = { HOME: join(this.folder, "home"), XDG_CONFIG_HOME: "", HANDLED_IDENTITY: "" };
+    const env = {
+      HOME: join(this.folder, "home"),
+      XDG_CONFIG_HOME: "",
+      HANDLED_IDENTITY: "",
+      ...options.env,
+    };
     // With an option before the command's name the suite's own recipients are not added.
     return await runCli(["--config", this.strategy, ...args], { ...options, env });
   }
@@ -220,3 +228,38 @@ describe("key rewrap", () => {
     ]);
   });
 });
+
+test("an identity that a passphrase protects asks for it; a wrong one is refused with 12", async () => {
+  await using shop = await shopWithStrategy();
+  const one = join(shop.folder, "one");
+  await shop.done(["key", "new", "--file", one]);
+  await shop.done(["backup"]);
+  const safe = join(shop.folder, "safe.age");
+  await writeFile(safe, protectedBy("correct horse", await readFile(one)));
+  const list = ["verify", "shop", "--level", "integrity", "--identity", safe];
+  const none = await shop.run(list);
+  expect([none.code, none.stderr]).toEqual([12, expect.stringContaining("HANDLED_PASSPHRASE")]);
+  const wrong = await shop.run(list, { env: { HANDLED_PASSPHRASE: "wrong horse" } });
+  expect([wrong.code, wrong.stderr]).toEqual([12, expect.not.stringContaining("wrong horse")]);
+  const right = await shop.run(list, { env: { HANDLED_PASSPHRASE: "correct horse" } });
+  expect(right.code, right.stderr).toBe(0);
+});
+
+/** As `age -p`, but with less work. */
+function protectedBy(passphrase: string, text: Buffer): Buffer {
+  const [salt, fileKey] = [randomBytes(16), randomBytes(16)];
+  const key = scryptSync(passphrase, Buffer.concat([Buffer.from("age-encryption.org/v1/scrypt"), salt]), 32, {
+    N: 1024,
+    r: 8,
+    p: 1,
+  });
+  const cipher = createCipheriv("chacha20-poly1305", key, Buffer.alloc(12), { authTagLength: 16 });
+  const body = Buffer.concat([cipher.update(fileKey), cipher.final(), cipher.getAuthTag()]);
+  const words = ["scrypt", salt.toString("base64").replaceAll("=", ""), "10"];
+  const sealer = new PayloadSealer(fileKey);
+  return Buffer.concat([
+    encodeHeader(fileKey, [], [{ words, body }]),
+    ...sealer.update(text),
+    ...sealer.end(),
+  ]);
+}

@@ -193,6 +193,20 @@ test("the host reuses what did not change, and the names of parts tell nothing o
   expect(opened.map((bytes) => zstdDecompressSync(bytes).toString())).toContain(text);
 });
 
+test("a copy of an archive is restored from its path, with the identity", async () => {
+  await using shop = await sealed();
+  await using folder = await temporaryFolder();
+  const copy = join(folder.path, "copy.sql.gz.age");
+  await shop.backup(["--file", copy]);
+  await using restored = expectedDatabase(uniqueName());
+  const args = [shop.live.name, copy, "--new-database", restored.name];
+  const refused = await shop.host("restore", args);
+  expect([refused.code, refused.stderr]).toEqual([12, expect.stringContaining("--identity")]);
+  const result = await shop.person("restore", args);
+  expect(result.code, result.stderr).toBe(0);
+  expect(await contentsOf(restored.url)).toEqual(await contentsOf(shop.live.url));
+});
+
 test("the host's key is its owner's alone, and never printed", async () => {
   await using shop = await sealed();
   const result = await shop.host("backup", ["--verbose"]);

@@ -3,6 +3,7 @@ import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { ExportJson } from "../src/cli/json.ts";
+import { openedByAge } from "./support/keys.ts";
 import { type CliResult, jsonOf, runCli, spawnCli } from "./support/cli.ts";
 import { dumpText } from "./support/dump-text.ts";
 import { inMountNamespace } from "./support/mounts.ts";
@@ -99,10 +100,12 @@ test("an archive is copied as it is, or made into another", async () => {
   const sql = "create table t as select g as id, 'row ' || g as title from generate_series(1, 100) g";
   await using backup = await backedUp(sql, "--format", "plain");
   const [stored = ""] = (await readdir(join(backup.repository, "odd"))).filter((name) =>
-    /\d\.sql\.gz$/.test(name),
+    /\d\.sql\.gz(\.age)?$/.test(name),
   );
   const copy = await exported(backup.export("copy.sql.gz", "--json"));
-  expect(await readFile(copy.file)).toEqual(await readFile(join(backup.repository, "odd", stored)));
+  expect(await readFile(copy.file)).toEqual(
+    openedByAge(await readFile(join(backup.repository, "odd", stored))),
+  );
   for (const [name, ...args] of [
     ["other.sql.zst", "--compression", "zstd"],
     ["other.dump", "--format", "custom"],

@@ -2,6 +2,7 @@ import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { encrypted } from "./support/keys.ts";
 import { freshRole } from "./support/backed-up.ts";
 import { type CliResult, jsonOf, runCli } from "./support/cli.ts";
 import { dumpText } from "./support/dump-text.ts";
@@ -143,8 +144,8 @@ test("a role that may read large objects, without being a superuser, reads what 
   const first = jsonOf(expectDone(await lab.snapshot(as(role.name, source))));
   const other = jsonOf(expectDone(await superuserLab.snapshot(source.url)));
   expect(first["rows"]).toBe(other["rows"]);
-  // The same bytes: a part is named after its text.
-  expect(await partTexts(lab.repository)).toEqual(await partTexts(superuserLab.repository));
+  // The same bytes: a part is named after its text, and where it is sealed after its repository's key too.
+  if (!encrypted()) expect(await partTexts(lab.repository)).toEqual(await partTexts(superuserLab.repository));
   expectDone(await lab.restore());
   expect(await dumpText(lab.restored)).toEqual(await dumpText(source.url));
 });

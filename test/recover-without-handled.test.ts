@@ -2,9 +2,10 @@ import { execFile } from "node:child_process";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { jsonOf, runCli } from "./support/cli.ts";
 import { dumpText } from "./support/dump-text.ts";
+import { identityIn } from "./support/keys.ts";
 import { ODD_DATABASE_SQL } from "./support/odd-database.ts";
 import { clusterUrl, freshDatabase, runSql, temporaryFolder, uniqueName } from "./support/postgres.ts";
 import { copyWithStockTools } from "./support/stock-tools.ts";
@@ -172,4 +173,68 @@ test.for([
   } finally {
     await runSql(clusterUrl(), `drop database if exists "${target}" with (force)`);
   }
+});
+
+describe("of an encrypted repository", () => {
+  const SQL = "create table t as select g as id, 'row ' || g as title from generate_series(1, 5000) g";
+
+  /** Takes a backup, and opens the copy by the page's own lines; returns the copy's folder and the backup. */
+  async function opened(
+    url: string,
+    folder: string,
+    args: readonly string[],
+  ): Promise<{ readonly copy: string; readonly backup: Record<string, unknown> }> {
+    const { file, recipient } = identityIn(folder);
+    const [repository, copy] = [join(folder, "repository"), join(folder, "copy/data")];
+    const env = { HOME: folder, XDG_CONFIG_HOME: "" };
+    const place = ["--url", url, "--repository", repository, "--recipient", recipient];
+    const result = await runCli(["--json", "backup", "data", ...args, ...place], { env });
+    expect(result.code, result.stderr).toBe(0);
+    const script = replaceOnce(
+      await blocks("sealed"),
+      "identity=~/identity.txt from=/mnt/backups/data to=/var/tmp/data ",
+      `identity='${file}' from='${repository}/data' to='${copy}' `,
+    );
+    await runByHand(script);
+    return { copy, backup: jsonOf(result) };
+  }
+
+  test("the lines open a copy, from which those for a snapshot restore it", async () => {
+    await using source = await freshDatabase({ sql: SQL });
+    await using folder = await temporaryFolder();
+    const { copy, backup } = await opened(source.url, folder.path, ["--kind", "snapshot"]);
+    const target = uniqueName("by_hand");
+    try {
+      await runByHand(await snapshotScript(copy, String(backup["id"]), target));
+      expect(await dumpText(clusterUrl(target))).toEqual(await dumpText(source.url));
+    } finally {
+      await runSql(clusterUrl(), `drop database if exists "${target}" with (force)`);
+    }
+  });
+
+  test("and that for an archive restores it", async () => {
+    await using source = await freshDatabase({ sql: SQL });
+    await using folder = await temporaryFolder();
+    const { copy, backup } = await opened(source.url, folder.path, []);
+    const file = join(
+      copy,
+      String(backup["location"])
+        .split("/")
+        .at(-1)
+        ?.replace(/\.age$/, "") ?? "",
+    );
+    const target = uniqueName("by_hand");
+    const lines = (await blocks("archive"))
+      .split("\n")
+      .filter((line) => line.endsWith("# .sql.gz") || line.startsWith("createdb"));
+    const script = `set -euo pipefail\n${lines.join("\n")}`
+      .replaceAll("data_restored", target)
+      .replaceAll("handled_data_20241211_143022.sql.gz", file);
+    try {
+      await runByHand(script);
+      expect(await dumpText(clusterUrl(target))).toEqual(await dumpText(source.url));
+    } finally {
+      await runSql(clusterUrl(), `drop database if exists "${target}" with (force)`);
+    }
+  });
 });

@@ -65,7 +65,10 @@ export async function runCommandLine(args: readonly string[], world: World): Pro
         // This very one: threads need not tell of what they do, nor wait until somebody has looked.
         observer: world.observer ?? silentObserver,
         secrets,
-        keys: new KeyRing(options.identity),
+        keys: new KeyRing(options.identity, async (file) => {
+          const { askerOf } = await import("./prompt.ts");
+          return cli && (await askerOf(cli, `read ${file}`)?.secret(`Passphrase of ${file}`));
+        }),
       };
       cli = {
         runtime,

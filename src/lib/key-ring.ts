@@ -10,10 +10,13 @@ export interface WantedKeys {
 export class KeyRing {
   /** Files with identities. */
   readonly identityFiles: readonly string[];
+  /** Asks a person for the passphrase of an identity file; undefined where nobody can answer. */
+  readonly askPassphrase: ((file: string) => Promise<string | undefined>) | undefined;
   readonly #wanted = new Map<string, WantedKeys>();
 
-  constructor(identityFiles: readonly string[] = []) {
+  constructor(identityFiles: readonly string[] = [], askPassphrase?: KeyRing["askPassphrase"]) {
     this.identityFiles = identityFiles;
+    this.askPassphrase = askPassphrase;
   }
 
   /** Says to whom a repository at this place is to be sealed. */

@@ -12,7 +12,7 @@ import { indexKey, REPOSITORY_FILE } from "../repository/layout.ts";
 import { acquireLease, type Lease } from "../repository/lease.ts";
 import type { ArchiveIndex, BackupIndex } from "../repository/manifest.ts";
 import { asStored } from "../repository/sealing/sealed-storage.ts";
-import { openOrCreateRepository, type Repository } from "../repository/repository.ts";
+import { openOrCreateRepository, readRepositoryFile, type Repository } from "../repository/repository.ts";
 import { storedBytesOf } from "../repository/stored-bytes.ts";
 import { placeOfKey } from "../storage/location.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -105,6 +105,7 @@ async function backUp(
   const repository = await openOrCreateRepository(runtime, request.storage, signal);
   await using lease = await acquireLease(runtime, repository, request.database, "backup", signal);
   const whileHeld = AbortSignal.any([signal, lease.lost]);
+  await requireSealedAlike(repository, whileHeld);
   await recoverUnfinished(runtime, repository, request.database, lease, whileHeld);
   const run: BackupRun = { runtime, request, repository, session, client, lease };
   const index = await take(run, whileHeld);
@@ -127,6 +128,16 @@ async function backUp(
     totalBytes: storedBytesOf(kept),
     deleted: decisions.filter((decision) => !decision.keep).map((decision) => decision.backup),
   };
+}
+
+/** Whoever sealed everything anew before we had the lease would not find what we seal to the old recipients. */
+async function requireSealedAlike({ storage, file, place }: Repository, signal: AbortSignal): Promise<void> {
+  if (file.sealing === undefined) return;
+  const now = await readRepositoryFile(storage, signal);
+  if (JSON.stringify(now?.sealing) === JSON.stringify(file.sealing)) return;
+  throw new AppError("lease_lost", `write to ${place}: it was sealed to other keys a moment ago`, {
+    hint: "run it again",
+  });
 }
 
 function noSingleFile(): AppError {

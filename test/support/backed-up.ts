@@ -4,6 +4,7 @@ import { databaseFolder } from "../../src/repository/layout.ts";
 import { openStorage } from "../../src/storage/open.ts";
 import type { Storage } from "../../src/storage/storage.ts";
 import { type CliOptions, type CliResult, jsonOf, runCli } from "./cli.ts";
+import { openedByAge } from "./keys.ts";
 import { freshPlace } from "./fresh-place.ts";
 import {
   clusterUrl,
@@ -72,8 +73,9 @@ export async function backedUp(options: BackedUpOptions): Promise<BackedUp> {
       archive,
       archiveName,
       archiveFile: async () => {
-        const path = join(scratch, archiveName);
-        await writeFile(path, await storage.get(`${databaseFolder(name)}${archiveName}`, noAbort()));
+        const path = join(scratch, archiveName.replace(/\.age$/, ""));
+        const stored = await storage.get(`${databaseFolder(name)}${archiveName}`, noAbort());
+        await writeFile(path, openedByAge(stored));
         return path;
       },
       backup: async (...args) => String((await take(args))["id"]),

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -18,7 +19,7 @@ export function identityIn(folder: string, name = "identity"): TestIdentity {
 }
 
 /** Whether HANDLED_TEST_KEYS asks for encrypted repositories where tests otherwise have plain ones. */
-function encrypted(): boolean {
+export function encrypted(): boolean {
   return process.env["HANDLED_TEST_KEYS"] !== undefined && process.env["HANDLED_TEST_KEYS"] !== "";
 }
 
@@ -38,4 +39,13 @@ export function keyEnvironment(): Readonly<Record<string, string>> {
 /** A command line that makes a repository makes it an encrypted one. */
 export function withRecipient(args: readonly string[]): readonly string[] {
   return shared !== undefined && args[0] === "backup" ? [...args, "--recipient", shared.recipient] : args;
+}
+
+/** Bytes as `age -d` gives them, where these repositories are encrypted. */
+export function openedByAge(stored: Buffer): Buffer {
+  if (shared === undefined) return stored;
+  return execFileSync("age", ["-d", "-i", shared.env["HANDLED_IDENTITY"] ?? ""], {
+    input: stored,
+    maxBuffer: 1 << 28,
+  });
 }

@@ -100,12 +100,16 @@ export function openHeader(header: Header, identities: readonly Identity[]): Buf
     for (const identity of identities) {
       const fileKey = unwrap(stanza, identity);
       if (fileKey === undefined) continue;
-      if (!timingSafeEqual(macOf(fileKey, header.covered), header.mac))
-        throw damaged("its header was changed");
-      return fileKey;
+      return openWith(header, fileKey);
     }
   }
   return undefined;
+}
+
+/** The file key again, if the header is the one that was written with it. Throws `backup_damaged`. */
+export function openWith(header: Header, fileKey: Buffer): Buffer {
+  if (timingSafeEqual(macOf(fileKey, header.covered), header.mac)) return fileKey;
+  throw damaged("its header was changed");
 }
 
 /** HKDF with SHA-256 (RFC 5869). */
@@ -120,7 +124,7 @@ export function damaged(reason: string): AppError {
 export const base64 = (bytes: Buffer): string => bytes.toString("base64").replace(/=+$/, "");
 
 /** Strict: only one text stands for the same bytes. */
-function decode(text: string, length?: number): Buffer {
+export function decode(text: string, length?: number): Buffer {
   const bytes = Buffer.from(text, "base64");
   if (base64(bytes) !== text || (length !== undefined && bytes.length !== length))
     throw damaged("its header is garbled");
@@ -155,7 +159,8 @@ function sealFileKey(key: Buffer, fileKey: Buffer): Buffer {
 }
 
 /** Undefined where it is not this key. */
-function openFileKey(key: Buffer, body: Buffer): Buffer | undefined {
+export function openFileKey(key: Buffer, body: Buffer): Buffer | undefined {
+  if (body.length !== WRAPPED_BYTES) throw damaged("its header is garbled");
   const decipher = createDecipheriv("chacha20-poly1305", key, NONCE, { authTagLength: 16 });
   decipher.setAuthTag(body.subarray(FILE_KEY_BYTES));
   try {

@@ -1,4 +1,3 @@
-import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { basename, isAbsolute } from "node:path";
 import type { Readable } from "node:stream";
@@ -21,6 +20,7 @@ import {
 } from "../../repository/manifest.ts";
 import { markReading } from "../../repository/readers.ts";
 import { openRepository, type Repository } from "../../repository/repository.ts";
+import { fileOpener } from "../../repository/sealing/sealed-file.ts";
 import { listGoodBackups } from "../damage-found.ts";
 import { olderHint, type Reader, recordingDamage, type StoredBackup } from "../record-damage.ts";
 import { placeOfKey } from "../../storage/location.ts";
@@ -77,7 +77,7 @@ export async function findSource(
   signal: AbortSignal,
 ): Promise<BackupSource> {
   const path = await asFile(which);
-  if (path !== undefined) return await fileSource(path, signal);
+  if (path !== undefined) return await fileSource(runtime, path, signal);
   if (storage === null) {
     throw new AppError("backup_missing", `find backup ${which}: there is no such file`, {
       hint: "to restore from a repository, name it with `--repository` or in the strategy",
@@ -161,9 +161,9 @@ async function asFile(which: string): Promise<string | undefined> {
   }
 }
 
-async function fileSource(path: string, signal: AbortSignal): Promise<ArchiveSource> {
-  const open = (openSignal: AbortSignal): Promise<Readable> =>
-    Promise.resolve(createReadStream(path, { signal: openSignal }));
+async function fileSource(runtime: Runtime, path: string, signal: AbortSignal): Promise<ArchiveSource> {
+  // A copy of a sealed archive, or what anybody else sealed with age.
+  const open = await fileOpener(runtime, path, signal);
   const { size } = await stat(path);
   return {
     kind: "archive",

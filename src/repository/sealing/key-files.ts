@@ -2,6 +2,7 @@ import { link, mkdir, readFile, rm } from "node:fs/promises";
 import { dirname, isAbsolute, join } from "node:path";
 import { AppError, errorCode, inOperation } from "../../errors.ts";
 import { type Identity, newIdentity, parseIdentity } from "../../lib/age/keys.ts";
+import { isAgeFile, openByPassphrase } from "../../lib/age/passphrase.ts";
 import { syncFolder, temporaryName, writeDurable } from "../../lib/durable.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 
@@ -34,7 +35,24 @@ async function readIdentityFile(runtime: Runtime, path: string): Promise<Identit
       { cause },
     );
   }
-  return parseIdentities(runtime, data, operation);
+  if (!isAgeFile(data)) return parseIdentities(runtime, data, operation);
+  const passphrase = await passphraseOf(runtime, path);
+  try {
+    return parseIdentities(runtime, openByPassphrase(data, passphrase), operation);
+  } catch (error) {
+    throw inOperation(operation, error);
+  }
+}
+
+/** Of HANDLED_PASSPHRASE, else from whoever sits there. It protects the file alone, never what is in a repository. */
+async function passphraseOf(runtime: Runtime, path: string): Promise<string> {
+  const given = runtime.env["HANDLED_PASSPHRASE"] ?? "";
+  const passphrase = given === "" ? ((await runtime.keys.askPassphrase?.(path)) ?? "") : given;
+  runtime.secrets.add(passphrase);
+  if (passphrase !== "") return passphrase;
+  throw new AppError("wrong_key", `read identity file ${path}: a passphrase protects it, and none is given`, {
+    hint: "run it at a terminal, which asks for it, or set HANDLED_PASSPHRASE",
+  });
 }
 
 /** Lines of age's format: comments, and an identity a line. */

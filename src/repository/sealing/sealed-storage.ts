@@ -176,7 +176,11 @@ class SealedStage implements StagedObject {
 }
 
 /** The text of a stored stream. */
-function opened(stored: Readable, key: string, opener: Pick<ObjectOpener, "update" | "end">): Readable {
+export function opened(
+  stored: Readable,
+  key: string,
+  opener: Pick<ObjectOpener, "update" | "end">,
+): Readable {
   async function* text(): AsyncGenerator<Buffer> {
     for await (const chunk of stored as AsyncIterable<Buffer>) {
       for (const piece of naming(key, () => opener.update(chunk))) yield piece;
