@@ -27,7 +27,7 @@ async function makeLane(owned: AsyncDisposableStack, cluster: string): Promise<S
   return lane;
 }
 
-test("a snapshot that is killed at any moment costs nothing but itself", { timeout: 240_000 }, async () => {
+test("a snapshot that is killed at any moment costs nothing but itself", { timeout: 480_000 }, async () => {
   await using owned = new AsyncDisposableStack();
   // Of our own: a transaction that another test holds open would have rows read that could be reused.
   const cluster = owned.use(await freshCluster({ settings: { autovacuum: "off", shared_buffers: "16MB" } }));
