@@ -23,10 +23,13 @@ export function textSize(payload: number): number {
   return text >= 0 && payloadSize(text) === payload ? text : -1;
 }
 
-/** Collects bytes into chunks of one size; the last, which may be whole, is given out at the end alone. */
+/**
+ * Collects bytes into chunks of one size; the last, which may be whole, is given out at the end alone. A chunk is a view of
+ * the caller's bytes or of memory that is used again: it is good until the next one.
+ */
 class Chunks {
   readonly #size: number;
-  #held: Buffer[] = [];
+  #held: Buffer | undefined;
   #length = 0;
 
   constructor(size: number) {
@@ -37,20 +40,24 @@ class Chunks {
     let from = 0;
     while (this.#length + (bytes.length - from) > this.#size) {
       const until = from + this.#size - this.#length;
-      const piece = bytes.subarray(from, until);
-      yield this.#length === 0 ? piece : Buffer.concat([...this.#held, piece], this.#size);
-      this.#held = [];
+      if (this.#length === 0) yield bytes.subarray(from, until);
+      else yield this.#hold(bytes.subarray(from, until));
       this.#length = 0;
       from = until;
     }
-    if (from === bytes.length) return;
     // A copy: the caller may use its memory again.
-    this.#held.push(Buffer.from(bytes.subarray(from)));
-    this.#length += bytes.length - from;
+    if (from < bytes.length) this.#hold(bytes.subarray(from));
   }
 
   rest(): Buffer {
-    return Buffer.concat(this.#held, this.#length);
+    return this.#held?.subarray(0, this.#length) ?? Buffer.alloc(0);
+  }
+
+  #hold(bytes: Uint8Array): Buffer {
+    this.#held ??= Buffer.allocUnsafe(this.#size);
+    this.#held.set(bytes, this.#length);
+    this.#length += bytes.length;
+    return this.#held;
   }
 }
 
