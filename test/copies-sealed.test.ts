@@ -316,6 +316,28 @@ test("when recipients change, one place alone is not written to, and `key rewrap
   expect(await again.query(contents)).toEqual(await places.live.query(contents));
 });
 
+test("a host that takes over one place alone takes over the others by `key rewrap` from any host", async () => {
+  await using places = await twoPlaces("snapshot");
+  await places.backup();
+  const rewrap = ["key", "rewrap", "--identity", places.owner.file];
+  const other = { HOME: places.path("other-home") };
+  expect(
+    (
+      await places.host(
+        [...rewrap, "--repository", places.path("local"), "--recipient", places.owner.recipient],
+        other,
+      )
+    ).code,
+  ).toBe(0);
+  const refused = await places.host(["copy"]);
+  expect(refused.code).toBe(3);
+  expect(`${refused.stdout}${refused.stderr}`).toContain("different hosts");
+  expect((await places.host(rewrap)).code).toBe(0);
+  await places.backup();
+  const byOther = await places.host(["backup", "data"], other);
+  expect(byOther.code, byOther.stderr).toBe(0);
+});
+
 test("what is sealed to fewer keys than its place names is not brought over as if it were not", async () => {
   await using places = await twoPlaces("archive");
   const id = await places.backup();

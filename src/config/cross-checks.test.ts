@@ -1,3 +1,4 @@
+import { newIdentity } from "../lib/age/keys.ts";
 import { describe, expect, test } from "vitest";
 import { change, FULL_STRATEGY, parse, problemsOf } from "../../test/support/strategy.ts";
 
@@ -29,6 +30,21 @@ describe("names that belong together", () => {
       "missing key `databases` in the strategy",
     ]);
   });
+});
+
+test("the places of one database are encrypted to the same keys", () => {
+  const [a, b] = [newIdentity().recipient.text, newIdentity().recipient.text];
+  const problems = (local: string, offsite: string): string[] =>
+    problemsOf(
+      `version: 1\nrepositories: { local: { url: /a${local} }, offsite: { url: /b${offsite} } }\n` +
+        "databases: { shop: { url: service=shop, repositories: [local, offsite] } }\n",
+    ).map(({ message }) => message);
+  expect(() => problems(`, recipients: [${a}, ${b}]`, `, recipients: [${b}, ${a}]`)).toThrow("accepted");
+  const refusal = (key: string): string =>
+    `databases.shop.repositories[1]: \`offsite\` and \`local\` have different \`${key}\`; all places of one database are encrypted to the same keys`;
+  expect(problems(`, recipients: [${a}]`, `, recipients: [${b}]`)).toEqual([refusal("recipients")]);
+  expect(problems(`, recipients: [${a}]`, "")).toEqual([refusal("recipients")]);
+  expect(problems("", ", hostKey: /etc/handled/host.key")).toEqual([refusal("hostKey")]);
 });
 
 describe("keys of a repository", () => {

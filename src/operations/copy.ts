@@ -7,7 +7,7 @@ import type { BackupIndex } from "../repository/manifest.ts";
 import { findNamedObjects } from "../repository/named-objects.ts";
 import { markReading } from "../repository/readers.ts";
 import { requireSameKeys, requireSealedAlike } from "../repository/sealing/alike.ts";
-import { openOrCreateRepository, type Repository } from "../repository/repository.ts";
+import { openOrCreateRepository, replaceSealing, type Repository } from "../repository/repository.ts";
 import { updateLatest } from "./latest.ts";
 import { isOfPlace, type Lacking, lackingIn, type Place, type Surveyed, surveyPlaces } from "./places.ts";
 import { keptBackups, planPrune, pruneUnderLease } from "./prune.ts";
@@ -155,6 +155,7 @@ async function copyUnderLease(
   await using lease = await acquireLease(runtime, to, database, "copy", signal);
   const whileHeld = AbortSignal.any([signal, lease.lost]);
   await requireSealedAlike(to, whileHeld);
+  await takeOverMixed(runtime, to, wanted, whileHeld);
   await recoverUnfinished(runtime, to, database, lease, whileHeld);
   if (wanted.length > 0) {
     const { names: named } = await findNamedObjects(to, database, new Set(), whileHeld);
@@ -183,6 +184,25 @@ async function copyUnderLease(
   );
   await updateLatest(to, database, prefix, kept, whileHeld);
   return [];
+}
+
+/** What comes from where not everything is sealed to today's keys may not be either: the place it goes to says so as well. */
+async function takeOverMixed(
+  runtime: Runtime,
+  to: Repository,
+  wanted: readonly Lacking[],
+  signal: AbortSignal,
+): Promise<void> {
+  const { sealing } = to.file;
+  const source = wanted
+    .flatMap(({ sources }) => sources)
+    .find(({ file }) => file.sealing?.mixed === true && sealing?.mixed !== true);
+  if (source === undefined || sealing === undefined) return;
+  runtime.reporter.warn(
+    `${source.place} has objects that are not sealed to all of its keys yet, and so may ${to.place} from now on: ` +
+      "`handled key rewrap --identity FILE` seals them; until then snapshots take nothing over",
+  );
+  await replaceSealing(to, { ...sealing, mixed: true }, signal);
 }
 
 /** From the first source that has it whole. What is wrong with one backup alone is returned; anything else is thrown. */

@@ -3,7 +3,13 @@ import { parseIdentity, parseRecipient, type Recipient } from "../lib/age/keys.t
 import type { Runtime } from "../lib/runtime.ts";
 import { databaseFolder } from "../repository/layout.ts";
 import { acquireLease } from "../repository/lease.ts";
-import { listDatabases, openRepository, type Repository, replaceSealing } from "../repository/repository.ts";
+import {
+  listDatabases,
+  openRepository,
+  readRepositoryFile,
+  type Repository,
+  replaceSealing,
+} from "../repository/repository.ts";
 import { sealClassOf } from "../repository/sealing/classes.ts";
 import { readOrMakeHostKey } from "../repository/sealing/key-files.ts";
 import { rewrapped } from "../repository/sealing/sealed-object.ts";
@@ -16,6 +22,8 @@ export interface RewrapRequest {
   /** `age1…`: those that everything is to be sealed to. */
   readonly recipients: readonly string[];
   readonly hostKeyFile: string | undefined;
+  /** Other places of the same databases: their hosts stay able to read what is copied between them. */
+  readonly peers: readonly Storage[];
 }
 
 export interface RewrapReport {
@@ -62,9 +70,8 @@ export async function rewrapRepository(
   }
   const recipients = [...new Set(request.recipients.map((text) => parseRecipient(text).text))];
   const host = await readOrMakeHostKey(runtime, request.hostKeyFile);
-  const hosts = [...new Set([...sealing.hosts, host.recipient.text])].filter(
-    (key) => !recipients.includes(key),
-  );
+  const known = [...sealing.hosts, ...(await hostsOf(request.peers, signal)), host.recipient.text];
+  const hosts = [...new Set(known)].filter((key) => !recipients.includes(key));
   const sealTo = {
     secret: recipients.map(parseRecipient),
     shared: [...recipients, ...hosts].map(parseRecipient),
@@ -82,6 +89,15 @@ export async function rewrapRepository(
   if (left.length === 0) await replaceSealing(before, { recipients, hosts, namingKey }, signal);
   await asStored(before.storage).delete(sealing.namingKey, signal);
   return { place: before.place, recipients, hosts, objects, left };
+}
+
+async function hostsOf(peers: readonly Storage[], signal: AbortSignal): Promise<string[]> {
+  const hosts: string[] = [];
+  for (const peer of peers) {
+    const file = await readRepositoryFile(peer, signal);
+    hosts.push(...(file?.sealing?.hosts ?? []));
+  }
+  return hosts;
 }
 
 interface DatabaseRewrap {

@@ -125,6 +125,8 @@ interface Place {
   readonly storage: Storage;
   readonly wanted: readonly string[] | undefined;
   readonly hostKeyFile: string | undefined;
+  /** The other places of its databases. */
+  readonly peers: readonly Storage[];
 }
 
 /** The repository that was named, by its name in the strategy or its place; else all of the strategy. */
@@ -137,14 +139,21 @@ async function placesOf(cli: Cli, { repository }: PlaceOption): Promise<Place[]>
       storage: openStrategyPlace(cli, strategy, name, {}),
       wanted: recipients,
       hostKeyFile: hostKey,
+      peers: peersOf(strategy, name).map((peer) => openStrategyPlace(cli, strategy, peer, {})),
     }));
   }
   if (repository !== undefined) {
-    return [{ storage: openNamedPlace(cli, repository, {}), wanted: undefined, hostKeyFile: undefined }];
+    const storage = openNamedPlace(cli, repository, {});
+    return [{ storage, wanted: undefined, hostKeyFile: undefined, peers: [] }];
   }
   throw new AppError("strategy_missing", "find a repository: there is no strategy", {
     hint: "name it with `--repository`",
   });
+}
+
+function peersOf({ databases }: Strategy, name: string): string[] {
+  const shared = databases.filter(({ repositories }) => repositories.includes(name));
+  return [...new Set(shared.flatMap(({ repositories }) => repositories))].filter((one) => one !== name);
 }
 
 async function runShow(cli: Cli, options: PlaceOption): Promise<void> {
@@ -163,14 +172,18 @@ async function runShow(cli: Cli, options: PlaceOption): Promise<void> {
 }
 
 async function runRewrap(cli: Cli, options: PlaceOption): Promise<void> {
-  for (const { storage, wanted, hostKeyFile } of await placesOf(cli, options)) {
+  for (const { storage, wanted, hostKeyFile, peers } of await placesOf(cli, options)) {
     const recipients = options.recipient ?? wanted;
     if (recipients === undefined) {
       throw new AppError("usage", `seal ${storage.place} anew: no recipients are named for it`, {
         hint: "name them in the strategy (`recipients:` of the repository) or with `--recipient`",
       });
     }
-    const report = await rewrapRepository(cli.runtime, { storage, recipients, hostKeyFile }, cli.signal);
+    const report = await rewrapRepository(
+      cli.runtime,
+      { storage, recipients, hostKeyFile, peers },
+      cli.signal,
+    );
     cli.output.result(
       { ...report, recipients: [...report.recipients], hosts: [...report.hosts], left: [...report.left] },
       () => renderRewrap(report),
