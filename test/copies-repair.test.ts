@@ -66,6 +66,25 @@ test.each(["archive", "snapshot"])(
   },
 );
 
+test("each place is checked, and has a proof of its own", async () => {
+  await using live = await freshDatabase({ sql: SQL });
+  await using folder = await temporaryFolder();
+  const cwd = folder.path;
+  const id = await backedUpTwice(live, cwd, "snapshot");
+  const both = await runCli(verify, { cwd });
+  expect(both.code, both.stderr).toBe(0);
+  expect(both.stdout).toContain(`${id} in local is proven`);
+  expect(both.stdout).toContain(`${id} in offsite is proven`);
+  for (const place of ["local", "offsite"]) {
+    const shown = await runCli(["list", "data", "--repository", join(cwd, place)], { cwd });
+    expect(shown.stdout).toContain("integrity");
+  }
+  await rm(join(cwd, "offsite/data/backups", id, "content"));
+  const half = await runCli(verify, { cwd });
+  expect(half.code, half.stderr).toBe(13);
+  expect(half.stdout).toContain(`${id} in offsite is NOT proven`);
+});
+
 test("what no place has intact stays reported, and the rest is mended", async () => {
   await using live = await freshDatabase({ sql: SQL });
   await using folder = await temporaryFolder();

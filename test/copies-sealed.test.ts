@@ -197,6 +197,24 @@ test.each(["archive", "snapshot"])("a %s is restored part by part from where it 
   }
 });
 
+test("two backups are compared, part lists and all, from wherever they are whole", async () => {
+  await using places = await twoPlaces("snapshot");
+  const first = await places.backup();
+  await places.live.query("update item set note = 'changed' where id = 5");
+  const second = await places.backup();
+  const compare = ["diff", "data", first, second, "--json"];
+  const before = jsonOf(await places.person(compare));
+  const all = [...(await objects(places.path("local"))).keys()];
+  for (const key of all.filter((name) => /\/tables$|\/tables\/|\/content$/.test(name)))
+    await flipBit(places.path("local", key), 0.999);
+  const again = await places.person(compare);
+  expect(again.code, again.stderr).toBe(0);
+  expect(jsonOf(again)).toEqual(before);
+  expect(again.stderr).toContain(`this is read from ${places.path("offsite")}`);
+  const shown = await places.person(["show", "data", second]);
+  expect(shown.code, shown.stderr).toBe(0);
+});
+
 test("without the identity nothing is restored from any place, and nothing is called damaged", async () => {
   await using places = await twoPlaces("snapshot");
   await using target = await freshDatabase();

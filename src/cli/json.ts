@@ -158,6 +158,9 @@ const newestProof = ProofJson.nullable().describe("The newest proof of it; null 
 export const VerifyJson = z.strictObject({
   id: z.string().regex(BACKUP_ID).describe("Identity of the backup"),
   database: z.string().describe("Name of the database in the repository"),
+  place: z
+    .string()
+    .describe("Where it was read; of a database that is kept in several places, each is checked"),
   kind: z
     .enum(["archive", "snapshot"])
     .nullable()

@@ -13,6 +13,7 @@ import type { BackupContent, BackupIndex, TableLine } from "../repository/manife
 import type { ProofFile } from "../repository/proof-file.ts";
 import { newestProofs } from "../repository/proofs.ts";
 import { listDatabases, openRepository, type Repository } from "../repository/repository.ts";
+import { type FellBack, withOthers } from "../storage/others.ts";
 import type { Storage } from "../storage/storage.ts";
 
 export interface ShowRequest {
@@ -80,17 +81,32 @@ export async function showBackup(
       hint: `name the database before it: \`handled ${operation} ${databases[0]} ${backups}\``,
     });
   }
-  const { repository, index } = first;
+  const { index } = first;
+  const holding = shelves.filter((shelf) => shelf.backups.some(({ id }) => id === index.id));
+  const repository = fallingBack(runtime, first.repository, holding);
   const tables = await readTables(repository, index, signal);
   const proofs = await newestProofs(runtime, repository, index.database, [index.id], signal);
-  const holding = shelves.filter((shelf) => shelf.backups.some(({ id }) => id === index.id));
   return {
-    ...first,
+    repository,
+    index,
     places: [...new Set(holding.map((shelf) => shelf.repository.place))],
     tables: tables.toSorted((a, b) => b.bytes - a.bytes || (b.rows ?? -1) - (a.rows ?? -1)),
     content: await readIfOpen(repository, index, signal),
     proof: proofs.get(index.id),
   };
+}
+
+/** What is missing or damaged there is read from the others that have the backup; one warning says so. */
+function fallingBack(runtime: Runtime, first: Repository, holding: readonly Shelf[]): Repository {
+  const others = holding.map(({ repository }) => repository).filter((repository) => repository !== first);
+  if (others.length === 0) return first;
+  let told = false;
+  const hear = ({ place, to, error }: FellBack): void => {
+    if (!told) runtime.reporter.warn(`${place}: ${error.message}; this is read from ${to}`);
+    told = true;
+  };
+  const storages = others.map(({ storage }) => storage);
+  return { ...first, storage: withOthers(first.storage, storages, hear) };
 }
 
 async function readIfOpen(

@@ -62,6 +62,8 @@ interface Subject {
   readonly which: string;
   readonly timeZone: string;
   readonly storage: () => Storage;
+  /** The place's name where there are several. */
+  readonly place?: string;
   /** What `--repair` may mend, and from where. */
   readonly repair?: { readonly place: Place; readonly others: readonly Place[] };
 }
@@ -81,7 +83,10 @@ async function runVerify(
   for (const subject of subjects) {
     try {
       const { report, mended } = await verifyAndRepair(cli, subject, options);
-      cli.output.result(verifyJson(report, mended), () => renderVerify(cli.output, report, subject.timeZone));
+      const { place, timeZone } = subject;
+      cli.output.result(verifyJson(report, mended, subject.storage().place), () =>
+        renderVerify(cli.output, report, timeZone, place),
+      );
       exits.push(exitOf(report, options));
     } catch (error) {
       const named = inVerify(subject, error);
@@ -105,24 +110,38 @@ async function subjectsOf(
     const { storages, timeZone } = await resolvePlaces(cli, options);
     const found = await databaseOfBackup(cli.runtime, storages, id.data, cli.signal);
     if (options.repair === true)
-      return inEachPlace(await resolveTarget(cli, found.database, options), id.data);
+      return toBeMended(await resolveTarget(cli, found.database, options), id.data);
     return [{ database: found.database, which: id.data, timeZone, storage: () => found.storage }];
   }
   const targets =
     database === undefined
       ? await resolveAllTargets(cli, [], options)
       : [await resolveTarget(cli, database, options)];
-  if (options.repair === true) return targets.flatMap((target) => inEachPlace(target, backup));
-  return targets.map((target) => ({
-    database: target.name,
-    which: backup,
-    timeZone: target.timeZone,
-    storage: () => target.storage(),
+  return targets.flatMap((target) =>
+    options.repair === true ? toBeMended(target, backup) : inEachPlace(target, backup),
+  );
+}
+
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => (made ??= make());
+}
+
+/** What is proven of one place says nothing of another. */
+function inEachPlace(target: Target, which: string): Subject[] {
+  const { name: database, timeZone } = target;
+  const places = target.places();
+  return places.map((place) => ({
+    database,
+    which,
+    timeZone,
+    storage: once(() => place.storage()),
+    ...(places.length > 1 ? { place: place.name } : {}),
   }));
 }
 
 /** Each place of a target is mended from the others. */
-function inEachPlace(target: Target, which: string): Subject[] {
+function toBeMended(target: Target, which: string): Subject[] {
   const places = placesOf(target, undefined);
   if (places.length < 2) {
     throw new AppError(
@@ -138,6 +157,7 @@ function inEachPlace(target: Target, which: string): Subject[] {
     which,
     timeZone: target.timeZone,
     storage: () => place.storage,
+    place: place.name,
     repair: { place, others: places.filter((other) => other !== place) },
   }));
 }
@@ -183,7 +203,7 @@ async function verify(
 }
 
 function inVerify(subject: Subject, error: unknown): unknown {
-  const where = subject.repair === undefined ? "" : ` in ${subject.repair.place.name}`;
+  const where = subject.place === undefined ? "" : ` in ${subject.place}`;
   return error instanceof AppError && error.code !== "unexpected" && error.code !== "interrupted"
     ? inOperation(`verify ${subject.database}${where}`, error)
     : error;

@@ -12,10 +12,12 @@ const MOST_PROBLEMS = 20;
 export function verifyJson(
   { proof, index, problems, key }: VerifyReport,
   mended: readonly string[],
+  place: string,
 ): VerifyJson {
   const { backup, problems: _, problemCount: __, format: ___, operation: ____, ...rest } = proof;
   return {
     id: backup,
+    place,
     kind: index?.kind ?? null,
     ...rest,
     problems: [...problems],
@@ -24,9 +26,16 @@ export function verifyJson(
   };
 }
 
-export function renderVerify(output: Output, report: VerifyReport, timeZone: string): string {
+/** @param place named where there are several */
+export function renderVerify(
+  output: Output,
+  report: VerifyReport,
+  timeZone: string,
+  place: string | undefined,
+): string {
   const { proof, index, problems, key } = report;
-  const name = output.paint("bold", `${proof.database} ${proof.backup}`);
+  const where = place === undefined ? "" : ` in ${place}`;
+  const name = `${output.paint("bold", `${proof.database} ${proof.backup}`)}${where}`;
   const head =
     proof.proven === null
       ? `${output.paint("red", "✗")} ${name} is NOT proven: ${counted(problems.length, "problem")}`
