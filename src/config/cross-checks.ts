@@ -17,6 +17,7 @@ export function crossCheck(root: unknown): Finding[] {
     return [
       ...checkRepository(database, path, repositories),
       ...checkUnique(asList(asBlock(database)["repositories"]), (index) => [...path, "repositories", index]),
+      ...checkSameKeys(asList(asBlock(database)["repositories"]), places, path),
       ...checkUnique(asList(schemas), (index) => [...path, "schemas", index]),
       ...checkUnique(names, (index) => [...path, "backups", index, "name"]),
       ...asList(backups).flatMap((backup, index) => checkKind(asBlock(backup), [...path, "backups", index])),
@@ -72,6 +73,31 @@ function checkRepository(database: unknown, path: Path, repositories: readonly s
     return [{ path: inside, part: "key", message }];
   }
   return checkName(repository, inside, repositories);
+}
+
+/**
+ * Objects are copied as they are stored, so the places of one database are sealed to the same keys. What comes from a variable
+ * is compared when the places are used.
+ */
+function checkSameKeys(names: readonly unknown[], places: Block, path: Path): Finding[] {
+  const known = names.filter((name): name is string => typeof name === "string" && isBlock(places[name]));
+  const [first, ...others] = known;
+  if (first === undefined) return [];
+  const written = (name: string, key: string): string => {
+    const value = asBlock(places[name])[key];
+    return JSON.stringify(Array.isArray(value) ? [...new Set(value.map(String))].toSorted() : value) ?? "";
+  };
+  return others.flatMap((other) =>
+    ["recipients", "hostKey"].flatMap((key): Finding[] => {
+      const [one, two] = [written(first, key), written(other, key)];
+      if (one === two || `${one}${two}`.includes("${")) return [];
+      const inside = [...path, "repositories", names.indexOf(other)];
+      const message =
+        `${formatPath(inside)}: \`${other}\` and \`${first}\` have different \`${key}\`; ` +
+        "all places of one database are encrypted to the same keys";
+      return [{ path: inside, part: "value", message }];
+    }),
+  );
 }
 
 function checkName(name: unknown, path: Path, repositories: readonly string[]): Finding[] {

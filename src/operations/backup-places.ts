@@ -4,7 +4,7 @@ import { backupDatabase, type BackupReport, type BackupRequest } from "./backup.
 import { copyBetween, type PlaceReport } from "./copy.ts";
 import { isOfPlace, type Place } from "./places.ts";
 
-export interface PlacesRequest extends Omit<BackupRequest, "storage" | "retention"> {
+export interface PlacesRequest extends Omit<BackupRequest, "storage" | "others" | "retention"> {
   /** In the order in which they are tried; at least one. */
   readonly places: readonly Place[];
   /** Objects that are copied at the same time. */
@@ -80,20 +80,23 @@ function emptyReport({ name, storage }: Place): PlaceReport {
 
 async function backupToFirst(
   runtime: Runtime,
-  request: Omit<BackupRequest, "storage" | "retention">,
+  request: Omit<BackupRequest, "storage" | "others" | "retention">,
   places: readonly Place[],
   failed: Map<Place, AppError>,
   signal: AbortSignal,
 ): Promise<{ report: BackupReport; written: Place }> {
   for (const [at, place] of places.entries()) {
     const { storage, rules: retention } = place;
+    const others = places.filter((other) => other !== place).map((other) => other.storage);
     try {
-      const report = await backupDatabase(runtime, { ...request, storage, retention }, signal);
+      const report = await backupDatabase(runtime, { ...request, storage, others, retention }, signal);
       return { report, written: place };
     } catch (error) {
       const next = places[at + 1];
       if (!isOfPlace(error, signal)) throw error;
-      // Why the nearest could not be used is told as the error; of the others a warning said it.
+      // Why the nearest could not be used is told as the error; of the others a warning says it.
+      if (next === undefined && failed.size > 0)
+        runtime.reporter.warn(`${place.name} cannot take the backup either: ${error.message}`);
       if (next === undefined) throw [...failed.values()][0] ?? error;
       failed.set(place, error);
       runtime.reporter.warn(`${place.name} cannot take the backup, ${next.name} is tried: ${error.message}`);

@@ -12,13 +12,15 @@ import { indexKey, REPOSITORY_FILE } from "../repository/layout.ts";
 import { acquireLease, type Lease } from "../repository/lease.ts";
 import type { ArchiveIndex, BackupIndex } from "../repository/manifest.ts";
 import { asStored } from "../repository/sealing/sealed-storage.ts";
-import { openOrCreateRepository, readRepositoryFile, type Repository } from "../repository/repository.ts";
+import { requireSealedAlike } from "../repository/sealing/alike.ts";
+import { openOrCreateRepository, openRepository, type Repository } from "../repository/repository.ts";
 import { storedBytesOf } from "../repository/stored-bytes.ts";
 import { placeOfKey } from "../storage/location.ts";
 import type { Storage } from "../storage/storage.ts";
 import { type ArchiveKind, takeArchive } from "./backup-archive.ts";
 import { requireReadable, warnOfChildren } from "./backup-readable.ts";
 import { type SnapshotKind, takeSnapshot } from "./backup-snapshot.ts";
+import { isOfPlace } from "./places.ts";
 import { keptBackups, pruneUnderLease, type RetentionRules } from "./prune.ts";
 
 export interface BackupRequest {
@@ -26,6 +28,8 @@ export interface BackupRequest {
   readonly database: string;
   readonly connection: ConnectionSettings;
   readonly storage: Storage;
+  /** Its further places: a repository that is made here gets the keys of theirs. */
+  readonly others?: readonly Storage[];
   /** Null: the whole database. */
   readonly schemas: readonly string[] | null;
   /** The strategy's entry this run belongs to; null for one by hand. */
@@ -102,7 +106,12 @@ async function backUp(
   const client = chooseClient(await findClients(runtime, signal), session.serverVersion);
   await requireReadable(session, request.schemas);
   if (request.schemas !== null) await warnOfChildren(runtime, session, request.schemas);
-  const repository = await openOrCreateRepository(runtime, request.storage, signal);
+  const repository = await openOrCreateRepository(
+    runtime,
+    request.storage,
+    signal,
+    async () => await findKeysOf(runtime, request, signal),
+  );
   await using lease = await acquireLease(runtime, repository, request.database, "backup", signal);
   const whileHeld = AbortSignal.any([signal, lease.lost]);
   await requireSealedAlike(repository, whileHeld);
@@ -130,14 +139,30 @@ async function backUp(
   };
 }
 
-/** Whoever sealed everything anew before we had the lease would not find what we seal to the old recipients. */
-async function requireSealedAlike({ storage, file, place }: Repository, signal: AbortSignal): Promise<void> {
-  if (file.sealing === undefined) return;
-  const now = await readRepositoryFile(storage, signal);
-  if (JSON.stringify(now?.sealing) === JSON.stringify(file.sealing)) return;
-  throw new AppError("lease_lost", `write to ${place}: it was sealed to other keys a moment ago`, {
-    hint: "run it again",
-  });
+/**
+ * The repository whose keys a new one is to have. One that cannot be read may have keys of its own: where the new one is to be
+ * encrypted, none is made then, for a second naming key would keep the two apart for ever.
+ */
+async function findKeysOf(
+  runtime: Runtime,
+  { storage, others = [] }: BackupRequest,
+  signal: AbortSignal,
+): Promise<Repository | undefined> {
+  let failure: AppError | undefined;
+  for (const other of others) {
+    try {
+      return await openRepository(runtime, other, signal);
+    } catch (error) {
+      if (!isOfPlace(error, signal)) throw error;
+      if (error.code !== "repository_missing") failure ??= error;
+    }
+  }
+  if (failure === undefined || runtime.keys.wantedFor(storage.place) === undefined) return undefined;
+  throw new AppError(
+    failure.code,
+    `make a repository in ${storage.place} with the keys of the other places: ${failure.message}`,
+    { cause: failure, hint: failure.hint ?? "the next backup makes it once that place can be read" },
+  );
 }
 
 function noSingleFile(): AppError {

@@ -6,6 +6,7 @@ import { acquireLease } from "../repository/lease.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
 import { findNamedObjects } from "../repository/named-objects.ts";
 import { markReading } from "../repository/readers.ts";
+import { requireSameKeys, requireSealedAlike } from "../repository/sealing/alike.ts";
 import { openOrCreateRepository, type Repository } from "../repository/repository.ts";
 import { updateLatest } from "./latest.ts";
 import { isOfPlace, type Lacking, lackingIn, type Place, type Surveyed, surveyPlaces } from "./places.ts";
@@ -60,21 +61,45 @@ export async function copyBetween(
   request: CopyRequest,
   signal: AbortSignal,
 ): Promise<PlaceReport[]> {
-  const surveyed = await surveyPlaces(runtime, request.places, request.database, signal);
+  const surveyed = refuseOtherKeys(
+    await surveyPlaces(runtime, request.places, request.database, signal),
+    signal,
+  );
   const isNamed = (names: readonly string[] | undefined, { place }: Surveyed): boolean =>
     names === undefined || names.includes(place.name);
   const sources = surveyed.filter((one) => isNamed(request.from, one));
   const reports: PlaceReport[] = [];
   for (const to of surveyed) {
     if (!isNamed(request.to, to)) continue;
-    reports.push(await fillPlace(runtime, request, to, sources, signal));
+    const like = surveyed.find(({ repository }) => repository !== undefined)?.repository;
+    reports.push(await fillPlace(runtime, { ...request, like }, to, sources, signal));
   }
   return reports;
 }
 
+/** A place whose objects cannot lie in the first that can be read, and the other way round, counts as one that fails. */
+function refuseOtherKeys(surveyed: readonly Surveyed[], signal: AbortSignal): Surveyed[] {
+  const first = surveyed.find(({ repository }) => repository !== undefined)?.repository;
+  return surveyed.map((one) => {
+    if (first === undefined || one.repository === undefined) return one;
+    try {
+      requireSameKeys(first, one.repository);
+      return one;
+    } catch (failure) {
+      if (!isOfPlace(failure, signal)) throw failure;
+      return { ...one, repository: undefined, failure, good: [], damaged: new Set<string>() };
+    }
+  });
+}
+
+interface FillRequest extends CopyRequest {
+  /** Whose keys a repository gets that is made. */
+  readonly like: Repository | undefined;
+}
+
 async function fillPlace(
   runtime: Runtime,
-  request: CopyRequest,
+  request: FillRequest,
   to: Surveyed,
   sources: readonly Surveyed[],
   signal: AbortSignal,
@@ -119,15 +144,17 @@ interface Done {
 /** Fills `done` as it goes on, so that a failure takes away nothing of what was done before. Returns what was deleted. */
 async function copyUnderLease(
   runtime: Runtime,
-  { database, jobs, prefix, timeZone, pruned }: CopyRequest,
+  { database, jobs, prefix, timeZone, pruned, like }: FillRequest,
   { name, storage, rules }: Place,
   wanted: readonly Lacking[],
   done: Done,
   signal: AbortSignal,
 ): Promise<string[]> {
-  const to = await openOrCreateRepository(runtime, storage, signal);
+  const likeThat = async (): Promise<Repository | undefined> => await Promise.resolve(like);
+  const to = await openOrCreateRepository(runtime, storage, signal, likeThat);
   await using lease = await acquireLease(runtime, to, database, "copy", signal);
   const whileHeld = AbortSignal.any([signal, lease.lost]);
+  await requireSealedAlike(to, whileHeld);
   await recoverUnfinished(runtime, to, database, lease, whileHeld);
   if (wanted.length > 0) {
     const { names: named } = await findNamedObjects(to, database, new Set(), whileHeld);
@@ -175,4 +202,10 @@ async function fromFirst(
   return first ?? new AppError("backup_missing", "copy: no place has the backup any more");
 }
 
-const OF_ONE_BACKUP = ["backup_damaged", "object_missing", "backup_missing", "object_exists"] as const;
+const OF_ONE_BACKUP = [
+  "backup_damaged",
+  "object_missing",
+  "backup_missing",
+  "object_exists",
+  "wrong_key",
+] as const;

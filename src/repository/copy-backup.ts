@@ -8,11 +8,14 @@ import { contentKey, indexKey, partKey, partListKey, tablesKey } from "./layout.
 import type { Lease } from "./lease.ts";
 import type { ArchiveIndex, BackupIndex, SnapshotIndex } from "./manifest.ts";
 import { isVoid, readTables } from "./manifests.ts";
-import { writeMark } from "./marks.ts";
+import { asItLies, writeMark } from "./marks.ts";
 import { readPartList } from "./part-lists.ts";
 import { NAME_BYTES, packName } from "./part-names.ts";
 import type { Repository } from "./repository.ts";
-import { getChecked, type PartRef, type Wanted } from "./stored-parts.ts";
+import { requireSealedAlike } from "./sealing/alike.ts";
+import { asStored, textOf } from "./sealing/sealed-storage.ts";
+import { getStored, storedSize } from "./sealing/stored-object.ts";
+import type { PartRef, Wanted } from "./stored-parts.ts";
 import { isSameArchive, recoverUnfinished, stateOfIndex } from "./unfinished.ts";
 
 /** What copying one backup took. Bytes are as stored. */
@@ -51,6 +54,7 @@ export async function copyBackup(
 ): Promise<CopyTotals> {
   const { to, lease } = run;
   const { database, id } = index;
+  const stored = asStored(to.storage);
   const count = new Count(run.runtime, index);
   const manifest = await readManifestBytes(from, index, signal);
   const archive = index.kind === "archive" ? await stageArchive(run, from, index, count, signal) : undefined;
@@ -62,11 +66,13 @@ export async function copyBackup(
   try {
     await writeMark(to.storage, index, "write", signal);
     await staged?.publish();
+    // What was read while it was sealed anew there may be sealed to some of the keys alone.
+    await requireSealedAlike(from, signal);
     // A void one keeps a late writer from naming what may be gone. Whoever comes late now writes these very bytes, and
     // everything they name is there.
     if ((await stateOfIndex(to.storage, database, id, signal)) === "void")
       await to.storage.delete(indexKey(database, id), signal);
-    await writeManifest(to.storage, { index, ...manifest }, lease, signal);
+    await writeManifest(stored, { index, ...manifest }, lease, signal);
   } catch (error) {
     await tidyUp(run, index, error);
     throw error;
@@ -118,15 +124,16 @@ class Count {
 /** The manifest as it is stored; its index is the one that was listed. */
 async function readManifestBytes(from: Repository, index: BackupIndex, signal: AbortSignal) {
   const { database, id } = index;
-  const indexData = await from.storage.get(indexKey(database, id), signal);
-  if (isVoid(indexData)) {
+  const key = indexKey(database, id);
+  const indexData = await asStored(from.storage).get(key, signal);
+  if (isVoid(textOf(from.storage, key, indexData))) {
     throw new AppError("backup_missing", `read backup ${id} of ${database}: it was deleted meanwhile`);
   }
   const wanted: Wanted[] = [
     { key: tablesKey(database, id), what: `the tables of ${id}`, ref: index.tables },
     { key: contentKey(database, id), what: `the content of ${id}`, ref: index.content },
   ];
-  const [tablesData, contentData] = await getChecked(from.storage, wanted, signal);
+  const [tablesData, contentData] = await getStored(from.storage, wanted, { sealedToAll: true }, signal);
   return { indexData, tablesData: sound(tablesData), contentData: sound(contentData) };
 }
 
@@ -144,20 +151,22 @@ async function stageArchive(
   count: Count,
   signal: AbortSignal,
 ) {
-  const { key, size } = archive;
+  const { key } = archive;
+  const wanted = { key, what: `the archive ${key}`, ref: archive };
+  const size = storedSize(from.storage, wanted);
   if ((await to.storage.stat(key, signal)) !== undefined) {
-    if (!(await isSameArchive(to.storage, archive, signal))) throw nameTaken(to, key);
+    if (!(await isSameArchive(to.storage, { key, ...asItLies(archive) }, signal))) throw nameTaken(to, key);
     count.there(size);
     return undefined;
   }
-  const staged = await to.storage.stage(key, signal);
+  const staged = await asStored(to.storage).stage(key, signal);
   try {
     let written = 0;
     const told = (bytes: number): void => {
       written += bytes;
       count.told(written);
     };
-    await fillStaged(staged, from.storage, { key, what: `the archive ${key}`, ref: archive }, signal, told);
+    await fillStaged(staged, from.storage, wanted, signal, told);
     count.copied(size);
     return staged;
   } catch (error) {
@@ -195,7 +204,7 @@ async function copyParts(
     await copyObjects(from.storage, run.to.storage, wanted, run.jobs, signal);
     for (const ref of missing) {
       added.push(packName(ref.name));
-      count.copied(ref.size);
+      count.copied(storedSize(run.to.storage, wantedOf(ref)));
     }
   };
   // Of one snapshot each part is taken once, though two tables or ranges may name it.
@@ -241,7 +250,7 @@ async function missingOf(
     signal,
   );
   const there = new Set(known.filter(({ size }, at) => sizes[at] === size));
-  for (const { size } of there) count.there(size);
+  for (const ref of there) count.there(storedSize(to.storage, wantedOf(ref)));
   return refs.filter((ref) => !there.has(ref));
 }
 

@@ -8,7 +8,9 @@ import type { BackupId, BackupIndex, SnapshotIndex } from "./manifest.ts";
 import { readIndex, readTables } from "./manifests.ts";
 import { readPartList } from "./part-lists.ts";
 import type { Repository } from "./repository.ts";
-import { getChecked, openChecked, type PartRef, type Wanted } from "./stored-parts.ts";
+import { asStored } from "./sealing/sealed-storage.ts";
+import { getStored, openStored, storedSize } from "./sealing/stored-object.ts";
+import type { PartRef, Wanted } from "./stored-parts.ts";
 
 /** What became of the damage in one place. */
 export interface Mended {
@@ -30,6 +32,10 @@ export interface MendRun {
 // Held in memory together, as when they are copied.
 const LARGEST_HELD = 8 * 1024 * 1024;
 const TOGETHER = 64;
+
+// What is sealed to fewer keys than the repository names is right where it lies, but replaces nothing.
+const STRICT = { sealedToAll: true };
+const LENIENT = { sealedToAll: false };
 
 /**
  * Reads every object of a backup, and replaces each that is missing or damaged by the same object of another place, whose
@@ -61,7 +67,7 @@ export async function mendBackup(
   // An index must lead to nothing that is not there.
   if (found !== undefined && mender.result.left.length === 0) {
     await lease.check(signal);
-    await to.storage.put(indexKey(database, id), found.data, signal);
+    await asStored(to.storage).put(indexKey(database, id), found.data, signal);
     mender.count(indexKey(database, id), found.data.length);
   }
   return mender.result;
@@ -75,7 +81,8 @@ async function soundIndex(
 ): Promise<{ readonly index: BackupIndex; readonly data: Buffer } | undefined> {
   for (const other of others) {
     const index = await orUndefined(() => readIndex(other, database, id, signal));
-    if (index !== undefined) return { index, data: await other.storage.get(indexKey(database, id), signal) };
+    if (index !== undefined)
+      return { index, data: await asStored(other.storage).get(indexKey(database, id), signal) };
   }
   return undefined;
 }
@@ -149,7 +156,7 @@ class Mender {
     const { to, lease } = this.#run;
     for (let at = 0; at < wanted.length; at += TOGETHER) {
       const some = wanted.slice(at, at + TOGETHER);
-      for (const one of await wrongOf(to.storage, some, this.#signal)) {
+      for (const one of await wrongOf(to.storage, some, LENIENT, this.#signal)) {
         await lease.check(this.#signal);
         await this.#replace(one);
       }
@@ -160,9 +167,9 @@ class Mender {
     // The same part may be named twice.
     if (this.#keys.includes(one.key) || this.#left.includes(one.key)) return;
     for (const { storage } of this.#run.others) {
-      if ((await wrongOf(storage, [one], this.#signal)).length > 0) continue;
+      if ((await wrongOf(storage, [one], STRICT, this.#signal)).length > 0) continue;
       await copyObjects(storage, this.#run.to.storage, [one], 1, this.#signal);
-      this.count(one.key, one.ref.size);
+      this.count(one.key, storedSize(storage, one));
       return;
     }
     this.#left.push(one.key);
@@ -170,15 +177,19 @@ class Mender {
 }
 
 /** Those that are missing, damaged, or cannot be read. */
-async function wrongOf(storage: Storage, wanted: readonly Wanted[], signal: AbortSignal): Promise<Wanted[]> {
+async function wrongOf(
+  storage: Storage,
+  wanted: readonly Wanted[],
+  strictness: typeof STRICT,
+  signal: AbortSignal,
+): Promise<Wanted[]> {
   const small = wanted.filter(({ ref }) => ref.size <= LARGEST_HELD);
-  const found = await getChecked(storage, small, signal);
+  const found = await getStored(storage, small, strictness, signal);
   const wrong = small.filter((_, at) => found[at] instanceof AppError);
   for (const one of wanted) {
     if (one.ref.size <= LARGEST_HELD) continue;
     const read = async (): Promise<true> => {
-      for await (const _ of await openChecked(storage, one.key, one.what, one.ref, signal))
-        signal.throwIfAborted();
+      for await (const _ of openStored(storage, one, strictness, signal)) signal.throwIfAborted();
       return true;
     };
     if ((await orUndefined(read)) === undefined) wrong.push(one);

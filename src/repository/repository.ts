@@ -7,7 +7,13 @@ import type { Storage } from "../storage/storage.ts";
 import { databaseFolder, databaseOfFolder, isArchiveName, REPOSITORY_FILE } from "./layout.ts";
 import { FORMAT_VERSION, RepositoryFile, SEALED_FORMAT } from "./manifest.ts";
 import { encodeJson, parseVersioned } from "./parse.ts";
-import { beginSealing, openSealing, requireSameRecipients, type Sealing } from "./sealing/sealing.ts";
+import {
+  beginSealing,
+  openSealing,
+  requireSameRecipients,
+  type Sealing,
+  shareSealing,
+} from "./sealing/sealing.ts";
 import { sealedStorage } from "./sealing/sealed-storage.ts";
 
 /** A place that holds backups, opened. */
@@ -49,11 +55,13 @@ async function opened(
 /**
  * Opens a repository, making it first where there is none: in a new folder, an empty one, or one that holds other
  * things, which stay untouched. A new one is reported, because it may mean a mistyped path or a disk not mounted.
+ * @param like asked where one is to be made: another place of the database, whose keys it gets
  */
 export async function openOrCreateRepository(
   runtime: Runtime,
   storage: Storage,
   signal: AbortSignal,
+  like: () => Promise<Repository | undefined> = async () => await Promise.resolve(undefined),
 ): Promise<Repository> {
   const existing = await readRepositoryFile(storage, signal);
   const wanted = runtime.keys.wantedFor(storage.place);
@@ -61,21 +69,37 @@ export async function openOrCreateRepository(
     requireSameRecipients(existing, wanted, storage.place);
     return await opened(runtime, storage, existing, signal);
   }
-  const sealing =
-    wanted === undefined ? {} : { sealing: await beginSealing(runtime, storage, wanted, signal) };
+  const sealing = await sealingOfNew(runtime, storage, await like(), signal);
   const file: RepositoryFile = {
-    format: wanted === undefined ? FORMAT_VERSION : SEALED_FORMAT,
+    format: sealing === undefined ? FORMAT_VERSION : SEALED_FORMAT,
     id: randomUUID(),
     createdAt: runtime.clock.now().toISOString(),
-    ...sealing,
+    ...(sealing === undefined ? {} : { sealing }),
   };
   // Two first backups may run at once; one of them makes the file, both use it.
   const made = await createRepositoryFile(storage, file, signal);
   if (!made) return await openRepository(runtime, storage, signal);
   runtime.reporter.note(
-    `made a new repository in ${storage.place}${wanted === undefined ? "" : `, sealed to ${counted(wanted.recipients.length, "recipient")}`}`,
+    `made a new repository in ${storage.place}${sealing === undefined ? "" : `, sealed to ${counted(sealing.recipients.length, "recipient")}`}`,
   );
   return await opened(runtime, storage, file, signal);
+}
+
+async function sealingOfNew(
+  runtime: Runtime,
+  storage: Storage,
+  like: Repository | undefined,
+  signal: AbortSignal,
+): Promise<Sealing | undefined> {
+  const wanted = runtime.keys.wantedFor(storage.place);
+  if (like === undefined)
+    return wanted === undefined ? undefined : await beginSealing(runtime, storage, wanted, signal);
+  requireSameRecipients(like.file, wanted, like.place);
+  const { sealing } = like.file;
+  const keys = like.storage.location.seal;
+  return sealing === undefined || keys === undefined
+    ? undefined
+    : await shareSealing(storage, sealing, keys, signal);
 }
 
 /** Says to whom the objects of a repository are sealed from now on. */

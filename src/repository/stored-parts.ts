@@ -9,6 +9,8 @@ import type { PartName } from "./manifest.ts";
 interface StoredBytes {
   readonly size: number;
   readonly sha256: string;
+  /** Of an archive that lies sealed: size and SHA-256 of what follows its header. */
+  readonly sealed?: { readonly size: number; readonly sha256: string } | undefined;
 }
 
 /** A stored part or part list, as what names it describes it: bytes and SHA-256 as stored. */
@@ -144,7 +146,7 @@ async function* named(stored: AsyncIterable<Buffer>, key: string, what: string):
 }
 
 /** Something names it, so it should be there. */
-function ofNamed<T>(error: T, key: string, what: string): T | AppError {
+export function ofNamed<T>(error: T, key: string, what: string): T | AppError {
   if (isAppError(error, "backup_damaged")) return damaged(key, what, String(error.details["reason"]));
   if (!isAppError(error, "object_missing")) return error;
   return new AppError("backup_damaged", `read ${what}: it is not there`, { cause: error, details: { key } });
@@ -153,6 +155,7 @@ function ofNamed<T>(error: T, key: string, what: string): T | AppError {
 const OTHER_HASH = "its SHA-256 is not the one recorded";
 const ofLength = (length: number, size: number): string => `${length} bytes, it should have ${size}`;
 
-function damaged(key: string, what: string, reason: string): AppError {
+/** An object that is missing or not what names it says. */
+export function damaged(key: string, what: string, reason: string): AppError {
   return new AppError("backup_damaged", `read ${what}: ${reason}`, { details: { key } });
 }

@@ -22,6 +22,8 @@ export interface SealKeys {
   readonly recipients: readonly string[];
   /** `age1…`: what whoever writes backups has to read again is sealed to them too. */
   readonly hosts: readonly string[];
+  /** Whether some objects may still be sealed to others. */
+  readonly mixed: boolean;
   /** `AGE-SECRET-KEY-1…`: those that are known here. */
   readonly identities: readonly string[];
   /** Under which parts are named, in hexadecimal. */

@@ -5,7 +5,7 @@ import { databaseOfBackup } from "../../operations/database-of-backup.ts";
 import type { Place } from "../../operations/places.ts";
 import { isStored } from "../../operations/verify/findings.ts";
 import type { VerifyReport } from "../../operations/verify/record.ts";
-import { repairBackup } from "../../operations/verify/repair.ts";
+import { notVerified, repairBackup, repairUnopened } from "../../operations/verify/repair.ts";
 import { verifyBackup } from "../../operations/verify/verify.ts";
 import { resolveConnection } from "../../postgres/connection.ts";
 import { BackupId } from "../../repository/manifest.ts";
@@ -148,13 +148,21 @@ async function verifyAndRepair(
   subject: Subject,
   options: Options,
 ): Promise<{ readonly report: VerifyReport; readonly mended: readonly string[] }> {
-  const report = await verify(cli, subject, options);
-  const { database, repair } = subject;
+  const { database, which, repair } = subject;
+  const unopened = async (error: unknown): Promise<never> => {
+    if (repair === undefined || !isAppError(error, "wrong_key")) throw error;
+    throw notVerified(error, await repairUnopened(cli.runtime, { database, which, ...repair }, cli.signal));
+  };
+  const report = await verify(cli, subject, options).catch(unopened);
   if (repair === undefined || !report.problems.some(isStored)) return { report, mended: [] };
   const id = BackupId.parse(report.proof.backup);
-  const { keys } = await repairBackup(cli.runtime, { database, id, ...repair }, cli.signal);
+  const mended = await repairBackup(cli.runtime, { database, id, ...repair }, cli.signal);
+  const { keys } = mended;
   if (keys.length === 0) return { report, mended: [] };
-  return { report: await verify(cli, { ...subject, which: id }, options), mended: keys };
+  const again = await verify(cli, { ...subject, which: id }, options).catch((error: unknown) => {
+    throw isAppError(error, "wrong_key") ? notVerified(error, { id, ...mended }) : error;
+  });
+  return { report: again, mended: keys };
 }
 
 async function verify(

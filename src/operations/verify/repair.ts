@@ -6,7 +6,9 @@ import { acquireLease } from "../../repository/lease.ts";
 import type { BackupId } from "../../repository/manifest.ts";
 import { mendBackup, type Mended } from "../../repository/mend-backup.ts";
 import { openRepository, type Repository } from "../../repository/repository.ts";
+import { requireSameKeys, requireSealedAlike } from "../../repository/sealing/alike.ts";
 import { isOfPlace, type Place } from "../places.ts";
+import { findCandidate } from "./find.ts";
 
 export interface RepairRequest {
   readonly database: string;
@@ -14,6 +16,36 @@ export interface RepairRequest {
   /** The place to be mended, and those that may have what it lost. */
   readonly place: Place;
   readonly others: readonly Place[];
+}
+
+/**
+ * The same where the keys that are known here cannot open the backup, so that it cannot be verified: what can be compared
+ * without them is mended.
+ */
+export async function repairUnopened(
+  runtime: Runtime,
+  { which, ...request }: Omit<RepairRequest, "id"> & { readonly which: string },
+  signal: AbortSignal,
+): Promise<Mended & { readonly id: BackupId }> {
+  const repository = await openRepository(runtime, request.place.storage, signal);
+  const { id } = await findCandidate(repository, request.database, which, signal);
+  return { id, ...(await repairBackup(runtime, { ...request, id }, signal)) };
+}
+
+/** What kept a backup from being verified, after it was mended as far as that goes without an identity. */
+export function notVerified(
+  error: AppError,
+  { id, keys, left }: Mended & { readonly id: BackupId },
+): AppError {
+  const found =
+    keys.length + left.length === 0
+      ? "nothing is wrong with it that shows"
+      : `${counted(keys.length, "object")} mended`;
+  return new AppError(error.code, `${id}: ${found} without an identity, and not verified: ${error.message}`, {
+    cause: error,
+    hint: error.hint,
+    details: { ...error.details, mended: keys, left },
+  });
 }
 
 /**
@@ -29,7 +61,9 @@ export async function repairBackup(
   const sources: Repository[] = [];
   for (const other of others) {
     try {
-      sources.push(await openRepository(runtime, other.storage, signal));
+      const source = await openRepository(runtime, other.storage, signal);
+      requireSameKeys(to, source);
+      sources.push(source);
     } catch (error) {
       if (!isOfPlace(error, signal)) throw error;
       runtime.reporter.warn(`${other.name} is passed over: ${error.message}`);
@@ -42,6 +76,7 @@ export async function repairBackup(
   }
   await using lease = await acquireLease(runtime, to, database, "repair", signal);
   const whileHeld = AbortSignal.any([signal, lease.lost]);
+  await requireSealedAlike(to, whileHeld);
   await recoverUnfinished(runtime, to, database, lease, whileHeld);
   const mended = await mendBackup({ to, others: sources, lease }, database, id, whileHeld);
   const { keys, bytes, left } = mended;

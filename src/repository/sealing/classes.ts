@@ -1,8 +1,21 @@
+import type { Identity } from "../../lib/age/keys.ts";
+import type { SealKeys } from "../../storage/location.ts";
+
 /**
  * Who may read an object: `plain` anybody, `shared` the recipients and the hosts that write backups, `secret` the
  * recipients alone. The key alone tells.
  */
 export type SealClass = "plain" | "shared" | "secret";
+
+/** Whether one of the keys that are known here opens the object, if it is as it was written. */
+export function shouldOpen(
+  { recipients, hosts, mixed }: SealKeys,
+  identities: readonly Identity[],
+  key: string,
+): boolean {
+  const to = sealClassOf(key) === "secret" ? recipients : [...recipients, ...hosts];
+  return !mixed && identities.some(({ recipient }) => to.includes(recipient.text));
+}
 
 const OF_BACKUP: Readonly<Record<string, SealClass>> = {
   index: "shared",

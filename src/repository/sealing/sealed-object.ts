@@ -71,9 +71,19 @@ export function rewrapped(
   const fileKey = openHeader(header, identities);
   if (fileKey === undefined) return undefined;
   const payload = stored.subarray(header.length);
-  const known = header.stanzas.find(({ words: [type] }) => type === PADDING)?.words[1];
-  const sha256 = known === undefined || known === "-" ? null : Buffer.from(known, "base64");
-  return Buffer.concat([sealedHeader(fileKey, recipients, sha256), payload]);
+  return Buffer.concat([sealedHeader(fileKey, recipients, payloadHashOf(header)), payload]);
+}
+
+/** Whether the part of a header that needs no key is as we write it. */
+export function isOurHeader({ length, stanzas }: Header): boolean {
+  const [, hash = "", padding = ""] = stanzas.find(({ words: [type] }) => type === PADDING)?.words ?? [];
+  return length === HEADER_BYTES && /^(?:-|[A-Za-z0-9+/]{43})$/.test(hash) && /^0+$/.test(padding);
+}
+
+/** The SHA-256 of the payload that a header of ours carries; null where it was not known when it was written. */
+export function payloadHashOf({ stanzas }: Header): Buffer | null {
+  const known = stanzas.find(({ words: [type] }) => type === PADDING)?.words[1];
+  return known === undefined || known === "-" ? null : Buffer.from(known, "base64");
 }
 
 /** Opens an object that comes in pieces. Throws `backup_damaged`, and `wrong_key` where no identity opens it. */

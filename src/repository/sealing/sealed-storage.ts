@@ -3,9 +3,9 @@ import { Readable } from "node:stream";
 import { AppError } from "../../errors.ts";
 import { parseIdentity, parseRecipient, type Recipient } from "../../lib/age/keys.ts";
 import { PayloadOpener, PayloadSealer } from "../../lib/age/payload.ts";
-import type { SealKeys } from "../../storage/location.ts";
+import type { SealKeys, StorageLocation } from "../../storage/location.ts";
 import type { StagedObject, Storage, StoredObject } from "../../storage/storage.ts";
-import { sealClassOf } from "./classes.ts";
+import { sealClassOf, shouldOpen } from "./classes.ts";
 import {
   newFileKey,
   ObjectOpener,
@@ -20,11 +20,18 @@ import {
 interface SealedStorage extends Storage {
   /** The same place, with its objects as they lie there. */
   readonly asStored: Storage;
+  /** What is in the bytes of an object as it lies there. */
+  textOf(key: string, stored: Buffer): Buffer;
 }
 
 /** A place with its objects as they lie there, sealed or not: for copying them, or looking whether they changed. */
 export function asStored(storage: Storage): Storage {
   return "asStored" in storage ? (storage as SealedStorage).asStored : storage;
+}
+
+/** What is in an object whose bytes were read as they lie there. Throws `backup_damaged`, `wrong_key`. */
+export function textOf(storage: Storage, key: string, stored: Buffer): Buffer {
+  return "textOf" in storage ? (storage as SealedStorage).textOf(key, stored) : stored;
 }
 
 /** Seals and opens what passes, as each key asks (`classes.ts`); the rest of the contract stays that of the place. */
@@ -40,14 +47,20 @@ export function sealedStorage(inner: Storage, keys: SealKeys): Storage {
     const to = recipientsOf(key);
     return to === undefined ? data : sealWhole(data, to);
   };
+  const ours = (key: string): boolean => shouldOpen(keys, identities, key);
   const open = (key: string, stored: Buffer): Buffer =>
-    recipientsOf(key) === undefined ? stored : naming(key, () => openWhole(stored, identities));
+    recipientsOf(key) === undefined ? stored : naming(key, () => openWhole(stored, identities), ours(key));
   const inside = (object: StoredObject): StoredObject =>
     recipientsOf(object.key) === undefined ? object : { ...object, size: sizeInside(object.size) };
   const storage: SealedStorage = {
     asStored: inner,
+    textOf: open,
     place: inner.place,
-    location: { ...inner.location, seal: keys },
+    location: sealedLocation(inner.location, keys),
+    others: inner.others && {
+      ...inner.others,
+      storages: inner.others.storages.map((other) => sealedStorage(other, keys)),
+    },
     asOf: inner.asOf,
     locks: inner.locks,
     protection: inner.protection,
@@ -73,7 +86,9 @@ export function sealedStorage(inner: Storage, keys: SealKeys): Storage {
     },
     async open(key, signal) {
       const stored = await inner.open(key, signal);
-      return recipientsOf(key) === undefined ? stored : opened(stored, key, new ObjectOpener(identities));
+      return recipientsOf(key) === undefined
+        ? stored
+        : opened(stored, key, new ObjectOpener(identities), ours(key));
     },
     async stat(key, signal) {
       const found = await inner.stat(key, signal);
@@ -102,6 +117,12 @@ export function sealedStorage(inner: Storage, keys: SealKeys): Storage {
     freeBytes: (signal) => inner.freeBytes(signal),
   };
   return storage;
+}
+
+/** The places of one database have the same keys. */
+function sealedLocation(location: StorageLocation, seal: SealKeys): StorageLocation {
+  const others = location.others?.map((other) => ({ ...other, seal }));
+  return { ...location, seal, ...(others === undefined ? {} : { others }) };
 }
 
 class SealedStage implements StagedObject {
@@ -175,17 +196,21 @@ class SealedStage implements StagedObject {
   }
 }
 
-/** The text of a stored stream. */
+/**
+ * The text of a stored stream.
+ * @param ours whether a key that is known here should open it
+ */
 export function opened(
   stored: Readable,
   key: string,
   opener: Pick<ObjectOpener, "update" | "end">,
+  ours = false,
 ): Readable {
   async function* text(): AsyncGenerator<Buffer> {
     for await (const chunk of stored as AsyncIterable<Buffer>) {
-      for (const piece of naming(key, () => opener.update(chunk))) yield piece;
+      for (const piece of naming(key, () => opener.update(chunk), ours)) yield piece;
     }
-    yield naming(key, () => opener.end());
+    yield naming(key, () => opener.end(), ours);
   }
   const stream = Readable.from(text(), { objectMode: false });
   // A consumer that stops half-way destroys this stream; the one below has to go with it.
@@ -193,12 +218,19 @@ export function opened(
   return stream;
 }
 
-/** Says which object it was. */
-function naming<T>(key: string, work: () => T): T {
+/** Says which object it was. One that none of its own keys opens was changed. */
+function naming<T>(key: string, work: () => T, ours: boolean): T {
   try {
     return work();
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
+    if (error.code === "wrong_key" && ours) {
+      const reason = "its header was changed: none of the keys opens it that should";
+      throw new AppError("backup_damaged", `open ${key}: ${reason}`, {
+        cause: error,
+        details: { key, reason },
+      });
+    }
     const reason = error.message.replace("open a sealed object: ", "");
     throw new AppError(error.code, `open ${key}: ${reason}`, {
       hint: error.hint,

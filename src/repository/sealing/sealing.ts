@@ -46,6 +46,7 @@ export async function openSealing(
   return {
     recipients: sealing.recipients,
     hosts: sealing.hosts,
+    mixed: sealing.mixed === true,
     identities: identities.map(({ text }) => text),
     namingKey: openNamingKey(storage.place, sealing, stored, identities),
   };
@@ -96,6 +97,17 @@ export async function beginSealing(
   const sealTo = [...recipients, ...hosts].map(parseRecipient);
   const namingKey = await storeNamingKey(storage, randomBytes(32).toString("hex"), sealTo, signal);
   return { recipients, hosts, namingKey };
+}
+
+/** Gives a new repository the keys of another, so that objects can be copied between them as they are. */
+export async function shareSealing(
+  storage: Storage,
+  sealing: Sealing,
+  keys: SealKeys,
+  signal: AbortSignal,
+): Promise<Sealing> {
+  const sealTo = [...sealing.recipients, ...sealing.hosts].map(parseRecipient);
+  return { ...sealing, namingKey: await storeNamingKey(storage, keys.namingKey, sealTo, signal) };
 }
 
 /**
