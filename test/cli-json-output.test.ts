@@ -10,6 +10,9 @@ import {
   ExportJson,
   ErrorJson,
   InitJson,
+  KeyNewJson,
+  KeyRewrapJson,
+  KeyShowJson,
   ListJson,
   PruneJson,
   RestoreJson,
@@ -41,7 +44,10 @@ async function machine() {
   const database = await freshDatabase({ sql: SQL });
   const folder = await temporaryFolder();
   const crontab = await fileCrontab();
-  const options = { cwd: folder.path, env: { PATH: `${crontab.env["PATH"]}:${process.env["PATH"]}` } };
+  const options = {
+    cwd: folder.path,
+    env: { PATH: `${crontab.env["PATH"]}:${process.env["PATH"]}`, HOME: folder.path },
+  };
   const init = await runCli(
     ["init", "--database", `shop=${database.url}`, "--schemas", "shop", "--repository", "backups", "--json"],
     options,
@@ -135,6 +141,15 @@ describe("JSON output", () => {
     await run("repository repair", RepairJson, "repository", "repair", "--yes");
     await run("repository usage", UsageJson, "repository", "usage");
     await run("schedule remove", ScheduleRemoveJson, "schedule", "remove", "--cron");
+    const identity = join(there.path, "identity.txt");
+    const { recipient } = KeyNewJson.parse(
+      await run("key new", KeyNewJson, "key", "new", "--file", identity),
+    );
+    await run("key show", KeyShowJson, "key", "show");
+    const sealed = ["--repository", join(there.path, "sealed")];
+    await run("backup", BackupReportJson, "backup", "shop", ...sealed, "--recipient", recipient);
+    const rewrap = ["key", "rewrap", ...sealed, "--recipient", recipient, "--identity", identity];
+    await run("key rewrap", KeyRewrapJson, ...rewrap);
     // The demo has a test of its own.
     expect(OUTPUTS.map(({ command }) => command).toSorted()).toEqual([...checked.keys(), "demo"].toSorted());
   });

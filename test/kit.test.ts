@@ -1,9 +1,10 @@
 import { execFile } from "node:child_process";
-import { chmod, mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
-import { runCli } from "./support/cli.ts";
+import { jsonOf, runCli } from "./support/cli.ts";
+import { identityIn, type TestIdentity } from "./support/keys.ts";
 import { freshBucket, s3Environment } from "./support/object-store.ts";
 import { clusterUrl, freshDatabase, runSql, temporaryFolder } from "./support/postgres.ts";
 import { ARCHIVE, shopRepository, THIRD } from "./support/shop-repository.ts";
@@ -11,8 +12,15 @@ import { ARCHIVE, shopRepository, THIRD } from "./support/shop-repository.ts";
 const run = promisify(execFile);
 const MAIN = join(import.meta.dirname, "../src/cli/main.ts");
 
-/** Types a line into the shell of a machine that has nothing: an empty home, no strategy, and these variables. */
-async function onBareMachine(line: string, env: Record<string, string>): Promise<string> {
+/**
+ * Types a line into the shell of a machine that has nothing: an empty home, no strategy, and these variables.
+ * @param identity is put where the page asks for it
+ */
+async function onBareMachine(
+  line: string,
+  env: Record<string, string>,
+  identity?: TestIdentity,
+): Promise<string> {
   await using folder = await temporaryFolder();
   const bin = join(folder.path, "bin");
   const home = join(folder.path, "home");
@@ -21,6 +29,7 @@ async function onBareMachine(line: string, env: Record<string, string>): Promise
   const program = join(bin, "handled");
   await writeFile(program, `#!/bin/sh\nexec '${process.execPath}' '${MAIN}' "$@"\n`);
   await chmod(program, 0o755);
+  if (identity !== undefined) await copyFile(identity.file, join(home, "identity.txt"));
   const { hostname, port, username, password } = new URL(clusterUrl());
   const { stdout } = await run("bash", ["-c", line], {
     cwd: home,
@@ -87,6 +96,109 @@ test("the way without Handled, as it stands on the page", async () => {
   expect(await runSql(live.url, SUM)).toEqual(before);
 });
 
+/** A backup host that has the recipient and its own key alone. */
+function sealedHost(folder: string): { owner: TestIdentity; env: Record<string, string> } {
+  const env = { HOME: join(folder, "host"), XDG_CONFIG_HOME: "", HANDLED_IDENTITY: "" };
+  return { owner: identityIn(folder), env };
+}
+
+describe("encrypted: the page says to whom, and its line works with the identity beside it", () => {
+  for (const place of ["a folder", "a bucket"] as const) {
+    for (const kind of ["archive", "snapshot"] as const) {
+      test(`${kind} in ${place}`, async () => {
+        await using live = await freshDatabase({ sql: SQL });
+        await using folder = await temporaryFolder();
+        const bucket = place === "a bucket" ? await freshBucket() : undefined;
+        const { owner, env: keys } = sealedHost(folder.path);
+        const access = bucket === undefined ? {} : s3Environment(bucket);
+        const env = { ...keys, ...access };
+        const repository = bucket?.url ?? join(folder.path, "repository");
+        const options = ["--url", live.url, "--repository", repository];
+        const recipient = ["--recipient", owner.recipient];
+        expect(await runCli(["backup", ...options, ...recipient, "--kind", kind], { env })).toMatchObject({
+          code: 0,
+        });
+        const before = await live.query(SUM);
+        const file = join(folder.path, "kit.txt");
+        const asked = ["kit", ...options, "--with-secrets", "--file", file];
+        expect(await runCli(asked, { env })).toMatchObject({ code: 0 });
+        const page = await readFile(file, "utf8");
+        expect(page).toContain(owner.recipient);
+        expect(page.replaceAll(/\s+/g, " ")).toContain("The identity itself is never known here");
+        expect(page).not.toContain("AGE-SECRET-KEY");
+        const lines = linesOf(page, "handled restore");
+        expect(lines).toHaveLength(1);
+        await runSql(clusterUrl(), `drop database "${live.name}" with (force)`);
+        await expect(onBareMachine(lines[0] ?? "", access)).rejects.toThrow(/identity\.txt/);
+        await onBareMachine(lines[0] ?? "", access, owner);
+        expect(await runSql(live.url, SUM)).toEqual(before);
+      });
+    }
+  }
+
+  test("a machine without any key, and one that cannot reach the place, still print whose identity it takes", async () => {
+    await using live = await freshDatabase({ sql: SQL });
+    await using folder = await temporaryFolder();
+    const { owner, env } = sealedHost(folder.path);
+    const options = ["--url", live.url, "--repository", join(folder.path, "repository")];
+    await runCli(["backup", ...options, "--recipient", owner.recipient], { env });
+    const kit = await runCli(["kit", ...options], { env: { ...env, HOME: join(folder.path, "elsewhere") } });
+    expect(kit).toMatchObject({ code: 3 });
+    expect(kit.stdout).toContain(owner.recipient);
+    expect(linesOf(kit.stdout, "handled restore")[0]).toContain("--identity identity.txt");
+    const strategy = join(folder.path, "handled.yaml");
+    const away = `{ url: ${join(folder.path, "away")}, recipients: [${owner.recipient}] }`;
+    await writeFile(
+      strategy,
+      `version: 1\nrepositories:\n  usb: ${away}\ndatabases:\n  shop: { url: "${live.url}", repository: usb }\n`,
+    );
+    const unread = await runCli(["kit", "--config", strategy], { env });
+    expect(unread).toMatchObject({ code: 3 });
+    expect(linesOf(unread.stdout, "handled restore")[0]).toContain("--identity identity.txt");
+  });
+
+  test.each(["archive", "snapshot"])("without Handled, with age: %s", async (kind) => {
+    await using live = await freshDatabase({ sql: SQL });
+    await using folder = await temporaryFolder();
+    const { owner, env } = sealedHost(folder.path);
+    const options = ["--url", live.url, "--repository", join(folder.path, "it's sealed")];
+    await runCli(["backup", ...options, "--recipient", owner.recipient, "--kind", kind], { env });
+    const before = await live.query(SUM);
+    const { stdout } = await runCli(["kit", ...options], { env });
+    await runSql(clusterUrl(), `drop database "${live.name}" with (force)`);
+    await onBareMachine(kind === "archive" ? archiveLines(stdout) : snapshotLines(stdout), {}, owner);
+    expect(await runSql(live.url, SUM)).toEqual(before);
+  });
+});
+
+function archiveLines(page: string): string {
+  const lines = ["age ", "echo ", "createdb ", "gunzip "].flatMap((start) => linesOf(page, start));
+  expect(lines).toHaveLength(4);
+  return ["set -euo pipefail", ...lines].join("\n");
+}
+
+/** All lines of the page but those of Handled, with those that it says to change changed. */
+function snapshotLines(page: string): string {
+  const [, byHand = ""] = page.split("\nWithout Handled\n");
+  const all = byHand.split("\n").flatMap((line) => (line.startsWith("    ") ? [line.slice(4)] : []));
+  // Its own stand between the lines that open files and those of a snapshot.
+  const own = [
+    all.findLast((line) => line.startsWith("identity=")),
+    all.find((line) => line.startsWith("cd ")),
+    all.find((line) => line.startsWith("backup=")),
+  ];
+  const [identity = "", folder = "", backup = ""] = own;
+  const change = (line: string): string => {
+    if (line.startsWith("identity=")) return identity;
+    if (line.startsWith("cd ")) return folder;
+    return line.startsWith("backup=") ? backup : line;
+  };
+  return all
+    .filter((line) => !own.includes(line))
+    .map(change)
+    .join("\n");
+}
+
 const STRATEGY = (place: string): string => `version: 1
 timezone: Europe/Berlin
 repositories:
@@ -127,3 +239,31 @@ test("credentials by name only, unless asked; a repository that is away is told;
   expect(open).toContain("very-secret-4711");
   expect(open).not.toContain("hunter2");
 }, 30_000);
+
+test("a database in several places: one line for each, and nothing twice", async () => {
+  await using live = await freshDatabase({ sql: SQL });
+  await using folder = await temporaryFolder();
+  const places = ["near", "far"].map((name) => join(folder.path, name));
+  const repositories = places.map((url, at) => `  r${at}: { url: ${url} }\n`);
+  await writeFile(
+    join(folder.path, "handled.yaml"),
+    `version: 1\nrepositories:\n${repositories.join("")}databases:\n  -shop: { url: "${live.url}", repositories: [r0, r1] }\n`,
+  );
+  const options = { cwd: folder.path };
+  expect(await runCli(["backup", "--", "-shop"], options)).toMatchObject({ code: 0 });
+  const before = await live.query(SUM);
+  const kit = await runCli(["kit"], options);
+  expect(kit).toMatchObject({ code: 0 });
+  const lines = linesOf(kit.stdout, "handled restore");
+  expect(lines).toHaveLength(2);
+  for (const [at, line] of lines.entries()) expect(line).toContain(places[at]);
+  const [, section = ""] = kit.stdout.split("\nBring the databases back\n");
+  const own = section.slice(0, section.indexOf("\nWhere the backups are\n")).split("\n").filter(Boolean);
+  expect(own.filter((line, at) => own.indexOf(line) !== at)).toEqual([]);
+  for (const line of lines) {
+    await runSql(clusterUrl(), `drop database if exists "${live.name}" with (force)`);
+    await onBareMachine(line, {});
+    expect(await runSql(live.url, SUM)).toEqual(before);
+  }
+  expect(jsonOf(await runCli(["kit", "--json"], options))["databases"]).toHaveLength(2);
+});

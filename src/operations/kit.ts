@@ -1,10 +1,10 @@
 import { hostname } from "node:os";
 import { AppError } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
-import type { BackupIndex, RepositoryFile } from "../repository/manifest.ts";
+import type { BackupIndex } from "../repository/manifest.ts";
 import type { ProofFile } from "../repository/proof-file.ts";
 import { newestProofs } from "../repository/proofs.ts";
-import { openRepository } from "../repository/repository.ts";
+import { openRepository, readRepositoryFile } from "../repository/repository.ts";
 import type { Storage } from "../storage/storage.ts";
 import { listGoodBackups } from "./damage-found.ts";
 
@@ -18,7 +18,10 @@ export interface KitDatabase {
   readonly database: string;
   /** A folder or a URL. */
   readonly place: string;
-  /** Public keys that its objects are sealed to; none where they are not encrypted. */
+  /**
+   * Public keys that its objects are sealed to; none where they are not encrypted. Where the repository cannot be asked,
+   * those that the strategy names.
+   */
   readonly recipients: readonly string[];
   /** The newest backup that can be relied on; null where there is none. */
   readonly newest: BackupIndex | null;
@@ -57,13 +60,16 @@ async function gather(
   const nothing = {
     database,
     place: storage.place,
-    recipients: [],
     newest: null,
     ofKinds: [],
     proof: null,
     backups: 0,
   };
+  let recipients = runtime.keys.wantedFor(storage.place)?.recipients ?? [];
   try {
+    // To whom it is sealed is told also to a machine that has no key to it.
+    const file = await readRepositoryFile(storage, signal);
+    if (file !== undefined) recipients = file.sealing?.recipients ?? [];
     const repository = await openRepository(runtime, storage, signal);
     const { backups } = await listGoodBackups(runtime, repository, database, signal);
     const ids = backups.map(({ id }) => id);
@@ -77,7 +83,7 @@ async function gather(
     return {
       database,
       place: repository.place,
-      recipients: recipientsOf(repository.file),
+      recipients,
       newest: backups[0] ?? null,
       ofKinds: [...Map.groupBy(backups, kindOf).values()].flatMap(([newest]) => newest ?? []),
       proof: proven[0] ?? null,
@@ -86,17 +92,11 @@ async function gather(
     };
   } catch (error) {
     if (!(error instanceof AppError) || error.code === "interrupted" || signal.aborted) throw error;
-    return { ...nothing, fault: error };
+    return { ...nothing, recipients, fault: error };
   }
 }
 
 /** What is read the same way without this program. */
 function kindOf(index: BackupIndex): string {
   return index.kind === "snapshot" ? index.kind : `${index.archive.format} ${index.archive.compression}`;
-}
-
-/** Repositories that are not encrypted have none. */
-function recipientsOf(file: RepositoryFile & { readonly recipients?: unknown }): string[] {
-  const { recipients } = file;
-  return Array.isArray(recipients) ? recipients.filter((one) => typeof one === "string") : [];
 }

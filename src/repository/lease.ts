@@ -8,12 +8,14 @@ import { FORMAT_VERSION, type Holder, type LeaseFile } from "./manifest.ts";
 import { encodeJson } from "./parse.ts";
 import type { Repository } from "./repository.ts";
 
-/** How long a lease must be watched without a renewal before another writer may take over. */
-export const LEASE_MS = 60_000;
-// Two renewals may be lost to a slow disk or network before another writer is entitled to take over.
-const RENEW_EVERY = LEASE_MS / 3;
+/**
+ * How long a lease must be watched without a renewal before another writer may take over. An object store that is away for
+ * a minute, whenever that begins, must not cost a backup that took hours.
+ */
+export const LEASE_MS = 180_000;
+const RENEW_EVERY = LEASE_MS / 6;
 // A renewal that failed is tried again soon: what is left of the lease is short.
-const RETRY_AFTER = LEASE_MS / 12;
+const RETRY_AFTER = LEASE_MS / 36;
 // A holder that could not renew for this long gives up, well before a watcher may take over.
 const GIVE_UP_AFTER = LEASE_MS * (3 / 4);
 const WATCH_EVERY = LEASE_MS / 12;

@@ -9,7 +9,7 @@ import { type BackupId, FORMAT_VERSION, type Holder, ReadMarkFile } from "./mani
 import { encodeJson, parseVersioned } from "./parse.ts";
 import type { Repository } from "./repository.ts";
 
-// As for a lease: two renewals may be lost before a watcher takes the reader for dead.
+// Two renewals may be lost before a watcher takes the reader for dead.
 const RENEW_EVERY = LEASE_MS / 3;
 const WATCH_EVERY = LEASE_MS / 12;
 

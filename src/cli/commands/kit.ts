@@ -35,7 +35,7 @@ export function addKit(program: Command, cli: () => Cli): void {
       ]),
     )
     .option("--file <path>", "write it there, readable for you alone", fileArgument)
-    .option("--with-secrets", "also print the credentials themselves; needs --file")
+    .option("--with-secrets", "also print the credentials themselves, never an identity; needs --file")
     .action(async (names: string[], options: Options) => {
       await runKit(cli(), names, options);
     });
@@ -51,13 +51,14 @@ async function runKit(cli: Cli, names: readonly string[], options: Options): Pro
     });
   }
   const targets = await resolveAllTargets(cli, names, options);
-  const requests = targets.flatMap((target) =>
-    target.places().map((place) => ({
+  const requests = targets.flatMap((target) => {
+    const places = target.places().map((place) => ({
       database: target.name,
       storage: place.storage(),
       name: options.repository === undefined && target.entry !== null ? place.name : null,
-    })),
-  );
+    }));
+    return [...new Map(places.map((one) => [one.storage.place, one])).values()];
+  });
   const found = await gatherKit(cli.runtime, requests, cli.signal);
   const strategy = targets[0]?.strategy ?? null;
   const places = new Map<string, KitPlace>();
@@ -69,6 +70,7 @@ async function runKit(cli: Cli, names: readonly string[], options: Options): Pro
     contacts: strategy?.contacts ?? [],
     servers: await serversOf(targets),
     credentials,
+    withSecrets,
     strategy: strategy?.path ?? null,
     document: await readFile(packagedFile("docs/recover-without-handled.md"), "utf8"),
   });

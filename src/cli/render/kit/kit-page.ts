@@ -2,11 +2,12 @@ import type { Contact } from "../../../config/strategy.ts";
 import { VERSION } from "../../../lib/program.ts";
 import { counted, formatBytes, formatDuration } from "../../../lib/text.ts";
 import type { KitDatabase, KitFacts } from "../../../operations/kit.ts";
+import type { BackupIndex } from "../../../repository/manifest.ts";
 import { quoteForShell } from "../../../operations/schedule/quoting.ts";
 import { majorOf, parseVersion } from "../../../postgres/clients.ts";
 import type { KitJson } from "../../json-repository.ts";
 import { formatTime } from "../time.ts";
-import { byHandBlocks, snapshotAppendix } from "./by-hand.ts";
+import { byHandBlocks, IDENTITY_FILE, snapshotAppendix } from "./by-hand.ts";
 import {
   blank,
   type Block,
@@ -26,6 +27,7 @@ interface KitWords {
   /** By database: where its server is, without a password; null where that is not known. */
   readonly servers: ReadonlyMap<string, string>;
   readonly credentials: readonly Credential[];
+  readonly withSecrets: boolean;
   /** Path of the strategy; null without one. */
   readonly strategy: string | null;
   /** docs/recover-without-handled.md */
@@ -50,6 +52,8 @@ export function kitPage(kit: KitWords): Page {
   const until = new Date(found.printedAt.getTime() + GOOD_FOR_DAYS * 86_400_000);
   const has = (kind: string): boolean =>
     found.databases.some(({ ofKinds }) => ofKinds.some((one) => one.kind === kind));
+  const byName = [...Map.groupBy(found.databases, ({ database }) => database)];
+  const hasCopies = byName.some(([, places]) => places.length > 1);
   return {
     title: "Recovery kit",
     lead: [
@@ -69,11 +73,13 @@ export function kitPage(kit: KitWords): Page {
             "`PGHOST`, `PGPORT`, `PGUSER` and `PGPASSWORD` say where the new server is. Its user should be a superuser; where a provider gives none, the one that may create databases.",
           ),
           ...credentialBlocks(kit),
+          ...identityBlocks(kit),
           heading("3. Run one line for each database"),
           text(
-            "Each checks the backup before it makes anything, makes a new database, and compares its rows before it gets its name. No strategy file is needed.",
+            "Each checks the backup before it makes anything, makes a new database, and compares its rows before it gets its name. No strategy file is needed." +
+              (hasCopies ? " Where a database is kept in several places, one of its lines is enough." : ""),
           ),
-          ...found.databases.flatMap((database) => databaseBlocks(kit, database)),
+          ...byName.flatMap(([name, places]) => databaseBlocks(kit, name, places)),
           heading("4. Afterwards"),
           text(
             "Passwords of roles are in no backup: set them with `ALTER ROLE … PASSWORD …`. Then point the applications at the new server, and take a first backup of it.",
@@ -81,7 +87,7 @@ export function kitPage(kit: KitWords): Page {
         ],
       },
       repositorySection(kit),
-      { title: "Without Handled", blocks: byHandBlocks(found.databases) },
+      { title: "Without Handled", blocks: byHandBlocks(found.databases, kit.document) },
       ...(has("snapshot") ? [snapshotAppendix(kit.document)] : []),
     ],
   };
@@ -147,39 +153,72 @@ function credentialBlocks({ credentials }: KitWords): Block[] {
   ];
 }
 
+function identityBlocks({ facts: { databases }, withSecrets }: KitWords): Block[] {
+  const keys = new Set(databases.filter(isSealed).map(({ recipients }) => recipients.join(" or ")));
+  if (keys.size === 0) return [];
+  const asked = withSecrets ? ", nor does `--with-secrets` print it" : "";
+  return [
+    text(
+      `Backups are encrypted to ${[...keys].join(", others to ")}. Put the file with the identity of that key into the folder that you work in, as \`${IDENTITY_FILE}\`; several go into it line by line.`,
+    ),
+    text(
+      `The identity itself is never known here${asked}: \`handled key new\` printed it once, and machines that take backups do not have it.`,
+    ),
+    blank("The identity is kept"),
+  ];
+}
+
+const isSealed = ({ recipients }: KitDatabase): boolean => recipients.length > 0;
+
 /** The one line that restores on a machine that has nothing. */
-function restoreCommand({ database, place, recipients, newest }: KitDatabase): string {
+function restoreCommand(kept: KitDatabase): string {
+  const { database, place, newest } = kept;
+  const what = [quoteForShell(database), "latest"];
   const target = encodeURIComponent(newest?.server.database ?? database);
+  const to = ["--to", `postgresql:///${target}`];
   return [
     "handled restore",
     "--repository",
     quoteForShell(place),
-    ...(recipients.length === 0 ? [] : ["--identity", "KEY_FILE"]),
-    quoteForShell(database),
-    "latest",
-    "--to",
-    `postgresql:///${target}`,
+    ...(isSealed(kept) ? ["--identity", IDENTITY_FILE] : []),
+    // What begins with a dash would be taken for an option.
+    ...(database.startsWith("-") ? [...to, "--", ...what] : [...what, ...to]),
   ].join(" ");
 }
 
-function databaseBlocks(kit: KitWords, database: KitDatabase): Block[] {
-  const { newest, proof, backups, fault } = database;
-  if (fault !== null) {
-    return [
-      heading(database.database),
-      warning(`Its repository could not be read when this was printed: ${fault.message}`),
-      commands(restoreCommand(database)),
-    ];
-  }
-  if (newest === null) {
-    return [
-      heading(database.database),
-      warning("There is no good backup of it. Take one, and print this anew."),
-    ];
-  }
+/** The same facts of several places are told once. */
+function databaseBlocks(kit: KitWords, name: string, places: readonly KitDatabase[]): Block[] {
+  const told = new Set<string>();
+  return [
+    heading(name),
+    ...places.flatMap((kept) => {
+      const from = places.length === 1 ? [] : [text(`From ${kept.place}:`)];
+      const { fault } = kept;
+      if (fault !== null) {
+        return [
+          ...from,
+          warning(`Its repository could not be read when this was printed: ${fault.message}`),
+          commands(restoreCommand(kept)),
+        ];
+      }
+      if (kept.newest === null) {
+        return [...from, warning("There is no good backup of it. Take one, and print this anew.")];
+      }
+      const rows = factsOf(kit, kept, kept.newest).filter((row) => !told.has(row.join("\n")));
+      for (const row of rows) told.add(row.join("\n"));
+      return [...from, commands(restoreCommand(kept)), ...(rows.length === 0 ? [] : [facts(rows)])];
+    }),
+  ];
+}
+
+function factsOf(
+  kit: KitWords,
+  { database, proof, backups }: KitDatabase,
+  newest: BackupIndex,
+): [string, string][] {
   const time = (at: string): string => formatTime(new Date(at), kit.timeZone);
-  const server = kit.servers.get(database.database);
-  const rows: [string, string][] = [
+  const server = kit.servers.get(database);
+  return [
     [
       "newest good backup",
       `${time(newest.snapshotAt)}, ${newest.kind} ${newest.id}, ${counted(newest.totals.rows, "row")}`,
@@ -198,7 +237,6 @@ function databaseBlocks(kit: KitWords, database: KitDatabase): Block[] {
     ["came from", `PostgreSQL ${newest.server.version}${server === undefined ? "" : `, ${server}`}`],
     ...(newest.schemas === null ? [] : [["holds only", newest.schemas.join(", ")] as [string, string]]),
   ];
-  return [heading(database.database), commands(restoreCommand(database)), facts(rows)];
 }
 
 function restoredIn(ms: number | null): string {
@@ -225,7 +263,6 @@ function repositorySection({ facts: { databases, host } }: KitWords): Section {
           ["holds", members.map(({ database }) => database).join(", ")],
           ["key", keyWords(members, recipients)],
         ]),
-        ...(recipients.length === 0 ? [] : [blank("The key file is kept")]),
         ...(isFolder
           ? [
               warning(
