@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { copyBetween, type PlaceReport } from "../src/operations/copy.ts";
 import { isAppError } from "../src/errors.ts";
@@ -7,8 +8,12 @@ import { acquireLease } from "../src/repository/lease.ts";
 import { openOrCreateRepository, openRepository } from "../src/repository/repository.ts";
 import { memoryStorage } from "../src/storage/memory.ts";
 import type { Storage } from "../src/storage/storage.ts";
+import { KeyRing } from "../src/lib/key-ring.ts";
+import type { Runtime } from "../src/lib/runtime.ts";
 import { buryHolders } from "./support/bury-holders.ts";
 import { dyingAt, faulty } from "./support/faulty-storage.ts";
+import { identityIn } from "./support/keys.ts";
+import { temporaryFolder } from "./support/temporary-folder.ts";
 import { noAbort, testRuntime } from "./support/runtime.ts";
 import { takeSample } from "./support/sample-backup.ts";
 import { takeSampleSnapshot } from "./support/sample-snapshot.ts";
@@ -21,9 +26,8 @@ const IDS = [ARCHIVE, FIRST, SECOND];
 const rules = { entries: {}, otherwise: undefined, garbageAgeMs: 0 };
 
 /** A place with an archive and two snapshots that share a part and a part list. */
-async function source(): Promise<Storage> {
+async function source(runtime: Runtime = testRuntime()): Promise<Storage> {
   const storage = memoryStorage();
-  const runtime = testRuntime();
   const repository = await openOrCreateRepository(runtime, storage, signal);
   await using lease = await acquireLease(runtime, repository, "shop", "backup", signal);
   await takeSample(repository, lease, { id: ARCHIVE }, signal);
@@ -38,17 +42,17 @@ async function source(): Promise<Storage> {
   return storage;
 }
 
-async function copy(from: Storage, to: Storage): Promise<PlaceReport | undefined> {
+async function copy(
+  from: Storage,
+  to: Storage,
+  runtime: Runtime = testRuntime(),
+): Promise<PlaceReport | undefined> {
   const places = [
     { name: "from", storage: from, rules },
     { name: "to", storage: to, rules },
   ];
   const request = { database: "shop", places, to: ["to"], prefix: "handled", timeZone: "UTC" };
-  const [report] = await copyBetween(
-    testRuntime(),
-    { ...request, jobs: 2, dryRun: false, pruned: [] },
-    signal,
-  );
+  const [report] = await copyBetween(runtime, { ...request, jobs: 2, dryRun: false, pruned: [] }, signal);
   return report;
 }
 
@@ -56,56 +60,77 @@ async function copy(from: Storage, to: Storage): Promise<PlaceReport | undefined
 async function objects(storage: Storage): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   for await (const { key } of storage.list("", "all", signal)) {
-    if (/lease\.|readers\/|repository\.json/.test(key)) continue;
+    if (/lease\.|readers\/|repository\.json|^system\//.test(key)) continue;
     found.set(key, (await storage.get(key, signal)).toString("base64"));
   }
   return found;
 }
 
 /** Whatever is listed is whole: it can be copied on, and nothing passes for a damaged or a foreign backup. */
-async function expectSound(storage: Storage): Promise<string[]> {
+async function expectSound(storage: Storage, runtime: Runtime = testRuntime()): Promise<string[]> {
   const keys = await storage.keys("", "all", signal);
   if (!keys.includes("repository.json")) return [];
-  const repository = await openRepository(testRuntime(), storage, signal);
+  const repository = await openRepository(runtime, storage, signal);
   const { backups, damaged } = await listBackups(repository, "shop", signal);
   expect(damaged).toEqual([]);
   expect(await listForeign(repository, "shop", backups, signal)).toEqual([]);
-  const report = await copy(storage, memoryStorage());
+  const report = await copy(storage, memoryStorage(), runtime);
   expect(report).toMatchObject({ lacking: [], failure: undefined });
   expect(report?.copied).toHaveLength(backups.length);
   return backups.map(({ id }) => id);
 }
 
-test("a copy that dies between any two operations leaves only whole backups, and the next one completes it", async () => {
-  const from = await source();
-  const whole = await objects(from);
-  const seen = new Set<string>();
-  for (let moment = 1, died = true; died; moment++) {
-    const to = memoryStorage();
-    const death = dyingAt(moment);
-    // A dead place fails like any other; what it was told to do after its death was not done.
-    await copy(from, faulty(to, death)).catch((error: unknown) => {
-      if (!death.died()) throw error;
-    });
-    died = death.died();
-    await buryHolders(to, signal);
-    await buryHolders(from, signal);
-    seen.add((await expectSound(to)).toSorted().join());
-    const report = await copy(from, to);
-    expect(report).toMatchObject({ lacking: [], failure: undefined, damaged: [] });
-    expect(await expectSound(to)).toHaveLength(IDS.length);
-    const there = await objects(to);
-    // A dead copy of a snapshot may leave parts to be collected, but never other bytes.
-    for (const [key, data] of whole) expect(there.get(key), key).toBe(data);
-  }
-  // The newest comes first.
-  expect([...seen].toSorted((a, b) => a.length - b.length)).toEqual([
-    "",
-    SECOND,
-    [FIRST, SECOND].join(),
-    IDS.join(),
-  ]);
-});
+/** Of a host that has the recipient, and a key of its own, and no identity. */
+function hostRuntime(folder: string): Runtime {
+  const runtime = testRuntime({ keys: new KeyRing(), env: { HANDLED_IDENTITY: "" } });
+  const { recipient } = identityIn(folder);
+  runtime.keys.want(memoryStorage().place, {
+    recipients: [recipient],
+    hostKeyFile: join(folder, "host.key"),
+  });
+  return runtime;
+}
+
+test.each([
+  ["plain", () => testRuntime(), 1],
+  // Sealing takes its time: every seventh moment.
+  ["sealed", hostRuntime, 7],
+])(
+  "a %s copy that dies between any two operations leaves only whole backups, and the next one completes it",
+  async (_what, make, step) => {
+    await using folder = await temporaryFolder();
+    const runtime = make(folder.path);
+    const from = await source(runtime);
+    const whole = await objects(from);
+    const seen = new Set<string>();
+    for (let moment = 1, died = true; died; moment += step) {
+      const to = memoryStorage();
+      const death = dyingAt(moment);
+      // A dead place fails like any other; what it was told to do after its death was not done.
+      await copy(from, faulty(to, death), runtime).catch((error: unknown) => {
+        if (!death.died()) throw error;
+      });
+      died = death.died();
+      await buryHolders(to, signal);
+      await buryHolders(from, signal);
+      seen.add((await expectSound(to, runtime)).toSorted().join());
+      const report = await copy(from, to, runtime);
+      expect(report).toMatchObject({ lacking: [], failure: undefined, damaged: [] });
+      expect(await expectSound(to, runtime)).toHaveLength(IDS.length);
+      const there = await objects(to);
+      // A dead copy of a snapshot may leave parts to be collected, but never other bytes.
+      for (const [key, data] of whole) expect(there.get(key), key).toBe(data);
+    }
+    if (step > 1) return;
+    // The newest comes first.
+    expect([...seen].toSorted((a, b) => a.length - b.length)).toEqual([
+      "",
+      SECOND,
+      [FIRST, SECOND].join(),
+      IDS.join(),
+    ]);
+  },
+);
 
 test("two copies into one place at once: the lease lets one go first, and both end with everything there", async () => {
   const from = await source();
