@@ -9,6 +9,7 @@ import { expect, test } from "vitest";
 import { parseS3Url } from "../src/storage/s3/place.ts";
 import { isTransientKey } from "../src/storage/transient-keys.ts";
 import { jsonOf, runCli } from "./support/cli.ts";
+import { identityIn } from "./support/keys.ts";
 import {
   type BucketLocation,
   freshBucket,
@@ -16,7 +17,7 @@ import {
   objectStore,
   s3Environment,
 } from "./support/object-store.ts";
-import { freshDatabase } from "./support/postgres.ts";
+import { freshDatabase, temporaryFolder } from "./support/postgres.ts";
 import { s3Client } from "./support/s3-client.ts";
 
 const SQL = `
@@ -70,16 +71,26 @@ async function attack(location: BucketLocation): Promise<{ refused: number; lift
   return { refused, lifted };
 }
 
-test.each(["archive", "snapshot"])(
-  "with stolen keys everything is overwritten and deleted, and a %s comes back as of before",
-  async (kind) => {
+test.each([
+  ["an archive", "archive", false],
+  ["a snapshot", "snapshot", false],
+  ["an encrypted snapshot", "snapshot", true],
+])(
+  "with stolen keys everything is overwritten and deleted, and %s comes back as of before",
+  async (_what, kind, isSealed) => {
     const location = await lockingBucket();
+    await using folder = await temporaryFolder();
+    const owner = identityIn(folder.path);
+    const home = { HOME: folder.path, XDG_CONFIG_HOME: "", HANDLED_IDENTITY: "" };
+    const recipient = isSealed ? ["--recipient", owner.recipient] : [];
+    const identity = isSealed ? ["--identity", owner.file] : [];
     await using live = await freshDatabase({ sql: SQL });
     await using target = await freshDatabase();
-    const env = s3Environment(location);
+    const env = { ...(isSealed ? home : {}), ...s3Environment(location) };
     const run = async (...args: string[]) => await runCli([...args, "--json"], { env });
     const repository = ["--repository", `${location.url}&lock=1d`];
-    const backup = async () => await run("backup", "--kind", kind, "--url", live.url, ...repository);
+    const backup = async () =>
+      await run("backup", "--kind", kind, "--url", live.url, ...repository, ...recipient);
 
     expect(await backup()).toMatchObject({ code: 0 });
     await live.query("update customers set name = 'changed' where id < 10");
@@ -92,7 +103,7 @@ test.each(["archive", "snapshot"])(
     const { refused, lifted } = await attack(location);
     expect(refused).toBeGreaterThan(5);
     expect(lifted).toBe(0);
-    const restore = ["restore", live.name, "latest", "--to", target.url, ...repository];
+    const restore = ["restore", live.name, "latest", "--to", target.url, ...repository, ...identity];
     const failed = await run(...restore);
     expect(failed.code).not.toBe(0);
 
@@ -101,7 +112,8 @@ test.each(["archive", "snapshot"])(
     expect(listed.stdout).toContain(String(id));
     expect(listed.stdout).not.toContain("ransom");
     expect(await run("show", String(id), ...asOf, ...repository)).toMatchObject({ code: 0 });
-    expect(await run("verify", live.name, "latest", ...asOf, ...repository)).toMatchObject({ code: 0 });
+    const verify = ["verify", live.name, "latest", ...asOf, ...repository, ...identity];
+    expect(await run(...verify)).toMatchObject({ code: 0 });
     const restored = await run(...restore, ...asOf);
     expect(restored).toMatchObject({ code: 0 });
     expect(restored.stderr).not.toMatch(/warn/i);

@@ -89,6 +89,7 @@ export const CheckJson = z.strictObject({
   places: z.array(
     z.strictObject({
       place: z.string().describe("The repository"),
+      encrypted: z.boolean().describe("Whether only an identity opens rows and definitions"),
       databases: z.array(z.string()).describe("The databases that were looked at"),
       backups: count.describe("Backups whose index can be read"),
       objects: count.describe("Parts and part lists that they name"),

@@ -88,13 +88,16 @@ export class Holdings {
     return value.readUInt8(IS_LIST_AT) === 0 ? "part" : "part list";
   }
 
-  /** By backup: bytes of what no other backup leads to, so far as they are there. */
-  ownBytes(): Map<string, number> {
+  /**
+   * By backup: bytes of what no other backup leads to, so far as they are there.
+   * @param taken what an object of this size takes
+   */
+  ownBytes(taken: (size: number) => number): Map<string, number> {
     const sums = this.#ids.map(() => 0);
     for (const { value } of this.#objects.entries()) {
       const owner = value.readUInt32LE(OWNER_AT);
       if (owner === SEVERAL || value.readUInt8(SEEN_AT) === UNSEEN) continue;
-      sums[owner - 1] = (sums[owner - 1] ?? 0) + value.readUIntLE(0, SIZE_BYTES);
+      sums[owner - 1] = (sums[owner - 1] ?? 0) + taken(value.readUIntLE(0, SIZE_BYTES));
     }
     return new Map(this.#ids.map((id, at) => [id, sums[at] ?? 0]));
   }

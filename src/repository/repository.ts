@@ -14,6 +14,7 @@ import {
   type Sealing,
   shareSealing,
 } from "./sealing/sealing.ts";
+import { namingObjects } from "./sealing/lost-sealing.ts";
 import { sealedStorage } from "./sealing/sealed-storage.ts";
 
 /** A place that holds backups, opened. */
@@ -69,7 +70,31 @@ export async function openOrCreateRepository(
     requireSameRecipients(existing, wanted, storage.place);
     return await opened(runtime, storage, existing, signal);
   }
+  if (await isSealedAndInUse(storage, signal)) {
+    // Made just now by another first backup?
+    const made = await readRepositoryFile(storage, signal);
+    if (made !== undefined) return await openOrCreateRepository(runtime, storage, signal, like);
+    throw new AppError(
+      "repository_unusable",
+      `write to ${storage.place}: it holds encrypted backups, and its ${REPOSITORY_FILE} is missing`,
+      { hint: `copy ${REPOSITORY_FILE} back from another place, or run \`handled repository repair\`` },
+    );
+  }
   const sealing = await sealingOfNew(runtime, storage, await like(), signal);
+  const repository = await renewRepository(runtime, storage, sealing, signal);
+  runtime.reporter.note(
+    `made a new repository in ${storage.place}${sealing === undefined ? "" : `, sealed to ${counted(sealing.recipients.length, "recipient")}`}`,
+  );
+  return repository;
+}
+
+/** Makes a place a repository, unless somebody just did. The sealing of one that has sealed objects must be theirs. */
+export async function renewRepository(
+  runtime: Runtime,
+  storage: Storage,
+  sealing: Sealing | undefined,
+  signal: AbortSignal,
+): Promise<Repository> {
   const file: RepositoryFile = {
     format: sealing === undefined ? FORMAT_VERSION : SEALED_FORMAT,
     id: randomUUID(),
@@ -78,11 +103,13 @@ export async function openOrCreateRepository(
   };
   // Two first backups may run at once; one of them makes the file, both use it.
   const made = await createRepositoryFile(storage, file, signal);
-  if (!made) return await openRepository(runtime, storage, signal);
-  runtime.reporter.note(
-    `made a new repository in ${storage.place}${sealing === undefined ? "" : `, sealed to ${counted(sealing.recipients.length, "recipient")}`}`,
-  );
-  return await opened(runtime, storage, file, signal);
+  return made ? await opened(runtime, storage, file, signal) : await openRepository(runtime, storage, signal);
+}
+
+/** A first backup that was cut off leaves a naming key too, but nothing that is named under it. */
+async function isSealedAndInUse(storage: Storage, signal: AbortSignal): Promise<boolean> {
+  if ((await namingObjects(storage, signal)).length === 0) return false;
+  return (await databasesIn(storage, signal)).length > 0;
 }
 
 async function sealingOfNew(
@@ -112,11 +139,15 @@ export async function replaceSealing(
 }
 
 /** The databases that have backups, foreign archives or a writer here, sorted. */
-export async function listDatabases(repository: Repository, signal: AbortSignal): Promise<string[]> {
+export async function listDatabases({ storage }: Repository, signal: AbortSignal): Promise<string[]> {
+  return await databasesIn(storage, signal);
+}
+
+async function databasesIn(storage: Storage, signal: AbortSignal): Promise<string[]> {
   const databases: string[] = [];
-  for (const folder of await repository.storage.folders("", signal)) {
+  for (const folder of await storage.folders("", signal)) {
     const database = databaseOfFolder(folder);
-    if (database !== undefined && (await holdsBackups(repository.storage, database, signal))) {
+    if (database !== undefined && (await holdsBackups(storage, database, signal))) {
       databases.push(database);
     }
   }
@@ -163,7 +194,7 @@ export async function readRepositoryFile(
     if (!isAppError(error, "backup_damaged")) throw error;
     throw new AppError("repository_unusable", error.message, {
       cause: error,
-      hint: `move ${what} aside: the next \`handled backup\` writes a new one, and the backups stay readable`,
+      hint: `copy ${what} back from another place, or let \`handled repository repair\` write a new one: the backups are as they were`,
     });
   }
 }

@@ -10,6 +10,7 @@ import {
 } from "./layout.ts";
 import type { StoredCount } from "./named-objects.ts";
 import type { Repository } from "./repository.ts";
+import { asStored, sizeWithin } from "./sealing/sealed-storage.ts";
 
 /** What is stored of a database, by what it is. */
 export const STORED_KINDS = [
@@ -27,14 +28,18 @@ export type StoredKind = (typeof STORED_KINDS)[number];
 
 /** The objects that a survey tells one by one; of the others there may be a million. */
 export interface StoredSurvey {
+  /** In bytes as they lie there, sealed or not. */
   readonly kinds: Readonly<Record<StoredKind, StoredCount>>;
-  /** By backup: the sizes of the objects in its folder, by name. */
+  /** Bytes in the archives, parts and part lists that are named, as indexes count them: before they were sealed. */
+  readonly neededBytes: number;
+  /** By backup: the sizes of the objects in its folder, by name, as its index says them. */
   readonly manifests: ReadonlyMap<string, ReadonlyMap<string, number>>;
   /** Keys that are none of ours; the first of them. */
   readonly unknown: readonly string[];
 }
 
 const UNKNOWN_KEPT = 100;
+const NEEDED: ReadonlySet<StoredKind> = new Set(["archives", "parts", "partLists"]);
 
 /** What is known of the database's archives. */
 export interface KnownArchives {
@@ -56,7 +61,10 @@ export async function surveyStored(
   const counts = new Map<StoredKind, { objects: number; bytes: number }>();
   const manifests = new Map<string, Map<string, number>>();
   const unknown: string[] = [];
-  for await (const { key, size } of storage.list(databaseFolder(database), "all", signal)) {
+  let neededBytes = 0;
+  for await (const object of asStored(storage).list(databaseFolder(database), "all", signal)) {
+    const { key } = object;
+    const size = sizeWithin(storage, object);
     const manifest = manifestOf(database, key);
     if (manifest !== undefined) {
       const names = manifests.get(manifest.id) ?? new Map<string, number>();
@@ -67,7 +75,8 @@ export async function surveyStored(
     if (kind === "unknown" && unknown.length < UNKNOWN_KEPT) unknown.push(key);
     const count = counts.get(kind) ?? { objects: 0, bytes: 0 };
     count.objects += 1;
-    count.bytes += size;
+    count.bytes += object.size;
+    if (NEEDED.has(kind)) neededBytes += size;
     counts.set(kind, count);
   }
   const of = (kind: StoredKind): StoredCount => counts.get(kind) ?? { objects: 0, bytes: 0 };
@@ -75,7 +84,7 @@ export async function surveyStored(
     StoredKind,
     StoredCount
   >;
-  return { kinds, manifests, unknown };
+  return { kinds, neededBytes, manifests, unknown };
 }
 
 function kindOf(

@@ -20,7 +20,8 @@ export function renderCheck(output: Output, checks: readonly PlaceCheck[]): stri
   return checks.map((check) => renderPlace(output, check)).join("\n\n");
 }
 
-function renderPlace(output: Output, { place, databases, backups, objects, findings }: PlaceCheck): string {
+function renderPlace(output: Output, check: PlaceCheck): string {
+  const { place, encrypted, databases, backups, objects, findings } = check;
   const what =
     `looked at ${counted(databases.length, "database")}, ${counted(backups, "backup")}, ` +
     `and ${counted(objects, "part or part list", "parts and part lists")} of snapshots`;
@@ -33,7 +34,9 @@ function renderPlace(output: Output, { place, databases, backups, objects, findi
     ...findings.flatMap((finding) => renderFinding(output, finding)),
     what,
     verdict,
-    "no rows were read: `handled verify` is what proves them",
+    encrypted
+      ? "no rows and definitions were opened, which takes an identity: `handled verify --identity FILE` is what proves them"
+      : "no rows were read: `handled verify` is what proves them",
   ].join("\n");
 }
 

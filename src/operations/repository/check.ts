@@ -1,3 +1,4 @@
+import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { counted } from "../../lib/text.ts";
 import { databaseFolder, REPOSITORY_FILE } from "../../repository/layout.ts";
@@ -17,6 +18,8 @@ export interface CheckRequest {
 
 export interface PlaceCheck {
   readonly place: string;
+  /** Whether rows and definitions are sealed, so that only an identity opens them. */
+  readonly encrypted: boolean;
   readonly databases: readonly string[];
   /** Backups whose index can be read, and the parts and part lists that they name. */
   readonly backups: number;
@@ -34,7 +37,7 @@ export async function checkRepository(
   { storage, names, prefix }: CheckRequest,
   signal: AbortSignal,
 ): Promise<PlaceCheck> {
-  const { repository, fault } = await openDespite(runtime, storage, signal);
+  const { repository, fault, sealing } = await openDespite(runtime, storage, signal);
   const findings: RepositoryFinding[] = [];
   if (fault !== undefined) {
     findings.push({
@@ -42,7 +45,10 @@ export async function checkRepository(
       id: "repository-file",
       level: "problem",
       message: fault.message,
-      hint: "`handled repository repair` writes a new one; the backups stay as they are",
+      hint:
+        sealing instanceof AppError
+          ? (sealing.hint ?? null)
+          : "`handled repository repair` writes a new one; the backups stay as they are",
     });
   }
   const there = await listDatabases(repository, signal);
@@ -55,6 +61,7 @@ export async function checkRepository(
   }
   return {
     place: repository.place,
+    encrypted: repository.storage.location.seal !== undefined,
     databases: checked.map(({ stock }) => stock.database),
     backups: checked.reduce((sum, { stock }) => sum + stock.indexes.length, 0),
     objects: checked.reduce((sum, { stock }) => sum + stock.holdings.size, 0),

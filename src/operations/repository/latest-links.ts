@@ -16,16 +16,16 @@ export interface WrongLink {
 
 /**
  * The links to the newest archive of each ending that lead elsewhere, or nowhere, as `updateLatest` would make them. A
- * bucket has none.
+ * bucket has none, and neither have archives that are sealed.
  * @param backups those that are good, newest first
  */
 export async function wrongLinks(
-  { place }: Repository,
+  { place, storage }: Repository,
   database: string,
   prefix: string,
   backups: readonly BackupIndex[],
 ): Promise<WrongLink[]> {
-  if (/^[a-z][a-z0-9+.-]*:/i.test(place)) return [];
+  if (/^[a-z][a-z0-9+.-]*:/i.test(place) || storage.location.seal !== undefined) return [];
   const archives = backups.filter(isArchive);
   const wrong: WrongLink[] = [];
   for (const shape of LATEST_SHAPES) {

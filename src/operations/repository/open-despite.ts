@@ -3,17 +3,23 @@ import { AppError, isAppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { FORMAT_VERSION } from "../../repository/manifest.ts";
 import { listDatabases, openRepository, type Repository } from "../../repository/repository.ts";
+import { findLostSealing } from "../../repository/sealing/lost-sealing.ts";
+import { sealedStorage } from "../../repository/sealing/sealed-storage.ts";
+import type { Sealing } from "../../repository/sealing/sealing.ts";
 import type { Storage } from "../../storage/storage.ts";
 
-interface Opened {
+export interface Opened {
   readonly repository: Repository;
   /** Why its `repository.json` says nothing; undefined when it does. */
   readonly fault: AppError | undefined;
+  /** What a new one has to say of keys, where objects are sealed; an error where that is not certain. */
+  readonly sealing?: Sealing | AppError | undefined;
 }
 
 /**
  * Opens a repository also where only the file that makes it one is missing or damaged: the backups in it are as they were.
- * Fails with `repository_missing` where there are no backups either, and with `repository_version`.
+ * Fails with `repository_missing` where there are no backups either, with `repository_version`, and with `wrong_key` where they
+ * are sealed to keys that are not known here.
  */
 export async function openDespite(runtime: Runtime, storage: Storage, signal: AbortSignal): Promise<Opened> {
   try {
@@ -24,6 +30,9 @@ export async function openDespite(runtime: Runtime, storage: Storage, signal: Ab
     const file = { format: FORMAT_VERSION, id: randomUUID(), createdAt: runtime.clock.now().toISOString() };
     const repository = { storage, file, place: storage.place };
     if ((await listDatabases(repository, signal)).length === 0) throw error;
-    return { repository, fault: error };
+    const lost = await findLostSealing(runtime, storage, signal);
+    if (lost === undefined) return { repository, fault: error };
+    const sealed = sealedStorage(storage, lost.keys);
+    return { repository: { ...repository, storage: sealed }, fault: error, sealing: lost.sealing };
   }
 }

@@ -3,7 +3,9 @@ import type { Runtime } from "../../lib/runtime.ts";
 import { surveyBackups } from "../../repository/listing.ts";
 import { readIndexes } from "../../repository/manifests.ts";
 import { REPOSITORY_FILE } from "../../repository/layout.ts";
-import { listDatabases, openOrCreateRepository, type Repository } from "../../repository/repository.ts";
+import { listDatabases, renewRepository, type Repository } from "../../repository/repository.ts";
+import { asStored } from "../../repository/sealing/sealed-storage.ts";
+import type { Opened } from "./open-despite.ts";
 import type { Tell } from "./repair-database.ts";
 
 const DAMAGED_KEY = "repository.damaged.json";
@@ -14,12 +16,13 @@ const DAMAGED_KEY = "repository.damaged.json";
  */
 export async function renewRepositoryFile(
   runtime: Runtime,
-  repository: Repository,
+  opened: Opened,
   tell: Tell,
   signal: AbortSignal,
 ): Promise<Repository> {
-  const { storage } = repository;
-  await requireReadable(repository, signal);
+  const { sealing } = opened;
+  const storage = asStored(opened.repository.storage);
+  await requireRenewable(opened, signal);
   let kept = "";
   try {
     const damaged = await storage.get(REPOSITORY_FILE, signal);
@@ -29,13 +32,26 @@ export async function renewRepositoryFile(
   } catch (error) {
     if (!isAppError(error, "object_missing")) throw error;
   }
-  const mended = await openOrCreateRepository(runtime, storage, signal);
-  tell({ id: "repository-file", message: `wrote a new ${REPOSITORY_FILE}${kept}` });
+  const mended = await renewRepository(
+    runtime,
+    storage,
+    sealing instanceof AppError ? undefined : sealing,
+    signal,
+  );
+  const isMixed = mended.file.sealing?.mixed === true;
+  const mixed = isMixed
+    ? "; whether all recipients can read earlier parts is not known, so snapshots read everything until `handled key rewrap --identity FILE`"
+    : "";
+  tell({ id: "repository-file", message: `wrote a new ${REPOSITORY_FILE}${kept}${mixed}` });
   return mended;
 }
 
-/** A file that held keys cannot be made anew: then no index can be read without it. Fails with `repository_unusable`. */
-export async function requireReadable(repository: Repository, signal: AbortSignal): Promise<void> {
+/**
+ * What cannot be made up is left: to whom a repository is sealed, where that is not certain, and what made its indexes
+ * readable, where none is. Fails with `repository_unusable`.
+ */
+export async function requireRenewable({ repository, sealing }: Opened, signal: AbortSignal): Promise<void> {
+  if (sealing instanceof AppError) throw sealing;
   let unreadable = 0;
   for (const database of await listDatabases(repository, signal)) {
     const folders = await surveyBackups(repository.storage, database, signal);

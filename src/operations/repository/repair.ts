@@ -6,7 +6,7 @@ import { checkDatabase } from "./check-database.ts";
 import type { FINDING_IDS } from "./finding.ts";
 import { indexlessOf } from "./indexless.ts";
 import { openDespite } from "./open-despite.ts";
-import { renewRepositoryFile, requireReadable } from "./renew-repository-file.ts";
+import { renewRepositoryFile, requireRenewable } from "./renew-repository-file.ts";
 import { repairDatabase } from "./repair-database.ts";
 
 export interface RepairRequest {
@@ -52,10 +52,11 @@ export async function planRepair(
   { storage, names, prefix }: RepairRequest,
   signal: AbortSignal,
 ): Promise<RepairReport> {
-  const { repository, fault } = await openDespite(runtime, storage, signal);
+  const opened = await openDespite(runtime, storage, signal);
+  const { repository, fault } = opened;
   const steps: RepairStep[] = [];
   if (fault !== undefined) {
-    await requireReadable(repository, signal);
+    await requireRenewable(opened, signal);
     steps.push({ ...STEP, id: "repository-file", message: `write a new repository.json (${fault.message})` });
   }
   for (const database of await databasesOf(runtime, repository, names, signal)) {
@@ -115,15 +116,15 @@ export async function repairRepository(
   signal: AbortSignal,
 ): Promise<RepairReport> {
   const { storage, names } = request;
-  const { repository, fault } = await openDespite(runtime, storage, signal);
+  const opened = await openDespite(runtime, storage, signal);
+  const { repository, fault } = opened;
   const steps: RepairStep[] = [];
   const tell = (step: Partial<RepairStep> & Pick<RepairStep, "id" | "message">): void => {
     const whole = { ...STEP, ...step };
     steps.push(whole);
     done(whole);
   };
-  const mended =
-    fault === undefined ? repository : await renewRepositoryFile(runtime, repository, tell, signal);
+  const mended = fault === undefined ? repository : await renewRepositoryFile(runtime, opened, tell, signal);
   for (const database of await databasesOf(runtime, mended, names, signal)) {
     try {
       await repairDatabase(runtime, mended, database, request, tell, signal);

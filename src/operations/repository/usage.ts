@@ -2,6 +2,7 @@ import type { Runtime } from "../../lib/runtime.ts";
 import { listBackups } from "../../repository/backups.ts";
 import { type Growth, growthOf, sumGrowth } from "../../repository/growth.ts";
 import { isArchive, isSnapshot } from "../../repository/listing.ts";
+import { backupsFolder, partsFolder } from "../../repository/layout.ts";
 import type { BackupIndex } from "../../repository/manifest.ts";
 import type { StoredCount } from "../../repository/named-objects.ts";
 import {
@@ -10,6 +11,7 @@ import {
   type Repository,
   whatIsKnownOf,
 } from "../../repository/repository.ts";
+import { sizeTaken } from "../../repository/sealing/sealed-storage.ts";
 import { STORED_KINDS, type StoredKind } from "../../repository/survey-stored.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { type DatabaseStock, takeStock } from "./take-stock.ts";
@@ -70,7 +72,7 @@ export async function repositoryUsage(
   for (const name of names ?? all) {
     const known = await whatIsKnownOf(repository, name, signal);
     if (!known.there) runtime.reporter.note(known.note);
-    databases.push(usageOf(await takeStock(repository, name, signal)));
+    databases.push(usageOf(repository.storage, await takeStock(repository, name, signal)));
   }
   const asked = new Set(databases.map(({ database }) => database));
   const others = await growthOfOthers(
@@ -98,32 +100,31 @@ async function growthOfOthers(
   names: readonly string[],
   signal: AbortSignal,
 ): Promise<(Growth | null)[]> {
+  const { storage } = repository;
   const growths: (Growth | null)[] = [];
   for (const name of names)
-    growths.push(growthOfBackups((await listBackups(repository, name, signal)).backups));
+    growths.push(growthOfBackups(storage, (await listBackups(repository, name, signal)).backups));
   return growths;
 }
 
-function usageOf({
-  database,
-  indexes,
-  listing,
-  foreign,
-  holdings,
-  unread,
-  stored,
-}: DatabaseStock): DatabaseUsage {
-  const { kinds, manifests } = stored;
-  const ownParts = holdings.ownBytes();
+function usageOf(
+  storage: Storage,
+  { database, indexes, listing, foreign, holdings, unread, stored }: DatabaseStock,
+): DatabaseUsage {
+  const { kinds, manifests, neededBytes } = stored;
+  const ownParts = holdings.ownBytes((size) => sizeTaken(storage, partsFolder(database), size));
   const ownOf = (index: BackupIndex): number => {
-    const manifest = [...(manifests.get(index.id)?.values() ?? [])].reduce((sum, size) => sum + size, 0);
-    return manifest + (index.kind === "archive" ? index.archive.size : (ownParts.get(index.id) ?? 0));
+    const folder = `${backupsFolder(database)}${index.id}/`;
+    const manifest = [...(manifests.get(index.id) ?? [])].reduce(
+      (sum, [name, size]) => sum + sizeTaken(storage, folder + name, size),
+      0,
+    );
+    return manifest + (index.kind === "archive" ? addedBy(storage, index) : (ownParts.get(index.id) ?? 0));
   };
   const named = indexes.reduce(
     (sum, index) => sum + (index.kind === "archive" ? index.archive.size : index.snapshot.namedBytes),
     0,
   );
-  const needed = kinds.archives.bytes + kinds.parts.bytes + kinds.partLists.bytes;
   const unreadable = listing.damaged.filter(({ index }) => index === undefined);
   return {
     database,
@@ -135,11 +136,11 @@ function usageOf({
       damaged: listing.damaged.length,
       foreign: foreign.length,
     },
-    growth: growthOfBackups(listing.backups),
-    deduplication: needed === 0 ? null : named / needed,
+    growth: growthOfBackups(storage, listing.backups),
+    deduplication: neededBytes === 0 ? null : named / neededBytes,
     backups: indexes
       .toSorted((a, b) => Date.parse(b.snapshotAt) - Date.parse(a.snapshotAt))
-      .map((index) => ({ index, addedBytes: index.totals.storedBytes, ownBytes: ownOf(index) })),
+      .map((index) => ({ index, addedBytes: addedBy(storage, index), ownBytes: ownOf(index) })),
     doubts: [
       ...unreadable.map(({ id, reason }) => `backup ${id}: ${reason}`),
       ...unread.map(({ index, reason }) => `backup ${index.id}: ${reason}`),
@@ -147,14 +148,19 @@ function usageOf({
   };
 }
 
+/** Of a sealed snapshot to within some bytes a part: its index counts what is in them. */
+function addedBy(storage: Storage, index: BackupIndex): number {
+  if (index.kind === "archive") return sizeTaken(storage, index.archive.key, index.archive.size);
+  const { newParts } = index.snapshot;
+  return index.totals.storedBytes + newParts * sizeTaken(storage, partsFolder(index.database), 0);
+}
+
 /** Each entry of the strategy has a rhythm of its own: a weekly archive beside hourly snapshots. */
-function growthOfBackups(backups: readonly BackupIndex[]): Growth | null {
+function growthOfBackups(storage: Storage, backups: readonly BackupIndex[]): Growth | null {
   const rows = Map.groupBy(backups, ({ kind, schedule }) => JSON.stringify([kind, schedule]));
   return sumGrowth(
     [...rows.values()].map((row) =>
-      growthOf(
-        row.map(({ snapshotAt, totals }) => ({ at: Date.parse(snapshotAt), bytes: totals.storedBytes })),
-      ),
+      growthOf(row.map((index) => ({ at: Date.parse(index.snapshotAt), bytes: addedBy(storage, index) }))),
     ),
   );
 }

@@ -34,6 +34,16 @@ export function textOf(storage: Storage, key: string, stored: Buffer): Buffer {
   return "textOf" in storage ? (storage as SealedStorage).textOf(key, stored) : stored;
 }
 
+/** Bytes of what is in an object that lies there with so many; negative for what no object of ours has. */
+export function sizeWithin(storage: Storage, { key, size }: StoredObject): number {
+  return "asStored" in storage && sealClassOf(key) !== "plain" ? sizeInside(size) : size;
+}
+
+/** Bytes that an object takes there, of those that are in it. */
+export function sizeTaken(storage: Storage, key: string, inside: number): number {
+  return "asStored" in storage && sealClassOf(key) !== "plain" ? sealedSize(inside) : inside;
+}
+
 /** Seals and opens what passes, as each key asks (`classes.ts`); the rest of the contract stays that of the place. */
 export function sealedStorage(inner: Storage, keys: SealKeys): Storage {
   const recipients = keys.recipients.map(parseRecipient);

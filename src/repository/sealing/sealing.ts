@@ -13,6 +13,14 @@ import { openWhole, sealWhole } from "./sealed-object.ts";
 export type Sealing = NonNullable<RepositoryFile["sealing"]>;
 
 const NAMING_KEY = /^[0-9a-f]{64}\n$/;
+export const NAMING_FOLDER = "system/";
+export const NAMING_OBJECT = /^system\/naming-[0-9a-f]{16}\.age$/;
+
+/** The naming key in its object; undefined where it holds none. Errors as when any sealed object is opened. */
+export function namingKeyIn(stored: Buffer, identities: readonly Identity[]): string | undefined {
+  const text = openWhole(stored, identities).toString("latin1");
+  return NAMING_KEY.test(text) ? text.trim() : undefined;
+}
 
 /**
  * Finds the keys that open a sealed repository: the identities that were named, and this host's own. Throws `wrong_key`
@@ -59,9 +67,9 @@ function openNamingKey(
   identities: readonly Identity[],
 ): string {
   const what = placeOfKey(place, sealing.namingKey);
-  let text: string;
+  let key: string | undefined;
   try {
-    text = openWhole(stored, identities).toString("latin1");
+    key = namingKeyIn(stored, identities);
   } catch (error) {
     if (isAppError(error, "wrong_key")) {
       const reason =
@@ -73,7 +81,7 @@ function openNamingKey(
     if (isAppError(error)) throw new AppError(error.code, `read ${what}: ${error.message}`, { cause: error });
     throw error;
   }
-  if (NAMING_KEY.test(text)) return text.trim();
+  if (key !== undefined) return key;
   throw new AppError("backup_damaged", `read ${what}: it is no naming key`);
 }
 
