@@ -1,7 +1,9 @@
 import { readdir, readlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { ListJson, PruneJson, RestoreJson, ShowJson, StatusJson } from "../src/cli/json.ts";
+import { PruneJson } from "../src/cli/json/backup.ts";
+import { ListJson, ShowJson, StatusJson } from "../src/cli/json/look.ts";
+import { RestoreJson } from "../src/cli/json/restore.ts";
 import { expectedDatabase } from "./support/backed-up.ts";
 import { type CliResult, jsonOf, runCli } from "./support/cli.ts";
 import { freshDatabase, temporaryFolder, uniqueName } from "./support/postgres.ts";

@@ -1,30 +1,20 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { BackupReportJson, CopyJson, PruneJson } from "../src/cli/json/backup.ts";
+import { ErrorJson } from "../src/cli/json/common.ts";
+import { KeyNewJson, KeyRewrapJson, KeyShowJson } from "../src/cli/json/keys.ts";
+import { DiffJson, ListJson, ShowJson, StatusJson } from "../src/cli/json/look.ts";
+import { ExportJson, RestoreJson, UndoJson, VerifyJson } from "../src/cli/json/restore.ts";
 import {
-  BackupReportJson,
   ConfigCheckJson,
-  CopyJson,
-  DiffJson,
   DoctorJson,
-  ExportJson,
-  ErrorJson,
   InitJson,
-  KeyNewJson,
-  KeyRewrapJson,
-  KeyShowJson,
-  ListJson,
-  PruneJson,
-  RestoreJson,
   ScheduleInstallJson,
   ScheduleRemoveJson,
   ScheduleShowJson,
-  ShowJson,
-  StatusJson,
-  UndoJson,
-  VerifyJson,
-} from "../src/cli/json.ts";
-import { CheckJson, KitJson, RepairJson, UsageJson } from "../src/cli/json-repository.ts";
+} from "../src/cli/json/setup.ts";
+import { CheckJson, KitJson, RepairJson, UsageJson } from "../src/cli/json/repository.ts";
 import { OUTPUTS } from "../src/cli/outputs.ts";
 import { jsonOf, runCli, spawnCli } from "./support/cli.ts";
 import { fileCrontab } from "./support/crontab.ts";

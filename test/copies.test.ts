@@ -1,7 +1,8 @@
 import { readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { BackupReportJson, CopyJson, ListJson, ShowJson, StatusJson } from "../src/cli/json.ts";
+import { BackupReportJson, CopyJson } from "../src/cli/json/backup.ts";
+import { ListJson, ShowJson, StatusJson } from "../src/cli/json/look.ts";
 import { type CliResult, jsonOf, runCli } from "./support/cli.ts";
 import { type FreshDatabase, freshDatabase, temporaryFolder } from "./support/postgres.ts";
 

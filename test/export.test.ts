@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { ExportJson } from "../src/cli/json.ts";
+import { ExportJson } from "../src/cli/json/restore.ts";
 import { openedByAge } from "./support/keys.ts";
 import { type CliResult, jsonOf, runCli, spawnCli } from "./support/cli.ts";
 import { dumpText } from "./support/dump-text.ts";

@@ -1,7 +1,7 @@
 import { mkdir, rm, symlink, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { CheckJson } from "../src/cli/json-repository.ts";
+import { CheckJson } from "../src/cli/json/repository.ts";
 import { acquireLease } from "../src/repository/lease.ts";
 import { indexKey } from "../src/repository/layout.ts";
 import { BackupId } from "../src/repository/manifest.ts";

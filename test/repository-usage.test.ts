@@ -1,7 +1,7 @@
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { UsageJson } from "../src/cli/json-repository.ts";
+import { UsageJson } from "../src/cli/json/repository.ts";
 import { deleteBackup } from "../src/repository/backups.ts";
 import { collectGarbage } from "../src/repository/collect.ts";
 import { acquireLease } from "../src/repository/lease.ts";

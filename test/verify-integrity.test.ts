@@ -1,7 +1,7 @@
 import { readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { VerifyJson } from "../src/cli/json.ts";
+import { VerifyJson } from "../src/cli/json/restore.ts";
 import { backedUp, type BackedUp } from "./support/backed-up.ts";
 import { jsonOf, runCli } from "./support/cli.ts";
 import { filesOf } from "./support/leftovers.ts";

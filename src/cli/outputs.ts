@@ -1,28 +1,18 @@
 import type { z } from "zod";
+import { BackupReportJson, CopyJson, PruneJson } from "./json/backup.ts";
+import { KeyNewJson, KeyRewrapJson, KeyShowJson } from "./json/keys.ts";
+import { DiffJson, ListJson, ShowJson, StatusJson } from "./json/look.ts";
+import { ExportJson, RestoreJson, UndoJson, VerifyJson } from "./json/restore.ts";
 import {
-  BackupReportJson,
   ConfigCheckJson,
-  CopyJson,
   DemoJson,
-  DiffJson,
   DoctorJson,
-  ExportJson,
   InitJson,
-  ListJson,
-  KeyNewJson,
-  KeyRewrapJson,
-  KeyShowJson,
-  PruneJson,
-  RestoreJson,
   ScheduleInstallJson,
   ScheduleRemoveJson,
   ScheduleShowJson,
-  ShowJson,
-  StatusJson,
-  UndoJson,
-  VerifyJson,
-} from "./json.ts";
-import { CheckJson, KitJson, RepairJson, UsageJson } from "./json-repository.ts";
+} from "./json/setup.ts";
+import { CheckJson, KitJson, RepairJson, UsageJson } from "./json/repository.ts";
 
 interface OutputSchema {
   /** `schedule install`. */

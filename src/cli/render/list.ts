@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import { formatBytes, formatCount } from "../../lib/text.ts";
 import { describeShortfall, type PlacesListing } from "../../operations/list-places.ts";
-import type { ListJson } from "../json.ts";
+import type { ListJson } from "../json/look.ts";
 import type { Output } from "../output.ts";
 import { indexJson, kindCell } from "./backup.ts";
 import { proofCell, proofJson } from "./proof.ts";

@@ -1,7 +1,7 @@
 import { formatBytes, formatCount, formatDuration } from "../../lib/text.ts";
 import type { DatabaseStatus } from "../../operations/status.ts";
 import type { BackupIndex } from "../../repository/manifest.ts";
-import type { StatusJson } from "../json.ts";
+import type { StatusJson } from "../json/look.ts";
 import type { Output } from "../output.ts";
 import { indexJson } from "./backup.ts";
 import { renderTable } from "./table.ts";

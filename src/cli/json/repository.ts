@@ -1,10 +1,10 @@
 import { z } from "zod";
-import { STORED_KINDS, type StoredKind } from "../repository/survey-stored.ts";
-import { FINDING_IDS, FINDING_LEVELS } from "../operations/repository/finding.ts";
-import { REPAIR_IDS } from "../operations/repository/repair.ts";
-import { BackupJson } from "./json.ts";
+import { STORED_KINDS, type StoredKind } from "../../repository/survey-stored.ts";
+import { FINDING_IDS, FINDING_LEVELS } from "../../operations/repository/finding.ts";
+import { REPAIR_IDS } from "../../operations/repository/repair.ts";
+import { BackupJson } from "./common.ts";
 
-/** What `handled repository …` prints with `--json`; the rules are those of `json.ts`. */
+/** What `handled repository …` prints with `--json`; the rules are those of `common.ts`. */
 const count = z.int().min(0);
 const bytes = z.int().min(0);
 
