@@ -4,6 +4,7 @@ import { backupsFolder, indexKey, unfinishedKey } from "../../repository/layout.
 import type { Lease } from "../../repository/lease.ts";
 import { BackupId } from "../../repository/manifest.ts";
 import type { Repository } from "../../repository/repository.ts";
+import type { Storage } from "../../storage/storage.ts";
 import { removeSnapshot } from "../../repository/unfinished.ts";
 import type { DatabaseStock } from "./take-stock.ts";
 
@@ -31,6 +32,8 @@ export async function removeIndexless(
   readonly noted: readonly BackupId[];
   readonly waiting: readonly BackupId[];
   readonly deleted: readonly BackupId[];
+  /** Those that the storage does not let go yet: a deletion would hide them and free nothing. */
+  readonly locked: readonly { readonly id: BackupId; readonly until: Date }[];
 }> {
   const now = await storageTime(runtime, storage, database, signal);
   // By key: whether it was noted long enough ago.
@@ -42,13 +45,23 @@ export async function removeIndexless(
       if (key.startsWith(folder)) known.set(key, isOld || known.get(key) === true);
     }
   }
-  const sorted = { noted: [] as BackupId[], waiting: [] as BackupId[], deleted: [] as BackupId[] };
+  const sorted = {
+    noted: [] as BackupId[],
+    waiting: [] as BackupId[],
+    deleted: [] as BackupId[],
+    locked: [] as { id: BackupId; until: Date }[],
+  };
   const fresh: string[] = [];
   for (const id of ids) {
     const keys = await storage.keys(`${folder}${id}/`, "all", signal);
     // Copied back meanwhile.
     if (keys.includes(indexKey(database, id)) || keys.includes(unfinishedKey(database, id))) continue;
     if (keys.every((key) => known.get(key) === true)) {
+      const until = await lockedUntil(storage, keys, signal);
+      if (until !== undefined) {
+        sorted.locked.push({ id, until });
+        continue;
+      }
       await lease.check(signal);
       await removeSnapshot(storage, database, id, signal);
       sorted.deleted.push(id);
@@ -64,4 +77,18 @@ export async function removeIndexless(
     await writeNote(runtime, storage, database, fresh, signal);
   }
   return sorted;
+}
+
+/** When the last lock on these objects ends; undefined where none is locked. */
+async function lockedUntil(
+  { locks }: Storage,
+  keys: readonly string[],
+  signal: AbortSignal,
+): Promise<Date | undefined> {
+  let last: Date | undefined;
+  for (const key of keys) {
+    const until = await locks?.lockedUntil(key, signal);
+    if (until !== undefined && (last === undefined || until > last)) last = until;
+  }
+  return last;
 }

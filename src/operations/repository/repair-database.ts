@@ -54,7 +54,7 @@ export async function repairDatabase(
   await removeUnreadableNotes(run, held);
   const indexless = indexlessOf(stock);
   if (indexless.length > 0 && !isRead) {
-    const { noted, waiting, deleted } = await removeIndexless(
+    const { noted, waiting, deleted, locked } = await removeIndexless(
       runtime,
       repository,
       database,
@@ -71,6 +71,12 @@ export async function repairDatabase(
       });
     for (const id of waiting)
       tell({ id: "index-less", message: `the remains of ${id} were noted before, and wait`, isLeft: true });
+    for (const { id, until } of locked)
+      tell({
+        id: "index-less",
+        message: `the remains of ${id} are locked until ${until.toISOString()}`,
+        isLeft: true,
+      });
   }
   if (stock.stored.kinds.orphans.objects > 0) await collect(run, garbageAgeMs, held);
 }
@@ -174,7 +180,7 @@ async function collect(
   minAgeMs: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const { noted, deleted, refused } = await collectGarbage(
+  const { noted, deleted, locked, refused } = await collectGarbage(
     runtime,
     repository,
     database,
@@ -186,6 +192,10 @@ async function collect(
     `${counted(objects, "object")} that no backup needs (${formatBytes(bytes)})`;
   if (deleted.objects > 0) tell({ id: "orphans", message: `deleted ${what(deleted)}` });
   if (noted.objects > 0) tell({ id: "orphans", message: `noted ${what(noted)}, for a later run to delete` });
+  if (locked.objects > 0) {
+    const until = locked.until === undefined ? "" : ` until ${locked.until.toISOString()}`;
+    tell({ id: "orphans", message: `${what(locked)}: locked${until}`, isLeft: true });
+  }
   for (const reason of refused)
     tell({ id: "orphans", message: `no orphan is deleted: ${reason}`, isLeft: true });
 }
