@@ -99,6 +99,7 @@ test("`copy` brings over what is missing, and again only what is missing", async
     ),
   ].toSorted();
   const dry = await runCli(["copy", "--dry-run", "--json"], { cwd });
+  expect(dry.code, dry.stderr).toBe(3);
   expect(
     CopyJson.parse(jsonOf(dry))
       .places[1]?.copied.map(({ id }) => id)

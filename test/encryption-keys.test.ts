@@ -130,6 +130,24 @@ describe("key new", () => {
     await shop.restored(file);
   });
 
+  test("for one of a database's places alone is refused, and changes nothing", async () => {
+    await using folder = await temporaryFolder();
+    const text = `version: 1
+repositories: { near: { url: ./near }, far: { url: ./far } }
+databases: { shop: { url: "postgresql:///shop", repositories: [near, far] } }
+`;
+    await writeFile(join(folder.path, "handled.yaml"), text);
+    const args = ["key", "new", "--file", join(folder.path, "identity"), "--only"];
+    const alone = await runCli([...args, "near"], { cwd: folder.path });
+    expect(alone.code).toBe(2);
+    expect(alone.stderr).toContain("shop is kept in far as well");
+    expect(await readdir(folder.path)).toEqual(["handled.yaml"]);
+    expect(await readFile(join(folder.path, "handled.yaml"), "utf8")).toBe(text);
+    const both = await runCli([...args, "near", "--only", "far"], { cwd: folder.path });
+    expect(both.code, both.stderr).toBe(0);
+    expect((await runCli(["config", "check"], { cwd: folder.path })).code).toBe(0);
+  });
+
   test("writes it to a file that only its owner reads, and never over another", async () => {
     await using shop = await shopWithStrategy();
     const file = join(shop.folder, "identity");

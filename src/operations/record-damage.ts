@@ -125,7 +125,7 @@ async function namingOlder(
 
 /** What to do instead of restoring a backup that is damaged. */
 export function olderHint({ database, id }: BackupIndex): string {
-  return `the next older backup that is good is ${id}: \`handled restore ${database} ${id}\``;
+  return `the next older backup that nobody found damaged is ${id}: \`handled restore ${database} ${id}\``;
 }
 
 /** The next older backup with at least the same schemas that nobody has found to be damaged. */

@@ -49,6 +49,8 @@ interface HealthProblem {
 export interface DatabaseStatus {
   readonly database: string;
   readonly criticality: StrategyDatabase["criticality"] | null;
+  /** Whether the backups could be looked at; where not, there may be any number of them. */
+  readonly known: boolean;
   readonly healthy: boolean;
   /** Whether a place lacks a backup that another has, or cannot be read. */
   readonly degraded: boolean;
@@ -94,6 +96,7 @@ export async function databaseStatus(
   ];
   return {
     ...unknownStatus(request),
+    known: true,
     healthy: problems.length === 0,
     degraded: shortfalls.length > 0,
     problems,
@@ -123,6 +126,7 @@ function unknownStatus(request: Omit<StatusRequest, "places" | "timeZone">): Dat
   return {
     database,
     criticality,
+    known: false,
     healthy: false,
     degraded: false,
     problems: [],

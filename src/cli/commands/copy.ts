@@ -85,7 +85,7 @@ async function copyTarget(cli: Cli, target: Target, options: Options): Promise<b
   cli.output.result(copyJson(database, dryRun, reports), () =>
     renderCopy(cli.output, database, dryRun, reports),
   );
-  return reports.some((report) => isDegraded(report));
+  return reports.some((report) => isDegraded(report) || (dryRun && report.copied.length > 0));
 }
 
 function requirePlace(database: string, places: readonly Place[], name: string): void {

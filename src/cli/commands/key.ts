@@ -92,6 +92,7 @@ async function runNew(cli: Cli, options: NewOptions): Promise<void> {
       : (options.only ?? strategy.repositories.map(({ name }) => name)).map(
           (name) => findRepository(strategy, name).name,
         );
+  if (strategy !== undefined) requireWhole(strategy, repositories);
   const identity = newIdentity();
   const recipient = identity.recipient.text;
   const file = options.file === undefined ? null : resolve(cli.cwd, options.file);
@@ -109,6 +110,20 @@ async function runNew(cli: Cli, options: NewOptions): Promise<void> {
   if (strategy === undefined) return;
   await addRecipient(strategy.path, repositories, recipient);
   cli.output.note(`${strategy.path} names the recipient now, for ${repositories.join(", ")}`);
+}
+
+/** All places of a database have the same recipients: a strategy that says otherwise is none. */
+function requireWhole({ databases }: Strategy, named: readonly string[]): void {
+  for (const { name, repositories } of databases) {
+    const others = repositories.filter((place) => !named.includes(place));
+    const [mine] = repositories.filter((place) => named.includes(place));
+    if (mine === undefined || others.length === 0) continue;
+    throw new AppError(
+      "usage",
+      `add a recipient to ${mine}: ${name} is kept in ${others.join(", ")} as well, and all places of a database have the same recipients`,
+      { hint: `name them all: ${repositories.map((place) => `\`--only ${place}\``).join(" ")}` },
+    );
+  }
 }
 
 async function writeIdentity(path: string, text: string): Promise<void> {

@@ -10,7 +10,7 @@ import type { PlaceOptions } from "../targets.ts";
 interface Options extends PlaceOptions {
   readonly dryRun?: true;
   readonly yes?: true;
-  readonly garbageAge: number;
+  readonly garbageAge?: number;
 }
 
 const DAY_MS = 86_400_000;
@@ -29,7 +29,6 @@ export function addRepair(repository: Command, cli: () => Cli): void {
       "--garbage-age <duration>",
       "how long what no backup needs must have been noted before it is deleted (default: 24h)",
       durationArgument,
-      DAY_MS,
     )
     .action(async (names: string[], options: Options) => {
       await runRepair(cli(), names, options);
@@ -49,7 +48,7 @@ async function runRepair(cli: Cli, names: readonly string[], options: Options): 
 }
 
 async function repair(cli: Cli, place: RepositoryPlace, options: Options): Promise<RepairReport> {
-  const request = { ...place, garbageAgeMs: options.garbageAge };
+  const request = { ...place, garbageAgeMs: options.garbageAge ?? DAY_MS };
   const plan = await planRepair(cli.runtime, request, cli.signal);
   if (options.dryRun === true || plan.steps.length === 0) return plan;
   if (options.yes !== true) for (const step of plan.steps) cli.output.note(`would ${stepText(step)}`);

@@ -59,7 +59,7 @@ describe("handled status", () => {
     // The next run is the first of all its schedules.
     expect(database).toEqual(["fresh", "✓ healthy", taken, "12 h 30 min", "1 d", "1", "32 B", hour]);
     expect(nightly).toEqual(["", "nightly (archive)", taken, "1", "32 B", night]);
-    expect(hourly).toEqual(["", "hourly (snapshot)", "never", "0", "0 B", hour]);
+    expect(hourly).toEqual(["", "hourly (snapshot)", "none", "0", "0 B", hour]);
   });
 
   test("a run that nothing will start is not announced", async () => {

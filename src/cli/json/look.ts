@@ -238,6 +238,11 @@ export const StatusJson = z.strictObject({
     z.strictObject({
       database: z.string().describe("Name of the database"),
       criticality: z.enum(["critical", "high", "medium", "low"]).nullable().describe("From the strategy"),
+      known: z
+        .boolean()
+        .describe(
+          "Whether its backups could be looked at; where not, what is said of them below says nothing",
+        ),
       healthy: z.boolean().describe("Whether it meets its objectives"),
       degraded: z
         .boolean()

@@ -15,6 +15,7 @@ export function statusJson(statuses: readonly DatabaseStatus[]): StatusJson {
     databases: statuses.map((status) => ({
       database: status.database,
       criticality: status.criticality,
+      known: status.known,
       healthy: status.healthy,
       degraded: status.degraded,
       problems: status.problems.map(({ message, hint }) => ({ message, hint })),
@@ -49,14 +50,15 @@ export function renderStatus(
     if (next !== undefined) return `${formatTime(next, timeZone)} (${formatAge(next, now)})`;
     return scheduled.length === 0 ? "-" : "not installed";
   };
-  const entryRow = (entry: Entry): string[] => [
+  const told = ({ known }: DatabaseStatus, text: string): string => (known ? text : "?");
+  const entryRow = (status: DatabaseStatus, entry: Entry): string[] => [
     `  ${entry.name} (${entry.kind})`,
     "",
-    entry.newest === null ? "never" : takenAt(entry.newest),
+    told(status, entry.newest === null ? "none" : takenAt(entry.newest)),
     "",
     "",
-    formatCount(entry.backups),
-    formatBytes(entry.storedBytes),
+    told(status, formatCount(entry.backups)),
+    told(status, formatBytes(entry.storedBytes)),
     nextCell([entry]),
   ];
   const table = renderTable(
@@ -74,14 +76,14 @@ export function renderStatus(
       [
         status.database,
         status.healthy ? output.paint("green", "✓ healthy") : output.paint("red", "✗ unhealthy"),
-        status.newest === null ? "-" : takenAt(status.newest),
+        told(status, status.newest === null ? "-" : takenAt(status.newest)),
         status.dataAtRiskMs === null ? "?" : formatDuration(Math.max(0, status.dataAtRiskMs)),
         status.rpoMs === null ? "-" : formatDuration(status.rpoMs),
-        formatCount(status.backups),
-        formatBytes(status.storedBytes),
+        told(status, formatCount(status.backups)),
+        told(status, formatBytes(status.storedBytes)),
         nextCell(status.entries),
       ],
-      ...(status.entries.length < 2 ? [] : status.entries.map(entryRow)),
+      ...(status.entries.length < 2 ? [] : status.entries.map((entry) => entryRow(status, entry))),
     ]),
   );
   const problems = statuses.flatMap(({ database, problems: found }) =>
