@@ -52,9 +52,9 @@ export const RepositoryFile = z.strictObject({
       recipients: z.array(ageRecipient).min(1),
       /** `age1…`: they can read what whoever writes backups has to read again. */
       hosts: z.array(ageRecipient),
-      /** Key of the object with the key that parts are named under, in hexadecimal, sealed to both. */
       /** Whether some objects may still be sealed to fewer: then a snapshot takes none of them over. */
       mixed: z.literal(true).optional(),
+      /** Key of the object with the key that parts are named under, in hexadecimal, sealed to both. */
       namingKey: z.string().regex(/^system\/naming-[0-9a-f]{16}\.age$/),
     })
     .optional(),
