@@ -2,7 +2,7 @@ import { AppError } from "../errors.ts";
 import { counted } from "../lib/text.ts";
 import { namingBlocker } from "./blockers.ts";
 import { listConfigurationTables, listRelations, type Relation } from "./catalog.ts";
-import { isSqlState, quoteName, type Session } from "./session.ts";
+import { isSqlState, quoteLiteral, quoteName, type Session } from "./session.ts";
 
 // No such table, no such schema, and no longer a table.
 const VANISHED = ["42P01", "3F000", "42809"];
@@ -58,6 +58,28 @@ export async function holdSnapshot(
       hint: "a migration seems to be running; try again when it has ended",
     },
   );
+}
+
+// What SET TRANSACTION SNAPSHOT says of a snapshot whose file is gone (ImportSnapshot in snapmgr.c).
+const INVALID_PARAMETER_VALUE = "22023";
+
+/**
+ * Opens a read-only transaction on the session that sees what the exported snapshot sees.
+ * @param name the snapshot's, of a transaction that is still open elsewhere
+ * @throws `database_unreachable` when the session that exported it has ended: nothing else takes a snapshot away
+ */
+export async function joinSnapshot(session: Session, name: string): Promise<void> {
+  await session.query("begin isolation level repeatable read read only");
+  try {
+    await session.query(`set transaction snapshot ${quoteLiteral(name)}`);
+  } catch (cause) {
+    if (!isSqlState(cause, INVALID_PARAMETER_VALUE)) throw cause;
+    throw new AppError(
+      "database_unreachable",
+      `join snapshot ${name}: the session that held it open has ended`,
+      { cause, hint: "check the server's log for what ended it, then run the command again" },
+    );
+  }
 }
 
 type Lockable = Pick<Relation, "oid" | "schema" | "name">;

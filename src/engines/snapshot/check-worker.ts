@@ -3,7 +3,8 @@ import { parentPort, workerData } from "node:worker_threads";
 import { AppError, isAppError, messageOf } from "../../errors.ts";
 import { makeRuntime } from "../../lib/runtime.ts";
 import { decompressFrames, readFrames } from "../../lib/zstd-frames.ts";
-import { connect, quoteLiteral, type Session } from "../../postgres/session.ts";
+import { connect, type Session } from "../../postgres/session.ts";
+import { joinSnapshot } from "../../postgres/snapshot.ts";
 import type { PartLine } from "../../repository/part-list-lines.ts";
 import { textHashOf, nameHashOf } from "../../repository/part-names.ts";
 import { readPart, readParts } from "../../repository/parts.ts";
@@ -61,8 +62,8 @@ async function work(): Promise<void> {
 
 async function openSession({ settings, snapshot }: NonNullable<CheckWorkerData["server"]>): Promise<Session> {
   const session = await connect(runtime, settings, signal);
-  await session.query("begin isolation level repeatable read read only");
-  if (snapshot !== null) await session.query(`set transaction snapshot ${quoteLiteral(snapshot)}`);
+  if (snapshot === null) await session.query("begin isolation level repeatable read read only");
+  else await joinSnapshot(session, snapshot);
   await session.query(SET_COPY_SETTINGS);
   return session;
 }
