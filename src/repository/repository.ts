@@ -164,11 +164,19 @@ export async function whatIsKnownOf(
   signal: AbortSignal,
 ): Promise<{ readonly there: true } | { readonly there: false; readonly note: string }> {
   const { storage, place } = repository;
-  if ((await storage.folders("", signal)).includes(databaseFolder(database).slice(0, -1)))
-    return { there: true };
+  if (await holdsAnythingOf(storage, database, signal)) return { there: true };
   const others = await listDatabases(repository, signal);
   const has = others.length === 0 ? "it is empty" : `it has ${others.join(", ")}`;
   return { there: false, note: `${place} has nothing of ${database}: ${has}` };
+}
+
+/** Whether there is anything of a database, be it garbage. */
+export async function holdsAnythingOf(
+  storage: Storage,
+  database: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  return (await storage.folders("", signal)).includes(databaseFolder(database).slice(0, -1));
 }
 
 /** A repository may lie in a folder that has other folders: only those that look like ours are taken for databases. */
