@@ -71,6 +71,8 @@ test("a mistyped name leaves no trace in the repository", async () => {
   for (const command of ["verify", "prune"]) await runCli([command, "dta", "--repository", folder.path]);
   await runCli(["restore", "dta", "--url", live.url, "--repository", folder.path]);
   expect((await readdir(folder.path)).toSorted()).toEqual(before);
+  const { stderr } = await runCli(["history", "dta", "--repository", folder.path]);
+  expect(stderr).toContain("has nothing of dta: it has data");
 });
 
 describe("a run that ends without a word", () => {

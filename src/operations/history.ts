@@ -1,7 +1,7 @@
 import { AppError, isAppError } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { describeHolder, stateOfHolder } from "../repository/holder.ts";
-import { openRepository, type Repository } from "../repository/repository.ts";
+import { openRepository, type Repository, whatIsKnownOf } from "../repository/repository.ts";
 import type { RunFile } from "../repository/run-file.ts";
 import { asInterrupted, monthsOfRuns, readBegun, readMonth } from "../repository/runs.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -68,9 +68,24 @@ export async function readHistory(
       }
     }
   }
+  if (found.size + begun.size === 0) await warnOfUnknown(runtime, repositories, database, signal);
   const unended = await Promise.all([...begun.values()].map(asSeen));
   const runs = [...found.values(), ...unended.filter(isAsked)].toSorted((a, b) => (a.id < b.id ? 1 : -1));
   return { database, runs: runs.slice(0, last), more: runs.length > last, failures };
+}
+
+/** Whoever mistyped a name is told which ones there are. */
+async function warnOfUnknown(
+  runtime: Runtime,
+  repositories: readonly Repository[],
+  database: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const known = await Promise.all(
+    repositories.map(async (repository) => await whatIsKnownOf(repository, database, signal)),
+  );
+  if (known.some(({ there }) => there)) return;
+  for (const one of known) if (!one.there) runtime.reporter.warn(one.note);
 }
 
 /** What has begun here and whose process is gone was interrupted; the next run writes it down. */
