@@ -43,7 +43,7 @@ export interface Checked {
 export async function recordProof(
   runtime: Runtime,
   repository: Repository,
-  checked: Checked,
+  checked: Checked & { readonly isRecorded: boolean },
   signal: AbortSignal,
 ): Promise<VerifyReport> {
   const { index, findings } = checked;
@@ -52,6 +52,7 @@ export async function recordProof(
   const proof = await proofOf(runtime, checked);
   const outcome = unopened ? "unopened" : proof.outcome;
   const report = { outcome, proof, index, problems: findings.problems } as const;
+  if (!checked.isRecorded) return { ...report, key: null };
   if (unopened) {
     runtime.reporter.note("the result is not recorded: a check that opens nothing proves nothing");
     return { ...report, key: null };

@@ -24,6 +24,8 @@ export interface VerifyRequest {
   readonly to: ConnectionSettings | null;
   /** Threads and connections. */
   readonly jobs: number;
+  /** What is damaged will be mended, and checked again: where nothing is opened only that is recorded, for it proves nothing. */
+  readonly beforeRepair: boolean;
 }
 
 /**
@@ -53,7 +55,8 @@ export async function verifyBackup(
   await check({ runtime, request, repository, findings }, candidate, signal);
   const { id, index } = candidate;
   const checked = { database, id, operation: "verify", index, level, startedAt, findings } as const;
-  return await recordProof(runtime, repository, checked, signal);
+  const isRecorded = findings.opened || !request.beforeRepair;
+  return await recordProof(runtime, repository, { ...checked, isRecorded }, signal);
 }
 
 interface Run {
