@@ -1,3 +1,4 @@
+import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { counted } from "../../lib/text.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
@@ -5,6 +6,7 @@ import type { BackupIndex } from "../../repository/manifest.ts";
 import type { ProofLevel } from "../../repository/proof-file.ts";
 import { markReading } from "../../repository/readers.ts";
 import { openRepository, type Repository } from "../../repository/repository.ts";
+import { opensSecrets } from "../../repository/sealing/stored-object.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { recordingRun, type RunResult } from "../record-run.ts";
 import { type Candidate, findCandidate } from "./find.ts";
@@ -24,11 +26,14 @@ export interface VerifyRequest {
   readonly to: ConnectionSettings | null;
   /** Threads and connections. */
   readonly jobs: number;
+  /** What is damaged will be mended, and checked again: where nothing is opened only that is recorded, for it proves nothing. */
+  readonly beforeRepair: boolean;
 }
 
 /**
  * Shows that a backup is whole (`integrity`), that it can be restored (`restore`), and that what comes back is what was
- * backed up (`content`); each level includes the ones before it. Whatever comes of it is recorded in the repository. What
+ * backed up (`content`); each level includes the ones before it. Whatever comes of it is recorded in the repository. Where
+ * no key opens the backup, `integrity` compares what can be compared and proves nothing; the others are `wrong_key`. What
  * keeps the check from being made at all (no server programs, no space, no connection) is thrown and not recorded: it says
  * nothing about the backup.
  */
@@ -82,7 +87,8 @@ async function verifyRecorded(
   await check({ runtime, request, repository, findings }, candidate, signal);
   const { id, index } = candidate;
   const checked = { database, id, operation: "verify", index, level, startedAt, findings } as const;
-  return await recordProof(runtime, repository, checked, signal);
+  const isRecorded = findings.opened || !request.beforeRepair;
+  return await recordProof(runtime, repository, { ...checked, isRecorded }, signal);
 }
 
 interface Run {
@@ -105,6 +111,11 @@ async function check(run: Run, { index, damage }: Candidate, signal: AbortSignal
   }
   const started = runtime.clock.monotonic();
   const { level } = request;
+  findings.opened = opensSecrets(run.repository.storage);
+  if (!findings.opened) {
+    if (level !== "integrity") throw cannotOpen(index);
+    findings.notCompared.push({ what: "what lies in it", reason: NOT_OPENED });
+  }
   // The restore of a snapshot reads every part, and would stop at the first that is damaged.
   const partly = level !== "integrity" && index.kind === "snapshot";
   const sound = await checkStoredObjects(run, index, !partly, signal);
@@ -115,6 +126,15 @@ async function check(run: Run, { index, damage }: Candidate, signal: AbortSignal
   findings.durations.integrityMs = Math.round(runtime.clock.monotonic() - started);
   if (level === "integrity" || findings.problems.length > 0) return;
   await proveRestore(runtime, { ...request, repository: run.repository, index, sound }, findings, signal);
+}
+
+const NOT_OPENED =
+  "it takes the identity of a recipient; sizes were compared, and SHA-256 where it is recorded outside";
+
+function cannotOpen({ id }: BackupIndex): AppError {
+  return new AppError("wrong_key", `open ${id}: no key that is known here opens it`, {
+    hint: "name the file of an identity with `--identity FILE` or in HANDLED_IDENTITY; `--level integrity` compares what can be compared without one",
+  });
 }
 
 /** @param all also what a restore would read anyway */
