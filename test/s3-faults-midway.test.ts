@@ -128,4 +128,5 @@ test.each([
     expect(cuts).toBeGreaterThan(kind === "archive" ? 2 : 0);
     await expectRestorable(made, jsonOf(taken)["id"]);
   },
+  180_000,
 );

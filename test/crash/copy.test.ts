@@ -25,7 +25,9 @@ interface Lane {
   to: string;
 }
 
-test("a copy that is killed leaves whole backups alone, and the next one makes its place whole", async () => {
+test("a copy that is killed leaves whole backups alone, and the next one makes its place whole", {
+  timeout: 180_000,
+}, async () => {
   await using owned = new AsyncDisposableStack();
   const from: BackedUp = owned.use(await backedUp({ sql: SQL, as: "data" }));
   const snapshot = await from.backup("--kind", "snapshot", "--jobs", "1");
