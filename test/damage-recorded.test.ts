@@ -60,7 +60,7 @@ async function restoreLatest(shop: Shop): Promise<{ result: CliResult; rows: num
 async function expectSteppingBack(shop: Shop, object: string): Promise<void> {
   const { result } = await restoreLatest(shop);
   expect(result.code, result.stderr).toBe(13);
-  expect(result.stderr).toContain(`\`handled restore ${shop.name} ${shop.id}\``);
+  expect(result.stderr).toContain(`\`handled restore ${shop.name} ${shop.id} --`);
   expect(await shop.proofs()).toMatchObject([
     { backup: shop.later, operation: "restore", outcome: "failed", proven: null, problems: [{ object }] },
   ]);
@@ -105,7 +105,7 @@ describe("a restore that meets damage records it, and the backup counts for noth
     await WAYS.flipped(shop.files.find((file) => file.endsWith("/index")) ?? "");
     const result = await shop.restore([shop.later, "--new-database", uniqueName()]);
     expect(result.code, result.stderr).toBe(13);
-    expect(result.stderr).toContain(`\`handled restore ${shop.name} ${shop.id}\``);
+    expect(result.stderr).toContain(`\`handled restore ${shop.name} ${shop.id} --`);
     expect((await restoreLatest(shop)).rows).toBe(3000);
   });
 
@@ -124,7 +124,7 @@ test("where it cannot be recorded, the damage is told all the same, and that it 
   const { result } = await restoreLatest(shop);
   expect(result.code).toBe(13);
   expect(result.stderr).toContain(`${shop.later} is damaged, which could not be recorded`);
-  expect(result.stderr).toContain(`\`handled restore ${shop.name} ${shop.id}\``);
+  expect(result.stderr).toContain(`\`handled restore ${shop.name} ${shop.id} --`);
 });
 
 test("an export that meets damage records it as well; one that cannot be written does not", async () => {
@@ -136,7 +136,7 @@ test("an export that meets damage records it as well; one that cannot be written
   await WAYS.flipped(shop.files.find((name) => name.includes("/parts/")) ?? "");
   const result = await runCli([...args, file]);
   expect(result.code, result.stderr).toBe(13);
-  expect(result.stderr).toContain(`\`handled restore ${shop.name} ${shop.id}\``);
+  expect(result.stderr).toContain(`\`handled restore ${shop.name} ${shop.id} --`);
   expect(await shop.proofs()).toMatchObject([
     { backup: shop.later, operation: "export", problems: [{ object: "part" }] },
   ]);
@@ -144,6 +144,23 @@ test("an export that meets damage records it as well; one that cannot be written
   expect(shown.stdout).toMatch(/FAILED .* \(an export met damage\): /);
   expect((await restoreLatest(shop)).result.stderr).toMatch(/: an export of .* UTC found it damaged: /);
 });
+
+test.each([
+  ["show", (shop: Shop) => ["show", shop.name, shop.later], "content", "/content", "a look at it"],
+  ["diff", (shop: Shop) => ["diff", shop.name, shop.id, shop.later], "part list", "/tables/", "a comparison"],
+])(
+  "%s that meets damage records it, of the backup that has it",
+  async (operation, args, object, path, words) => {
+    await using shop = await shopWithTwo(SNAPSHOT);
+    await WAYS.flipped(shop.files.find((file) => file.includes(path)) ?? "");
+    const result = await runCli([...args(shop), "--repository", shop.repository]);
+    expect(result.code, result.stderr).toBe(13);
+    expect(await shop.proofs()).toMatchObject([{ backup: shop.later, operation, problems: [{ object }] }]);
+    const again = await restoreLatest(shop);
+    expect(again.rows, again.result.stderr).toBe(3000);
+    expect(again.result.stderr).toContain(`: ${words} `);
+  },
+);
 
 test("what is wrong elsewhere is no damage, and the oldest backup names no older one", async () => {
   await using shop = await shopWithTwo(SNAPSHOT);
@@ -212,6 +229,25 @@ describe("a repository that vanishes while it is read is no damage", () => {
   });
 });
 
+test("the older backup that is named needs nothing that is known to be damaged", async () => {
+  await using shop = await shopWithTwo(SNAPSHOT);
+  const archive = await shop.backup("--format", "plain");
+  const before = new Set(await filesOf(shop.repository));
+  await shop.live.query("insert into small values (2)");
+  await shop.backup(...SNAPSHOT);
+  await shop.live.query("insert into small values (3)");
+  const last = await shop.backup(...SNAPSHOT);
+  expect((await filesOf(shop.repository)).filter((file) => !before.has(file)).join()).toContain("/parts/");
+  // Of `item`: what the last three snapshots share, and the first has too where its range did not change.
+  for (const file of shop.files.filter((name) => name.includes("/parts/"))) await WAYS.removed(file);
+  const result = await shop.restore([last, "--new-database", uniqueName()]);
+  expect(result.code, result.stderr).toBe(13);
+  expect(result.stderr).toContain(`\`handled restore ${shop.name} ${archive} --`);
+  const next = await shop.restore([shop.later, "--new-database", uniqueName()]);
+  expect(next.code, next.stderr).toBe(13);
+  expect(next.stderr).toContain(`\`handled restore ${shop.name} ${shop.id} --`);
+});
+
 test("the older backup that is named has at least the schemas of the damaged one", async () => {
   await using shop = await backedUp({
     sql: `${SQL}; create schema other; create table other.word as select 'w' as word`,
@@ -229,5 +265,5 @@ test("the older backup that is named has at least the schemas of the damaged one
   await rm(join(shop.repository, part));
   const result = await shop.restore([last, "--new-database", uniqueName()]);
   expect(result.code, result.stderr).toBe(13);
-  expect(result.stderr).toContain(`\`handled restore ${shop.name} ${wider}\``);
+  expect(result.stderr).toContain(`\`handled restore ${shop.name} ${wider} --`);
 });

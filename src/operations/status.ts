@@ -186,6 +186,7 @@ async function listOne(
     foreign: [],
     proofs: new Map(),
     places: new Map(),
+    damagedIn: new Map(),
     shortfalls: [],
   };
 }

@@ -159,6 +159,11 @@ async function placesOf(cli: Cli, { repository }: PlaceOption): Promise<Place[]>
   }
   if (repository !== undefined) {
     const storage = openNamedPlace(cli, repository, {});
+    // A mistyped name looks like a folder that is yet to be made.
+    if (strategy !== undefined && /^[\w-]+$/.test(repository)) {
+      const there = await readRepositoryFile(storage, cli.signal);
+      if (there === undefined) findRepository(strategy, repository);
+    }
     return [{ storage, wanted: undefined, hostKeyFile: undefined, peers: [] }];
   }
   throw new AppError("strategy_missing", "find a repository: there is no strategy", {
