@@ -243,7 +243,7 @@ async function explainMissing(
   }
   const unknown = await unknownIn(shelves, database, signal);
   if (unknown !== undefined) return inOperation(what, unknown);
-  const guess = backup === "latest" ? undefined : nearest(backup, names);
+  const guess = backup === "latest" ? undefined : nearest(backup, ["latest", ...names]);
   return new AppError("backup_missing", `${what}: there is no such backup`, {
     hint: guess === undefined ? "`handled list` shows those that there are" : `did you mean ${guess}?`,
   });

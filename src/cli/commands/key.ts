@@ -107,7 +107,12 @@ async function runNew(cli: Cli, options: NewOptions): Promise<void> {
   };
   // Never told to `runtime.secrets`, which would take it out of this very output.
   cli.output.result(report, () => renderKeyNew(report));
-  if (strategy === undefined) return;
+  if (strategy === undefined) {
+    cli.output.note(
+      `name it at the first backup of a repository: \`handled backup --recipient ${recipient}\``,
+    );
+    return;
+  }
   await addRecipient(strategy.path, repositories, recipient);
   cli.output.note(`${strategy.path} names the recipient now, for ${repositories.join(", ")}`);
 }
@@ -179,9 +184,11 @@ function peersOf({ databases }: Strategy, name: string): string[] {
 async function runShow(cli: Cli, options: PlaceOption): Promise<void> {
   const repositories: KeyShowJson["repositories"] = [];
   for (const { storage, wanted } of await placesOf(cli, options)) {
-    const sealing = (await readRepositoryFile(storage, cli.signal))?.sealing;
+    const file = await readRepositoryFile(storage, cli.signal);
+    const sealing = file?.sealing;
     repositories.push({
       place: storage.place,
+      isMade: file !== undefined,
       wanted: wanted === undefined ? null : [...wanted],
       recipients: sealing?.recipients ?? null,
       hosts: sealing?.hosts ?? [],

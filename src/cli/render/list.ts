@@ -95,6 +95,7 @@ function renderListing(output: Output, listing: PlacesListing, now: Date, timeZo
             { title: "FILE" },
           ],
           rows,
+          output.width,
         );
   const broken = damaged.map(({ id, reason }) => `${output.paint("red", "damaged")} ${id}: ${reason}`);
   const lacking = shortfalls.map((one) => {

@@ -117,7 +117,7 @@ export async function findSource(
   const foreign = await foreignSource(repository, database, which, signal);
   if (foreign !== undefined) return foreign;
   await requireKnown(repository, database, signal);
-  const ids = backups.flatMap(namesOf);
+  const ids = ["latest", ...backups.flatMap(namesOf)];
   const guess = nearest(which, ids);
   throw new AppError(
     "backup_missing",

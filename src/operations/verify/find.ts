@@ -62,7 +62,7 @@ async function explainMissing(
       hint: `another tool put it there; \`handled restore ${database} ${which} --dry-run\` reads it whole`,
     });
   }
-  const guess = which === "latest" ? undefined : nearest(which, candidates.flatMap(namesOf));
+  const guess = which === "latest" ? undefined : nearest(which, ["latest", ...candidates.flatMap(namesOf)]);
   const what = which === "latest" ? "the latest backup" : `backup ${which}`;
   return new AppError("backup_missing", `find ${what}: there is none in ${repository.place}`, {
     hint: guess === undefined ? "`handled list` shows what is there" : `did you mean ${guess}?`,
