@@ -1,5 +1,6 @@
 import { AppError, type ErrorCode } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
+import { counted } from "../lib/text.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
 import { openRepository, type Repository } from "../repository/repository.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -44,12 +45,38 @@ export async function surveyPlaces(
       surveyed.push({ place, repository, failure: undefined, good, damaged: ids });
     } catch (error) {
       if (!isOfPlace(error, signal)) throw error;
-      // An emptied bucket or a new disk: the next copy makes a repository there.
+      // An emptied bucket, a new disk, or one that is not mounted.
       const failure = error.code === "repository_missing" ? undefined : error;
       surveyed.push({ ...nothing, failure });
     }
   }
   return surveyed;
+}
+
+/**
+ * Why a place is not made a repository: there is none, though it should have backups that others have. A share that is not
+ * mounted looks just like a place that is new, and what is written there then goes to the disk below it. Undefined where
+ * there is one, or nothing is known, or it need not have any.
+ */
+export function absenceOf(
+  runtime: Runtime,
+  database: string,
+  to: Surveyed,
+  all: readonly Surveyed[],
+  timeZone: string,
+): AppError | undefined {
+  if (to.repository !== undefined || to.failure !== undefined) return undefined;
+  const count = lackingIn(runtime, to, all, timeZone).length;
+  if (count === 0) return undefined;
+  return new AppError(
+    "repository_missing",
+    `${to.place.storage.place} is no repository, and should have ${counted(count, "backup")} of ${database} that another place has: ` +
+      "a disk or share may not be mounted, or it was emptied",
+    {
+      hint: `mount it; if it is meant to be new, \`handled copy ${database} --new-place\` makes it and fills it`,
+      details: { missing: count },
+    },
+  );
 }
 
 /** A backup that a place should have and does not. */

@@ -45,33 +45,33 @@ export async function recordingRun<T>(
 ): Promise<T> {
   const storages = request.storages.filter(({ asOf }) => asOf === undefined);
   const run = await begunRun(runtime, request);
-  const opened = await openEach(runtime, storages, run.database, signal);
-  for (const [storage, repository] of opened) {
-    if (repository === undefined) continue;
-    const recorded = await tryTo(runtime, repository, async () => {
-      await recordInterrupted(runtime, repository, run.database, signal);
-      await recordBegun(repository, run, signal);
-    });
-    // Told once.
-    if (!recorded) opened.set(storage, undefined);
-  }
+  // Where it could not be recorded once, it is told once.
+  const refused = new Set<Storage>();
+  const inEach = async (
+    last: AbortSignal,
+    record: (repository: Repository) => Promise<void>,
+  ): Promise<void> => {
+    for (const storage of storages) {
+      const repository = refused.has(storage)
+        ? undefined
+        : await openKnown(runtime, storage, run.database, last);
+      if (repository === undefined) continue;
+      const recorded = await tryTo(runtime, repository, async () => await record(repository));
+      if (!recorded) refused.add(storage);
+    }
+  };
+  await inEach(signal, async (repository) => {
+    await recordInterrupted(runtime, repository, run.database, signal);
+    await recordBegun(repository, run, signal);
+  });
   const end = async (result: RunResult | undefined, error: unknown): Promise<void> => {
     const ended = endedRun(runtime, run, result, error, signal);
     const last = AbortSignal.timeout(LAST_WORDS_MS);
-    // It may have been this run that made a repository there.
-    const late = await openEach(
-      runtime,
-      storages.filter((storage) => !opened.has(storage)),
-      run.database,
-      last,
-    );
-    for (const repository of [...opened.values(), ...late.values()]) {
-      if (repository === undefined) continue;
-      await tryTo(runtime, repository, async () => {
-        if (ended === undefined) await forgetBegun(repository, run, last);
-        else await recordEnded(repository, ended, last);
-      });
-    }
+    // Looked at anew: this run may have made a repository, or a disk may have gone away.
+    await inEach(last, async (repository) => {
+      if (ended === undefined) await forgetBegun(repository, run, last);
+      else await recordEnded(repository, ended, last);
+    });
   };
   let value: T;
   try {
@@ -129,25 +129,22 @@ function endedRun(
 }
 
 /**
- * Those that have something of the database: a record must not make a folder for a name that is mistyped. What keeps a
- * repository from being opened is the run's own to say, which needs it more than its record does.
+ * The repository, where it has something of the database: a record must not make a folder for a name that is mistyped. What
+ * keeps it from being opened is the run's own to say, which needs it more than its record does.
  */
-async function openEach(
+async function openKnown(
   runtime: Runtime,
-  storages: readonly Storage[],
+  storage: Storage,
   database: string,
   signal: AbortSignal,
-): Promise<Map<Storage, Repository | undefined>> {
-  const opened = new Map<Storage, Repository | undefined>();
-  for (const storage of storages) {
-    try {
-      const repository = await openRepository(runtime, storage, signal);
-      if (await holdsAnythingOf(storage, database, signal)) opened.set(storage, repository);
-    } catch (error) {
-      if (!isAppError(error)) throw error;
-    }
+): Promise<Repository | undefined> {
+  try {
+    const repository = await openRepository(runtime, storage, signal);
+    return (await holdsAnythingOf(storage, database, signal)) ? repository : undefined;
+  } catch (error) {
+    if (!isAppError(error)) throw error;
+    return undefined;
   }
-  return opened;
 }
 
 /** Says whether it was recorded. */

@@ -1,6 +1,5 @@
 import { type Command, Option } from "commander";
 import { defaultJobs } from "../../config/jobs.ts";
-import { hasLiteralPassword } from "../../config/literal-password.ts";
 import { AppError, inOperation } from "../../errors.ts";
 import { readingFromPlaces } from "../../operations/reading-places.ts";
 import { recordingRestore } from "../../operations/restore/record.ts";
@@ -21,6 +20,7 @@ import {
   undoJson,
   undoText,
 } from "../render/restore.ts";
+import { hintInFull, placesTyped, typed } from "../typed-again.ts";
 import {
   DEFAULT_KEEP_REPLACED_MS,
   DEFAULT_LOCK_TIMEOUT_MS,
@@ -97,7 +97,7 @@ export function addRestore(program: Command, cli: () => Cli): void {
 async function runRestore(cli: Cli, target: Target, which: string, options: Options): Promise<void> {
   const report = await restore(cli, target, which, options).catch((error: unknown) => {
     throw error instanceof AppError && error.code !== "interrupted" && error.code !== "not_confirmed"
-      ? inOperation(`restore ${target.name}`, error)
+      ? inOperation(`restore ${target.name}`, hintInFull(error, everythingTyped(cli, options)))
       : error;
   });
   cli.output.result(restoreJson(target.name, report), () =>
@@ -105,13 +105,22 @@ async function runRestore(cli: Cli, target: Target, which: string, options: Opti
   );
 }
 
-/** What puts the replaced database back, from here: with the options that said where it is, but no password. */
-function undoCommand({ config }: Cli, { name }: Target, { url }: Options): string {
-  const place = [
-    ...(config === undefined ? [] : ["--config", quoteForShell(config)]),
-    ...(url === undefined ? [] : ["--url", hasLiteralPassword(url) ? "…" : quoteForShell(url)]),
+/** What puts the replaced database back, from here. */
+function undoCommand(cli: Cli, { name }: Target, { url }: Options): string {
+  return `handled restore ${quoteForShell(name)} --undo${placesTyped(cli, { url })}`;
+}
+
+/** What this command line said of where to and what. */
+function everythingTyped(cli: Cli, options: Options): string {
+  const { newDatabase, to, swap, schema = [], table = [] } = options;
+  const words = [
+    ...(newDatabase === undefined ? [] : ["--new-database", newDatabase]),
+    ...(to === undefined ? [] : ["--to", to]),
+    ...(swap === undefined ? [] : ["--swap"]),
+    ...schema.flatMap((name) => ["--schema", name]),
+    ...table.flatMap((name) => ["--table", name]),
   ];
-  return ["handled restore", quoteForShell(name), "--undo", ...place].join(" ");
+  return typed(words) + placesTyped(cli, options);
 }
 
 async function restore(cli: Cli, target: Target, which: string, options: Options): Promise<RestoreReport> {
