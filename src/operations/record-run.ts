@@ -52,12 +52,15 @@ export async function recordingRun<T>(
     record: (repository: Repository) => Promise<void>,
   ): Promise<void> => {
     for (const storage of storages) {
-      const repository = refused.has(storage)
-        ? undefined
-        : await openKnown(runtime, storage, run.database, last);
-      if (repository === undefined) continue;
-      const recorded = await tryTo(runtime, repository, async () => await record(repository));
-      if (!recorded) refused.add(storage);
+      if (refused.has(storage)) continue;
+      try {
+        const repository = await openKnown(runtime, storage, run.database, last);
+        if (repository !== undefined) await record(repository);
+      } catch (error) {
+        // Whatever it is, it says nothing of the run.
+        refused.add(storage);
+        runtime.reporter.warn(`this run is not recorded in ${storage.place}: ${messageOf(error)}`);
+      }
     }
   };
   await inEach(signal, async (repository) => {
@@ -144,22 +147,5 @@ async function openKnown(
   } catch (error) {
     if (!isAppError(error)) throw error;
     return undefined;
-  }
-}
-
-/** Says whether it was recorded. */
-async function tryTo(
-  { reporter }: Runtime,
-  { place }: Repository,
-  record: () => Promise<void>,
-): Promise<boolean> {
-  try {
-    await record();
-    return true;
-  } catch (error) {
-    // A timeout of the last words is no error of ours.
-    if (!isAppError(error) && !(error instanceof DOMException)) throw error;
-    reporter.warn(`this run is not recorded in ${place}: ${messageOf(error)}`);
-    return false;
   }
 }
