@@ -121,9 +121,8 @@ describe("several places", () => {
     await writeFile(two, "no folder");
     expect(await backUp(one, both)).toMatchObject({ code: 3 });
     await rm(two);
-    expect(await runCli(["copy", "data", "--repository", one, "--repository", two])).toMatchObject({
-      code: 0,
-    });
+    const copied = await runCli(["copy", "data", "--repository", one, ...both, "--new-place"]);
+    expect(copied, copied.stderr).toMatchObject({ code: 0 });
     const operations = async (...args: string[]): Promise<string[]> =>
       (await historyOf(one, ...args)).runs.map(({ operation, outcome }) => `${operation} ${outcome}`);
     expect(await operations()).toEqual(["copy done", "backup degraded", "backup done"]);
