@@ -312,11 +312,11 @@ describe("stopped in the middle", () => {
     await using running = await stuckRestore(shop, { args: ["--new-database", uniqueName()] });
     process.kill(killed.running.pid, "SIGKILL");
     await killed.running.result;
-    expect(await databasesLike(killed.making)).toEqual([killed.making]);
     await using other = await backedUp({ sql: "create table t ()" });
     await using restored = expectedDatabase(uniqueName());
     const result = await other.restore(["latest", "--new-database", restored.name]);
-    expectFailure(result, 0, `dropped ${killed.making}, left behind by a restore`);
+    // That of another test on this server may have been faster to say so.
+    expectFailure(result, 0, "");
     expect(await databasesLike(killed.making)).toEqual([]);
     expect(await databasesLike(running.making)).toEqual([running.making]);
     expect(running.running.ended()).toBe(false);
