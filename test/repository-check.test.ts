@@ -9,6 +9,7 @@ import { backedUp } from "./support/backed-up.ts";
 import { jsonOf, runCli } from "./support/cli.ts";
 import { type Damage, damageStored, DAMAGES } from "./support/damage-stored.ts";
 import { freshPlace } from "./support/fresh-place.ts";
+import { inBucket } from "./support/in-bucket.ts";
 import { noAbort, testRuntime } from "./support/runtime.ts";
 import { ARCHIVE, FIRST, keysOf, SECOND, shopRepository, THIRD } from "./support/shop-repository.ts";
 
@@ -65,7 +66,8 @@ describe("damage of each kind of object is told of every backup that needs it, a
     ],
   ];
   for (const [what, keyOf, backups, damages] of cases) {
-    for (const damage of damages) {
+    // What a place answers of an object that is damaged is the storage's own matter: in buckets one way is enough.
+    for (const damage of inBucket() ? damages.slice(-1) : damages) {
       test(`${what}, ${damage}`, async () => {
         await using there = await shopRepository();
         await damageStored(there.repository.storage, await keyOf(there), damage);
@@ -140,6 +142,9 @@ test("while a backup runs, what it has not finished is no problem", async () => 
   await using _lease = await acquireLease(testRuntime(), repository, "shop", "backup", signal);
   await using staged = await repository.storage.stage("shop/parts/ab", signal);
   await staged.write(Buffer.from("x"));
+  await staged.finish();
+  // What is this small lies in a bucket under its temporary key only when it is read back.
+  (await staged.read(signal)).destroy();
   const index = await readIndex(repository, "shop", BackupId.parse(FIRST), signal);
   await writeMark(repository.storage, index, "write", signal);
   await repository.storage.delete(indexKey("shop", index.id), signal);

@@ -33,8 +33,10 @@ test("what deleting a backup is said to free is what deleting it frees", async (
     const index = await readIndex(repository, "shop", BackupId.parse(id), signal);
     await deleteBackup(repository, index, lease, signal);
     const { orphans } = (await usage(there.place, "shop")).database.stored;
-    for (let run = 0; run < 2; run++) {
-      await collectGarbage(testRuntime(), repository, "shop", lease, { minAgeMs: 0 }, signal);
+    // The second run deletes; in a bucket, whose times are whole seconds in some answers, maybe a later one.
+    for (let run = 0, left = 0; run < 2 || (left > 0 && run < 20); run++) {
+      const report = await collectGarbage(testRuntime(), repository, "shop", lease, { minAgeMs: 0 }, signal);
+      left = report.noted.objects + report.waiting.objects;
     }
     const after = (await usage(there.place, "shop")).database;
     expect(after.stored.orphans.objects).toBe(0);
