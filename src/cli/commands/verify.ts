@@ -36,7 +36,7 @@ export function addVerify(program: Command, cli: () => Cli): void {
     .addOption(
       new Option(
         "--level <level>",
-        "integrity: every stored byte is right; restore: it can be restored, too; content: what comes back is what was backed up (default: the strongest possible)",
+        "integrity: every stored byte is right (without an identity of an encrypted repository: as far as that shows, and nothing is proven); restore: it can be restored, too; content: what comes back is what was backed up (default: the strongest possible)",
       ).choices(PROOF_LEVELS),
     )
     .option("--to <url>", "restore into a scratch database on this server, and drop it")
