@@ -56,7 +56,11 @@ export async function checkRepository(
   const checked: CheckedDatabase[] = [];
   for (const name of names ?? there) {
     const known = await whatIsKnownOf(repository, name, signal);
-    if (!known.there) runtime.reporter.note(known.note);
+    if (!known.there) {
+      const { message, hint = null } = known.error;
+      findings.push({ ...WHOLE, id: "unknown-database", level: "problem", database: name, message, hint });
+      continue;
+    }
     checked.push(await checkDatabase(runtime, repository, name, prefix, signal));
   }
   return {

@@ -83,8 +83,9 @@ export async function planRepair(
       );
     }
     for (const { id, level, message, hint } of findings) {
-      const isOurs = level === "problem" || (hint !== null && id !== "unknown-names");
-      if (!isOurs || id === "backup-damaged" || id === "repository-file" || id === "unknown-names") continue;
+      const isOurs = level === "problem" || hint !== null;
+      if (!isOurs || id === "backup-damaged" || id === "repository-file") continue;
+      if (id === "unknown-names" || id === "unknown-database") continue;
       if (id === "orphans") add(id, `note or delete, in two runs: ${message}`);
       else add(id, `${WORDS[id]}: ${message}`);
     }
