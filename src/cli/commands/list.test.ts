@@ -42,7 +42,7 @@ describe("handled list", () => {
     const places = ["--repository", there.place, "--repository", join(there.path, "away")];
     const result = await runCli(["list", ...places]);
     expect(result.stdout).toContain(SHOP);
-    expect(result.stdout).toContain("is not there");
+    expect(result.stdout).toContain("is no repository");
   });
 
   test("with nowhere to look it says what to do", async () => {
