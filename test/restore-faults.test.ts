@@ -312,7 +312,6 @@ describe("stopped in the middle", () => {
     await using running = await stuckRestore(shop, { args: ["--new-database", uniqueName()] });
     process.kill(killed.running.pid, "SIGKILL");
     await killed.running.result;
-    expect(await databasesLike(killed.making)).toEqual([killed.making]);
     await using other = await backedUp({ sql: "create table t ()" });
     await using restored = expectedDatabase(uniqueName());
     const result = await other.restore(["latest", "--new-database", restored.name]);

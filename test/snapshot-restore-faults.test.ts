@@ -41,7 +41,6 @@ describe("a restore of a snapshot is stopped in the middle", () => {
     await using killed = await stuckRestore(shop, { args: ["--new-database", uniqueName(), "--jobs", "3"] });
     process.kill(killed.running.pid, "SIGKILL");
     await killed.running.result;
-    expect(await databasesLike(killed.making)).toEqual([killed.making]);
     await using other = await backedUp({ sql: "create table t ()", backup: SNAPSHOT });
     await using restored = expectedDatabase(uniqueName());
     const result = await other.restore(["latest", "--new-database", restored.name]);
