@@ -82,6 +82,7 @@ test("a disk that is full in one of two places leaves the run degraded, and the 
       "--jobs",
       "1",
       ...places,
+      "--new-place",
       "--json",
     ];
     const result = await spawnCli(args, { wrapper: inMountNamespace(script) }).result;

@@ -168,7 +168,7 @@ test("a place that is gone, as when its disk is not mounted, is not made anew be
   await using live = await freshDatabase({ sql: SQL });
   await using folder = await temporaryFolder();
   const cwd = folder.path;
-  const id = await copied(live, cwd, "snapshot");
+  const id = await copied(live, cwd, "archive");
   for (const [gone, other, mount] of [
     ["offsite", "local", undefined],
     ["local", "offsite", []],
@@ -189,14 +189,24 @@ test("a place that is gone, as when its disk is not mounted, is not made anew be
     expect(copy.stdout).toContain("may not be mounted");
     const names = ["handled.yaml", other, "unmounted", ...(mount === undefined ? [] : [gone])];
     expect((await readdir(cwd)).toSorted()).toEqual(names.toSorted());
-    if (mount !== undefined) expect(await readdir(join(cwd, gone))).toEqual([]);
-    const status = await runCli(["status"], { cwd });
-    expect(status.code).toBe(4);
-    expect(status.stdout).toContain(`${gone} is not there`);
-    expect((await runCli(["list"], { cwd })).stdout).toContain("may not be mounted");
-    const doctor = await runCli(["doctor"], { cwd });
-    expect(doctor.code, doctor.stderr).toBe(0);
-    expect(doctor.stdout).toContain(`! ${gone}: no repository here, while ${other} has`);
+    if (mount !== undefined) {
+      expect(await readdir(join(cwd, gone))).toEqual([]);
+      // Another database's run made it a repository: that is no sign that it is there.
+      const strange = ["--repository", join(cwd, gone), "--url", live.url];
+      expect((await runCli(["backup", "other", ...strange])).code).toBe(0);
+      const again = await runCli(["copy"], { cwd });
+      expect(again.code, again.stdout).toBe(3);
+      expect(again.stdout).toContain(", is empty, and should have");
+      expect(await readdir(join(cwd, gone))).not.toContain("data");
+    }
+    if (mount === undefined) {
+      const status = await runCli(["status"], { cwd });
+      expect(status.code).toBe(4);
+      expect(status.stdout).toContain(`degraded: ${gone}: `);
+      const doctor = await runCli(["doctor"], { cwd });
+      expect(doctor.code, doctor.stderr).toBe(0);
+      expect(doctor.stdout).toContain(`! ${gone}: no repository here, while ${other} has`);
+    }
 
     // Mounted again it gets what it missed.
     await rm(join(cwd, gone), { recursive: true, force: true });

@@ -3,6 +3,7 @@ import type { Runtime } from "../lib/runtime.ts";
 import { counted } from "../lib/text.ts";
 import { backupDatabase, type BackupReport, type BackupRequest } from "./backup.ts";
 import { copyBetween, type PlaceReport } from "./copy.ts";
+import { backupsFolder } from "../repository/layout.ts";
 import { readRepositoryFile } from "../repository/repository.ts";
 import { absenceOf, isOfPlace, type Place, surveyPlaces } from "./places.ts";
 import { recordingRun, type RunResult } from "./record-run.ts";
@@ -61,7 +62,7 @@ async function takeToPlaces(
   { places, copyJobs, newPlace, ...request }: PlacesRequest,
   signal: AbortSignal,
 ): Promise<PlacesReport> {
-  const missing = places.length < 2 ? [] : await findMissing(places, signal);
+  const missing = places.length < 2 ? [] : await findMissing(places, request.database, signal);
   const failed =
     newPlace || missing.length === 0
       ? new Map<Place, AppError>()
@@ -134,12 +135,22 @@ async function findAbsent(
   return absent;
 }
 
-/** Those that are no repositories: one small read a place. One that does not answer is told of when it is written to. */
-async function findMissing(places: readonly Place[], signal: AbortSignal): Promise<Place[]> {
+/**
+ * Those that are no repositories, or have nothing of the database: two small reads a place. One that does not answer is told
+ * of when it is written to.
+ */
+async function findMissing(
+  places: readonly Place[],
+  database: string,
+  signal: AbortSignal,
+): Promise<Place[]> {
   const missing: Place[] = [];
   for (const place of places) {
     try {
-      if ((await readRepositoryFile(place.storage, signal)) === undefined) missing.push(place);
+      const { storage } = place;
+      const file = await readRepositoryFile(storage, signal);
+      if (file === undefined || (await storage.folders(backupsFolder(database), signal)).length === 0)
+        missing.push(place);
     } catch (error) {
       if (!isOfPlace(error, signal)) throw error;
     }

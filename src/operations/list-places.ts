@@ -162,8 +162,8 @@ export function describeShortfall(
   { place, ids, failure }: Shortfall,
 ): { readonly message: string; readonly hint: string | null } {
   if (failure !== undefined) {
-    const what = failure.code === "repository_missing" ? "is not there" : "cannot be read";
-    return { message: `degraded: ${place} ${what}: ${failure.message}`, hint: failure.hint ?? null };
+    const what = failure.code === "repository_missing" ? "" : " cannot be read";
+    return { message: `degraded: ${place}${what}: ${failure.message}`, hint: failure.hint ?? null };
   }
   const more = ids.length - 1;
   const which = `${ids[0] ?? ""}${more > 0 ? ` and ${more} more` : ""}`;

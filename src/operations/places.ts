@@ -54,9 +54,10 @@ export async function surveyPlaces(
 }
 
 /**
- * Why a place is not made a repository: there is none, though it should have backups that others have. A share that is not
- * mounted looks just like a place that is new, and what is written there then goes to the disk below it. Undefined where
- * there is one, or nothing is known, or it need not have any.
+ * Why nothing is written to a place before somebody says that it is new: there is no repository, though it should have backups
+ * that others have. A share that is not mounted looks just like that, and what is written there goes to the disk below it.
+ * The same where somebody made one there meanwhile, such as the run of another database: it has nothing of this one, and is
+ * younger than backups that should be in it. Undefined where nothing is known.
  */
 export function absenceOf(
   runtime: Runtime,
@@ -65,19 +66,28 @@ export function absenceOf(
   all: readonly Surveyed[],
   timeZone: string,
 ): AppError | undefined {
-  if (to.repository !== undefined || to.failure !== undefined) return undefined;
-  const count = lackingIn(runtime, to, all, timeZone).length;
-  if (count === 0) return undefined;
+  const { place, repository, failure } = to;
+  if (failure !== undefined || to.good.length + to.damaged.size > 0) return undefined;
+  const lacking = lackingIn(runtime, to, all, timeZone);
+  const madeAt = repository?.file.createdAt;
+  const before = lacking.filter(
+    ({ index }) => madeAt === undefined || Date.parse(index.snapshotAt) < Date.parse(madeAt),
+  );
+  if (before.length < (madeAt === undefined ? 1 : FEWEST_BEFORE)) return undefined;
+  const what = madeAt === undefined ? "is no repository" : `was made on ${madeAt.slice(0, 10)}, is empty`;
   return new AppError(
     "repository_missing",
-    `${to.place.storage.place} is no repository, and should have ${counted(count, "backup")} of ${database} that another place has: ` +
+    `${place.storage.place} ${what}, and should have ${counted(lacking.length, "backup")} of ${database} that another place has: ` +
       "a disk or share may not be mounted, or it was emptied",
     {
       hint: `mount it; if it is meant to be new, \`handled copy ${database} --new-place\` makes it and fills it`,
-      details: { missing: count },
+      details: { missing: lacking.length },
     },
   );
 }
+
+// A first run that is cut off leaves a place that is made and empty, and one backup before it.
+const FEWEST_BEFORE = 2;
 
 /** A backup that a place should have and does not. */
 export interface Lacking {
