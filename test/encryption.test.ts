@@ -235,7 +235,7 @@ test("a plain repository is not silently taken for an encrypted one", async () =
 });
 
 test("somebody's file that is named like one of ours, and too short to be one, is listed in the size it has", async () => {
-  await using shop = await sealed();
+  await using shop = await sealedBackups(SQL);
   await shop.backup([]);
   await writeFile(join(shop.repository, shop.live.name, "theirs.sql.gz.age"), "not of age");
   const listed = await shop.host("list", ["--json"]);
