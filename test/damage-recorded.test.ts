@@ -52,7 +52,7 @@ async function restoreLatest(shop: Shop): Promise<{ result: CliResult; rows: num
 async function expectSteppingBack(shop: Shop, object: string): Promise<void> {
   const { result } = await restoreLatest(shop);
   expect(result.code, result.stderr).toBe(13);
-  expect(result.stderr).toContain(`\`handled restore ${shop.name} ${shop.id}\``);
+  expect(result.stderr).toContain(`\`handled restore ${shop.name} ${shop.id} --`);
   expect(await shop.proofs()).toMatchObject([
     { backup: shop.later, operation: "restore", outcome: "failed", proven: null, problems: [{ object }] },
   ]);
@@ -97,7 +97,7 @@ describe("a restore that meets damage records it, and the backup counts for noth
     );
     const result = await shop.restore([shop.later, "--new-database", uniqueName()]);
     expect(result.code, result.stderr).toBe(13);
-    expect(result.stderr).toContain(`\`handled restore ${shop.name} ${shop.id}\``);
+    expect(result.stderr).toContain(`\`handled restore ${shop.name} ${shop.id} --`);
     expect((await restoreLatest(shop)).rows).toBe(3000);
   });
 
@@ -119,7 +119,7 @@ test("where it cannot be recorded, the damage is told all the same, and that it 
   const result = await shop.restore(["latest", "--new-database", uniqueName()], {}, place.url);
   expect(result.code, result.stderr).toBe(13);
   expect(result.stderr).toContain(`${shop.later} is damaged, which could not be recorded`);
-  expect(result.stderr).toContain(`\`handled restore ${shop.name} ${shop.id}\``);
+  expect(result.stderr).toContain(`\`handled restore ${shop.name} ${shop.id} --`);
 });
 
 test("an export that meets damage records it as well; one that cannot be written does not", async () => {
@@ -131,7 +131,7 @@ test("an export that meets damage records it as well; one that cannot be written
   await flip(shop, shop.brought.find(isPart));
   const result = await runCli([...args, file]);
   expect(result.code, result.stderr).toBe(13);
-  expect(result.stderr).toContain(`\`handled restore ${shop.name} ${shop.id}\``);
+  expect(result.stderr).toContain(`\`handled restore ${shop.name} ${shop.id} --`);
   expect(await shop.proofs()).toMatchObject([
     { backup: shop.later, operation: "export", problems: [{ object: "part" }] },
   ]);
@@ -139,6 +139,26 @@ test("an export that meets damage records it as well; one that cannot be written
   expect(shown.stdout).toMatch(/FAILED .* \(an export met damage\): /);
   expect((await restoreLatest(shop)).result.stderr).toMatch(/: an export of .* UTC found it damaged: /);
 });
+
+test.each([
+  ["show", (shop: Shop) => ["show", shop.name, shop.later], "content", "/content", "a look at it"],
+  ["diff", (shop: Shop) => ["diff", shop.name, shop.id, shop.later], "part list", "/tables/", "a comparison"],
+])(
+  "%s that meets damage records it, of the backup that has it",
+  async (operation, args, object, path, words) => {
+    await using shop = await shopWithTwo(SNAPSHOT);
+    await flip(
+      shop,
+      shop.brought.find((key) => key.includes(path)),
+    );
+    const result = await runCli([...args(shop), "--repository", shop.repository]);
+    expect(result.code, result.stderr).toBe(13);
+    expect(await shop.proofs()).toMatchObject([{ backup: shop.later, operation, problems: [{ object }] }]);
+    const again = await restoreLatest(shop);
+    expect(again.rows, again.result.stderr).toBe(3000);
+    expect(again.result.stderr).toContain(`: ${words} `);
+  },
+);
 
 test("what is wrong elsewhere is no damage, and the oldest backup names no older one", async () => {
   await using shop = await shopWithTwo(SNAPSHOT);
@@ -172,7 +192,8 @@ describe("a repository that vanishes while it is read is no damage", () => {
     ["verify", SNAPSHOT],
   ])("(%s %s): it says so, and nothing is recorded", async (command, kind) => {
     await using shop = await shopWithTwo(kind);
-    const before = await keysOf(shop);
+    const isKept = (key: string): boolean => !/\/(readers|records\/runs)\//.test(key);
+    const before = (await keysOf(shop)).filter(isKept);
     let result: CliResult;
     let put: string[];
     {
@@ -186,7 +207,7 @@ describe("a repository that vanishes while it is read is no damage", () => {
     }
     expect(result.code, result.stderr).toBe(10);
     expect(result.stderr).toMatch(inBucket() ? /there is no bucket/ : /is no longer there[^]*mounted/);
-    if (inBucket()) expect(put.filter((key) => !key.includes("/readers/"))).toEqual(before);
+    if (inBucket()) expect(put.filter(isKept)).toEqual(before);
     else expect(put).toEqual([]);
     expect(await shop.proofs()).toEqual([]);
   });
@@ -200,6 +221,25 @@ describe("a repository that vanishes while it is read is no damage", () => {
     expect(result.stderr).toContain(`${shop.later} was deleted meanwhile`);
     expect(await shop.proofs()).toEqual([]);
   });
+});
+
+test("the older backup that is named needs nothing that is known to be damaged", async () => {
+  await using shop = await shopWithTwo(SNAPSHOT);
+  const archive = await shop.backup("--format", "plain");
+  const before = new Set(await keysOf(shop));
+  await shop.live.query("insert into small values (2)");
+  await shop.backup(...SNAPSHOT);
+  await shop.live.query("insert into small values (3)");
+  const last = await shop.backup(...SNAPSHOT);
+  expect((await keysOf(shop)).filter((key) => !before.has(key)).join()).toContain("/parts/");
+  // Of `item`: what the last three snapshots share, and the first has too where its range did not change.
+  for (const part of shop.brought.filter(isPart)) await damageStored(shop.storage, part, "removed");
+  const result = await shop.restore([last, "--new-database", uniqueName()]);
+  expect(result.code, result.stderr).toBe(13);
+  expect(result.stderr).toContain(`\`handled restore ${shop.name} ${archive} --`);
+  const next = await shop.restore([shop.later, "--new-database", uniqueName()]);
+  expect(next.code, next.stderr).toBe(13);
+  expect(next.stderr).toContain(`\`handled restore ${shop.name} ${shop.id} --`);
 });
 
 test("the older backup that is named has at least the schemas of the damaged one", async () => {
@@ -217,5 +257,5 @@ test("the older backup that is named has at least the schemas of the damaged one
   await damageStored(shop.storage, part, "removed");
   const result = await shop.restore([last, "--new-database", uniqueName()]);
   expect(result.code, result.stderr).toBe(13);
-  expect(result.stderr).toContain(`\`handled restore ${shop.name} ${wider}\``);
+  expect(result.stderr).toContain(`\`handled restore ${shop.name} ${wider} --`);
 });

@@ -169,3 +169,11 @@ test("real backups: sound at first; a part that is gone is told with its table",
     /cannot be restored whole: public\.t: part [0-9a-f]{64}-\w+ is not there/,
   );
 });
+
+test("a database that is not there is a problem, and the nearest name is told", async () => {
+  await using there = await shopRepository();
+  const result = await runCli(["repository", "check", "shopp", "--repository", there.place]);
+  expect(result.code, result.stderr).toBe(4);
+  expect(result.stdout).toContain("has nothing of shopp: it has shop");
+  expect(result.stdout).toContain("did you mean shop?");
+});

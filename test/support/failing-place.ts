@@ -39,7 +39,11 @@ function failingFolder({ repository, name }: BackedUp): FailingPlace {
         rmSync(join(repository, name, lost), { recursive: true });
     },
     // Led nowhere, nothing can be made in it, not even by root.
-    refuseRecords: async () => await symlink("/nowhere/at/all", join(repository, name, "records")),
+    refuseRecords: async () => {
+      const records = join(repository, name, "records");
+      await rm(records, { recursive: true });
+      await symlink("/nowhere/at/all", records);
+    },
     [Symbol.asyncDispose]: async () => {
       if (!vanished) return;
       await rm(repository, { recursive: true });

@@ -27,6 +27,10 @@ interface PlaceOption {
   readonly recipient?: readonly string[];
 }
 
+interface RewrapOptions extends PlaceOption {
+  readonly withoutHost?: readonly string[];
+}
+
 export function addKey(program: Command, cli: () => Cli): void {
   const key = program
     .command("key")
@@ -63,7 +67,12 @@ export function addKey(program: Command, cli: () => Cli): void {
         "which takes the identity of one of the recipients until now: give it with --identity. May be repeated at any time.",
     )
     .option("--recipient <age1…>", "these recipients instead of the strategy's (may be repeated)", many)
-    .action(async (options: PlaceOption) => {
+    .option(
+      "--without-host <age1…>",
+      "seal nothing to this host any more: `key show` names them (may be repeated)",
+      many,
+    )
+    .action(async (options: RewrapOptions) => {
       await runRewrap(cli(), options);
     });
 }
@@ -107,7 +116,12 @@ async function runNew(cli: Cli, options: NewOptions): Promise<void> {
   };
   // Never told to `runtime.secrets`, which would take it out of this very output.
   cli.output.result(report, () => renderKeyNew(report));
-  if (strategy === undefined) return;
+  if (strategy === undefined) {
+    cli.output.note(
+      `name it at the first backup of a repository: \`handled backup --recipient ${recipient}\``,
+    );
+    return;
+  }
   await addRecipient(strategy.path, repositories, recipient);
   cli.output.note(`${strategy.path} names the recipient now, for ${repositories.join(", ")}`);
 }
@@ -159,6 +173,11 @@ async function placesOf(cli: Cli, { repository }: PlaceOption): Promise<Place[]>
   }
   if (repository !== undefined) {
     const storage = openNamedPlace(cli, repository, {});
+    // A mistyped name looks like a folder that is yet to be made.
+    if (strategy !== undefined && /^[\w-]+$/.test(repository)) {
+      const there = await readRepositoryFile(storage, cli.signal);
+      if (there === undefined) findRepository(strategy, repository);
+    }
     return [{ storage, wanted: undefined, hostKeyFile: undefined, peers: [] }];
   }
   throw new AppError("strategy_missing", "find a repository: there is no strategy", {
@@ -174,9 +193,11 @@ function peersOf({ databases }: Strategy, name: string): string[] {
 async function runShow(cli: Cli, options: PlaceOption): Promise<void> {
   const repositories: KeyShowJson["repositories"] = [];
   for (const { storage, wanted } of await placesOf(cli, options)) {
-    const sealing = (await readRepositoryFile(storage, cli.signal))?.sealing;
+    const file = await readRepositoryFile(storage, cli.signal);
+    const sealing = file?.sealing;
     repositories.push({
       place: storage.place,
+      isMade: file !== undefined,
       wanted: wanted === undefined ? null : [...wanted],
       recipients: sealing?.recipients ?? null,
       hosts: sealing?.hosts ?? [],
@@ -186,7 +207,7 @@ async function runShow(cli: Cli, options: PlaceOption): Promise<void> {
   cli.output.result({ repositories }, () => renderKeyShow({ repositories }));
 }
 
-async function runRewrap(cli: Cli, options: PlaceOption): Promise<void> {
+async function runRewrap(cli: Cli, options: RewrapOptions): Promise<void> {
   for (const { storage, wanted, hostKeyFile, peers } of await placesOf(cli, options)) {
     const recipients = options.recipient ?? wanted;
     if (recipients === undefined) {
@@ -194,15 +215,12 @@ async function runRewrap(cli: Cli, options: PlaceOption): Promise<void> {
         hint: "name them in the strategy (`recipients:` of the repository) or with `--recipient`",
       });
     }
-    const report = await rewrapRepository(
+    const { place, objects, ...keys } = await rewrapRepository(
       cli.runtime,
-      { storage, recipients, hostKeyFile, peers },
+      { storage, recipients, hostKeyFile, peers, withoutHosts: options.withoutHost ?? [] },
       cli.signal,
     );
-    cli.output.result(
-      { ...report, recipients: [...report.recipients], hosts: [...report.hosts], left: [...report.left] },
-      () => renderRewrap(report),
-    );
-    if (report.left.length > 0) cli.exitWith(3);
+    const report = { place, recipients: [...keys.recipients], hosts: [...keys.hosts], objects };
+    cli.output.result(report, () => renderRewrap(report));
   }
 }

@@ -1,7 +1,6 @@
 import { type Command, Option } from "commander";
 import { defaultJobs } from "../../config/jobs.ts";
 import { AppError, inOperation, isAppError } from "../../errors.ts";
-import { databaseOfBackup } from "../../operations/database-of-backup.ts";
 import type { Place } from "../../operations/places.ts";
 import { isStored } from "../../operations/verify/findings.ts";
 import type { VerifyReport } from "../../operations/verify/record.ts";
@@ -15,7 +14,7 @@ import type { Cli } from "../cli.ts";
 import { reportFailure } from "../failure.ts";
 import { asOfOption, placeOptions, jobsArgument } from "../options.ts";
 import { renderVerify, verifyJson } from "../render/verify.ts";
-import { resolveAllTargets, resolvePlaces } from "../repositories.ts";
+import { resolveAllTargets, resolveBackup } from "../repositories.ts";
 import { placesOf, type PlaceOptions, resolveTarget, type Target } from "../targets.ts";
 
 interface Options extends PlaceOptions {
@@ -37,7 +36,7 @@ export function addVerify(program: Command, cli: () => Cli): void {
     .addOption(
       new Option(
         "--level <level>",
-        "integrity: every stored byte is right; restore: it can be restored, too; content: what comes back is what was backed up (default: the strongest possible)",
+        "integrity: every stored byte is right (without an identity of an encrypted repository: as far as that shows, and nothing is proven); restore: it can be restored, too; content: what comes back is what was backed up (default: the strongest possible)",
       ).choices(PROOF_LEVELS),
     )
     .option("--to <url>", "restore into a scratch database on this server, and drop it")
@@ -106,19 +105,15 @@ async function subjectsOf(
   options: Options,
 ): Promise<Subject[]> {
   const id = BackupId.safeParse(database);
-  if (id.success && backup === "latest") {
-    const { storages, timeZone } = await resolvePlaces(cli, options);
-    const found = await databaseOfBackup(cli.runtime, storages, id.data, cli.signal);
-    if (options.repair === true)
-      return toBeMended(await resolveTarget(cli, found.database, options), id.data);
-    return [{ database: found.database, which: id.data, timeZone, storage: () => found.storage }];
-  }
-  const targets =
-    database === undefined
+  const onlyId = id.success && backup === "latest";
+  const which = onlyId ? id.data : backup;
+  const targets = onlyId
+    ? [await resolveBackup(cli, id.data, options)]
+    : database === undefined
       ? await resolveAllTargets(cli, [], options)
       : [await resolveTarget(cli, database, options)];
   return targets.flatMap((target) =>
-    options.repair === true ? toBeMended(target, backup) : inEachPlace(target, backup),
+    options.repair === true ? toBeMended(target, which) : inEachPlace(target, which),
   );
 }
 
@@ -173,13 +168,13 @@ async function verifyAndRepair(
     if (repair === undefined || !isAppError(error, "wrong_key")) throw error;
     throw notVerified(error, await repairUnopened(cli.runtime, { database, which, ...repair }, cli.signal));
   };
-  const report = await verify(cli, subject, options).catch(unopened);
+  const report = await verify(cli, subject, options, repair !== undefined).catch(unopened);
   if (repair === undefined || !report.problems.some(isStored)) return { report, mended: [] };
   const id = BackupId.parse(report.proof.backup);
   const mended = await repairBackup(cli.runtime, { database, id, ...repair }, cli.signal);
   const { keys } = mended;
-  if (keys.length === 0) return { report, mended: [] };
-  const again = await verify(cli, { ...subject, which: id }, options).catch((error: unknown) => {
+  if (keys.length === 0 && report.key !== null) return { report, mended: [] };
+  const again = await verify(cli, { ...subject, which: id }, options, false).catch((error: unknown) => {
     throw isAppError(error, "wrong_key") ? notVerified(error, { id, ...mended }) : error;
   });
   return { report: again, mended: keys };
@@ -189,6 +184,7 @@ async function verify(
   cli: Cli,
   { database, which, storage }: Subject,
   options: Options,
+  beforeRepair: boolean,
 ): Promise<VerifyReport> {
   const { to, level = "content", jobs = defaultJobs() } = options;
   const request = {
@@ -198,6 +194,7 @@ async function verify(
     level,
     to: to === undefined ? null : await resolveConnection(cli.runtime, to, cli.signal),
     jobs,
+    beforeRepair,
   };
   return await verifyBackup(cli.runtime, request, cli.signal);
 }

@@ -25,6 +25,7 @@ export const KeyShowJson = z.strictObject({
     .array(
       z.strictObject({
         place: z.string().describe("Where it is"),
+        isMade: z.boolean().describe("Whether there is a repository yet"),
         wanted: recipientList.nullable().describe("Recipients in the strategy; null where it names none"),
         recipients: recipientList
           .nullable()
@@ -43,7 +44,6 @@ export const KeyRewrapJson = z.strictObject({
   recipients: recipientList.describe("To whom everything is sealed now"),
   hosts: recipientList.describe("Hosts that can read what they need to write"),
   objects: count.describe("Objects that were sealed anew"),
-  left: z.array(z.string()).describe("Archives that were too large for it"),
 });
 
 export type KeyRewrapJson = z.infer<typeof KeyRewrapJson>;

@@ -12,12 +12,13 @@ export function renderKeyNew({ recipient, identity, file }: KeyNewJson): string 
 
 export function renderKeyShow({ repositories }: KeyShowJson): string {
   return repositories
-    .map(({ place, wanted, recipients, hosts, mixed }) =>
+    .map(({ place, isMade, wanted, recipients, hosts, mixed }) =>
       [
         place,
         ...(recipients ?? []).map((key) => `  recipient  ${key}`),
         ...hosts.map((key) => `  host       ${key}`),
-        ...(recipients === null ? ["  not encrypted, or not made yet"] : []),
+        ...(isMade ? [] : ["  not made yet: the first `handled backup` makes it"]),
+        ...(isMade && recipients === null ? ["  not encrypted"] : []),
         ...(wanted ?? [])
           .filter((key) => recipients?.includes(key) !== true)
           .map((key) => `  in the strategy only: ${key}`),
@@ -27,19 +28,6 @@ export function renderKeyShow({ repositories }: KeyShowJson): string {
     .join("\n");
 }
 
-export function renderRewrap({
-  place,
-  recipients,
-  hosts,
-  objects,
-  left,
-}: Readonly<Omit<KeyRewrapJson, "recipients" | "hosts" | "left">> & {
-  readonly recipients: readonly string[];
-  readonly hosts: readonly string[];
-  readonly left: readonly string[];
-}): string {
-  return [
-    `${place}: ${counted(objects, "object")} sealed to ${counted(recipients.length, "recipient")} and ${counted(hosts.length, "host")}`,
-    ...left.map((key) => `too large, and left as it was: ${key}`),
-  ].join("\n");
+export function renderRewrap({ place, recipients, hosts, objects }: KeyRewrapJson): string {
+  return `${place}: ${counted(objects, "object")} sealed to ${counted(recipients.length, "recipient")} and ${counted(hosts.length, "host")}`;
 }
