@@ -40,7 +40,9 @@ async function exported(result: Promise<CliResult>): Promise<ExportJson> {
   return ExportJson.parse(jsonOf(done));
 }
 
-test("a snapshot becomes a plain archive that stock tools, and we, restore whole", async () => {
+test("a snapshot becomes a plain archive that stock tools, and we, restore whole", {
+  timeout: 180_000,
+}, async () => {
   await using backup = await oddBackedUp(`${ODD_DATABASE_SQL}${MORE_SQL}`, "--kind", "snapshot");
   await using copied = await freshDatabase();
   await using ours = await freshDatabase();
