@@ -179,4 +179,13 @@ describe("integrity without an identity", () => {
     const listed = await shop.host("list", [shop.live.name]);
     expect(listed.stdout).toMatch(new RegExp(`${snapshot}.*FAILED`));
   });
+
+  test("is enough for the next snapshot to store anew what rotted", async () => {
+    const part = await fileOf("/parts/");
+    await flip(part, -1);
+    expect((await byHost(snapshot)).code).toBe(13);
+    const next = String((await shop.backup(["--kind", "snapshot", "--jobs", "1"]))["id"]);
+    expect((await byPerson(snapshot)).code).toBe(13);
+    expect((await byPerson(next)).code).toBe(0);
+  });
 });
