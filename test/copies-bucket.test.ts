@@ -37,7 +37,10 @@ test.each(["archive", "snapshot"])(
     const storage = openStorage(testRuntime(), bucket);
     const keys = await storage.keys("", "all", noAbort());
     for (const key of keys) await storage.delete(key, noAbort());
-    const copied = await run("copy", "data", ...places);
+    const refused = await run("copy", "data", ...places);
+    expect(refused.code, refused.stderr).toBe(3);
+    expect(await storage.keys("", "all", noAbort())).toEqual([]);
+    const copied = await run("copy", "data", "--new-place", ...places);
     expect(copied.code, copied.stderr).toBe(0);
     const back = await storage.keys("", "all", noAbort());
     const lasting = (all: string[]) => all.filter((key) => !/lease\.|readers\//.test(key)).toSorted();
@@ -79,6 +82,7 @@ test("a disk that is full in one of two places leaves the run degraded, and the 
       "--jobs",
       "1",
       ...places,
+      "--new-place",
       "--json",
     ];
     const result = await spawnCli(args, { wrapper: inMountNamespace(script) }).result;

@@ -135,7 +135,7 @@ test.each(["archive", "snapshot"])(
     expect(restored.code, restored.stderr).toBe(0);
     expect(await target.query(contents)).toEqual(await places.live.query(contents));
     // Emptied behind our back: it gets the same keys again, and all of it.
-    const copied = await places.host(["copy"]);
+    const copied = await places.host(["copy", "--new-place"]);
     expect(copied.code, copied.stderr).toBe(0);
     expect(await objects(local)).toEqual(there);
     expect(ageOpen(places.owner, join(local, String((await sealingOf(local))["namingKey"])))).toEqual(
@@ -159,7 +159,7 @@ test("a bucket gets what a folder has as it is, and mends it", async () => {
   expect(taken.code, taken.stderr).toBe(0);
   const whole = await objects(places.path("local"));
   await rm(places.path("local"), { recursive: true });
-  const copied = await places.host(["copy", "data", ...two], env);
+  const copied = await places.host(["copy", "data", "--new-place", ...two], env);
   expect(copied.code, copied.stderr).toBe(0);
   expect(await objects(places.path("local"))).toEqual(whole);
   for (const key of secretKeys(whole.keys())) await rm(places.path("local", key));
@@ -266,7 +266,7 @@ test("damage is not copied: the host compares what it cannot open", async () => 
     key.includes("/parts/"),
   );
   await flipBit(places.path("local", part ?? ""), 0.999);
-  const copied = await places.host(["copy"]);
+  const copied = await places.host(["copy", "--new-place"]);
   expect(copied.code, copied.stderr).toBe(3);
   expect(`${copied.stdout}${copied.stderr}`).toContain("its SHA-256 is not the one in its header");
   const list = await places.host(["list", "data", "--repository", places.path("offsite")]);
@@ -310,7 +310,7 @@ test("while the first place cannot be read no second naming key is made", async 
   expect(taken.stderr).toContain("with the keys of the other places");
   expect(await readdir(places.cwd)).not.toContain("offsite");
   await writeFile(places.path("local/repository.json"), file);
-  await places.backup();
+  await places.backup("--new-place");
   expect(await objects(places.path("offsite"))).toEqual(await objects(places.path("local")));
 });
 
@@ -374,9 +374,27 @@ test("what is sealed to fewer keys than its place names is not brought over as i
   expect((await places.host(["key", "rewrap", "--identity", places.owner.file])).code).toBe(0);
   await writeFile(places.path("local", key), old);
   await rm(places.path("offsite"), { recursive: true });
-  const copied = await places.host(["copy"]);
+  const copied = await places.host(["copy", "--new-place"]);
   expect(copied.code).toBe(3);
   expect(`${copied.stdout}${copied.stderr}`).toContain("it is sealed to 1 of 2 keys");
   const list = await places.host(["list", "data", "--repository", places.path("offsite")]);
   expect(list.stdout).not.toContain(id);
+});
+
+test("what comes from a place that is not sealed anew to its end makes the other one such a place too", async () => {
+  await using places = await twoPlaces("archive");
+  await places.backup();
+  const file = places.path("local", "repository.json");
+  const text = JSON.parse(await readFile(file, "utf8")) as { sealing: object };
+  await writeFile(file, JSON.stringify({ ...text, sealing: { ...text.sealing, mixed: true } }));
+  const id = await places.backup("--repository", places.path("local"));
+  expect((await sealingOf(places.path("offsite")))["mixed"]).toBeUndefined();
+  const copied = await places.host(["copy"]);
+  expect(copied.code, copied.stderr).toBe(0);
+  expect(copied.stderr).toContain("not sealed to all of its keys yet");
+  expect(await sealingOf(places.path("offsite"))).toMatchObject({ mixed: true });
+  const verified = await places.person(["verify", id, "--level", "integrity", "--json"]);
+  expect(verified.code, verified.stderr).toBe(0);
+  expect(verified.stdout).toContain(places.path("local"));
+  expect(verified.stdout).toContain(places.path("offsite"));
 });

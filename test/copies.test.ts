@@ -1,4 +1,4 @@
-import { readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { BackupReportJson, CopyJson } from "../src/cli/json/backup.ts";
@@ -42,10 +42,12 @@ async function idsIn(place: string): Promise<string[]> {
   return databases.flatMap(({ backups }) => backups.map(({ id }) => id)).toSorted();
 }
 
-/** Path and size of every file below a folder but leases, which differ. */
+/** Path and size of every file below a folder but leases and records of runs, which differ. */
 async function filesIn(folder: string): Promise<string[]> {
   const names = await readdir(folder, { recursive: true, withFileTypes: true });
-  const files = names.filter((name) => name.isFile() && !name.name.startsWith("lease."));
+  const files = names.filter(
+    (name) => name.isFile() && !name.name.startsWith("lease.") && !name.parentPath.includes("/records/runs/"),
+  );
   const lines = await Promise.all(
     files.map(async (name) => {
       const path = join(name.parentPath, name.name);
@@ -98,7 +100,7 @@ test("`copy` brings over what is missing, and again only what is missing", async
       }),
     ),
   ].toSorted();
-  const dry = await runCli(["copy", "--dry-run", "--json"], { cwd });
+  const dry = await runCli(["copy", "--new-place", "--dry-run", "--json"], { cwd });
   expect(dry.code, dry.stderr).toBe(3);
   expect(
     CopyJson.parse(jsonOf(dry))
@@ -107,7 +109,7 @@ test("`copy` brings over what is missing, and again only what is missing", async
   ).toEqual(ids);
   expect(await readdir(cwd)).not.toContain("offsite");
 
-  const copied = await runCli(["copy", "--json"], { cwd });
+  const copied = await runCli(["copy", "--new-place", "--json"], { cwd });
   expect(copied.code, copied.stderr).toBe(0);
   expect(await idsIn(place("offsite"))).toEqual(ids);
   const again = CopyJson.parse(jsonOf(await runCli(["copy", "data", "--json"], { cwd })));
@@ -115,7 +117,7 @@ test("`copy` brings over what is missing, and again only what is missing", async
 
   // Emptied behind our back, then filled from the other; and in the other direction.
   await rm(place("local"), { recursive: true });
-  const back = await runCli(["copy", "data"], { cwd });
+  const back = await runCli(["copy", "data", "--new-place"], { cwd });
   expect(back.code, back.stderr).toBe(0);
   expect(back.stdout).toContain("local: 2 backups copied");
   expect(await filesIn(place("local/data"))).toEqual(await filesIn(place("offsite/data")));
@@ -156,10 +158,66 @@ test("a place that fails leaves the run degraded, and the next one brings what i
     expect(result.stderr).toContain(broken);
 
     await rm(join(cwd, broken));
-    const next = await runCli(["backup", "data", "--json"], { cwd });
+    const next = await runCli(["backup", "data", "--new-place", "--json"], { cwd });
     expect(next.code, next.stderr).toBe(0);
     expect(await idsIn(join(cwd, broken))).toEqual(await idsIn(join(cwd, whole)));
   }
+});
+
+test("a place that is gone, as when its disk is not mounted, is not made anew before somebody says that it is new", async () => {
+  await using live = await freshDatabase({ sql: SQL });
+  await using folder = await temporaryFolder();
+  const cwd = folder.path;
+  const id = await copied(live, cwd, "archive");
+  for (const [gone, other, mount] of [
+    ["offsite", "local", undefined],
+    ["local", "offsite", []],
+  ] as const) {
+    const before = await idsIn(join(cwd, other));
+    await rename(join(cwd, gone), join(cwd, "unmounted"));
+    // What is left of a mount point is an empty folder.
+    if (mount !== undefined) await mkdir(join(cwd, gone));
+    const count = `should have ${before.length} backup${before.length === 1 ? "" : "s"} of data`;
+    const taken = await runCli(["backup", "data", "--json"], { cwd });
+    expect(taken.code, taken.stderr).toBe(3);
+    const report = BackupReportJson.parse(jsonOf(taken));
+    expect(report.places.find(({ name }) => name === gone)?.error?.code).toBe("repository_missing");
+    expect(taken.stderr).toContain(count);
+    expect(taken.stderr).toContain("may not be mounted");
+    const copy = await runCli(["copy"], { cwd });
+    expect(copy.code, copy.stderr).toBe(3);
+    expect(copy.stdout).toContain("may not be mounted");
+    const names = ["handled.yaml", other, "unmounted", ...(mount === undefined ? [] : [gone])];
+    expect((await readdir(cwd)).toSorted()).toEqual(names.toSorted());
+    if (mount !== undefined) {
+      expect(await readdir(join(cwd, gone))).toEqual([]);
+      // Another database's run made it a repository: that is no sign that it is there.
+      const strange = ["--repository", join(cwd, gone), "--url", live.url];
+      expect((await runCli(["backup", "other", ...strange])).code).toBe(0);
+      const again = await runCli(["copy"], { cwd });
+      expect(again.code, again.stdout).toBe(3);
+      expect(again.stdout).toContain(", is empty, and should have");
+      expect(await readdir(join(cwd, gone))).not.toContain("data");
+    }
+    if (mount === undefined) {
+      const status = await runCli(["status"], { cwd });
+      expect(status.code).toBe(4);
+      expect(status.stdout).toContain(`degraded: ${gone}: `);
+      const doctor = await runCli(["doctor"], { cwd });
+      expect(doctor.code, doctor.stderr).toBe(0);
+      expect(doctor.stdout).toContain(`! ${gone}: no repository here, while ${other} has`);
+    }
+
+    // Mounted again it gets what it missed.
+    await rm(join(cwd, gone), { recursive: true, force: true });
+    await rename(join(cwd, "unmounted"), join(cwd, gone));
+    expect((await runCli(["copy"], { cwd })).code).toBe(0);
+    expect(await idsIn(join(cwd, gone))).toEqual([...before, report.id].toSorted());
+  }
+  await rm(join(cwd, "offsite"), { recursive: true });
+  const made = await runCli(["backup", "data", "--new-place", "--json"], { cwd });
+  expect(made.code, made.stderr).toBe(0);
+  expect(await idsIn(join(cwd, "offsite"))).toContain(id);
 });
 
 /** Two places with one backup of the kind in each. */

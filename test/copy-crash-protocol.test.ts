@@ -52,7 +52,11 @@ async function copy(
     { name: "to", storage: to, rules },
   ];
   const request = { database: "shop", places, to: ["to"], prefix: "handled", timeZone: "UTC" };
-  const [report] = await copyBetween(runtime, { ...request, jobs: 2, dryRun: false, pruned: [] }, signal);
+  const [report] = await copyBetween(
+    runtime,
+    { ...request, jobs: 2, dryRun: false, newPlaces: ["to"], pruned: [] },
+    signal,
+  );
   return report;
 }
 

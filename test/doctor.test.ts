@@ -52,7 +52,7 @@ async function diagnose(question: Question): Promise<DoctorReport> {
   const database = {
     name: "shop",
     connection: () => resolveConnection(runtime, question.url, noAbort()),
-    storages: [() => question.storage ?? memoryStorage()],
+    places: [{ name: "memory", storage: () => question.storage ?? memoryStorage() }],
     schemas: question.schemas ?? null,
     backups: question.backups ?? [PLAIN],
   };
@@ -148,9 +148,12 @@ test("no connection string and no repository are two problems, not the end", asy
   const database = {
     name: "shop",
     connection: () => Promise.reject(usage("no connection string")),
-    storages: [
-      (): Storage => {
-        throw usage("no repository");
+    places: [
+      {
+        name: "nowhere",
+        storage: (): Storage => {
+          throw usage("no repository");
+        },
       },
     ],
     schemas: null,
@@ -619,7 +622,7 @@ test("handled doctor prints findings by subject with hints, a verdict for each d
   expect(bad.exitCode).toBe(2);
   expect(bad.stdout).toContain("  ✗ not in the database: schema confg\n      hint: did you mean config?");
   expect(bad.stdout).toContain(
-    "  ! not checked because none of the schemas is there: privileges, row-security, large-objects, dependencies, locks\n",
+    "  ! not checked because none of the schemas is there: whether everything may be read, row level security, large objects, what the schemas need of others, locks on tables\n",
   );
   expect(bad.stdout).toContain(`✗ no backup of ${database.name} now: 1 problem\n`);
   const json = JSON.parse((await runCli([...place, "--schema", "confg"], true, folder.path)).stdout) as {

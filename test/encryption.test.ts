@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { zstdDecompressSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
+import { ListJson } from "../src/cli/json/look.ts";
 import { sealClassOf } from "../src/repository/sealing/classes.ts";
 import { jsonOf, runCli } from "./support/cli.ts";
 import { expectedDatabase } from "./support/backed-up.ts";
@@ -231,4 +232,31 @@ test("a plain repository is not silently taken for an encrypted one", async () =
   const result = await shop.host("backup");
   expect(result.code).toBe(2);
   expect(result.stderr).toMatch(/not encrypted/);
+});
+
+test("somebody's file that is named like one of ours, and too short to be one, is listed in the size it has", async () => {
+  await using shop = await sealedBackups(SQL);
+  await shop.backup([]);
+  await writeFile(join(shop.repository, shop.live.name, "theirs.sql.gz.age"), "not of age");
+  const listed = await shop.host("list", ["--json"]);
+  expect(listed.code, listed.stderr).toBe(0);
+  const foreign = [{ name: "theirs.sql.gz.age", size: 10 }];
+  expect(ListJson.parse(jsonOf(listed))).toMatchObject({ databases: [{ foreign }] });
+  const words = await shop.host("list");
+  expect(words.code, words.stderr).toBe(0);
+  expect(words.stdout).toContain("10 B");
+  for (const command of ["usage", "check"]) {
+    const looked = await runCli(["repository", command, "--repository", shop.repository, "--json"], {
+      env: { HOME: shop.home, XDG_CONFIG_HOME: "", HANDLED_IDENTITY: "" },
+    });
+    expect([0, 4], looked.stderr).toContain(looked.code);
+  }
+  const refused = await shop.person("restore", [
+    shop.live.name,
+    "theirs.sql.gz.age",
+    "--new-database",
+    "never",
+  ]);
+  expect(refused.code, refused.stderr).not.toBe(0);
+  expect(refused.stderr).toContain("theirs.sql.gz.age");
 });

@@ -6,7 +6,13 @@ import { describe, expect, test } from "vitest";
 import { jsonOf, runCli } from "./support/cli.ts";
 import { identityIn, type TestIdentity } from "./support/keys.ts";
 import { freshBucket, s3Environment } from "./support/object-store.ts";
-import { clusterUrl, freshDatabase, runSql, temporaryFolder } from "./support/postgres.ts";
+import {
+  clusterUrl,
+  type FreshDatabase,
+  freshDatabase,
+  runSql,
+  temporaryFolder,
+} from "./support/postgres.ts";
 import { ARCHIVE, shopRepository, THIRD } from "./support/shop-repository.ts";
 
 const run = promisify(execFile);
@@ -56,16 +62,37 @@ const SUM = "select count(*)::int as n, sum(hashtext(text))::text as hash from s
 const linesOf = (page: string, start: string): string[] =>
   page.split("\n").flatMap((line) => (line.startsWith(`    ${start}`) ? [line.trim()] : []));
 
+const PLACES = ["a folder", "a bucket"] as const;
+
+interface Shop extends AsyncDisposable {
+  readonly live: FreshDatabase;
+  readonly folder: string;
+  /** Where the database is, and where its backups go. */
+  readonly options: readonly string[];
+  /** What the place takes to be reached. */
+  readonly access: Record<string, string>;
+}
+
+async function shopFor(place: (typeof PLACES)[number]): Promise<Shop> {
+  const owned = new AsyncDisposableStack();
+  const live = owned.use(await freshDatabase({ sql: SQL }));
+  const folder = owned.use(await temporaryFolder()).path;
+  const bucket = place === "a bucket" ? await freshBucket() : undefined;
+  return {
+    live,
+    folder,
+    options: ["--url", live.url, "--repository", bucket?.url ?? join(folder, "it's here")],
+    access: bucket === undefined ? {} : s3Environment(bucket),
+    [Symbol.asyncDispose]: async () => await owned.disposeAsync(),
+  };
+}
+
 describe("the line on the page brings the database back on a machine that has nothing", () => {
-  for (const place of ["a folder", "a bucket"] as const) {
+  for (const place of PLACES) {
     for (const kind of ["archive", "snapshot"] as const) {
       test(`${kind} in ${place}`, async () => {
-        await using live = await freshDatabase({ sql: SQL });
-        await using folder = await temporaryFolder();
-        const bucket = place === "a bucket" ? await freshBucket() : undefined;
-        const repository = bucket?.url ?? join(folder.path, "it's here");
-        const env = bucket === undefined ? {} : s3Environment(bucket);
-        const options = ["--url", live.url, "--repository", repository];
+        await using there = await shopFor(place);
+        const { live, options, access: env } = there;
         expect(await runCli(["backup", ...options, "--kind", kind], { env })).toMatchObject({ code: 0 });
         const before = await live.query(SUM);
         const kit = await runCli(["kit", ...options], { env });
@@ -103,23 +130,19 @@ function sealedHost(folder: string): { owner: TestIdentity; env: Record<string, 
 }
 
 describe("encrypted: the page says to whom, and its line works with the identity beside it", () => {
-  for (const place of ["a folder", "a bucket"] as const) {
+  for (const place of PLACES) {
     for (const kind of ["archive", "snapshot"] as const) {
       test(`${kind} in ${place}`, async () => {
-        await using live = await freshDatabase({ sql: SQL });
-        await using folder = await temporaryFolder();
-        const bucket = place === "a bucket" ? await freshBucket() : undefined;
-        const { owner, env: keys } = sealedHost(folder.path);
-        const access = bucket === undefined ? {} : s3Environment(bucket);
+        await using there = await shopFor(place);
+        const { live, options, access } = there;
+        const { owner, env: keys } = sealedHost(there.folder);
         const env = { ...keys, ...access };
-        const repository = bucket?.url ?? join(folder.path, "repository");
-        const options = ["--url", live.url, "--repository", repository];
         const recipient = ["--recipient", owner.recipient];
         expect(await runCli(["backup", ...options, ...recipient, "--kind", kind], { env })).toMatchObject({
           code: 0,
         });
         const before = await live.query(SUM);
-        const file = join(folder.path, "kit.txt");
+        const file = join(there.folder, "kit.txt");
         const asked = ["kit", ...options, "--with-secrets", "--file", file];
         expect(await runCli(asked, { env })).toMatchObject({ code: 0 });
         const page = await readFile(file, "utf8");

@@ -15,6 +15,14 @@ export function placeOptions(command: Command): Command {
     );
 }
 
+/** `--new-place`, of commands that write every backup to several places. */
+export function newPlaceOption(): Option {
+  return new Option(
+    "--new-place",
+    "make a place that is no repository one and fill it, though others have backups (without: its disk counts as not mounted)",
+  );
+}
+
 /** `--as-of`, of commands that only read the repository. */
 export function asOfOption(): Option {
   return new Option(

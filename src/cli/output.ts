@@ -50,6 +50,11 @@ export class Output implements Reporter {
     this.#monotonic = monotonic;
   }
 
+  /** How wide results may be; undefined where nobody looks at them in a terminal. */
+  get width(): number | undefined {
+    return this.#stdout.isTTY === true ? this.#stdout.columns : undefined;
+  }
+
   /** A command's result for people. */
   text(text: string): void {
     this.#clear();

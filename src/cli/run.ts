@@ -83,8 +83,9 @@ export async function runCommandLine(args: readonly string[], world: World): Pro
           exitCode = code;
         },
       };
-      if (action.args.includes("")) {
-        throw new AppError("usage", `${action.name()}: an argument is empty`, {
+      const empty = action.args.includes("") ? "an argument" : emptyOption(action.optsWithGlobals());
+      if (empty !== undefined) {
+        throw new AppError("usage", `${action.name()}: ${empty} is empty`, {
           hint: "if it was a variable of a script, it is not set",
         });
       }
@@ -112,6 +113,14 @@ export async function runCommandLine(args: readonly string[], world: World): Pro
   } finally {
     output.clear();
   }
+}
+
+/** An option that was given without a value: `--url "$URL"` would mean another server, that of libpq's defaults. */
+function emptyOption(options: Readonly<Record<string, unknown>>): string | undefined {
+  const isEmpty = (value: unknown): boolean => value === "" || (Array.isArray(value) && value.includes(""));
+  const found = Object.entries(options).find(([, value]) => isEmpty(value));
+  if (found === undefined) return undefined;
+  return `\`--${found[0].replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}\``;
 }
 
 function makeOutput(world: World, options: GlobalOptions, secrets: Secrets, clock: Clock): Output {

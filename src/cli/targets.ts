@@ -108,6 +108,17 @@ export async function resolveTarget(cli: Cli, name: string, options: PlaceOption
   return target;
 }
 
+/** A database in a place where it was found, whether the strategy names it or not. */
+export function foundTarget(cli: Cli, name: string, storage: Storage): Target {
+  const place = { name: storage.place, garbageAgeMs: DEFAULT_GARBAGE_AGE_MS, keep: undefined };
+  return {
+    ...freeTarget(cli, name, undefined, {}),
+    places: () => [{ ...place, storage: () => storage }],
+    storage: () => storage,
+    storageIfKnown: () => storage,
+  };
+}
+
 function strategyTarget(
   cli: Cli,
   strategy: Strategy,

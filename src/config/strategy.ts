@@ -145,9 +145,18 @@ function buildApplication(application: StrategyFile["application"]): Application
 export function findDatabase(strategy: Strategy, name: string): StrategyDatabase {
   const found = strategy.databases.find((database) => database.name === name);
   if (found !== undefined) return found;
-  const names = strategy.databases.map((database) => database.name);
+  throw notInStrategy(strategy, "database", name, strategy.databases);
+}
+
+function notInStrategy(
+  { path }: Strategy,
+  what: string,
+  name: string,
+  there: readonly { readonly name: string }[],
+): AppError {
+  const names = there.map((one) => one.name);
   const similar = nearest(name, names);
-  throw new AppError("usage", `find database ${name}: it is not in the strategy ${strategy.path}`, {
+  return new AppError("usage", `find ${what} ${name}: it is not in the strategy ${path}`, {
     hint: similar === undefined ? `it has ${names.join(", ")}` : `did you mean \`${similar}\`?`,
   });
 }
@@ -157,13 +166,11 @@ export function databaseUrl(runtime: Runtime, database: StrategyDatabase): strin
   return resolveNotEmpty(runtime, database.url);
 }
 
-/** The repository of this name. Fails with `usage`. */
+/** The repository of this name. Fails with `usage`, naming the nearest one. */
 export function findRepository(strategy: Strategy, name: string): StrategyRepository {
   const repository = strategy.repositories.find((candidate) => candidate.name === name);
   if (repository !== undefined) return repository;
-  throw new AppError("usage", `find repository ${name}: it is not in the strategy ${strategy.path}`, {
-    hint: `it has ${strategy.repositories.map((candidate) => candidate.name).join(", ")}`,
-  });
+  throw notInStrategy(strategy, "repository", name, strategy.repositories);
 }
 
 /** Where a repository is, and the keys it is opened with; a storage takes it as its location. */

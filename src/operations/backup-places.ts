@@ -1,14 +1,20 @@
 import { AppError } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
+import { counted } from "../lib/text.ts";
 import { backupDatabase, type BackupReport, type BackupRequest } from "./backup.ts";
 import { copyBetween, type PlaceReport } from "./copy.ts";
-import { isOfPlace, type Place } from "./places.ts";
+import { backupsFolder } from "../repository/layout.ts";
+import { readRepositoryFile } from "../repository/repository.ts";
+import { absenceOf, isOfPlace, type Place, surveyPlaces } from "./places.ts";
+import { recordingRun, type RunResult } from "./record-run.ts";
 
 export interface PlacesRequest extends Omit<BackupRequest, "storage" | "others" | "retention"> {
   /** In the order in which they are tried; at least one. */
   readonly places: readonly Place[];
   /** Objects that are copied at the same time. */
   readonly copyJobs: number;
+  /** Whether a place that is no repository, while others have backups, is made one. */
+  readonly newPlace: boolean;
 }
 
 export interface PlacesReport extends BackupReport {
@@ -25,10 +31,43 @@ export interface PlacesReport extends BackupReport {
  */
 export async function backupToPlaces(
   runtime: Runtime,
-  { places, copyJobs, ...request }: PlacesRequest,
+  request: PlacesRequest,
   signal: AbortSignal,
 ): Promise<PlacesReport> {
-  const failed = new Map<Place, AppError>();
+  const { database, schedule: entry, places } = request;
+  const storages = places.map(({ storage }) => storage);
+  return await recordingRun(
+    runtime,
+    { operation: "backup", database, entry, storages },
+    async () => await takeToPlaces(runtime, request, signal),
+    runResult,
+    signal,
+  );
+}
+
+function runResult({ index, degraded, deleted }: PlacesReport): RunResult {
+  const { rows, bytes, storedBytes } = index.totals;
+  const differing = index.kind === "snapshot" && index.snapshot.sample.differing > 0;
+  const pruned = deleted.length === 0 ? "" : `; ${counted(deleted.length, "old backup")} deleted`;
+  return {
+    outcome: degraded || differing ? "degraded" : "done",
+    backup: index.id,
+    figures: { rows, bytes, storedBytes },
+    summary: `${index.kind} of ${counted(index.totals.tables, "table")}${pruned}`,
+  };
+}
+
+async function takeToPlaces(
+  runtime: Runtime,
+  { places, copyJobs, newPlace, ...request }: PlacesRequest,
+  signal: AbortSignal,
+): Promise<PlacesReport> {
+  const missing = places.length < 2 ? [] : await findMissing(places, request.database, signal);
+  const failed =
+    newPlace || missing.length === 0
+      ? new Map<Place, AppError>()
+      : await findAbsent(runtime, places, request, signal);
+  for (const [{ name }, { message }] of failed) runtime.reporter.warn(`${name} is passed over: ${message}`);
   const { report, written } = await backupToFirst(runtime, request, places, failed, signal);
   const others = places.filter((place) => !failed.has(place));
   const { database, prefix, timeZone } = request;
@@ -44,6 +83,8 @@ export async function backupToPlaces(
             timeZone,
             jobs: copyJobs,
             dryRun: false,
+            // Not what is gone only since this run began.
+            newPlaces: missing.map(({ name }) => name),
             // The first did so at the end of its backup.
             pruned: others.filter((place) => place !== written).map(({ name }) => name),
           },
@@ -78,6 +119,45 @@ function emptyReport({ name, storage }: Place): PlaceReport {
   };
 }
 
+/** Places that are no repository though they should have backups: nothing is written there before somebody says so. */
+async function findAbsent(
+  runtime: Runtime,
+  places: readonly Place[],
+  { database, timeZone }: Pick<BackupRequest, "database" | "timeZone">,
+  signal: AbortSignal,
+): Promise<Map<Place, AppError>> {
+  const absent = new Map<Place, AppError>();
+  const surveyed = await surveyPlaces(runtime, places, database, signal);
+  for (const one of surveyed) {
+    const absence = absenceOf(runtime, database, one, surveyed, timeZone);
+    if (absence !== undefined) absent.set(one.place, absence);
+  }
+  return absent;
+}
+
+/**
+ * Those that are no repositories, or have nothing of the database: two small reads a place. One that does not answer is told
+ * of when it is written to.
+ */
+async function findMissing(
+  places: readonly Place[],
+  database: string,
+  signal: AbortSignal,
+): Promise<Place[]> {
+  const missing: Place[] = [];
+  for (const place of places) {
+    try {
+      const { storage } = place;
+      const file = await readRepositoryFile(storage, signal);
+      if (file === undefined || (await storage.folders(backupsFolder(database), signal)).length === 0)
+        missing.push(place);
+    } catch (error) {
+      if (!isOfPlace(error, signal)) throw error;
+    }
+  }
+  return missing;
+}
+
 async function backupToFirst(
   runtime: Runtime,
   request: Omit<BackupRequest, "storage" | "others" | "retention">,
@@ -85,14 +165,15 @@ async function backupToFirst(
   failed: Map<Place, AppError>,
   signal: AbortSignal,
 ): Promise<{ report: BackupReport; written: Place }> {
-  for (const [at, place] of places.entries()) {
+  const usable = places.filter((place) => !failed.has(place));
+  for (const [at, place] of usable.entries()) {
     const { storage, rules: retention } = place;
     const others = places.filter((other) => other !== place).map((other) => other.storage);
     try {
       const report = await backupDatabase(runtime, { ...request, storage, others, retention }, signal);
       return { report, written: place };
     } catch (error) {
-      const next = places[at + 1];
+      const next = usable[at + 1];
       if (!isOfPlace(error, signal)) throw error;
       // Why the nearest could not be used is told as the error; of the others a warning says it.
       if (next === undefined && failed.size > 0)

@@ -7,9 +7,22 @@ import type { BackupIndex } from "../repository/manifest.ts";
 import { findNamedObjects } from "../repository/named-objects.ts";
 import { markReading } from "../repository/readers.ts";
 import { requireSameKeys, requireSealedAlike } from "../repository/sealing/alike.ts";
-import { openOrCreateRepository, replaceSealing, type Repository } from "../repository/repository.ts";
+import {
+  openOrCreateRepository,
+  replaceSealing,
+  type Repository,
+  whatIsKnownOf,
+} from "../repository/repository.ts";
 import { updateLatest } from "./latest.ts";
-import { isOfPlace, type Lacking, lackingIn, type Place, type Surveyed, surveyPlaces } from "./places.ts";
+import {
+  absenceOf,
+  isOfPlace,
+  type Lacking,
+  lackingIn,
+  type Place,
+  type Surveyed,
+  surveyPlaces,
+} from "./places.ts";
 import { keptBackups, planPrune, pruneUnderLease } from "./prune.ts";
 
 export interface CopyRequest {
@@ -26,6 +39,8 @@ export interface CopyRequest {
   readonly jobs: number;
   /** Only say what would be copied. */
   readonly dryRun: boolean;
+  /** Names of the places that are made repositories where they are none, though others have backups. */
+  readonly newPlaces: readonly string[];
   /** Names of the places whose retention is applied afterwards. */
   readonly pruned: readonly string[];
 }
@@ -61,10 +76,9 @@ export async function copyBetween(
   request: CopyRequest,
   signal: AbortSignal,
 ): Promise<PlaceReport[]> {
-  const surveyed = refuseOtherKeys(
-    await surveyPlaces(runtime, request.places, request.database, signal),
-    signal,
-  );
+  const { database, timeZone } = request;
+  const surveyed = refuseOtherKeys(await surveyPlaces(runtime, request.places, database, signal), signal);
+  await warnOfUnknown(runtime, surveyed, database, signal);
   const isNamed = (names: readonly string[] | undefined, { place }: Surveyed): boolean =>
     names === undefined || names.includes(place.name);
   const sources = surveyed.filter((one) => isNamed(request.from, one));
@@ -72,9 +86,31 @@ export async function copyBetween(
   for (const to of surveyed) {
     if (!isNamed(request.to, to)) continue;
     const like = surveyed.find(({ repository }) => repository !== undefined)?.repository;
-    reports.push(await fillPlace(runtime, { ...request, like }, to, sources, signal));
+    const mayBeMade = request.newPlaces.includes(to.place.name);
+    const absence = mayBeMade ? undefined : absenceOf(runtime, database, to, surveyed, timeZone);
+    const found = absence === undefined ? to : { ...to, failure: absence };
+    reports.push(await fillPlace(runtime, { ...request, like }, found, sources, signal));
   }
   return reports;
+}
+
+/** Where no place has anything of a database, its name may be mistyped; or its first backup is still to come. */
+async function warnOfUnknown(
+  runtime: Runtime,
+  surveyed: readonly Surveyed[],
+  database: string,
+  signal: AbortSignal,
+): Promise<void> {
+  let note: string | undefined;
+  for (const { repository, failure } of surveyed) {
+    // What is there nobody knows.
+    if (failure !== undefined) return;
+    if (repository === undefined) continue;
+    const known = await whatIsKnownOf(repository, database, signal);
+    if (known.there) return;
+    note ??= known.note;
+  }
+  if (note !== undefined) runtime.reporter.warn(note);
 }
 
 /** A place whose objects cannot lie in the first that can be read, and the other way round, counts as one that fails. */

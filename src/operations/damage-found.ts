@@ -73,18 +73,21 @@ function exactDamage({ operation, problems, problemCount }: ProofFile): PartName
 /**
  * The backups that are there. Those whose last verification failed are among the damaged ones: they are not what retention
  * may count on, nor what a restore of the latest takes. A later verification that succeeds makes them good again.
+ * `damagedNames`: parts and part lists that were found missing or damaged in these.
  */
 export async function listGoodBackups(
   runtime: Runtime,
   repository: Repository,
   database: string,
   signal: AbortSignal,
-): Promise<BackupListing> {
+): Promise<BackupListing & { readonly damagedNames: ReadonlySet<string> }> {
   const listing = await listBackups(repository, database, signal);
   const ids = listing.backups.map((backup) => backup.id);
   const proofs = await newestProofs(runtime, repository, database, ids, signal);
   const { good, failed } = splitByProof(listing.backups, proofs);
-  return { ...listing, backups: good, damaged: [...failed, ...listing.damaged] };
+  const problems = failed.flatMap(({ index }) => proofs.get(index.id)?.problems ?? []);
+  const damagedNames = new Set(problems.flatMap(({ part }) => part ?? []));
+  return { ...listing, backups: good, damaged: [...failed, ...listing.damaged], damagedNames };
 }
 
 interface FailedBackup extends DamagedBackup {
@@ -120,6 +123,10 @@ function failureOf(proof: ProofFile | undefined): string | undefined {
       return `a restore ${at} found it damaged${what}`;
     case "export":
       return `an export ${at} found it damaged${what}`;
+    case "show":
+      return `a look at it ${at} found it damaged${what}`;
+    case "diff":
+      return `a comparison ${at} found it damaged${what}`;
     case "repair":
       return `a repair ${at} found it damaged${what}`;
   }

@@ -4,7 +4,7 @@ import type { Runtime } from "../lib/runtime.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
 import type { ProofFile } from "../repository/proof-file.ts";
 import { newestProofs } from "../repository/proofs.ts";
-import { openRepository, readRepositoryFile } from "../repository/repository.ts";
+import { openRepository, readRepositoryFile, whatIsKnownOf } from "../repository/repository.ts";
 import type { Storage } from "../storage/storage.ts";
 import { listGoodBackups } from "./damage-found.ts";
 
@@ -71,6 +71,8 @@ async function gather(
     const file = await readRepositoryFile(storage, signal);
     if (file !== undefined) recipients = file.sealing?.recipients ?? [];
     const repository = await openRepository(runtime, storage, signal);
+    const known = await whatIsKnownOf(repository, database, signal);
+    if (!known.there) runtime.reporter.warn(known.note);
     const { backups } = await listGoodBackups(runtime, repository, database, signal);
     const ids = backups.map(({ id }) => id);
     const proofs = await newestProofs(runtime, repository, database, ids, signal);

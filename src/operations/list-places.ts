@@ -5,12 +5,14 @@ import type { ProofFile } from "../repository/proof-file.ts";
 import { openRepository, type Repository } from "../repository/repository.ts";
 import { splitByProof } from "./damage-found.ts";
 import { type DatabaseListing, listRepository } from "./list.ts";
-import { isOfPlace, lackingIn, type Place, type Surveyed } from "./places.ts";
+import { absenceOf, isOfPlace, lackingIn, type Place, type Surveyed } from "./places.ts";
 
 /** What the places of a database hold together: each backup once. */
 export interface PlacesListing extends DatabaseListing {
   /** Names of the places that have a backup, by its id; those where it is known to be damaged are not among them. */
   readonly places: ReadonlyMap<BackupId, readonly string[]>;
+  /** Names of the places where a backup is known to be damaged, by its id. */
+  readonly damagedIn: ReadonlyMap<BackupId, readonly string[]>;
   /** Empty where every place has what it should have. */
   readonly shortfalls: readonly Shortfall[];
   /** The places that could be opened. */
@@ -22,7 +24,7 @@ export interface Shortfall {
   readonly place: string;
   /** Of backups that it should have, newest first. */
   readonly ids: readonly BackupId[];
-  /** Why nothing is known of it. */
+  /** Why nothing is known of it, or it is no repository. */
   readonly failure: AppError | undefined;
 }
 
@@ -49,7 +51,8 @@ export async function listPlaces(
   return {
     ...merged(database, found),
     repositories: read.flatMap(({ surveyed }) => surveyed.repository ?? []),
-    shortfalls: places.length === 1 ? [] : all.flatMap((one) => shortfallOf(runtime, one, all, timeZone)),
+    shortfalls:
+      places.length === 1 ? [] : all.flatMap((one) => shortfallOf(runtime, database, one, all, timeZone)),
   };
 }
 
@@ -94,12 +97,13 @@ function merged(
   const several = found.length > 1;
   const backups = new Map<BackupId, BackupIndex>();
   const places = new Map<BackupId, string[]>();
+  const damagedIn = new Map<BackupId, string[]>();
   const proofs = new Map<BackupId, ProofFile>();
   for (const { surveyed, listing } of found) {
     for (const index of listing.backups) {
       backups.set(index.id, index);
-      if (!surveyed.damaged.has(index.id))
-        places.set(index.id, [...(places.get(index.id) ?? []), surveyed.place.name]);
+      const names = surveyed.damaged.has(index.id) ? damagedIn : places;
+      names.set(index.id, [...(names.get(index.id) ?? []), surveyed.place.name]);
       const [proof, known] = [listing.proofs.get(index.id), proofs.get(index.id)];
       if (proof !== undefined && (known === undefined || saysMore(proof, known))) proofs.set(index.id, proof);
     }
@@ -126,6 +130,7 @@ function merged(
     foreign: found.flatMap(({ listing }) => listing.foreign),
     proofs,
     places,
+    damagedIn,
   };
 }
 
@@ -134,6 +139,7 @@ const saysMore = (one: ProofFile, other: ProofFile): boolean =>
 
 function shortfallOf(
   runtime: Runtime,
+  database: string,
   place: Surveyed,
   all: readonly Surveyed[],
   timeZone: string,
@@ -141,12 +147,13 @@ function shortfallOf(
   const { name } = place.place;
   // What it lacks nobody knows.
   if (place.failure !== undefined) return [{ place: name, ids: [], failure: place.failure }];
+  const absence = absenceOf(runtime, database, place, all, timeZone);
   const elsewhere = new Set<string>(all.flatMap(({ good }) => good.map(({ id }) => id)));
   const ids = [
     ...lackingIn(runtime, place, all, timeZone).map(({ index }) => index.id),
     ...[...place.damaged].filter((id) => elsewhere.has(id)).map((id) => id as BackupId),
   ];
-  return ids.length === 0 ? [] : [{ place: name, ids, failure: undefined }];
+  return ids.length === 0 ? [] : [{ place: name, ids, failure: absence }];
 }
 
 /** In words, and what to do about it. */
@@ -155,7 +162,8 @@ export function describeShortfall(
   { place, ids, failure }: Shortfall,
 ): { readonly message: string; readonly hint: string | null } {
   if (failure !== undefined) {
-    return { message: `degraded: ${place} cannot be read: ${failure.message}`, hint: failure.hint ?? null };
+    const what = failure.code === "repository_missing" ? "" : " cannot be read";
+    return { message: `degraded: ${place}${what}: ${failure.message}`, hint: failure.hint ?? null };
   }
   const more = ids.length - 1;
   const which = `${ids[0] ?? ""}${more > 0 ? ` and ${more} more` : ""}`;

@@ -1,5 +1,6 @@
 import { AppError, type ErrorCode } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
+import { counted } from "../lib/text.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
 import { openRepository, type Repository } from "../repository/repository.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -44,13 +45,49 @@ export async function surveyPlaces(
       surveyed.push({ place, repository, failure: undefined, good, damaged: ids });
     } catch (error) {
       if (!isOfPlace(error, signal)) throw error;
-      // An emptied bucket or a new disk: the next copy makes a repository there.
+      // An emptied bucket, a new disk, or one that is not mounted.
       const failure = error.code === "repository_missing" ? undefined : error;
       surveyed.push({ ...nothing, failure });
     }
   }
   return surveyed;
 }
+
+/**
+ * Why nothing is written to a place before somebody says that it is new: there is no repository, though it should have backups
+ * that others have. A share that is not mounted looks just like that, and what is written there goes to the disk below it.
+ * The same where somebody made one there meanwhile, such as the run of another database: it has nothing of this one, and is
+ * younger than backups that should be in it. Undefined where nothing is known.
+ */
+export function absenceOf(
+  runtime: Runtime,
+  database: string,
+  to: Surveyed,
+  all: readonly Surveyed[],
+  timeZone: string,
+): AppError | undefined {
+  const { place, repository, failure } = to;
+  if (failure !== undefined || to.good.length + to.damaged.size > 0) return undefined;
+  const lacking = lackingIn(runtime, to, all, timeZone);
+  const madeAt = repository?.file.createdAt;
+  const before = lacking.filter(
+    ({ index }) => madeAt === undefined || Date.parse(index.snapshotAt) < Date.parse(madeAt),
+  );
+  if (before.length < (madeAt === undefined ? 1 : FEWEST_BEFORE)) return undefined;
+  const what = madeAt === undefined ? "is no repository" : `was made on ${madeAt.slice(0, 10)}, is empty`;
+  return new AppError(
+    "repository_missing",
+    `${place.storage.place} ${what}, and should have ${counted(lacking.length, "backup")} of ${database} that another place has: ` +
+      "a disk or share may not be mounted, or it was emptied",
+    {
+      hint: `mount it; if it is meant to be new, \`handled copy ${database} --new-place\` makes it and fills it`,
+      details: { missing: lacking.length },
+    },
+  );
+}
+
+// A first run that is cut off leaves a place that is made and empty, and one backup before it.
+const FEWEST_BEFORE = 2;
 
 /** A backup that a place should have and does not. */
 export interface Lacking {

@@ -114,11 +114,12 @@ function tellOfNearer(
   chosen: Surveyed,
   { id }: BackupIndex,
 ): void {
-  for (const { place, failure, damaged, good } of surveyed) {
+  for (const { place, repository, failure, damaged, good } of surveyed) {
     if (place === chosen.place) return;
     const { name } = place;
     if (good.some((backup) => backup.id === id)) continue;
-    const why = failure?.message ?? (damaged.has(id) ? `${id} is damaged there` : `it does not have ${id}`);
+    const lacks = repository === undefined ? "there is no repository" : `it does not have ${id}`;
+    const why = failure?.message ?? (damaged.has(id) ? `${id} is damaged there` : lacks);
     runtime.reporter.warn(`${name} is passed over, ${chosen.place.name} is read: ${why}`);
   }
 }

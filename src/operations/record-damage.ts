@@ -1,4 +1,4 @@
-import { AppError, isAppError, messageOf } from "../errors.ts";
+import { type AppError, isAppError, messageOf } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { contentKey, partKey, partNameOfKey, tablesKey } from "../repository/layout.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
@@ -7,7 +7,7 @@ import { writeProof } from "../repository/proofs.ts";
 import type { Repository } from "../repository/repository.ts";
 import { covers } from "../repository/scope.ts";
 import { requireStillThere } from "../repository/still-there.ts";
-import { listGoodBackups } from "./damage-found.ts";
+import { findOlder, hintingAt } from "./older-backup.ts";
 import { noFindings } from "./verify/findings.ts";
 import { proofOf } from "./verify/record.ts";
 
@@ -117,32 +117,10 @@ async function namingOlder(
   error: AppError,
   signal: AbortSignal,
 ): Promise<AppError> {
-  const older = await findOlder(runtime, { repository, index }, signal);
-  if (older === undefined) return error;
-  const { message, details } = error;
-  return new AppError(error.code, message, { cause: error, details, hint: olderHint(older) });
-}
-
-/** What to do instead of restoring a backup that is damaged. */
-export function olderHint({ database, id }: BackupIndex): string {
-  return `the next older backup that nobody found damaged is ${id}: \`handled restore ${database} ${id}\``;
-}
-
-/** The next older backup with at least the same schemas that nobody has found to be damaged. */
-async function findOlder(
-  runtime: Runtime,
-  { repository, index }: StoredBackup,
-  signal: AbortSignal,
-): Promise<BackupIndex | undefined> {
+  const { database } = index;
   const at = Date.parse(index.snapshotAt);
-  try {
-    const { backups } = await listGoodBackups(runtime, repository, index.database, signal);
-    return backups.find(
-      ({ schemas, snapshotAt }) => Date.parse(snapshotAt) < at && covers(schemas, index.schemas),
-    );
-  } catch (failure) {
-    // It would have been a hint; what it was for is told all the same.
-    if (!isAppError(failure)) throw failure;
-    return undefined;
-  }
+  const isFit = ({ schemas, snapshotAt }: BackupIndex): boolean =>
+    Date.parse(snapshotAt) < at && covers(schemas, index.schemas);
+  const older = await findOlder(runtime, repository, { database, isFit, error }, signal);
+  return older === undefined ? error : hintingAt(older, error);
 }

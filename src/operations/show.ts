@@ -12,9 +12,10 @@ import {
 import type { BackupContent, BackupIndex, TableLine } from "../repository/manifest.ts";
 import type { ProofFile } from "../repository/proof-file.ts";
 import { newestProofs } from "../repository/proofs.ts";
-import { listDatabases, openRepository, type Repository } from "../repository/repository.ts";
-import { type FellBack, withOthers } from "../storage/others.ts";
+import { listDatabases, openRepository, type Repository, whatIsKnownOf } from "../repository/repository.ts";
+import { type FellBack, withOthers, withoutOthers } from "../storage/others.ts";
 import type { Storage } from "../storage/storage.ts";
+import { recordFellBack, recordingDamage } from "./record-damage.ts";
 
 export interface ShowRequest {
   /** Searched in this order. Each is opened only when its turn comes, and one that cannot be opened is passed over. */
@@ -36,6 +37,8 @@ export interface BackupDetails {
   /** Largest first. */
   readonly tables: readonly TableLine[];
   readonly content: BackupContent;
+  /** What another place had to give, so far. */
+  readonly falls: FellBack[];
   /** The newest; undefined when there is none. */
   readonly proof: ProofFile | undefined;
 }
@@ -64,6 +67,8 @@ export async function showBackup(
   request: ShowRequest,
   signal: AbortSignal,
 ): Promise<ShownBackup> {
+  const startedAt = runtime.clock.now();
+  const { operation } = request;
   const { shelves, failure } = await collectShelves(runtime, request, signal);
   const found = shelves.flatMap((shelf) => {
     const backups = request.backup === "latest" ? shelf.backups.slice(0, 1) : shelf.backups;
@@ -75,7 +80,7 @@ export async function showBackup(
   if (first === undefined) throw await explainMissing(request, shelves, failure, signal);
   const databases = [...new Set(found.map(({ index }) => index.database))];
   if (databases.length > 1) {
-    const { operation, backup } = request;
+    const { backup } = request;
     const backups = operation === "show" ? backup : "FIRST SECOND";
     throw new AppError("usage", `${operation} ${backup}: ${databases.join(", ")} each have one`, {
       hint: `name the database before it: \`handled ${operation} ${databases[0]} ${backups}\``,
@@ -83,27 +88,54 @@ export async function showBackup(
   }
   const { index } = first;
   const holding = shelves.filter((shelf) => shelf.backups.some(({ id }) => id === index.id));
-  const repository = fallingBack(runtime, first.repository, holding);
-  const tables = await readTables(repository, index, signal);
+  const falls: FellBack[] = [];
+  const repository = fallingBack(runtime, first.repository, holding, falls);
+  const read = async () => ({
+    tables: await readTables(repository, index, signal),
+    content: await readIfOpen(repository, index, signal),
+  });
+  const { tables, content } = await recordingDamage(runtime, { repository, index }, operation, read, signal);
+  await recordFalls(runtime, { repository, index, falls }, { operation, startedAt }, signal);
   const proofs = await newestProofs(runtime, repository, index.database, [index.id], signal);
   return {
     repository,
     index,
     places: [...new Set(holding.map((shelf) => shelf.repository.place))],
     tables: tables.toSorted((a, b) => b.bytes - a.bytes || (b.rows ?? -1) - (a.rows ?? -1)),
-    content: await readIfOpen(repository, index, signal),
+    content,
+    falls,
     proof: proofs.get(index.id),
   };
 }
 
+/** Writes down what was damaged or missing and came from another place, and forgets it. */
+export async function recordFalls(
+  runtime: Runtime,
+  { repository, index, falls }: Pick<BackupDetails, "repository" | "index" | "falls">,
+  { operation, startedAt }: { readonly operation: ShowRequest["operation"]; readonly startedAt: Date },
+  signal: AbortSignal,
+): Promise<void> {
+  if (falls.length === 0 || signal.aborted) return;
+  const errors = falls.splice(0).map(({ error }) => error);
+  const alone = { ...repository, storage: withoutOthers(repository.storage) };
+  await recordFellBack(runtime, { repository: alone, index }, { operation, errors, startedAt }, signal);
+}
+
 /** What is missing or damaged there is read from the others that have the backup; one warning says so. */
-function fallingBack(runtime: Runtime, first: Repository, holding: readonly Shelf[]): Repository {
+function fallingBack(
+  runtime: Runtime,
+  first: Repository,
+  holding: readonly Shelf[],
+  falls: FellBack[],
+): Repository {
   const others = holding.map(({ repository }) => repository).filter((repository) => repository !== first);
   if (others.length === 0) return first;
   let told = false;
-  const hear = ({ place, to, error }: FellBack): void => {
+  const hear = (fall: FellBack): void => {
+    const { place, to, error } = fall;
     if (!told) runtime.reporter.warn(`${place}: ${error.message}; this is read from ${to}`);
     told = true;
+    falls.push(fall);
   };
   const storages = others.map(({ storage }) => storage);
   return { ...first, storage: withOthers(first.storage, storages, hear) };
@@ -158,6 +190,19 @@ async function collectShelves(
   return { shelves, failure };
 }
 
+/** Why no repository has anything of a database that was named, in the words of the first. */
+async function unknownIn(
+  shelves: readonly Shelf[],
+  database: string | undefined,
+  signal: AbortSignal,
+): Promise<AppError | undefined> {
+  if (database === undefined) return undefined;
+  const known: Awaited<ReturnType<typeof whatIsKnownOf>>[] = [];
+  for (const { repository } of shelves) known.push(await whatIsKnownOf(repository, database, signal));
+  const [first] = known;
+  return first?.there === false && known.every(({ there }) => !there) ? first.error : undefined;
+}
+
 async function explainMissing(
   { backup, database, operation }: ShowRequest,
   shelves: readonly Shelf[],
@@ -196,7 +241,9 @@ async function explainMissing(
           : `name two backups of it, or \`live\`: \`handled diff ${backup} latest live\``,
     });
   }
-  const guess = backup === "latest" ? undefined : nearest(backup, names);
+  const unknown = await unknownIn(shelves, database, signal);
+  if (unknown !== undefined) return inOperation(what, unknown);
+  const guess = backup === "latest" ? undefined : nearest(backup, ["latest", ...names]);
   return new AppError("backup_missing", `${what}: there is no such backup`, {
     hint: guess === undefined ? "`handled list` shows those that there are" : `did you mean ${guess}?`,
   });

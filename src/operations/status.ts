@@ -206,6 +206,7 @@ async function listOne(
     foreign: [],
     proofs: new Map(),
     places: new Map(),
+    damagedIn: new Map(),
     shortfalls: [],
     repositories: [],
   };

@@ -25,12 +25,14 @@ test("a repository is made once, and opened afterwards", async () => {
   expect(runtime.notes).toHaveLength(1);
 });
 
-test("two first runs at once share one repository", async () => {
+test("two first runs at once share one repository, and only the one that made it says so", async () => {
   const storage = memoryStorage();
+  const runtimes = [1, 2, 3, 4].map(() => testRuntime());
   const opened = await Promise.all(
-    [1, 2, 3, 4].map(() => openOrCreateRepository(testRuntime(), storage, signal)),
+    runtimes.map((runtime) => openOrCreateRepository(runtime, storage, signal)),
   );
   expect(new Set(opened.map(({ file }) => file.id)).size).toBe(1);
+  expect(runtimes.flatMap(({ notes }) => notes)).toEqual(["made a new repository in memory"]);
 });
 
 test("files that lie in the folder already stay as they are", async () => {

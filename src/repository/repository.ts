@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { AppError, isAppError } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
-import { counted } from "../lib/text.ts";
+import { counted, nearest } from "../lib/text.ts";
 import { placeOfKey } from "../storage/location.ts";
 import type { Storage } from "../storage/storage.ts";
 import { databaseFolder, databaseOfFolder, isArchiveName, REPOSITORY_FILE } from "./layout.ts";
@@ -81,20 +81,24 @@ export async function openOrCreateRepository(
     );
   }
   const sealing = await sealingOfNew(runtime, storage, await like(), signal);
-  const repository = await renewRepository(runtime, storage, sealing, signal);
-  runtime.reporter.note(
-    `made a new repository in ${storage.place}${sealing === undefined ? "" : `, sealed to ${counted(sealing.recipients.length, "recipient")}`}`,
-  );
+  const { repository, isNew } = await renewRepository(runtime, storage, sealing, signal);
+  if (isNew)
+    runtime.reporter.note(
+      `made a new repository in ${storage.place}${sealing === undefined ? "" : `, sealed to ${counted(sealing.recipients.length, "recipient")}`}`,
+    );
   return repository;
 }
 
-/** Makes a place a repository, unless somebody just did. The sealing of one that has sealed objects must be theirs. */
+/**
+ * Makes a place a repository, unless somebody just did, which `isNew` tells. The sealing of one that has sealed objects must
+ * be theirs.
+ */
 export async function renewRepository(
   runtime: Runtime,
   storage: Storage,
   sealing: Sealing | undefined,
   signal: AbortSignal,
-): Promise<Repository> {
+): Promise<{ readonly repository: Repository; readonly isNew: boolean }> {
   const file: RepositoryFile = {
     format: sealing === undefined ? FORMAT_VERSION : SEALED_FORMAT,
     id: randomUUID(),
@@ -102,8 +106,11 @@ export async function renewRepository(
     ...(sealing === undefined ? {} : { sealing }),
   };
   // Two first backups may run at once; one of them makes the file, both use it.
-  const made = await createRepositoryFile(storage, file, signal);
-  return made ? await opened(runtime, storage, file, signal) : await openRepository(runtime, storage, signal);
+  const isNew = await createRepositoryFile(storage, file, signal);
+  const repository = isNew
+    ? await opened(runtime, storage, file, signal)
+    : await openRepository(runtime, storage, signal);
+  return { repository, isNew };
 }
 
 /** A first backup that was cut off leaves a naming key too, but nothing that is named under it. */
@@ -154,21 +161,39 @@ async function databasesIn(storage: Storage, signal: AbortSignal): Promise<strin
   return databases.toSorted();
 }
 
-/**
- * Whether there is anything of a database, be it garbage. Else a note for whoever may have mistyped the name: which
- * databases there are.
- */
+/** Whether there is anything of a database, be it garbage. */
+type Known =
+  | { readonly there: true }
+  /** For whoever may have mistyped the name: which databases there are; and the same as an error. */
+  | { readonly there: false; readonly note: string; readonly error: AppError };
+
 export async function whatIsKnownOf(
   repository: Repository,
   database: string,
   signal: AbortSignal,
-): Promise<{ readonly there: true } | { readonly there: false; readonly note: string }> {
+): Promise<Known> {
   const { storage, place } = repository;
-  if ((await storage.folders("", signal)).includes(databaseFolder(database).slice(0, -1)))
-    return { there: true };
+  if (await holdsAnythingOf(storage, database, signal)) return { there: true };
   const others = await listDatabases(repository, signal);
   const has = others.length === 0 ? "it is empty" : `it has ${others.join(", ")}`;
-  return { there: false, note: `${place} has nothing of ${database}: ${has}` };
+  const message = `${place} has nothing of ${database}: ${has}`;
+  const guess = nearest(database, others);
+  const question = `did you mean ${guess ?? ""}?`;
+  const hint = guess === undefined ? "`handled list` shows what is there" : question;
+  return {
+    there: false,
+    note: guess === undefined ? message : `${message}; ${question}`,
+    error: new AppError("backup_missing", message, { hint }),
+  };
+}
+
+/** Whether there is anything of a database, be it garbage. */
+export async function holdsAnythingOf(
+  storage: Storage,
+  database: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  return (await storage.folders("", signal)).includes(databaseFolder(database).slice(0, -1));
 }
 
 /** A repository may lie in a folder that has other folders: only those that look like ours are taken for databases. */

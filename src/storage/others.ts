@@ -46,3 +46,11 @@ export function withOthers(first: Storage, storages: readonly Storage[], fellBac
     freeBytes: (signal) => first.freeBytes(signal),
   };
 }
+
+/** The first place by itself: nothing is read from another, and nobody hears of it. */
+export function withoutOthers(storage: Storage): Storage {
+  // Who has others is a plain object, made above or by a seal around it.
+  return storage.others === undefined
+    ? storage
+    : { ...storage, others: { storages: [], fellBack: () => {} } };
+}

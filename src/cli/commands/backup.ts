@@ -16,6 +16,7 @@ import {
   jobsArgument,
   keepOption,
   many,
+  newPlaceOption,
   placeOptions,
 } from "../options.ts";
 import { backupJson, renderBackup } from "../render/backup.ts";
@@ -40,6 +41,7 @@ interface Options extends PlaceOptions {
   readonly keep?: Keep;
   readonly jobs?: number;
   readonly fullRead?: true;
+  readonly newPlace?: true;
 }
 
 export function addBackup(program: Command, cli: () => Cli): void {
@@ -72,6 +74,7 @@ export function addBackup(program: Command, cli: () => Cli): void {
       "seal a new repository to this key, instead of those of the strategy (may be repeated)",
       many,
     )
+    .addOption(newPlaceOption())
     .addOption(keepOption())
     .action(async (names: string[], options: Options) => {
       await runBackup(cli(), names, options);
@@ -121,6 +124,7 @@ async function backupTarget(cli: Cli, target: Target, options: Options): Promise
     connection: await target.connection(),
     places: placesOf(target, options.keep),
     copyJobs: copyJobsOf({}),
+    newPlace: options.newPlace === true,
     schemas: options.schema ?? target.entry?.schemas ?? null,
     // A run with other schemas, or of another kind, is not the run that the strategy asked for.
     schedule: options.schema === undefined && how.kind === entry?.kind ? entry.name : null,

@@ -2,11 +2,11 @@ import type { Command } from "commander";
 import { AppError, inOperation } from "../../errors.ts";
 import { nearest } from "../../lib/text.ts";
 import { isDegraded } from "../../operations/backup-places.ts";
-import { copyBetween } from "../../operations/copy.ts";
+import { copyPlaces } from "../../operations/copy-places.ts";
 import type { Place } from "../../operations/places.ts";
 import type { Cli } from "../cli.ts";
 import { reportFailure } from "../failure.ts";
-import { copyJobsOf, jobsArgument, many, placeOptions } from "../options.ts";
+import { copyJobsOf, jobsArgument, many, newPlaceOption, placeOptions } from "../options.ts";
 import { copyJson, renderCopy } from "../render/copy.ts";
 import { resolveAllTargets } from "../repositories.ts";
 import { placesOf, type PlaceOptions, type Target } from "../targets.ts";
@@ -14,6 +14,7 @@ import { placesOf, type PlaceOptions, type Target } from "../targets.ts";
 interface Options extends PlaceOptions {
   readonly from?: readonly string[];
   readonly to?: readonly string[];
+  readonly newPlace?: true;
   readonly dryRun?: true;
   readonly jobs?: number;
 }
@@ -28,6 +29,7 @@ export function addCopy(program: Command, cli: () => Cli): void {
     .argument("[database...]", "names from the strategy; all when none is given")
     .option("--from <name>", "read from this place only (may be repeated)", many)
     .option("--to <name>", "write to this place only (may be repeated)", many)
+    .addOption(newPlaceOption())
     .option("--dry-run", "only say what would be copied")
     .option("--jobs <number>", "objects that are written at the same time (default: 8)", jobsArgument)
     .action(async (names: string[], options: Options) => {
@@ -76,9 +78,10 @@ async function copyTarget(cli: Cli, target: Target, options: Options): Promise<b
     timeZone,
     jobs: copyJobsOf(options),
     dryRun,
+    newPlaces: options.newPlace === true ? places.map((place) => place.name) : [],
     pruned: [],
   };
-  const reports = await copyBetween(cli.runtime, request, cli.signal);
+  const reports = await copyPlaces(cli.runtime, request, cli.signal);
   const [failure] = reports.flatMap((report) => report.failure ?? []);
   // Where nothing at all could be done there is no report to give.
   if (failure !== undefined && reports.every((report) => report.failure !== undefined)) throw failure;

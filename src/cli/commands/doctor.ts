@@ -58,18 +58,18 @@ function databaseOf(target: Target, { schema }: Options): DoctorDatabase {
   return {
     name: target.name,
     connection: () => target.connection(),
-    storages: storagesOf(target),
+    places: placesOf(target),
     schemas: schema ?? entry?.schemas ?? null,
     backups: entry === null || entry.backups.length === 0 ? [{ name: null }] : entry.backups,
   };
 }
 
 /** Where none is known, asking for it says why. */
-function storagesOf(target: Target): DoctorDatabase["storages"] {
+function placesOf(target: Target): DoctorDatabase["places"] {
   try {
-    return target.places().map((place) => () => place.storage());
+    return target.places();
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    return [() => target.storage()];
+    return [{ name: "", storage: () => target.storage() }];
   }
 }

@@ -2,16 +2,15 @@ import { resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { defaultJobs } from "../../config/jobs.ts";
 import { AppError, inOperation } from "../../errors.ts";
-import { databaseOfBackup } from "../../operations/database-of-backup.ts";
 import { exportBackup } from "../../operations/export.ts";
 import type { Place } from "../../operations/places.ts";
-import { KEEP_ALL } from "../../operations/prune.ts";
 import { readingFromPlaces } from "../../operations/reading-places.ts";
 import { type ArchiveFile, BackupId } from "../../repository/manifest.ts";
 import type { Cli } from "../cli.ts";
 import { asOfOption, fileArgument, jobsArgument, placeOptions } from "../options.ts";
 import { exportJson, renderExport } from "../render/export.ts";
-import { resolvePlaces } from "../repositories.ts";
+import { resolveBackup } from "../repositories.ts";
+import { placesTyped, hintInFull } from "../typed-again.ts";
 import { type PlaceOptions, placesOf, resolveTarget } from "../targets.ts";
 
 interface Options extends PlaceOptions {
@@ -65,7 +64,7 @@ async function runExport(cli: Cli, database: string, backup: string, options: Op
     cli.signal,
   ).catch((error: unknown) => {
     throw error instanceof AppError && error.code !== "unexpected" && error.code !== "interrupted"
-      ? inOperation(`export ${name}`, error)
+      ? inOperation(`export ${name}`, hintInFull(error, placesTyped(cli, options)))
       : error;
   });
   const durationMs = Math.round(cli.runtime.clock.monotonic() - started);
@@ -82,10 +81,8 @@ async function subjectOf(
 ): Promise<{ name: string; which: string; places: readonly Place[] }> {
   const id = BackupId.safeParse(database);
   if (id.success && backup === "latest") {
-    const { storages } = await resolvePlaces(cli, options);
-    const found = await databaseOfBackup(cli.runtime, storages, id.data, cli.signal);
-    const place = { name: found.storage.place, storage: found.storage, rules: KEEP_ALL };
-    return { name: found.database, which: id.data, places: [place] };
+    const target = await resolveBackup(cli, id.data, options);
+    return { name: target.name, which: id.data, places: placesOf(target, undefined) };
   }
   const target = await resolveTarget(cli, database, options);
   return { name: target.name, which: backup, places: placesOf(target, undefined) };

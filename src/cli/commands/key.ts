@@ -116,7 +116,12 @@ async function runNew(cli: Cli, options: NewOptions): Promise<void> {
   };
   // Never told to `runtime.secrets`, which would take it out of this very output.
   cli.output.result(report, () => renderKeyNew(report));
-  if (strategy === undefined) return;
+  if (strategy === undefined) {
+    cli.output.note(
+      `name it at the first backup of a repository: \`handled backup --recipient ${recipient}\``,
+    );
+    return;
+  }
   await addRecipient(strategy.path, repositories, recipient);
   cli.output.note(`${strategy.path} names the recipient now, for ${repositories.join(", ")}`);
 }
@@ -168,6 +173,11 @@ async function placesOf(cli: Cli, { repository }: PlaceOption): Promise<Place[]>
   }
   if (repository !== undefined) {
     const storage = openNamedPlace(cli, repository, {});
+    // A mistyped name looks like a folder that is yet to be made.
+    if (strategy !== undefined && /^[\w-]+$/.test(repository)) {
+      const there = await readRepositoryFile(storage, cli.signal);
+      if (there === undefined) findRepository(strategy, repository);
+    }
     return [{ storage, wanted: undefined, hostKeyFile: undefined, peers: [] }];
   }
   throw new AppError("strategy_missing", "find a repository: there is no strategy", {
@@ -183,9 +193,11 @@ function peersOf({ databases }: Strategy, name: string): string[] {
 async function runShow(cli: Cli, options: PlaceOption): Promise<void> {
   const repositories: KeyShowJson["repositories"] = [];
   for (const { storage, wanted } of await placesOf(cli, options)) {
-    const sealing = (await readRepositoryFile(storage, cli.signal))?.sealing;
+    const file = await readRepositoryFile(storage, cli.signal);
+    const sealing = file?.sealing;
     repositories.push({
       place: storage.place,
+      isMade: file !== undefined,
       wanted: wanted === undefined ? null : [...wanted],
       recipients: sealing?.recipients ?? null,
       hosts: sealing?.hosts ?? [],

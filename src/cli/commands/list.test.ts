@@ -29,6 +29,22 @@ describe("handled list", () => {
     expect(one.databases).toMatchObject([{ database: "shop", backups: [{ id: SHOP }] }]);
   });
 
+  test("an empty option is refused: a variable that is not set must not mean another place", async () => {
+    for (const name of ["url", "repository", "config"]) {
+      const result = await runCli(["list", `--${name}`, ""]);
+      expect(result).toMatchObject({ code: 2, stdout: "" });
+      expect(result.stderr).toContain(`\`--${name}\` is empty`);
+    }
+  });
+
+  test("of several repositories one that is not there hides nothing of the others", async () => {
+    await using there = await sampleRepository([{ id: SHOP }]);
+    const places = ["--repository", there.place, "--repository", join(there.path, "away")];
+    const result = await runCli(["list", ...places]);
+    expect(result.stdout).toContain(SHOP);
+    expect(result.stdout).toContain("is no repository");
+  });
+
   test("with nowhere to look it says what to do", async () => {
     const result = await runCli(["list"]);
     expect(result).toMatchObject({ code: 2, stdout: "" });

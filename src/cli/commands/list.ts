@@ -3,11 +3,10 @@ import { findDatabase } from "../../config/strategy.ts";
 import { listPlaces, type PlacesListing } from "../../operations/list-places.ts";
 import type { Place } from "../../operations/places.ts";
 import { KEEP_ALL } from "../../operations/prune.ts";
-import { listDatabases, openRepository } from "../../repository/repository.ts";
 import type { Cli } from "../cli.ts";
 import { listJson, renderListings } from "../render/list.ts";
 import { asOfOption, placeOptions } from "../options.ts";
-import { resolvePlaces } from "../repositories.ts";
+import { databasesIn, resolvePlaces } from "../repositories.ts";
 import { placesOf, type PlaceOptions, resolveTarget } from "../targets.ts";
 
 export function addList(program: Command, cli: () => Cli): void {
@@ -51,11 +50,8 @@ async function collect(
     const storage = open();
     return { name: options.repository?.[at] ?? storage.place, storage, rules: KEEP_ALL };
   });
-  const databases = new Set<string>(name === undefined ? [] : [name]);
-  for (const { storage } of name === undefined ? places : []) {
-    const repository = await openRepository(cli.runtime, storage, cli.signal);
-    for (const database of await listDatabases(repository, cli.signal)) databases.add(database);
-  }
-  for (const database of [...databases].toSorted()) await list(places, database);
+  const opened = places.map(({ storage }) => storage);
+  const databases = name === undefined ? await databasesIn(cli, opened) : [name];
+  for (const database of databases) await list(places, database);
   return { listings, timeZone };
 }

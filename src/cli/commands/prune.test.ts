@@ -81,10 +81,15 @@ describe("handled prune", () => {
       clock,
     });
     expect(result.code).toBe(0);
-    expect(result.stderr).toContain(`warning: ${there.place} has nothing of shopp: it has shop\n`);
+    expect(result.stderr).toContain(
+      `warning: ${there.place} has nothing of shopp: it has shop; did you mean shop?\n`,
+    );
     expect(await readdir(there.place)).toEqual(["repository.json", "shop"]);
     const listed = await runCli(["list", "shopp", "--repository", there.place], { clock });
-    expect(listed).toMatchObject({ code: 0, stderr: `${there.place} has nothing of shopp: it has shop\n` });
+    expect(listed).toMatchObject({
+      code: 0,
+      stderr: `${there.place} has nothing of shopp: it has shop; did you mean shop?\n`,
+    });
   });
 
   test("a strategy's rules apply; a database that fails does not keep the others from being pruned", async () => {

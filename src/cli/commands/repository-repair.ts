@@ -1,5 +1,10 @@
 import type { Command } from "commander";
-import { planRepair, type RepairReport, repairRepository } from "../../operations/repository/repair.ts";
+import {
+  planRepair,
+  type RepairReport,
+  repairRepository,
+  type RepairStep,
+} from "../../operations/repository/repair.ts";
 import type { Cli } from "../cli.ts";
 import { confirmByName } from "../confirm.ts";
 import { durationArgument, placeOptions } from "../options.ts";
@@ -53,5 +58,12 @@ async function repair(cli: Cli, place: RepositoryPlace, options: Options): Promi
   if (options.dryRun === true || plan.steps.length === 0) return plan;
   if (options.yes !== true) for (const step of plan.steps) cli.output.note(`would ${stepText(step)}`);
   await confirmByName(cli, `repair ${plan.place}`, "repair", options.yes === true);
-  return await repairRepository(cli.runtime, request, (step) => cli.output.note(stepText(step)), cli.signal);
+  const done: RepairStep[] = [];
+  try {
+    return await repairRepository(cli.runtime, request, (step) => void done.push(step), cli.signal);
+  } catch (error) {
+    // Otherwise the report tells of them.
+    for (const step of done) cli.output.note(stepText(step));
+    throw error;
+  }
 }

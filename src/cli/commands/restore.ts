@@ -1,8 +1,8 @@
 import { type Command, Option } from "commander";
 import { defaultJobs } from "../../config/jobs.ts";
-import { hasLiteralPassword } from "../../config/literal-password.ts";
 import { AppError, inOperation } from "../../errors.ts";
 import { readingFromPlaces } from "../../operations/reading-places.ts";
+import { recordingRestore } from "../../operations/restore/record.ts";
 import type { RestoreReport, RestoreRequest, RestoreTarget } from "../../operations/restore/request.ts";
 import { restoreDatabase } from "../../operations/restore/restore.ts";
 import { quoteForShell } from "../../operations/schedule/quoting.ts";
@@ -20,6 +20,7 @@ import {
   undoJson,
   undoText,
 } from "../render/restore.ts";
+import { hintInFull, placesTyped, typed } from "../typed-again.ts";
 import {
   DEFAULT_KEEP_REPLACED_MS,
   DEFAULT_LOCK_TIMEOUT_MS,
@@ -96,7 +97,7 @@ export function addRestore(program: Command, cli: () => Cli): void {
 async function runRestore(cli: Cli, target: Target, which: string, options: Options): Promise<void> {
   const report = await restore(cli, target, which, options).catch((error: unknown) => {
     throw error instanceof AppError && error.code !== "interrupted" && error.code !== "not_confirmed"
-      ? inOperation(`restore ${target.name}`, error)
+      ? inOperation(`restore ${target.name}`, hintInFull(error, everythingTyped(cli, options)))
       : error;
   });
   cli.output.result(restoreJson(target.name, report), () =>
@@ -104,13 +105,22 @@ async function runRestore(cli: Cli, target: Target, which: string, options: Opti
   );
 }
 
-/** What puts the replaced database back, from here: with the options that said where it is, but no password. */
-function undoCommand({ config }: Cli, { name }: Target, { url }: Options): string {
-  const place = [
-    ...(config === undefined ? [] : ["--config", quoteForShell(config)]),
-    ...(url === undefined ? [] : ["--url", hasLiteralPassword(url) ? "…" : quoteForShell(url)]),
+/** What puts the replaced database back, from here. */
+function undoCommand(cli: Cli, { name }: Target, { url }: Options): string {
+  return `handled restore ${quoteForShell(name)} --undo${placesTyped(cli, { url })}`;
+}
+
+/** What this command line said of where to and what. */
+function everythingTyped(cli: Cli, options: Options): string {
+  const { newDatabase, to, swap, schema = [], table = [] } = options;
+  const words = [
+    ...(newDatabase === undefined ? [] : ["--new-database", newDatabase]),
+    ...(to === undefined ? [] : ["--to", to]),
+    ...(swap === undefined ? [] : ["--swap"]),
+    ...schema.flatMap((name) => ["--schema", name]),
+    ...table.flatMap((name) => ["--table", name]),
   ];
-  return ["handled restore", quoteForShell(name), "--undo", ...place].join(" ");
+  return typed(words) + placesTyped(cli, options);
 }
 
 async function restore(cli: Cli, target: Target, which: string, options: Options): Promise<RestoreReport> {
@@ -121,18 +131,18 @@ async function restore(cli: Cli, target: Target, which: string, options: Options
   const from = async (storage: Storage | null, chosen: string) =>
     await restoreFrom(cli, target, { storage, which: chosen, connection }, options);
   if (target.storageIfKnown() === null) return await from(null, which);
-  const reading = {
-    places: placesOf(target, undefined),
-    database: target.name,
-    which,
-    operation: "restore",
-  } as const;
-  return await readingFromPlaces(
-    cli.runtime,
-    reading,
-    async (chosen) => await from(chosen.storage, chosen.which),
-    cli.signal,
-  );
+  const places = placesOf(target, undefined);
+  const reading = { places, database: target.name, which, operation: "restore" } as const;
+  const work = async (): Promise<RestoreReport> =>
+    await readingFromPlaces(
+      cli.runtime,
+      reading,
+      async (chosen) => await from(chosen.storage, chosen.which),
+      cli.signal,
+    );
+  return options.dryRun === true
+    ? await work()
+    : await recordingRestore(cli.runtime, reading, work, cli.signal);
 }
 
 async function restoreFrom(

@@ -1,7 +1,6 @@
 import { type Command, Option } from "commander";
 import { defaultJobs } from "../../config/jobs.ts";
 import { AppError, inOperation, isAppError } from "../../errors.ts";
-import { databaseOfBackup } from "../../operations/database-of-backup.ts";
 import type { Place } from "../../operations/places.ts";
 import { isStored } from "../../operations/verify/findings.ts";
 import type { VerifyReport } from "../../operations/verify/record.ts";
@@ -15,7 +14,7 @@ import type { Cli } from "../cli.ts";
 import { reportFailure } from "../failure.ts";
 import { asOfOption, placeOptions, jobsArgument } from "../options.ts";
 import { renderVerify, verifyJson } from "../render/verify.ts";
-import { resolveAllTargets, resolvePlaces } from "../repositories.ts";
+import { resolveAllTargets, resolveBackup } from "../repositories.ts";
 import { placesOf, type PlaceOptions, resolveTarget, type Target } from "../targets.ts";
 
 interface Options extends PlaceOptions {
@@ -106,19 +105,15 @@ async function subjectsOf(
   options: Options,
 ): Promise<Subject[]> {
   const id = BackupId.safeParse(database);
-  if (id.success && backup === "latest") {
-    const { storages, timeZone } = await resolvePlaces(cli, options);
-    const found = await databaseOfBackup(cli.runtime, storages, id.data, cli.signal);
-    if (options.repair === true)
-      return toBeMended(await resolveTarget(cli, found.database, options), id.data);
-    return [{ database: found.database, which: id.data, timeZone, storage: () => found.storage }];
-  }
-  const targets =
-    database === undefined
+  const onlyId = id.success && backup === "latest";
+  const which = onlyId ? id.data : backup;
+  const targets = onlyId
+    ? [await resolveBackup(cli, id.data, options)]
+    : database === undefined
       ? await resolveAllTargets(cli, [], options)
       : [await resolveTarget(cli, database, options)];
   return targets.flatMap((target) =>
-    options.repair === true ? toBeMended(target, backup) : inEachPlace(target, backup),
+    options.repair === true ? toBeMended(target, which) : inEachPlace(target, which),
   );
 }
 

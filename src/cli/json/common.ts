@@ -61,8 +61,8 @@ export const outcome = z.enum(["proven", "failed"]).describe("What came of it");
 export const ProofJson = z
   .strictObject({
     operation: z
-      .enum(["verify", "restore", "export", "repair"])
-      .describe("What it came from: a check, or a restore, export or repair that met damage"),
+      .enum(["verify", "restore", "export", "repair", "show", "diff"])
+      .describe("What it came from: a check, or anything else that met damage"),
     outcome,
     level: level.describe("What was asked for"),
     proven: level.nullable().describe("The highest level that was reached; null when it failed"),

@@ -25,6 +25,7 @@ export const KeyShowJson = z.strictObject({
     .array(
       z.strictObject({
         place: z.string().describe("Where it is"),
+        isMade: z.boolean().describe("Whether there is a repository yet"),
         wanted: recipientList.nullable().describe("Recipients in the strategy; null where it names none"),
         recipients: recipientList
           .nullable()

@@ -20,6 +20,7 @@ export const DoctorJson = z.strictObject({
       id: z.string().describe("What was looked at; these names stay"),
       subject: z.string().describe("The database it is about, or `machine`"),
       database: subject,
+      place: z.string().nullable().describe("The place it is about, where the backups are kept in several"),
       level: z.enum(["ok", "warning", "problem"]).describe("How bad it is"),
       code: z
         .string()

@@ -34,6 +34,7 @@ export function renderConfigCheck(output: Output, report: ConfigCheckJson, now: 
     renderTable(
       titles.map((title) => ({ title })),
       rows,
+      output.width,
     ),
   ].join("\n");
 }

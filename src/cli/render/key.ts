@@ -12,12 +12,13 @@ export function renderKeyNew({ recipient, identity, file }: KeyNewJson): string 
 
 export function renderKeyShow({ repositories }: KeyShowJson): string {
   return repositories
-    .map(({ place, wanted, recipients, hosts, mixed }) =>
+    .map(({ place, isMade, wanted, recipients, hosts, mixed }) =>
       [
         place,
         ...(recipients ?? []).map((key) => `  recipient  ${key}`),
         ...hosts.map((key) => `  host       ${key}`),
-        ...(recipients === null ? ["  not encrypted, or not made yet"] : []),
+        ...(isMade ? [] : ["  not made yet: the first `handled backup` makes it"]),
+        ...(isMade && recipients === null ? ["  not encrypted"] : []),
         ...(wanted ?? [])
           .filter((key) => recipients?.includes(key) !== true)
           .map((key) => `  in the strategy only: ${key}`),

@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import { formatBytes, formatCount } from "../../lib/text.ts";
 import { describeShortfall, type PlacesListing } from "../../operations/list-places.ts";
+import type { BackupId } from "../../repository/manifest.ts";
 import type { ListJson } from "../json/look.ts";
 import type { Output } from "../output.ts";
 import { indexJson, kindCell } from "./backup.ts";
@@ -44,8 +45,14 @@ export function renderListings(
 }
 
 function renderListing(output: Output, listing: PlacesListing, now: Date, timeZone: string): string {
-  const { database, backups, damaged, foreign, proofs, places, shortfalls } = listing;
-  const several = shortfalls.length > 0 || [...places.values()].some((names) => names.length > 1);
+  const { database, backups, damaged, foreign, proofs, places, damagedIn, shortfalls } = listing;
+  const several =
+    shortfalls.length > 0 || new Set([...places.values(), ...damagedIn.values()].flat()).size > 1;
+  const placesCell = (id: BackupId): string =>
+    [
+      ...(places.get(id) ?? []),
+      ...(damagedIn.get(id) ?? []).map((name) => output.paint("red", `${name} (damaged)`)),
+    ].join(", ");
   const formatTime = timeFormat(timeZone);
   const rows = [
     ...backups.map((backup) => [
@@ -56,7 +63,7 @@ function renderListing(output: Output, listing: PlacesListing, now: Date, timeZo
       formatCount(backup.totals.rows),
       formatBytes(backup.totals.storedBytes),
       proofCell(output, proofs.get(backup.id), now),
-      ...(several ? [places.get(backup.id)?.join(", ") ?? ""] : []),
+      ...(several ? [placesCell(backup.id)] : []),
       backup.kind === "archive" ? basename(backup.archive.key) : "",
     ]),
     ...foreign.map(({ key, size, modified }) => [
@@ -88,6 +95,7 @@ function renderListing(output: Output, listing: PlacesListing, now: Date, timeZo
             { title: "FILE" },
           ],
           rows,
+          output.width,
         );
   const broken = damaged.map(({ id, reason }) => `${output.paint("red", "damaged")} ${id}: ${reason}`);
   const lacking = shortfalls.map((one) => {

@@ -47,6 +47,8 @@ export function describeProof(proof: ProofFile | undefined, timeZone: string): s
 const DONE: Partial<Record<ProofFile["operation"], string>> = {
   restore: "a restore met damage",
   export: "an export met damage",
+  show: "a look at it met damage",
+  diff: "a comparison met damage",
   repair: "a repair found parts of it missing",
 };
 

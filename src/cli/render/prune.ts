@@ -94,6 +94,7 @@ function renderReport(
         reasons.join(", "),
       ];
     }),
+    output.width,
   );
   const going = goingOf(decisions).length;
   const done = dryRun ? "would be deleted" : "deleted";

@@ -44,6 +44,7 @@ export function renderInstall(
         schedule,
         describeRun(next, now, timeZone),
       ]),
+      output.width,
     ),
     `output is appended to ${logFile}`,
     ...(envFile === undefined ? [] : [`environment variables are read from ${envFile}`]),
@@ -87,6 +88,7 @@ export function renderShown(output: Output, shown: ShownSchedule, now: Date, tim
       isInstalled ? describeRun(next, now, timeZone) : "-",
       isInstalled ? output.paint("green", "✓ yes") : output.paint("red", "✗ no"),
     ]),
+    output.width,
   );
   return [
     output.paint("bold", place),

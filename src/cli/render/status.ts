@@ -85,6 +85,7 @@ export function renderStatus(
       ],
       ...(status.entries.length < 2 ? [] : status.entries.map((entry) => entryRow(status, entry))),
     ]),
+    output.width,
   );
   const problems = statuses.flatMap(({ database, problems: found }) =>
     found.flatMap(({ message, hint }) => [

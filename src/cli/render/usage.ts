@@ -50,6 +50,7 @@ function renderPlace(output: Output, usage: PlaceUsage, timeZone: string): strin
       growth === null ? "?" : formatBytes(growth.bytesPerDay),
       deduplication === null ? "-" : `${deduplication.toFixed(1)} ×`,
     ]),
+    output.width,
   );
   return [
     title,
@@ -97,6 +98,7 @@ function renderDatabase(output: Output, usage: DatabaseUsage, timeZone: string):
       formatCount(stored[kind].objects),
       formatBytes(stored[kind].bytes),
     ]),
+    output.width,
   );
   const each = renderTable(
     [
@@ -113,6 +115,7 @@ function renderDatabase(output: Output, usage: DatabaseUsage, timeZone: string):
       formatBytes(addedBytes),
       formatBytes(ownBytes),
     ]),
+    output.width,
   );
   return [
     output.paint("bold", database),

@@ -6,7 +6,7 @@ import { counted } from "../../lib/text.ts";
 import { quoteName } from "../../postgres/session.ts";
 import type { TableLine } from "../../repository/manifest.ts";
 import { markReading } from "../../repository/readers.ts";
-import type { BackupDetails } from "../show.ts";
+import { type BackupDetails, recordFalls } from "../show.ts";
 import { diffDefinitions, diffLiveDefinitions, type DefinitionsCompared } from "./definitions.ts";
 import { diffLive, type LiveRequest } from "./live.ts";
 import { diffBelongings, readBelongings } from "./properties.ts";
@@ -38,8 +38,8 @@ export async function diffBackups(
       before === undefined || after === undefined
         ? null
         : await diffRanges(
-            { repository: first.repository, database, table: before },
-            { repository: second.repository, database, table: after },
+            { runtime, backup: first, table: before },
+            { runtime, backup: second, table: after },
             signal,
           );
     const [one, other] = [factsOf(a), factsOf(b)];
@@ -108,18 +108,23 @@ function countRefilled(tables: readonly TableLine[]): number {
   ).size;
 }
 
+/** Keeps a backup from being deleted while it is read, and writes down at the end what of it was damaged. */
 async function holdBackup(
   runtime: Runtime,
-  { repository, index }: BackupDetails,
+  backup: BackupDetails,
   signal: AbortSignal,
 ): Promise<AsyncDisposable> {
-  return await markReading(
-    runtime,
-    repository,
-    index.database,
-    { operation: "diff", backups: [index.id] },
-    signal,
-  );
+  const { repository, index } = backup;
+  const operation = "diff";
+  const startedAt = runtime.clock.now();
+  const reading = { operation, backups: [index.id] };
+  const marker = await markReading(runtime, repository, index.database, reading, signal);
+  return {
+    [Symbol.asyncDispose]: async () => {
+      await recordFalls(runtime, backup, { operation, startedAt }, signal);
+      await marker[Symbol.asyncDispose]();
+    },
+  };
 }
 
 interface Sequence {

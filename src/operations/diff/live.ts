@@ -16,9 +16,8 @@ import { connect, type Session } from "../../postgres/session.ts";
 import { holdSnapshot } from "../../postgres/snapshot.ts";
 import type { TableLine } from "../../repository/manifest.ts";
 import type { PartListHeader } from "../../repository/part-list-lines.ts";
-import { readPartList } from "../../repository/part-lists.ts";
 import type { BackupDetails } from "../show.ts";
-import { pairRanges } from "./ranges.ts";
+import { pairRanges, readListOf } from "./ranges.ts";
 import { compareFacts, type RangeDiff, type TableDiff } from "./report.ts";
 import { factsOf, pairByName, snapshotLine } from "./sides.ts";
 
@@ -53,11 +52,11 @@ export async function diffLive<T>(
   const schemas = await schemasThere(session, backup.index.schemas);
   const held = await holdSnapshot(session, observer, schemas, lockTimeoutMs);
   const live = await listSourceTables(session, schemas);
-  const readings = await planReadings(backup, live, signal);
+  const readings = await planReadings(runtime, backup, live, signal);
   const source = { settings: session.settings, snapshot: held.name, threads: jobs };
   await digestRows(runtime, source, piecesOf(runtime, readings), signal);
   const tables: TableDiff[] = [];
-  for (const reading of readings) tables.push(await judge(backup, reading, signal));
+  for (const reading of readings) tables.push(await judge(runtime, backup, reading, signal));
   const sequences = await readSequences(session, schemas);
   const worked = await work(session, held.name, schemas);
   await session.query("commit");
@@ -97,6 +96,7 @@ interface LiveRange extends BlockRange {
 }
 
 async function planReadings(
+  runtime: Runtime,
   backup: BackupDetails,
   live: readonly SourceTable[],
   signal: AbortSignal,
@@ -105,7 +105,7 @@ async function planReadings(
   for (const { schema, name, a: line, b: table } of pairByName(backup.tables, live)) {
     // A materialized view is filled anew by a restore; no backup has rows of it.
     if (line?.rows === null) continue;
-    const header = await headerOf(backup, line, signal);
+    const header = await headerOf(runtime, backup, line, signal);
     const comparable =
       table !== undefined && header !== undefined && isSameSet(table.columns, header.columns)
         ? header
@@ -127,13 +127,14 @@ async function planReadings(
 
 /** The first line of a table's part list, where the backup is a snapshot. */
 async function headerOf(
-  { repository, index }: BackupDetails,
+  runtime: Runtime,
+  backup: BackupDetails,
   line: TableLine | undefined,
   signal: AbortSignal,
 ): Promise<PartListHeader | undefined> {
   const partList = snapshotLine(line)?.partList ?? null;
   if (partList === null) return undefined;
-  const { header, ranges } = await readPartList(repository, index.database, partList, signal);
+  const { header, ranges } = await readListOf(runtime, backup, partList, signal);
   await ranges.return(undefined);
   return header;
 }
@@ -163,7 +164,12 @@ function* piecesOf(runtime: Runtime, readings: readonly Reading[]): Generator<Ro
   }
 }
 
-async function judge(backup: BackupDetails, reading: Reading, signal: AbortSignal): Promise<TableDiff> {
+async function judge(
+  runtime: Runtime,
+  backup: BackupDetails,
+  reading: Reading,
+  signal: AbortSignal,
+): Promise<TableDiff> {
   const { schema, name, line, live, ranges } = reading;
   const first = factsOf(line);
   const second = live === undefined ? null : ranges.map(({ rows }) => rows).reduce(addRows, NO_ROWS);
@@ -173,7 +179,7 @@ async function judge(backup: BackupDetails, reading: Reading, signal: AbortSigna
     first,
     second,
     same: compareFacts(first, second),
-    ranges: await diffWithStored(backup, reading, signal),
+    ranges: await diffWithStored(runtime, backup, reading, signal),
   };
 }
 
@@ -181,13 +187,14 @@ const NO_ROWS: RowsRead = { rows: 0, bytes: 0, digest: ZERO_DIGEST };
 
 /** By the digests of their rows: what is stored has one for each part. */
 async function diffWithStored(
-  { repository, index }: BackupDetails,
+  runtime: Runtime,
+  backup: BackupDetails,
   { line, aligned, ranges }: Reading,
   signal: AbortSignal,
 ): Promise<RangeDiff | null> {
   const partList = snapshotLine(line)?.partList ?? null;
   if (partList === null || !aligned) return null;
-  const stored = await readPartList(repository, index.database, partList, signal);
+  const stored = await readListOf(runtime, backup, partList, signal);
   const changed: BlockRange[] = [];
   let total = 0;
   for await (const [before, after] of pairRanges(stored.ranges, ranges)) {

@@ -1,16 +1,30 @@
 import type { BlockRange } from "../../engines/snapshot/tables.ts";
+import type { Runtime } from "../../lib/runtime.ts";
 import type { SnapshotTable } from "../../repository/manifest.ts";
 import type { PartRange } from "../../repository/part-list-lines.ts";
-import { readPartList } from "../../repository/part-lists.ts";
+import { type PartList, readPartList } from "../../repository/part-lists.ts";
 import { textHashOf } from "../../repository/part-names.ts";
-import type { Repository } from "../../repository/repository.ts";
+import type { PartRef } from "../../repository/stored-parts.ts";
+import { recordingDamage } from "../record-damage.ts";
+import type { BackupDetails } from "../show.ts";
 import type { RangeDiff } from "./report.ts";
 
-/** Where a table's part list lies. */
-export interface StoredTable {
-  readonly repository: Repository;
-  readonly database: string;
+/** A table of a backup, to be read. */
+interface StoredTable {
+  readonly runtime: Runtime;
+  readonly backup: BackupDetails;
   readonly table: SnapshotTable;
+}
+
+/** Reads a part list of a backup; that it is damaged is recorded. */
+export async function readListOf(
+  runtime: Runtime,
+  { repository, index }: BackupDetails,
+  list: PartRef,
+  signal: AbortSignal,
+): Promise<PartList> {
+  const read = async () => await readPartList(repository, index.database, list, signal);
+  return await recordingDamage(runtime, { repository, index }, "diff", read, signal);
 }
 
 /**
@@ -26,8 +40,8 @@ export async function diffRanges(
   if (a === null || b === null) return null;
   // An unchanged table shares its list.
   if (a.name === b.name) return { total: null, changed: [] };
-  const one = await readPartList(first.repository, first.database, a, signal);
-  const other = await readPartList(second.repository, second.database, b, signal);
+  const one = await readListOf(first.runtime, first.backup, a, signal);
+  const other = await readListOf(second.runtime, second.backup, b, signal);
   if (one.header.rangeBlocks !== other.header.rangeBlocks) {
     await Promise.all([one.ranges.return(undefined), other.ranges.return(undefined)]);
     return null;

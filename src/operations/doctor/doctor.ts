@@ -10,7 +10,7 @@ import { connectionChecks, type PlannedBackup, zstdChecks } from "./connection.t
 import { attempt, type CheckId, type Finding, notChecked, problemOf, runChecks } from "./finding.ts";
 import { machineChecks, type MachineFacts } from "./machine.ts";
 import { chooseSchemas, judgeSchemas, readingChecks } from "./reading.ts";
-import { examineRepository } from "./repository.ts";
+import { absentRepository, examineRepository } from "./repository.ts";
 import { databaseBytes, restoringChecks } from "./restoring.ts";
 
 export interface DoctorDatabase {
@@ -18,8 +18,8 @@ export interface DoctorDatabase {
   readonly name: string;
   /** Fails with `usage` or `strategy_invalid` when no connection string is known. */
   readonly connection: () => Promise<ConnectionSettings>;
-  /** Each place its backups are kept in, opened when it is called. */
-  readonly storages: readonly (() => Storage)[];
+  /** Each place its backups are kept in, opened when it is called, and what the user calls it. */
+  readonly places: readonly { readonly name: string; readonly storage: () => Storage }[];
   /** Null: the whole database. */
   readonly schemas: readonly string[] | null;
   readonly backups: readonly PlannedBackup[];
@@ -92,13 +92,20 @@ async function examineDatabase(
   signal: AbortSignal,
 ): Promise<Finding[]> {
   const server = await examineServer(runtime, database, clients, signal);
-  const { name, storages, backups } = database;
-  const findings = [...server.findings];
-  for (const storage of storages) {
+  const { name, places, backups } = database;
+  const answers = [];
+  for (const { name: place, storage } of places) {
     const question = { database: name, storage, backups, serverBytes: server.bytes };
-    findings.push(...(await examineRepository(runtime, question, signal)));
+    answers.push({ place, ...(await examineRepository(runtime, question, signal)) });
   }
-  return findings;
+  const filled = answers.find((one) => (one.backups ?? 0) > 0);
+  const found = answers.flatMap(({ place, findings, backups: there }) => {
+    if (answers.length === 1) return findings;
+    const absent =
+      there === null && filled !== undefined ? absentRepository(filled.place, filled.backups ?? 0) : {};
+    return findings.map((one) => ({ ...one, ...(one.id === "repository" ? absent : {}), place }));
+  });
+  return [...server.findings, ...found];
 }
 
 const WITHOUT_ZSTD: readonly CheckId[] = ["encryption", "direct-connection", "client", "clock"];

@@ -47,6 +47,8 @@ export interface Finding extends Outcome {
   readonly id: CheckId;
   /** The database it is about; null for the machine. */
   readonly database: string | null;
+  /** The place it is about, where its backups are kept in several. */
+  readonly place?: string;
 }
 
 export function ok(message: string, items: readonly string[] = []): Outcome {

@@ -49,25 +49,32 @@ const OF_REPOSITORY: readonly CheckId[] = [
   "lease",
 ];
 
+interface RepositoryAnswer {
+  readonly findings: readonly Finding[];
+  /** Backups in it; null where there is no repository yet, undefined where that is not known. */
+  readonly backups: number | null | undefined;
+}
+
 /** Whether a database's backups can be written to their place and read back from it. */
 export async function examineRepository(
   runtime: Runtime,
   question: RepositoryQuestion,
   signal: AbortSignal,
-): Promise<Finding[]> {
+): Promise<RepositoryAnswer> {
   const { database } = question;
   const place = await attempt("repository", database, question.storage, signal);
   if ("failure" in place) {
-    return [
-      place.failure,
-      ...notChecked(database, OF_REPOSITORY, "the place of the repository is not known"),
-    ];
+    const because = "the place of the repository is not known";
+    return {
+      findings: [place.failure, ...notChecked(database, OF_REPOSITORY, because)],
+      backups: undefined,
+    };
   }
   const storage = place.value;
   const opened = await attempt("repository", database, () => openIfThere(runtime, storage, signal), signal);
   const repository = "failure" in opened ? null : opened.value;
   const listed = repository === null ? null : await listIfReadable(repository, database, signal);
-  return [
+  const findings: Finding[] = [
     "failure" in opened
       ? opened.failure
       : { id: "repository", database, ...describeRepository(storage, repository) },
@@ -88,6 +95,8 @@ export async function examineRepository(
       signal,
     )),
   ];
+  if (listed === null) return { findings, backups: "failure" in opened ? undefined : null };
+  return { findings, backups: listed instanceof AppError ? undefined : listed.backups.length };
 }
 
 /** Null where there is none yet: the first backup makes it. */
@@ -102,6 +111,14 @@ async function openIfThere(
     if (isAppError(error, "repository_missing")) return null;
     throw error;
   }
+}
+
+/** Of several places: one that is no repository, while another has backups, is more likely not mounted than new. */
+export function absentRepository(place: string, backups: number): Outcome {
+  return warning(
+    `no repository here, while ${place} has ${counted(backups, "backup")}: a disk or share may not be mounted`,
+    "mount it; if it is meant to be new, `handled copy --new-place` makes it and fills it",
+  );
 }
 
 function describeRepository(storage: Storage, repository: Repository | null): Outcome {
@@ -132,7 +149,7 @@ async function checkWriting(storage: Storage, database: string, signal: AbortSig
 }
 
 async function checkPermissions(storage: Storage, database: string): Promise<Outcome> {
-  if (!isFolder(storage)) return ok("permissions are the object store's own");
+  if (!isFolder(storage)) return ok("who may enter it is the object store's own matter: nothing to check");
   const folders = [storage.place, join(storage.place, databaseFolder(database))];
   const open: string[] = [];
   for (const folder of folders) {
@@ -163,7 +180,7 @@ async function checkSpace(
   signal: AbortSignal,
 ): Promise<Outcome> {
   const free = await storage.freeBytes(signal);
-  if (free === undefined) return ok("free space is not limited, as far as can be told");
+  if (free === undefined) return ok("its free space is not limited, as far as can be told");
   const hint = "free some space, or keep fewer backups (`handled prune --dry-run`)";
   const there = `${formatBytes(free)} free in ${storage.place}`;
   const last = listed === null || listed instanceof AppError ? 0 : largestLast(listed.backups, backups);

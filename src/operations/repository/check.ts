@@ -2,8 +2,9 @@ import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { counted } from "../../lib/text.ts";
 import { databaseFolder, REPOSITORY_FILE } from "../../repository/layout.ts";
-import { listDatabases, type Repository, whatIsKnownOf } from "../../repository/repository.ts";
+import type { Repository } from "../../repository/repository.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { askedFor } from "./asked-for.ts";
 import { type CheckedDatabase, checkDatabase } from "./check-database.ts";
 import { ITEMS_KEPT, type RepositoryFinding } from "./finding.ts";
 import { openDespite } from "./open-despite.ts";
@@ -51,12 +52,14 @@ export async function checkRepository(
           : "`handled repository repair` writes a new one; the backups stay as they are",
     });
   }
-  const there = await listDatabases(repository, signal);
-  if (names === null) findings.push(...(await unknownNames(repository, there, signal)));
+  const { databases, unknown } = await askedFor(repository, names, signal);
+  if (names === null) findings.push(...(await unknownNames(repository, databases, signal)));
+  for (const { name, error } of unknown) {
+    const { message, hint = null } = error;
+    findings.push({ ...WHOLE, id: "unknown-database", level: "problem", database: name, message, hint });
+  }
   const checked: CheckedDatabase[] = [];
-  for (const name of names ?? there) {
-    const known = await whatIsKnownOf(repository, name, signal);
-    if (!known.there) runtime.reporter.note(known.note);
+  for (const name of databases) {
     checked.push(await checkDatabase(runtime, repository, name, prefix, signal));
   }
   return {

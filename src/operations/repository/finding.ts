@@ -10,6 +10,7 @@ export const FINDING_IDS = [
   "latest-link",
   "orphans",
   "unknown-names",
+  "unknown-database",
 ] as const;
 
 /** `damage`: a backup cannot be relied on. `problem`: something is not as it should be. `note`: good to know. */

@@ -12,6 +12,8 @@ export interface WrongLink {
   readonly key: string;
   /** There is none, as where the file system has no links. */
   readonly isMissing: boolean;
+  /** File name of the archive that it should lead to; undefined: it should not be there. */
+  readonly wanted: string | undefined;
 }
 
 /**
@@ -34,7 +36,7 @@ export async function wrongLinks(
     const wanted = newest === undefined ? undefined : basename(newest.archive.key);
     const found = await targetOf(join(place, databaseFolder(database), name));
     if (found === "file" || found === wanted) continue;
-    wrong.push({ key: `${databaseFolder(database)}${name}`, isMissing: found === undefined });
+    wrong.push({ key: `${databaseFolder(database)}${name}`, isMissing: found === undefined, wanted });
   }
   return wrong;
 }

@@ -32,7 +32,7 @@ export async function renewRepositoryFile(
   } catch (error) {
     if (!isAppError(error, "object_missing")) throw error;
   }
-  const mended = await renewRepository(
+  const { repository: mended } = await renewRepository(
     runtime,
     storage,
     sealing instanceof AppError ? undefined : sealing,

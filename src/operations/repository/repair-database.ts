@@ -144,9 +144,12 @@ async function mendLinks(
   await lease.check(signal);
   await updateLatest(repository, database, prefix, backups, signal);
   const still = new Set((await wrongLinks(repository, database, prefix, backups)).map(({ key }) => key));
-  for (const { key } of wrong) {
-    if (!still.has(key))
-      tell({ id: "latest-link", message: `pointed ${key} at the newest good archive, or removed it` });
+  for (const { key, wanted } of wrong) {
+    const message =
+      wanted === undefined
+        ? `removed ${key}, for no good archive of its kind is there`
+        : `pointed ${key} at the newest good archive, ${wanted}`;
+    if (!still.has(key)) tell({ id: "latest-link", message });
   }
 }
 

@@ -1,7 +1,8 @@
 import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
-import { listDatabases, type Repository, whatIsKnownOf } from "../../repository/repository.ts";
+import type { Repository } from "../../repository/repository.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { askedFor } from "./asked-for.ts";
 import { checkDatabase } from "./check-database.ts";
 import type { FINDING_IDS } from "./finding.ts";
 import { indexlessOf } from "./indexless.ts";
@@ -83,8 +84,9 @@ export async function planRepair(
       );
     }
     for (const { id, level, message, hint } of findings) {
-      const isOurs = level === "problem" || (hint !== null && id !== "unknown-names");
-      if (!isOurs || id === "backup-damaged" || id === "repository-file" || id === "unknown-names") continue;
+      const isOurs = level === "problem" || hint !== null;
+      if (!isOurs || id === "backup-damaged" || id === "repository-file") continue;
+      if (id === "unknown-names" || id === "unknown-database") continue;
       if (id === "orphans") add(id, `note or delete, in two runs: ${message}`);
       else add(id, `${WORDS[id]}: ${message}`);
     }
@@ -141,13 +143,9 @@ async function databasesOf(
   repository: Repository,
   names: readonly string[] | null,
   signal: AbortSignal,
-): Promise<string[]> {
-  const databases: string[] = [];
-  for (const name of names ?? (await listDatabases(repository, signal))) {
-    const known = await whatIsKnownOf(repository, name, signal);
-    // A lease would be the first thing there.
-    if (known.there) databases.push(name);
-    else runtime.reporter.note(known.note);
-  }
+): Promise<readonly string[]> {
+  const { databases, unknown } = await askedFor(repository, names, signal);
+  // A lease would be the first thing there.
+  for (const { note } of unknown) runtime.reporter.note(note);
   return databases;
 }

@@ -2,7 +2,6 @@ import { loadArchive } from "../../engines/archive/load.ts";
 import { type LoadSnapshot, loadSnapshot } from "../../engines/snapshot/load-snapshot.ts";
 import { AppError, isAppError, messageOf } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
-import { counted } from "../../lib/text.ts";
 import { listSchemas } from "../../postgres/catalog.ts";
 import type { PostgresClient } from "../../postgres/clients.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
@@ -37,9 +36,6 @@ export async function fillDatabase(
     (await compareRows(runtime, session, checked.expected));
   // Loading a snapshot gathers them.
   if (target.statistics && checked.source.kind === "archive") await analyzeDatabase(session);
-  runtime.reporter.note(
-    `${counted(comparison.tables, "table")} compared, ${counted(comparison.rows, "row")} as in the backup`,
-  );
   return comparison;
 }
 

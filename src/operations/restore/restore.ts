@@ -1,5 +1,6 @@
 import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
+import { counted } from "../../lib/text.ts";
 import { connectBeside, databaseExists } from "../../postgres/admin.ts";
 import { chooseClient, findClients, type PostgresClient } from "../../postgres/clients.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
@@ -235,7 +236,10 @@ async function fillFrom(run: Run, target: FillTarget, signal: AbortSignal): Prom
   if (source.kind === "snapshot") {
     return await fillBeside(runtime, { source, selection, client, from, to, lanes }, signal);
   }
-  await fillDatabase(runtime, checked, { ...whole, settings: from }, signal);
+  const all = await fillDatabase(runtime, checked, { ...whole, settings: from }, signal);
+  runtime.reporter.note(
+    `the whole archive is in a scratch database: ${counted(all.rows, "row")} in ${counted(all.tables, "table")}, as in the backup; what was chosen is copied from there`,
+  );
   return await copySelection(runtime, { client, from, to, selection, beside: target.beside }, signal);
 }
 
@@ -275,6 +279,7 @@ function previewOf({ request, checked }: Run, into: string): RestorePreview {
   return {
     database: request.database,
     source: label,
+    backup: manifest?.index.id ?? null,
     snapshotAt: manifest === null ? null : new Date(manifest.index.snapshotAt),
     target: `${into} on ${describeServer(request.connection)}`,
     tables: tables.length,

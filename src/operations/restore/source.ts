@@ -19,10 +19,11 @@ import {
   type SnapshotTable,
 } from "../../repository/manifest.ts";
 import { markReading } from "../../repository/readers.ts";
-import { openRepository, type Repository } from "../../repository/repository.ts";
+import { openRepository, type Repository, whatIsKnownOf } from "../../repository/repository.ts";
 import { fileOpener } from "../../repository/sealing/sealed-file.ts";
 import { listGoodBackups } from "../damage-found.ts";
-import { olderHint, type Reader, recordingDamage, type StoredBackup } from "../record-damage.ts";
+import { findOlder, hintingAt } from "../older-backup.ts";
+import { type Reader, recordingDamage, type StoredBackup } from "../record-damage.ts";
 import { placeOfKey } from "../../storage/location.ts";
 import type { Storage } from "../../storage/storage.ts";
 
@@ -91,7 +92,10 @@ export async function findSource(
   };
   if (which === "latest") {
     const [newest] = backups;
-    if (newest === undefined) throw noBackups(database, repository, damaged.length);
+    if (newest === undefined) {
+      await requireKnown(repository, database, signal);
+      throw noBackups(database, repository, damaged.length);
+    }
     // Whoever asks for the latest must hear that a later one was there.
     for (const { id, reason } of damaged.filter((backup) => isLater(backup, newest))) {
       runtime.reporter.warn(`${id} is later than ${newest.id} and cannot be restored: ${reason}`);
@@ -104,14 +108,16 @@ export async function findSource(
   if (found !== undefined) return await load(found);
   const broken = damaged.find(({ id }) => id === which);
   if (broken !== undefined) {
-    const older = backups.find((backup) => isLater(broken, backup));
-    throw new AppError("backup_damaged", `read backup ${which}: ${broken.reason}`, {
-      hint: older === undefined ? `\`handled list ${database}\` shows the others` : olderHint(older),
-    });
+    const hint = `\`handled list ${database}\` shows the others`;
+    const error = new AppError("backup_damaged", `read backup ${which}: ${broken.reason}`, { hint });
+    const isFit = (backup: BackupIndex): boolean => isLater(broken, backup);
+    const older = await findOlder(runtime, repository, { database, isFit, error }, signal);
+    throw older === undefined ? error : hintingAt(older, error);
   }
   const foreign = await foreignSource(repository, database, which, signal);
   if (foreign !== undefined) return foreign;
-  const ids = backups.flatMap(namesOf);
+  await requireKnown(repository, database, signal);
+  const ids = ["latest", ...backups.flatMap(namesOf)];
   const guess = nearest(which, ids);
   throw new AppError(
     "backup_missing",
@@ -121,6 +127,12 @@ export async function findSource(
         guess === undefined ? `\`handled list ${database}\` shows what is there` : `did you mean ${guess}?`,
     },
   );
+}
+
+/** Fails with `backup_missing`, naming the nearest, where a database's name may be mistyped. */
+async function requireKnown(repository: Repository, database: string, signal: AbortSignal): Promise<void> {
+  const known = await whatIsKnownOf(repository, database, signal);
+  if (!known.there) throw known.error;
 }
 
 function namesOf(backup: BackupIndex): string[] {

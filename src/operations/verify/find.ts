@@ -3,7 +3,7 @@ import { AppError } from "../../errors.ts";
 import { nearest } from "../../lib/text.ts";
 import { type DamagedBackup, listBackups, listForeign } from "../../repository/backups.ts";
 import { BackupId, type BackupIndex } from "../../repository/manifest.ts";
-import type { Repository } from "../../repository/repository.ts";
+import { type Repository, whatIsKnownOf } from "../../repository/repository.ts";
 
 /** A backup to be checked: sound as far as a listing tells, or damaged. */
 export interface Candidate {
@@ -53,6 +53,8 @@ async function explainMissing(
   { which, candidates }: { readonly which: string; readonly candidates: readonly Candidate[] },
   signal: AbortSignal,
 ): Promise<AppError> {
+  const there = await whatIsKnownOf(repository, database, signal);
+  if (!there.there) return there.error;
   const known = candidates.flatMap(({ index }) => index ?? []);
   const foreign = await listForeign(repository, database, known, signal);
   if (foreign.some(({ key }) => basename(key) === which)) {
@@ -60,7 +62,7 @@ async function explainMissing(
       hint: `another tool put it there; \`handled restore ${database} ${which} --dry-run\` reads it whole`,
     });
   }
-  const guess = which === "latest" ? undefined : nearest(which, candidates.flatMap(namesOf));
+  const guess = which === "latest" ? undefined : nearest(which, ["latest", ...candidates.flatMap(namesOf)]);
   const what = which === "latest" ? "the latest backup" : `backup ${which}`;
   return new AppError("backup_missing", `find ${what}: there is none in ${repository.place}`, {
     hint: guess === undefined ? "`handled list` shows what is there" : `did you mean ${guess}?`,

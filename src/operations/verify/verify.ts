@@ -1,5 +1,6 @@
 import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
+import { counted } from "../../lib/text.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import type { BackupIndex } from "../../repository/manifest.ts";
 import type { ProofLevel } from "../../repository/proof-file.ts";
@@ -7,8 +8,9 @@ import { markReading } from "../../repository/readers.ts";
 import { openRepository, type Repository } from "../../repository/repository.ts";
 import { opensSecrets } from "../../repository/sealing/stored-object.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { recordingRun, type RunResult } from "../record-run.ts";
 import { type Candidate, findCandidate } from "./find.ts";
-import { type Findings, noFindings } from "./findings.ts";
+import { type Findings, isStored, noFindings } from "./findings.ts";
 import { checkArchive, checkSnapshot } from "./integrity.ts";
 import { proveRestore, type Sound } from "./prove-restore.ts";
 import { recordProof, type VerifyReport } from "./record.ts";
@@ -36,6 +38,36 @@ export interface VerifyRequest {
  * nothing about the backup.
  */
 export async function verifyBackup(
+  runtime: Runtime,
+  request: VerifyRequest,
+  signal: AbortSignal,
+): Promise<VerifyReport> {
+  const { database, storage } = request;
+  return await recordingRun(
+    runtime,
+    { operation: "verify", database, entry: null, storages: [storage] },
+    async () => await verifyRecorded(runtime, request, signal),
+    runResult,
+    signal,
+  );
+}
+
+function runResult({ proof, problems, key }: VerifyReport): RunResult {
+  const { backup, proven, level, compared, problemCount } = proof;
+  const [first] = problems;
+  return {
+    outcome: first !== undefined ? "failed" : key === null || proven !== level ? "degraded" : "done",
+    backup,
+    figures: { rows: compared.rows, bytes: compared.bytes, storedBytes: compared.storedBytes },
+    summary: proven === null ? `${counted(problemCount, "problem")} found` : `proven: ${proven}`,
+    error:
+      first === undefined
+        ? null
+        : { code: isStored(first) ? "backup_damaged" : "rows_differ", message: first.reason, hint: null },
+  };
+}
+
+async function verifyRecorded(
   runtime: Runtime,
   request: VerifyRequest,
   signal: AbortSignal,

@@ -128,7 +128,8 @@ function byStatus({ endpoint, bucket }: Asked, failure: Failure, cause: unknown)
     reason: messageOf(cause),
     hint: /CERT|VERIFY|TLS|SSL|EPROTO/.test(code)
       ? "name the authority that signed its certificate with NODE_EXTRA_CA_CERTS"
-      : undefined,
+      : // The client itself refused, before it asked anybody.
+        "say where the bucket is: `s3://bucket/prefix?endpoint=https://…&region=…`, or AWS_REGION for AWS",
   };
 }
 
