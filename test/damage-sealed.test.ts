@@ -132,7 +132,10 @@ test("damage of one backup leaves the others as they are", async () => {
 describe("integrity without an identity", () => {
   test("compares every object as it lies there, and calls nothing proven", async () => {
     await byPerson(snapshot);
-    const before = (await shop.files()).toSorted();
+    // The runs themselves are recorded.
+    const proofsAndObjects = async (): Promise<string[]> =>
+      (await shop.files()).filter((file) => !file.includes("/records/runs/")).toSorted();
+    const before = await proofsAndObjects();
     for (const id of [snapshot, archive]) {
       const { code, report, stderr } = await byHost(id);
       expect(code, stderr).toBe(4);
@@ -148,7 +151,7 @@ describe("integrity without an identity", () => {
     }
     // Index, tables, content; a list and a part of each table.
     expect((await byHost(snapshot)).report.compared.objects).toBe(3 + 4);
-    expect((await shop.files()).toSorted()).toEqual(before);
+    expect(await proofsAndObjects()).toEqual(before);
     const text = await shop.host("verify", [shop.live.name, snapshot, "--level", "integrity"]);
     expect(text.stdout).toMatch(/is not proven: nothing is wrong .* no key here opens the rest/);
     const listed = await shop.host("list", [shop.live.name, "--json"]);
