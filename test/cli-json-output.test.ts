@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { BackupReportJson, CopyJson, PruneJson } from "../src/cli/json/backup.ts";
 import { ErrorJson } from "../src/cli/json/common.ts";
 import { KeyNewJson, KeyRewrapJson, KeyShowJson } from "../src/cli/json/keys.ts";
+import { HistoryJson } from "../src/cli/json/history.ts";
 import { DiffJson, ListJson, ShowJson, StatusJson } from "../src/cli/json/look.ts";
 import { ExportJson, RestoreJson, UndoJson, VerifyJson } from "../src/cli/json/restore.ts";
 import {
@@ -93,6 +94,7 @@ describe("JSON output", () => {
     });
     await writeFile(join(there.path, "backups/shop/by_hand.sql"), "select 1;\n");
     await run("list", ListJson, "list");
+    await run("history", HistoryJson, "history", "shop");
     await run("show", ShowJson, "show", "shop", "latest");
     expect(checked.get("show")).toMatchObject({
       id: backup.id,

@@ -247,6 +247,13 @@ test.each(["archive", "snapshot"])(
       expect(mended.stderr).toMatch(/offsite: .*nothing is wrong with it that shows/);
       expect(await objects(local)).toEqual(whole);
     }
+    // The same as a check: what was damaged is right again, so nothing is held against the backup, and nothing is proven.
+    for (const key of whole.keys()) if (!key.endsWith("/index")) await flipBit(join(local, key), 0.999);
+    const checked = await places.host(["verify", "data", id, "--repair", "--level", "integrity"]);
+    expect(checked.code, checked.stderr).toBe(4);
+    expect(checked.stdout).toMatch(/is not proven: nothing is wrong/);
+    expect(await objects(local)).toEqual(whole);
+    expect((await places.host(["status", "data"])).stdout).toContain("✓ healthy");
     const proof = await places.person(["verify", "data", id, "--level", "integrity"]);
     expect(proof.code, proof.stderr).toBe(0);
   },

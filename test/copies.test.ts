@@ -42,10 +42,12 @@ async function idsIn(place: string): Promise<string[]> {
   return databases.flatMap(({ backups }) => backups.map(({ id }) => id)).toSorted();
 }
 
-/** Path and size of every file below a folder but leases, which differ. */
+/** Path and size of every file below a folder but leases and records of runs, which differ. */
 async function filesIn(folder: string): Promise<string[]> {
   const names = await readdir(folder, { recursive: true, withFileTypes: true });
-  const files = names.filter((name) => name.isFile() && !name.name.startsWith("lease."));
+  const files = names.filter(
+    (name) => name.isFile() && !name.name.startsWith("lease.") && !name.parentPath.includes("/records/runs/"),
+  );
   const lines = await Promise.all(
     files.map(async (name) => {
       const path = join(name.parentPath, name.name);

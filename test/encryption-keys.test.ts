@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { createCipheriv, randomBytes, scryptSync } from "node:crypto";
-import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { readdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { encodeHeader } from "../src/lib/age/header.ts";
@@ -98,6 +98,14 @@ async function shopWithStrategy(): Promise<Shop> {
   return new Shop(live, folder, owned);
 }
 
+// More than is held whole when it is sealed anew, however well it is compressed.
+const MORE_ROWS =
+  "insert into t select g, encode(sha256(g::text::bytea), 'hex') from generate_series(1, 30000) g";
+
+function recipientIn(file: string): string {
+  return execFileSync("age-keygen", ["-y", file]).toString().trim();
+}
+
 function opens(identity: string, file: string): boolean {
   try {
     execFileSync("age", ["-d", "-i", identity, "-o", "/dev/null", file], { stdio: "ignore" });
@@ -175,25 +183,44 @@ describe("key rewrap", () => {
     await using shop = await shopWithStrategy();
     const [one, two] = [join(shop.folder, "one"), join(shop.folder, "two")];
     await shop.done(["key", "new", "--file", one]);
+    await shop.live.query(MORE_ROWS);
     await shop.done(["backup"]);
     await shop.done(["backup", "--kind", "archive"]);
+    expect((await shop.run(["status"])).code).toBe(0);
     await shop.done(["key", "new", "--file", two]);
     const refused = await shop.run(["backup"]);
     expect(refused.code).toBe(2);
     expect(refused.stderr).toContain("key rewrap");
+    const status = await shop.run(["status"]);
+    expect(status.code).toBe(4);
+    expect(status.stdout).toMatch(/the next backup will fail.*other recipients.*\n.*key rewrap/);
     const before = new Map<string, Buffer>();
     for (const { key, path } of await shop.sealedFiles()) before.set(key, await payloadOf(path));
 
     const withoutKey = await shop.run(["key", "rewrap"]);
     expect(withoutKey.code, withoutKey.stderr).toBe(12);
+    // A long object takes the place of the old one only when all of it is there.
+    const observer = (phase: "before" | "after", operation: string): void => {
+      if (operation.startsWith("storage replace ")) throw new Error(`killed ${phase} ${operation}`);
+    };
+    expect((await shop.run(["key", "rewrap", "--identity", one], { observer })).code).not.toBe(0);
+    for (const { path, key } of await shop.sealedFiles()) expect(opens(one, path), key).toBe(true);
     const report = await shop.done(["key", "rewrap", "--identity", one]);
-    expect(report).toMatchObject({ left: [] });
+    const named = await readFile(join(shop.folder, "repository/repository.json"), "utf8");
+    // Of the run that was killed a naming key stays that nothing names.
+    const sealed = (await shop.sealedFiles()).filter(
+      ({ key }) => !key.startsWith("system/") || named.includes(key),
+    );
+    expect(report["objects"]).toBe(sealed.length);
+    expect((await shop.run(["status"])).code).toBe(0);
     const host = join(shop.folder, "home/.config/handled/host.key");
-    for (const { key, path, secret } of await shop.sealedFiles()) {
+    for (const { key, path, secret } of sealed) {
       if (!key.startsWith("system/"))
         expect((await payloadOf(path)).equals(before.get(key) ?? Buffer.alloc(0))).toBe(true);
       expect([opens(one, path), opens(two, path), opens(host, path)], key).toEqual([true, true, !secret]);
     }
+    // Too long to be held whole.
+    expect(Math.max(...[...before.values()].map(({ length }) => length))).toBeGreaterThan(1024 ** 2);
     await shop.restored(two);
     const next = await shop.done(["backup"]);
     const shown = await shop.done(["show", String(next["id"])]);
@@ -236,14 +263,31 @@ describe("key rewrap", () => {
     const one = join(shop.folder, "one");
     await shop.done(["key", "new", "--file", one]);
     await shop.done(["backup"]);
-    await rm(join(shop.folder, "home"), { recursive: true });
-    expect((await shop.run(["backup"])).code).toBe(12);
+    const host = join(shop.folder, "home/.config/handled/host.key");
+    const lost = join(shop.folder, "lost");
+    await rename(host, lost);
+    const refused = await shop.run(["backup"]);
+    expect(refused.code).toBe(12);
+    // Where the key was looked for, and both ways out.
+    for (const words of [`there is no ${host}`, "--identity FILE", "handled key rewrap"])
+      expect(refused.stderr).toContain(words);
     await shop.done(["key", "rewrap", "--identity", one]);
     await shop.done(["backup"]);
-    const keys = await shop.done(["key", "show"]);
-    expect(keys["repositories"]).toMatchObject([
-      { hosts: [expect.any(String), expect.any(String)], mixed: false },
-    ]);
+    const [repository] = (await shop.done(["key", "show"]))["repositories"] as Record<string, unknown>[];
+    expect(repository).toMatchObject({ hosts: [recipientIn(lost), recipientIn(host)], mixed: false });
+
+    const own = await shop.run(["key", "rewrap", "--identity", one, "--without-host", recipientIn(host)]);
+    expect([own.code, own.stderr]).toEqual([2, expect.stringContaining("this host's own key")]);
+    const without = ["key", "rewrap", "--identity", one, "--without-host", recipientIn(lost)];
+    // Also when it is gone already: what was cut off can be repeated.
+    for (const _time of [1, 2])
+      expect(await shop.done(without)).toMatchObject({ hosts: [recipientIn(host)] });
+    for (const { path, key, secret } of await shop.sealedFiles())
+      expect([opens(lost, path), opens(host, path)], key).toEqual([false, !secret]);
+    await rename(lost, host);
+    const stranger = await shop.run(["backup"]);
+    expect(stranger.code).toBe(12);
+    expect(stranger.stderr).toContain(`other hosts than this one, whose key is ${host}`);
   });
 });
 

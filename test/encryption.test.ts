@@ -1,15 +1,17 @@
 import { execFile, execFileSync } from "node:child_process";
-import { readFile, readdir, stat, writeFile } from "node:fs/promises";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { zstdDecompressSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
+import { ListJson } from "../src/cli/json/look.ts";
 import { sealClassOf } from "../src/repository/sealing/classes.ts";
-import { type CliResult, jsonOf, runCli } from "./support/cli.ts";
+import { jsonOf, runCli } from "./support/cli.ts";
 import { expectedDatabase } from "./support/backed-up.ts";
 import { contentsOf } from "./support/database-contents.ts";
-import { identityIn, type TestIdentity } from "./support/keys.ts";
-import { freshDatabase, type FreshDatabase, temporaryFolder, uniqueName } from "./support/postgres.ts";
+import { identityIn } from "./support/keys.ts";
+import { temporaryFolder, uniqueName } from "./support/postgres.ts";
+import { type Sealed, sealedBackups } from "./support/sealed-backups.ts";
 
 const run = promisify(execFile);
 
@@ -34,62 +36,6 @@ const KINDS = [
   ["a snapshot", ["--kind", "snapshot", "--jobs", "2"]],
 ] as const;
 
-/** A host that has the recipient alone, an owner who has the identity, and a database. */
-class Sealed implements AsyncDisposable {
-  readonly live: FreshDatabase;
-  readonly repository: string;
-  readonly owner: TestIdentity;
-  readonly home: string;
-  readonly #owned: AsyncDisposableStack;
-
-  constructor(live: FreshDatabase, folder: string, owned: AsyncDisposableStack) {
-    this.live = live;
-    this.repository = join(folder, "repository");
-    this.home = join(folder, "home");
-    this.owner = identityIn(folder);
-    this.#owned = owned;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#owned.disposeAsync();
-  }
-
-  /** What the backup host types. */
-  async host(command: string, args: readonly string[] = [], home = this.home): Promise<CliResult> {
-    const place = ["--url", this.live.url, "--repository", this.repository];
-    const recipient = command === "backup" ? ["--recipient", this.owner.recipient] : [];
-    const env = { HOME: home, XDG_CONFIG_HOME: "", HANDLED_IDENTITY: "" };
-    return await runCli([command, ...args, ...place, ...recipient], { env });
-  }
-
-  /** The same with the identity. */
-  async person(command: string, args: readonly string[] = [], home = "/nonexistent"): Promise<CliResult> {
-    return await this.host(command, [...args, "--identity", this.owner.file], home);
-  }
-
-  async backup(args: readonly string[]): Promise<Record<string, unknown>> {
-    const result = await this.host("backup", ["--json", ...args]);
-    expect(result.code, result.stderr).toBe(0);
-    return jsonOf(result);
-  }
-
-  async files(): Promise<string[]> {
-    const all = await readdir(this.repository, { recursive: true, withFileTypes: true });
-    return all.filter((one) => one.isFile()).map((one) => join(one.parentPath, one.name));
-  }
-
-  get hostKey(): string {
-    return join(this.home, ".config/handled/host.key");
-  }
-}
-
-async function sealed(): Promise<Sealed> {
-  const owned = new AsyncDisposableStack();
-  const live = owned.use(await freshDatabase({ sql: SQL }));
-  const folder = owned.use(await temporaryFolder());
-  return new Sealed(live, folder.path, owned);
-}
-
 function opens(key: string, file: string): boolean {
   try {
     execFileSync("age", ["-d", "-i", key, "-o", "/dev/null", file], { stdio: "ignore" });
@@ -101,7 +47,7 @@ function opens(key: string, file: string): boolean {
 
 describe.each(KINDS)("%s", (_kind, args) => {
   test("comes back with the identity alone, on a machine that knows nothing else", async () => {
-    await using shop = await sealed();
+    await using shop = await sealedBackups(SQL);
     const before = await contentsOf(shop.live.url);
     await shop.backup(args);
     await using restored = expectedDatabase(uniqueName());
@@ -114,7 +60,7 @@ describe.each(KINDS)("%s", (_kind, args) => {
   });
 
   test("lies sealed: nothing of it is readable, and the host's key opens only what it needs", async () => {
-    await using shop = await sealed();
+    await using shop = await sealedBackups(SQL);
     const { location } = await shop.backup(args);
     if (args[0] !== "--kind") expect(location).toMatch(/\.age$/);
     const root = `${shop.repository}/`;
@@ -134,7 +80,7 @@ describe.each(KINDS)("%s", (_kind, args) => {
   });
 
   test("cannot be restored or proven by the host: 12, and nothing is made", async () => {
-    await using shop = await sealed();
+    await using shop = await sealedBackups(SQL);
     await shop.backup(args);
     const operations = (await shop.files()).length;
     await using restored = expectedDatabase(uniqueName());
@@ -148,7 +94,7 @@ describe.each(KINDS)("%s", (_kind, args) => {
   });
 
   test("is listed, shown, compared and pruned by the host", async () => {
-    await using shop = await sealed();
+    await using shop = await sealedBackups(SQL);
     const first = await shop.backup(args);
     const second = await shop.backup(args);
     const list = jsonOf(await shop.host("list", [shop.live.name, "--json"]));
@@ -177,7 +123,7 @@ async function newParts(shop: Sealed, id: unknown): Promise<unknown> {
 }
 
 test("the host reuses what did not change, and the names of parts tell nothing of their text", async () => {
-  await using shop = await sealed();
+  await using shop = await sealedBackups(SQL);
   const snapshot = ["--kind", "snapshot", "--jobs", "2"];
   await shop.backup(snapshot);
   await shop.live.query("update public.patients set secret_diagnosis = 'Blauhimmelfieber' where id = 7");
@@ -194,7 +140,7 @@ test("the host reuses what did not change, and the names of parts tell nothing o
 });
 
 test("a copy of an archive is restored from its path, with the identity", async () => {
-  await using shop = await sealed();
+  await using shop = await sealedBackups(SQL);
   await using folder = await temporaryFolder();
   const copy = join(folder.path, "copy.sql.gz.age");
   await shop.backup(["--file", copy]);
@@ -208,7 +154,7 @@ test("a copy of an archive is restored from its path, with the identity", async 
 });
 
 test("the host's key is its owner's alone, and never printed", async () => {
-  await using shop = await sealed();
+  await using shop = await sealedBackups(SQL);
   const result = await shop.host("backup", ["--verbose"]);
   const text = await readFile(shop.hostKey, "utf8");
   const secret = /AGE-SECRET-KEY-\S+/.exec(text)?.[0] ?? "none";
@@ -219,7 +165,7 @@ test("the host's key is its owner's alone, and never printed", async () => {
 
 describe("a host that is lost", () => {
   test("is replaced by one with a copy of its key", async () => {
-    await using shop = await sealed();
+    await using shop = await sealedBackups(SQL);
     await shop.backup(["--kind", "snapshot"]);
     const other = join(shop.home, "other");
     await run("mkdir", ["-p", join(other, ".config/handled")]);
@@ -230,7 +176,7 @@ describe("a host that is lost", () => {
   });
 
   test("is replaced by one with the identity; one with neither is refused before anything is written", async () => {
-    await using shop = await sealed();
+    await using shop = await sealedBackups(SQL);
     await shop.backup(["--kind", "snapshot"]);
     const before = (await shop.files()).toSorted();
     const refused = await shop.host("backup", ["--kind", "snapshot"], join(shop.home, "third"));
@@ -246,7 +192,7 @@ describe("a wrong key", () => {
   test.each(["restore", "verify", "list", "export"])(
     "is refused by %s with 12, and nothing is touched",
     async (command) => {
-      await using shop = await sealed();
+      await using shop = await sealedBackups(SQL);
       await using folder = await temporaryFolder();
       await shop.backup(["--kind", "snapshot"]);
       const before = (await shop.files()).toSorted();
@@ -264,7 +210,7 @@ describe("a wrong key", () => {
   );
 
   test("a file that is no identity is a usage error that does not repeat it", async () => {
-    await using shop = await sealed();
+    await using shop = await sealedBackups(SQL);
     await using folder = await temporaryFolder();
     await shop.backup([]);
     const file = join(folder.path, "key");
@@ -277,7 +223,7 @@ describe("a wrong key", () => {
 });
 
 test("a plain repository is not silently taken for an encrypted one", async () => {
-  await using shop = await sealed();
+  await using shop = await sealedBackups(SQL);
   const plain = await runCli(["backup", "--url", shop.live.url, "--repository", shop.repository], {
     env: { HANDLED_IDENTITY: "" },
   });
@@ -286,4 +232,31 @@ test("a plain repository is not silently taken for an encrypted one", async () =
   const result = await shop.host("backup");
   expect(result.code).toBe(2);
   expect(result.stderr).toMatch(/not encrypted/);
+});
+
+test("somebody's file that is named like one of ours, and too short to be one, is listed in the size it has", async () => {
+  await using shop = await sealedBackups(SQL);
+  await shop.backup([]);
+  await writeFile(join(shop.repository, shop.live.name, "theirs.sql.gz.age"), "not of age");
+  const listed = await shop.host("list", ["--json"]);
+  expect(listed.code, listed.stderr).toBe(0);
+  const foreign = [{ name: "theirs.sql.gz.age", size: 10 }];
+  expect(ListJson.parse(jsonOf(listed))).toMatchObject({ databases: [{ foreign }] });
+  const words = await shop.host("list");
+  expect(words.code, words.stderr).toBe(0);
+  expect(words.stdout).toContain("10 B");
+  for (const command of ["usage", "check"]) {
+    const looked = await runCli(["repository", command, "--repository", shop.repository, "--json"], {
+      env: { HOME: shop.home, XDG_CONFIG_HOME: "", HANDLED_IDENTITY: "" },
+    });
+    expect([0, 4], looked.stderr).toContain(looked.code);
+  }
+  const refused = await shop.person("restore", [
+    shop.live.name,
+    "theirs.sql.gz.age",
+    "--new-database",
+    "never",
+  ]);
+  expect(refused.code, refused.stderr).not.toBe(0);
+  expect(refused.stderr).toContain("theirs.sql.gz.age");
 });

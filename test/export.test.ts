@@ -1,15 +1,19 @@
 import { createHash } from "node:crypto";
-import { readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { ExportJson } from "../src/cli/json/restore.ts";
+import { backedUp } from "./support/backed-up.ts";
 import { openedByAge } from "./support/keys.ts";
 import { type CliResult, jsonOf, runCli, spawnCli } from "./support/cli.ts";
 import { dumpText } from "./support/dump-text.ts";
 import { inMountNamespace } from "./support/mounts.ts";
 import { ODD_DATABASE_SQL } from "./support/odd-database.ts";
 import { clusterUrl, freshDatabase, runSql, temporaryFolder, uniqueName } from "./support/postgres.ts";
+import { noAbort } from "./support/runtime.ts";
 import { copyWithStockTools, restoreWithStockTools } from "./support/stock-tools.ts";
+
+const signal = noAbort();
 
 const MORE_SQL = `
   select lo_create(4444); comment on large object 4444 is e'a "comment"\\n\\t\\\\.'; grant select on large object 4444 to public, pg_monitor;
@@ -19,22 +23,14 @@ const MORE_SQL = `
   create event trigger log on ddl_command_end execute function log(); comment on event trigger log is 'late';`;
 
 /** A snapshot or an archive of one database, and a folder to write to. */
-async function backedUp(sql: string, ...args: readonly string[]) {
-  const owned = new AsyncDisposableStack();
-  const source = owned.use(await freshDatabase({ sql }));
-  const repository = owned.use(await temporaryFolder()).path;
-  const folder = owned.use(await temporaryFolder()).path;
-  const place = ["--url", source.url, "--repository", repository];
-  const result = await runCli(["backup", "odd", ...args, "--json", ...place]);
-  expect(result.code, result.stderr).toBe(0);
+async function oddBackedUp(sql: string, ...args: readonly string[]) {
+  const made = await backedUp({ sql, as: "odd", backup: args });
+  const { repository, scratch: folder } = made;
   return {
-    source,
-    repository,
+    ...made,
     folder,
-    id: String(jsonOf(result)["id"]),
     export: async (file: string, ...more: readonly string[]): Promise<CliResult> =>
       await runCli(["export", "odd", "--repository", repository, "--file", join(folder, file), ...more]),
-    [Symbol.asyncDispose]: async () => await owned.disposeAsync(),
   };
 }
 
@@ -45,7 +41,7 @@ async function exported(result: Promise<CliResult>): Promise<ExportJson> {
 }
 
 test("a snapshot becomes a plain archive that stock tools, and we, restore whole", async () => {
-  await using backup = await backedUp(`${ODD_DATABASE_SQL}${MORE_SQL}`, "--kind", "snapshot");
+  await using backup = await oddBackedUp(`${ODD_DATABASE_SQL}${MORE_SQL}`, "--kind", "snapshot");
   await using copied = await freshDatabase();
   await using ours = await freshDatabase();
   const report = await exported(backup.export("odd.sql.gz", "--json"));
@@ -62,11 +58,11 @@ test("a snapshot becomes a plain archive that stock tools, and we, restore whole
   await restoreWithStockTools(report.file, copied.url);
   const text = await dumpText(copied.url);
   // A log of what an event trigger saw is as it was, for the trigger comes last.
-  const source = await dumpText(backup.source.url);
+  const source = await dumpText(backup.live.url);
   const log = "COPY public.log (tag) FROM stdin;";
   expect(text.rows[log]).toEqual(source.rows[log]);
   await using stock = await freshDatabase();
-  await copyWithStockTools(backup.source.url, stock.url);
+  await copyWithStockTools(backup.live.url, stock.url);
   const wanted = await dumpText(stock.url);
   expect(text.definitions).toEqual(wanted.definitions);
   expect({ ...text.rows, [log]: [] }).toEqual({ ...wanted.rows, [log]: [] });
@@ -81,7 +77,7 @@ test("a snapshot becomes a plain archive that stock tools, and we, restore whole
 });
 
 test("a snapshot becomes a custom archive, by way of a server that is thrown away", async () => {
-  await using backup = await backedUp(
+  await using backup = await oddBackedUp(
     `create schema "my sch"; create table "my sch".t as select generate_series(1, 100) as n; create sequence s start 7;
      select lo_from_bytea(9, 'large'); create type mood as enum ('a', 'b'); create table m (m mood) partition by hash (m);
      create table m0 partition of m for values with (modulus 2, remainder 0); create table m1 partition of m for values with (modulus 2, remainder 1);
@@ -93,19 +89,15 @@ test("a snapshot becomes a custom archive, by way of a server that is thrown awa
   const report = await exported(backup.export("odd.dump", "--format", "custom", "--json"));
   expect(report).toMatchObject({ format: "custom", rows: 110 });
   await restoreWithStockTools(report.file, copied.url);
-  expect(await dumpText(copied.url)).toEqual(await dumpText(backup.source.url));
+  expect(await dumpText(copied.url)).toEqual(await dumpText(backup.live.url));
 });
 
 test("an archive is copied as it is, or made into another", async () => {
   const sql = "create table t as select g as id, 'row ' || g as title from generate_series(1, 100) g";
-  await using backup = await backedUp(sql, "--format", "plain");
-  const [stored = ""] = (await readdir(join(backup.repository, "odd"))).filter((name) =>
-    /\d\.sql\.gz(\.age)?$/.test(name),
-  );
+  await using backup = await oddBackedUp(sql, "--format", "plain");
   const copy = await exported(backup.export("copy.sql.gz", "--json"));
-  expect(await readFile(copy.file)).toEqual(
-    openedByAge(await readFile(join(backup.repository, "odd", stored))),
-  );
+  const stored = await backup.storage.get(`odd/${backup.archiveName}`, signal);
+  expect(await readFile(copy.file)).toEqual(openedByAge(stored));
   for (const [name, ...args] of [
     ["other.sql.zst", "--compression", "zstd"],
     ["other.dump", "--format", "custom"],
@@ -113,20 +105,20 @@ test("an archive is copied as it is, or made into another", async () => {
     await using copied = await freshDatabase();
     const report = await exported(backup.export(name, ...args, "--json"));
     await restoreWithStockTools(report.file, copied.url);
-    expect(await dumpText(copied.url)).toEqual(await dumpText(backup.source.url));
+    expect(await dumpText(copied.url)).toEqual(await dumpText(backup.live.url));
   }
 });
 
 test("a custom archive becomes SQL text", async () => {
-  await using backup = await backedUp("create table t as select 1 as id", "--format", "custom");
+  await using backup = await oddBackedUp("create table t as select 1 as id", "--format", "custom");
   await using copied = await freshDatabase();
   const report = await exported(backup.export("plain.sql.gz", "--json"));
   await restoreWithStockTools(report.file, copied.url);
-  expect(await dumpText(copied.url)).toEqual(await dumpText(backup.source.url));
+  expect(await dumpText(copied.url)).toEqual(await dumpText(backup.live.url));
 });
 
 test("a backup is found by its id alone, and a file is replaced only when that is asked for", async () => {
-  await using backup = await backedUp("create table t as select 1 as id", "--kind", "snapshot");
+  await using backup = await oddBackedUp("create table t as select 1 as id", "--kind", "snapshot");
   const file = join(backup.folder, "there.sql.gz");
   await writeFile(file, "precious");
   const byId = ["export", backup.id, "--repository", backup.repository, "--file", file];
@@ -139,23 +131,23 @@ test("a backup is found by its id alone, and a file is replaced only when that i
 });
 
 test("a damaged part ends the export, and nothing is left of it", async () => {
-  await using backup = await backedUp(
+  await using backup = await oddBackedUp(
     "create table t as select generate_series(1, 100000) as n",
     "--kind",
     "snapshot",
   );
-  const parts = join(backup.repository, "odd", "parts");
-  const [part = ""] = (await readdir(parts, { recursive: true })).filter((name) => name.includes("-"));
-  const bytes = await readFile(join(parts, part));
+  const { storage } = backup;
+  const [part = ""] = await storage.keys("odd/parts/", "all", signal);
+  const bytes = await storage.get(part, signal);
   bytes[bytes.length - 5] = (bytes.at(-5) ?? 0) ^ 4;
-  await writeFile(join(parts, part), bytes);
+  await storage.put(part, bytes, signal);
   for (const compression of ["gzip", "zstd"]) {
     const result = await backup.export("t.sql", "--compression", compression);
     expect(result).toMatchObject({ code: 13 });
     expect(result.stderr).toContain("export public.t");
     expect(await readdir(backup.folder)).toEqual([]);
     // As the latest it counts no more once that is known.
-    await rm(join(backup.repository, "odd", "records"), { recursive: true });
+    for (const key of await storage.keys("odd/records/", "all", signal)) await storage.delete(key, signal);
   }
   const custom = await backup.export("t.dump", "--format", "custom");
   expect(custom).toMatchObject({ code: 13 });
@@ -163,7 +155,7 @@ test("a damaged part ends the export, and nothing is left of it", async () => {
 });
 
 test("a backup that is not there, and a file that is no backup of ours", async () => {
-  await using backup = await backedUp("create table t as select 1 as id", "--kind", "snapshot");
+  await using backup = await oddBackedUp("create table t as select 1 as id", "--kind", "snapshot");
   const missing = await backup.export("x.sql.gz", "--overwrite", "--quiet");
   expect(missing).toMatchObject({ code: 0 });
   const unknown = await runCli([
@@ -193,7 +185,7 @@ test("a backup that is not there, and a file that is no backup of ours", async (
 });
 
 test("names with line breaks, and partitions by the hash of an enum, are counted as what they are", async () => {
-  await using backup = await backedUp(
+  await using backup = await oddBackedUp(
     `create type mood as enum ('a', 'b', 'c'); create table "by
 mood" (m mood, n int) partition by hash (m);
      create table "by
@@ -224,8 +216,8 @@ mood" select (enum_range(null::mood))[1 + g % 3], g from generate_series(1, 60) 
 test("a disk that is full: exit 23 and nothing is left, whatever is written", async () => {
   const sql =
     "create table big as select g, md5(g::text) as a, md5(g::text || 'x') as b from generate_series(1, 40000) g";
-  await using snapshot = await backedUp(sql, "--kind", "snapshot");
-  await using archive = await backedUp(sql);
+  await using snapshot = await oddBackedUp(sql, "--kind", "snapshot");
+  await using archive = await oddBackedUp(sql);
   await using disk = await temporaryFolder();
   const script = `mount -t tmpfs -o size=1m tmpfs ${disk.path} && { "$@"; code=$?; find ${disk.path} -type f >&2; exit $code; }`;
   const wrapper = inMountNamespace(script);

@@ -1,19 +1,16 @@
-import { readdir, rm } from "node:fs/promises";
-import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { encrypted } from "./support/keys.ts";
 import { freshRole } from "./support/backed-up.ts";
 import { type CliResult, jsonOf, runCli } from "./support/cli.ts";
 import { dumpText } from "./support/dump-text.ts";
-import {
-  clusterUrl,
-  type FreshDatabase,
-  freshDatabase,
-  runSql,
-  temporaryFolder,
-  uniqueName,
-} from "./support/postgres.ts";
+import { freshPlace } from "./support/fresh-place.ts";
+import { clusterUrl, type FreshDatabase, freshDatabase, runSql, uniqueName } from "./support/postgres.ts";
+import { noAbort, testRuntime } from "./support/runtime.ts";
+import { openStorage } from "../src/storage/open.ts";
+import type { Storage } from "../src/storage/storage.ts";
+
+const signal = noAbort();
 
 function expectDone(result: CliResult): CliResult {
   expect(result.code, result.stderr).toBe(0);
@@ -30,6 +27,7 @@ function as(role: string, { url }: FreshDatabase): string {
 /** Snapshots of one database, and restores of them. */
 interface Lab extends AsyncDisposable {
   readonly repository: string;
+  readonly storage: Storage;
   snapshot(url: string, ...args: readonly string[]): Promise<CliResult>;
   restore(...args: readonly string[]): Promise<CliResult>;
   /** The restored database. */
@@ -37,11 +35,12 @@ interface Lab extends AsyncDisposable {
 }
 
 async function makeLab(source: FreshDatabase): Promise<Lab> {
-  const folder = await temporaryFolder();
+  const home = await freshPlace();
   const restored = uniqueName("restored");
-  const place = ["--repository", folder.path];
+  const place = ["--repository", home.url];
   return {
-    repository: folder.path,
+    repository: home.url,
+    storage: openStorage(testRuntime(), home.url),
     restored: clusterUrl(restored),
     snapshot: async (url, ...args) =>
       await runCli(["backup", "objects", "--kind", "snapshot", "--url", url, ...place, "--json", ...args]),
@@ -58,7 +57,7 @@ async function makeLab(source: FreshDatabase): Promise<Lab> {
       ]),
     [Symbol.asyncDispose]: async () => {
       await runSql(clusterUrl(), `drop database if exists ${restored} with (force)`);
-      await folder[Symbol.asyncDispose]();
+      await home[Symbol.asyncDispose]();
     },
   };
 }
@@ -145,7 +144,7 @@ test("a role that may read large objects, without being a superuser, reads what 
   const other = jsonOf(expectDone(await superuserLab.snapshot(source.url)));
   expect(first["rows"]).toBe(other["rows"]);
   // The same bytes: a part is named after its text, and where it is sealed after its repository's key too.
-  if (!encrypted()) expect(await partTexts(lab.repository)).toEqual(await partTexts(superuserLab.repository));
+  if (!encrypted()) expect(await partTexts(lab)).toEqual(await partTexts(superuserLab));
   expectDone(await lab.restore());
   expect(await dumpText(lab.restored)).toEqual(await dumpText(source.url));
 });
@@ -157,12 +156,12 @@ test.for(["snapshot", "archive"])(
     await using source = await freshDatabase({
       sql: "select lo_from_bytea(11, 'secret'), lo_from_bytea(12, 'x')",
     });
-    await using repository = await temporaryFolder();
-    const place = ["--url", as(role.name, source), "--repository", repository.path];
+    await using repository = await freshPlace();
+    const place = ["--url", as(role.name, source), "--repository", repository.url];
     const result = await runCli(["backup", "objects", "--kind", kind, ...place]);
     expect(result.code).toBe(22);
     expect(result.stderr).toContain("may not read large object 11, large object 12");
-    expect(await readdir(repository.path)).toEqual([]);
+    expect(await openStorage(testRuntime(), repository.url).keys("", "all", signal)).toEqual([]);
     await source.query(`grant select on large object 11, 12 to "${role.name}"`);
     expectDone(await runCli(["backup", "objects", "--kind", kind, ...place]));
   },
@@ -240,8 +239,7 @@ test("a part of a large object that is gone or changed is found, and restores no
   await using source = await freshDatabase({ sql: "select lo_from_bytea(41, 'precious')" });
   await using lab = await makeLab(source);
   expectDone(await lab.snapshot(source.url));
-  const parts = await partFiles(lab.repository);
-  for (const part of parts) await rm(part);
+  for (const part of await partsIn(lab)) await lab.storage.delete(part, signal);
   const result = await lab.restore();
   expect(result.code).toBe(13);
   expect(result.stderr).toContain("pg_largeobject");
@@ -256,13 +254,10 @@ test("a part of a large object that is gone or changed is found, and restores no
   expect(verified.code).toBe(13);
 });
 
-async function partFiles(repository: string): Promise<string[]> {
-  const folder = join(repository, "objects", "parts");
-  const names = await readdir(folder, { recursive: true });
-  return names.filter((name) => /[0-9a-f]{64}/.test(name)).map((name) => join(folder, name));
-}
+const partsIn = async ({ storage }: Lab): Promise<string[]> =>
+  await storage.keys("objects/parts/", "all", signal);
 
-async function partTexts(repository: string): Promise<string[]> {
-  const files = await partFiles(repository);
-  return files.map((file) => /[0-9a-f]{64}/.exec(file)?.[0] ?? "").toSorted();
+async function partTexts(lab: Lab): Promise<string[]> {
+  const keys = await partsIn(lab);
+  return keys.map((key) => /[0-9a-f]{64}/.exec(key)?.[0] ?? "").toSorted();
 }

@@ -1,5 +1,3 @@
-import { mkdir, rm, symlink, unlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { CheckJson } from "../src/cli/json/repository.ts";
 import { acquireLease } from "../src/repository/lease.ts";
@@ -9,7 +7,9 @@ import { readIndex } from "../src/repository/manifests.ts";
 import { writeMark } from "../src/repository/marks.ts";
 import { backedUp } from "./support/backed-up.ts";
 import { jsonOf, runCli } from "./support/cli.ts";
-import { type Damage, damageFile, DAMAGES } from "./support/damage-stored.ts";
+import { type Damage, damageStored, DAMAGES } from "./support/damage-stored.ts";
+import { freshPlace } from "./support/fresh-place.ts";
+import { inBucket } from "./support/in-bucket.ts";
 import { noAbort, testRuntime } from "./support/runtime.ts";
 import { ARCHIVE, FIRST, keysOf, SECOND, shopRepository, THIRD } from "./support/shop-repository.ts";
 
@@ -66,10 +66,11 @@ describe("damage of each kind of object is told of every backup that needs it, a
     ],
   ];
   for (const [what, keyOf, backups, damages] of cases) {
-    for (const damage of damages) {
+    // What a place answers of an object that is damaged is the storage's own matter: in buckets one way is enough.
+    for (const damage of inBucket() ? damages.slice(-1) : damages) {
       test(`${what}, ${damage}`, async () => {
         await using there = await shopRepository();
-        await damageFile(there.place, await keyOf(there), damage);
+        await damageStored(there.repository.storage, await keyOf(there), damage);
         const found = await check(there.place);
         expect(damaged(found).toSorted()).toEqual(backups.toSorted());
         expect(found).toMatchObject({ code: 13, damaged: backups.length });
@@ -82,42 +83,41 @@ describe("damage of each kind of object is told of every backup that needs it, a
 test("a changed bit in a part is left to verify, as it says", async () => {
   await using there = await shopRepository();
   const [part = ""] = (await keysOf(there, FIRST, "orders")).parts;
-  await damageFile(there.place, part, "flipped");
+  await damageStored(there.repository.storage, part, "flipped");
   expect(await check(there.place)).toMatchObject({ code: 0 });
 });
 
 test("without repository.json, or with a damaged one, the backups are still looked at", async () => {
   await using there = await shopRepository();
-  await writeFile(join(there.place, "repository.json"), "{");
+  const { storage } = there.repository;
+  await storage.put("repository.json", Buffer.from("{"), noAbort());
   const broken = await check(there.place);
   expect(broken).toMatchObject({ code: 4, backups: 4 });
   expect(others(broken)).toEqual(["problem repository-file"]);
-  await rm(join(there.place, "repository.json"));
+  await storage.delete("repository.json", noAbort());
   expect(others(await check(there.place))).toEqual(["problem repository-file"]);
   // Where there is nothing of ours there is no repository.
-  const elsewhere = join(there.path, "elsewhere");
-  await mkdir(elsewhere);
-  const none = await runCli(["repository", "check", "--repository", elsewhere]);
+  await using elsewhere = await freshPlace();
+  const none = await runCli(["repository", "check", "--repository", elsewhere.url]);
   expect(none).toMatchObject({ code: 10, stdout: "" });
 });
 
 test("what crashed runs and other people leave is told, each with what to do", async () => {
   await using there = await shopRepository();
   const { repository, place } = there;
+  const { storage } = repository;
   const signal = noAbort();
-  const inShop = (name: string): string => join(place, "shop", name);
+  const write = async (key: string, text: string): Promise<void> =>
+    await storage.put(key, Buffer.from(text), signal);
   const index = await readIndex(repository, "shop", BackupId.parse(FIRST), signal);
-  await writeMark(repository.storage, index, "delete", signal);
-  await writeFile(inShop(".handled-0b8e3a52-6f7c-4a1e-9d0f-2f1f4a3b5c6d.tmp"), "half");
-  await mkdir(inShop("readers"));
-  await writeFile(inShop("readers/garbled.json"), "{");
-  await mkdir(inShop("records/garbage"), { recursive: true });
-  await writeFile(inShop("records/garbage/x.note"), "garbled\n");
-  await writeFile(inShop("lease.9.json"), "garbled");
-  await writeFile(inShop("shopping-list.txt"), "milk");
-  await writeFile(join(place, "README"), "ours");
-  await unlink(inShop("handled_shop_latest.sql.gz"));
-  await symlink("nowhere", inShop("handled_shop_latest.sql.gz"));
+  await writeMark(storage, index, "delete", signal);
+  await write("shop/.handled-0b8e3a52-6f7c-4a1e-9d0f-2f1f4a3b5c6d.tmp", "half");
+  await write("shop/readers/garbled.json", "{");
+  await write("shop/records/garbage/x.note", "garbled\n");
+  await write("shop/lease.9.json", "garbled");
+  await write("shop/shopping-list.txt", "milk");
+  await write("README", "ours");
+  const isLink = await storage.link("shop/handled_shop_latest.sql.gz", "shop/nowhere", signal);
   const found = await check(place);
   expect(found.code).toBe(4);
   expect(others(found).toSorted()).toEqual(
@@ -125,7 +125,7 @@ test("what crashed runs and other people leave is told, each with what to do", a
       "note unknown-names",
       "note unknown-names",
       "problem garbage-note",
-      "problem latest-link",
+      ...(isLink ? ["problem latest-link"] : []),
       "problem lease",
       "problem read-marker",
       "problem temporary-files",
@@ -142,9 +142,12 @@ test("while a backup runs, what it has not finished is no problem", async () => 
   await using _lease = await acquireLease(testRuntime(), repository, "shop", "backup", signal);
   await using staged = await repository.storage.stage("shop/parts/ab", signal);
   await staged.write(Buffer.from("x"));
+  await staged.finish();
+  // What is this small lies in a bucket under its temporary key only when it is read back.
+  (await staged.read(signal)).destroy();
   const index = await readIndex(repository, "shop", BackupId.parse(FIRST), signal);
   await writeMark(repository.storage, index, "write", signal);
-  await unlink(join(place, indexKey("shop", index.id)));
+  await repository.storage.delete(indexKey("shop", index.id), signal);
   const found = await check(place);
   expect(found.code).toBe(0);
   expect(others(found)).toContain("note lease");

@@ -14,6 +14,7 @@ import {
 } from "../src/repository/manifest.ts";
 import { PartListHeader, PartRange } from "../src/repository/part-list-lines.ts";
 import { ProofFile } from "../src/repository/proof-file.ts";
+import { RunFile } from "../src/repository/run-file.ts";
 
 const DOCUMENT = join(import.meta.dirname, "../docs/design/repository-format.md");
 
@@ -29,6 +30,7 @@ const SCHEMAS: Readonly<Record<string, z.ZodType>> = {
   reader: ReadMarkFile,
   "garbage-note": GarbageNoteHeader,
   proof: ProofFile,
+  run: RunFile,
 };
 
 test("the examples in the document are objects the program reads", async () => {

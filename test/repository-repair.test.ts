@@ -1,4 +1,4 @@
-import { cp, mkdir, readdir, readFile, readlink, rm, symlink, unlink, writeFile } from "node:fs/promises";
+import { cp, readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { CheckJson, RepairJson } from "../src/cli/json/repository.ts";
@@ -14,9 +14,8 @@ import { openFilesystem } from "../src/storage/filesystem.ts";
 import { backedUp } from "./support/backed-up.ts";
 import { buryHolders } from "./support/bury-holders.ts";
 import { jsonOf, runCli } from "./support/cli.ts";
-import { damageFile } from "./support/damage-stored.ts";
+import { damageStored } from "./support/damage-stored.ts";
 import { type Faults, faulty } from "./support/faulty-storage.ts";
-import { filesOf } from "./support/leftovers.ts";
 import { noAbort, testRuntime } from "./support/runtime.ts";
 import { ARCHIVE, FIRST, keysOf, SECOND, shopRepository, THIRD } from "./support/shop-repository.ts";
 import { manualClock } from "./support/manual-clock.ts";
@@ -43,49 +42,60 @@ const idsOf = ({ steps }: { readonly steps: readonly Step[] }): string[] =>
 const goodBackups = async ({ repository }: There): Promise<string[]> =>
   (await listBackups(repository, "shop", noAbort())).backups.map(({ id }) => id);
 
-/** What crashed runs and dead processes leave. */
-async function litter({ repository, place }: There): Promise<void> {
+const keysIn = async ({ repository }: There, prefix = ""): Promise<string[]> =>
+  (await repository.storage.keys(prefix, "all", noAbort())).toSorted();
+
+const write = async ({ repository }: There, key: string, text: string): Promise<void> =>
+  await repository.storage.put(key, Buffer.from(text), noAbort());
+
+const read = async ({ repository }: There, key: string): Promise<string> =>
+  (await repository.storage.get(key, noAbort())).toString();
+
+const LINK = "shop/handled_shop_latest.sql.gz";
+
+/** What crashed runs and dead processes leave. Says whether the place has links. */
+async function litter(there: There): Promise<boolean> {
   const signal = noAbort();
-  const inShop = (name: string): string => join(place, "shop", name);
+  const { repository } = there;
+  const { storage } = repository;
   const index = await readIndex(repository, "shop", BackupId.parse(SECOND), signal);
-  await writeMark(repository.storage, index, "delete", signal);
-  await unlink(join(place, indexKey("shop", index.id)));
-  await writeFile(inShop(".handled-0b8e3a52-6f7c-4a1e-9d0f-2f1f4a3b5c6d.tmp"), "half");
-  await mkdir(inShop("records/garbage"), { recursive: true });
-  await writeFile(inShop("records/garbage/x.note"), "garbled\n");
-  await unlink(inShop("handled_shop_latest.sql.gz"));
-  await symlink("nowhere", inShop("handled_shop_latest.sql.gz"));
-  await writeFile(inShop("theirs.sql.gz"), "somebody's own");
+  await writeMark(storage, index, "delete", signal);
+  await storage.delete(indexKey("shop", index.id), signal);
+  await write(there, "shop/.handled-0b8e3a52-6f7c-4a1e-9d0f-2f1f4a3b5c6d.tmp", "half");
+  await write(there, "shop/records/garbage/x.note", "garbled\n");
+  const isLink = await storage.link(LINK, "shop/nowhere", signal);
+  await write(there, "shop/theirs.sql.gz", "somebody's own");
   await acquireLease(testRuntime({ clock: manualClock() }), repository, "shop", "backup", signal);
-  await buryHolders(repository.storage, signal);
-  await rm(join(place, "repository.json"));
+  await buryHolders(storage, signal);
+  await storage.delete("repository.json", signal);
+  return isLink;
 }
 
 test("a sound repository: nothing to repair is said, and nothing is touched", async () => {
   await using there = await shopRepository();
-  const before = await filesOf(there.path);
+  const before = await keysIn(there);
   const { stdout, code } = await runCli(["repository", "repair", "--repository", there.place, "--yes"]);
   expect(code).toBe(0);
   expect(stdout).toContain("there is nothing to repair");
-  expect(await filesOf(there.path)).toEqual(before);
+  expect(await keysIn(there)).toEqual(before);
 });
 
 test("what crashed runs leave is cleaned up, and each step is told; a dry run and a missing yes change nothing", async () => {
   await using there = await shopRepository();
-  await litter(there);
-  const before = await filesOf(there.path);
+  const isLink = await litter(there);
+  const before = await keysIn(there);
   const place = ["repository", "repair", "--repository", there.place];
   const plan = await runCli([...place, "--dry-run"]);
   expect(plan).toMatchObject({ code: 0 });
   expect(plan.stdout).toContain("nothing was changed");
   expect(await runCli(place)).toMatchObject({ code: 2, stdout: "" });
-  expect(await filesOf(there.path)).toEqual(before);
+  expect(await keysIn(there)).toEqual(before);
 
   const done = await repair(there.place);
   expect(done.code).toBe(0);
   expect([...new Set(idsOf(done))]).toEqual([
     "garbage-note",
-    "latest-link",
+    ...(isLink ? ["latest-link"] : []),
     "lease",
     "orphans",
     "repository-file",
@@ -93,27 +103,25 @@ test("what crashed runs leave is cleaned up, and each step is told; a dry run an
     "unfinished",
   ]);
   expect(await goodBackups(there)).toEqual([THIRD, FIRST, ARCHIVE]);
-  expect(await readlink(join(there.place, "shop/handled_shop_latest.sql.gz"))).toBe(
-    `handled_${ARCHIVE}.sql.gz`,
-  );
-  expect(await readFile(join(there.place, "shop/theirs.sql.gz"), "utf8")).toBe("somebody's own");
+  if (isLink) expect(await readlink(join(there.place, LINK))).toBe(`handled_${ARCHIVE}.sql.gz`);
+  expect(await read(there, "shop/theirs.sql.gz")).toBe("somebody's own");
   expect((await check(there.place)).code).toBe(0);
 });
 
 test("a damaged repository.json is kept beside the new one; where no index can be read, it is left", async () => {
   await using there = await shopRepository();
-  await writeFile(join(there.place, "repository.json"), "{");
+  await write(there, "repository.json", "{");
   expect(idsOf(await repair(there.place))).toEqual(["repository-file"]);
-  expect(await readFile(join(there.place, "repository.damaged.json"), "utf8")).toBe("{");
+  expect(await read(there, "repository.damaged.json")).toBe("{");
   expect((await check(there.place)).ids).toEqual(["note unknown-names"]);
 
-  await writeFile(join(there.place, "repository.json"), "{");
-  const backups = join(there.place, "shop/backups");
-  for (const id of await readdir(backups)) await writeFile(join(backups, id, "index"), "sealed");
+  await write(there, "repository.json", "{");
+  const indexes = (await keysIn(there, "shop/backups/")).filter((key) => key.endsWith("/index"));
+  for (const key of indexes) await write(there, key, "sealed");
   const refused = await runCli(["repository", "repair", "--repository", there.place, "--yes"]);
   expect(refused).toMatchObject({ code: 1, stdout: "" });
   expect(refused.stderr).toContain("copy repository.json back");
-  expect(await readFile(join(there.place, "repository.json"), "utf8")).toBe("{");
+  expect(await read(there, "repository.json")).toBe("{");
 });
 
 describe("damage is recorded once, and the backups that have it count for nothing", () => {
@@ -131,8 +139,9 @@ describe("damage is recorded once, and the backups that have it count for nothin
   for (const [what, keyOf, backups] of cases) {
     test(what, async () => {
       await using there = await shopRepository();
-      await damageFile(there.place, await keyOf(there), "removed");
-      const before = (await filesOf(there.place)).filter((file) => /backups|parts|tables/.test(file));
+      await damageStored(there.repository.storage, await keyOf(there), "removed");
+      const objects = async () => (await keysIn(there)).filter((key) => /backups|parts|tables/.test(key));
+      const before = await objects();
       const { code, steps } = await repair(there.place);
       // What cannot be read may name anything: no orphan goes while it is there, and that is told.
       expect(code).toBe(steps.some(({ left }) => left) ? 3 : 0);
@@ -140,9 +149,7 @@ describe("damage is recorded once, and the backups that have it count for nothin
       expect(recorded).toHaveLength(backups.length);
       for (const id of backups) expect(recorded.some(({ message }) => message.includes(id))).toBe(true);
       // Nothing that an index names was deleted.
-      expect((await filesOf(there.place)).filter((file) => /backups|parts|tables/.test(file))).toEqual(
-        before,
-      );
+      expect(await objects()).toEqual(before);
       expect((await repair(there.place)).steps.filter(({ id }) => id === "damage")).toEqual([]);
       expect((await check(there.place)).code).toBe(13);
     });
@@ -151,14 +158,14 @@ describe("damage is recorded once, and the backups that have it count for nothin
 
 test("the remains of a backup without an index go in two runs, never at once, and its parts after them", async () => {
   await using there = await shopRepository();
-  await unlink(join(there.place, "shop/backups", SECOND, "index"));
-  const folder = join(there.place, "shop/backups", SECOND);
+  const folder = `shop/backups/${SECOND}/`;
+  await there.repository.storage.delete(`${folder}index`, noAbort());
   const age = ["--garbage-age", "1s"];
   expect(idsOf(await repair(there.place))).toContain("index-less");
-  expect(await readdir(folder)).toHaveLength(2);
+  expect(await keysIn(there, folder)).toHaveLength(2);
   const waiting = await repair(there.place);
   expect(waiting.code).toBe(3);
-  expect(await readdir(folder)).toHaveLength(2);
+  expect(await keysIn(there, folder)).toHaveLength(2);
   await expect
     .poll(
       async () =>
@@ -171,7 +178,7 @@ test("the remains of a backup without an index go in two runs, never at once, an
       },
     )
     .toBe(true);
-  expect(await readdir(join(there.place, "shop/backups"))).not.toContain(SECOND);
+  expect(await keysIn(there, folder)).toEqual([]);
   expect(await goodBackups(there)).toEqual([THIRD, FIRST, ARCHIVE]);
 });
 
@@ -194,9 +201,14 @@ function dyingBefore(n: number): { readonly faults: Faults; readonly died: () =>
 }
 
 test("killed before any change that it makes, a repair can be done again, and loses nothing", async () => {
-  await using there = await shopRepository();
+  // Copied for each kill, links and all: in a folder.
+  await using there = await shopRepository(true);
   await litter(there);
-  await damageFile(there.place, (await keysOf(there, THIRD, "orders")).parts[1] ?? "", "removed");
+  await damageStored(
+    there.repository.storage,
+    (await keysOf(there, THIRD, "orders")).parts[1] ?? "",
+    "removed",
+  );
   const runtime = testRuntime();
   const request = { names: null, prefix: "handled", garbageAgeMs: 86_400_000 };
   let died = true;

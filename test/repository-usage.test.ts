@@ -1,5 +1,3 @@
-import { rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { expect, test } from "vitest";
 import { UsageJson } from "../src/cli/json/repository.ts";
 import { deleteBackup } from "../src/repository/backups.ts";
@@ -9,6 +7,7 @@ import { BackupId } from "../src/repository/manifest.ts";
 import { readIndex } from "../src/repository/manifests.ts";
 import { backedUp } from "./support/backed-up.ts";
 import { jsonOf, runCli } from "./support/cli.ts";
+import { inBucket } from "./support/in-bucket.ts";
 import { noAbort, testRuntime } from "./support/runtime.ts";
 import { ARCHIVE, FIRST, SECOND, shopRepository, THIRD } from "./support/shop-repository.ts";
 
@@ -34,8 +33,10 @@ test("what deleting a backup is said to free is what deleting it frees", async (
     const index = await readIndex(repository, "shop", BackupId.parse(id), signal);
     await deleteBackup(repository, index, lease, signal);
     const { orphans } = (await usage(there.place, "shop")).database.stored;
-    for (let run = 0; run < 2; run++) {
-      await collectGarbage(testRuntime(), repository, "shop", lease, { minAgeMs: 0 }, signal);
+    // The second run deletes; in a bucket, whose times are whole seconds in some answers, maybe a later one.
+    for (let run = 0, left = 0; run < 2 || (left > 0 && run < 20); run++) {
+      const report = await collectGarbage(testRuntime(), repository, "shop", lease, { minAgeMs: 0 }, signal);
+      left = report.noted.objects + report.waiting.objects;
     }
     const after = (await usage(there.place, "shop")).database;
     expect(after.stored.orphans.objects).toBe(0);
@@ -54,8 +55,9 @@ type Stored = Awaited<ReturnType<typeof usage>>["database"];
 
 test("everything that lies there is counted once, by what it is", async () => {
   await using there = await shopRepository();
-  await writeFile(join(there.place, "shop", "nightly.sql.gz"), "somebody's own");
-  await writeFile(join(there.place, "shop", "notes.txt"), "??");
+  const { storage } = there.repository;
+  await storage.put("shop/nightly.sql.gz", Buffer.from("somebody's own"), noAbort());
+  await storage.put("shop/notes.txt", Buffer.from("??"), noAbort());
   const { database, place } = await usage(there.place, "shop");
   expect(database.counts).toEqual({ archives: 1, snapshots: 3, damaged: 0, foreign: 1 });
   expect(database.stored).toMatchObject({
@@ -70,17 +72,21 @@ test("everything that lies there is counted once, by what it is", async () => {
     orphans: { objects: 0 },
   });
   let all = 0;
-  for await (const { size } of there.repository.storage.list("shop/", "all", noAbort())) all += size;
+  for await (const { size } of storage.list("shop/", "all", noAbort())) all += size;
   expect(database.storedBytes).toBe(all);
+  if (inBucket()) {
+    expect(place).toMatchObject({ freeBytes: null, daysUntilFull: null });
+    return;
+  }
   expect(place.freeBytes).toBeGreaterThan(0);
   expect(place.daysUntilFull).toBe(Math.floor((place.freeBytes ?? 0) / (place.growth?.bytesPerDay ?? 1)));
 });
 
 test("a damaged index hides nothing else, and is told", async () => {
   await using there = await shopRepository();
-  const folder = join(there.place, "shop", "backups");
-  await writeFile(join(folder, SECOND, "index"), "{");
-  await rm(join(folder, THIRD, "tables"));
+  const { storage } = there.repository;
+  await storage.put(`shop/backups/${SECOND}/index`, Buffer.from("{"), noAbort());
+  await storage.delete(`shop/backups/${THIRD}/tables`, noAbort());
   const { database } = await usage(there.place, "shop");
   expect(database.counts).toMatchObject({ snapshots: 1, damaged: 2 });
   expect(database.backups.map(({ id }) => id)).toEqual([THIRD, FIRST, ARCHIVE]);

@@ -1,13 +1,13 @@
-import { readFile, rm, truncate, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { partKey } from "../src/repository/layout.ts";
 import { type Laboratory, lineOf, openLaboratory, rangesOf, type Taken } from "./reuse/laboratory.ts";
 import { expectedDatabase } from "./support/backed-up.ts";
 import { jsonOf, runCli } from "./support/cli.ts";
+import { type Damage, damageStored } from "./support/damage-stored.ts";
 import { contentsOf } from "./support/database-contents.ts";
 import { uniqueName } from "./support/postgres.ts";
 import { quietCluster } from "./support/quiet-cluster.ts";
+import { noAbort } from "./support/runtime.ts";
 
 const { freshDatabase } = quietCluster();
 
@@ -16,34 +16,37 @@ const SQL = `create table t (a int, b text) with (fillfactor = 10);
   insert into t select g, md5(g::text) from generate_series(1, 15000) g;
   create table u as select 1 as a`;
 
-const WAYS = {
-  removed: async (path: string): Promise<void> => await rm(path),
-  "cut short": async (path: string): Promise<void> => await truncate(path, 7),
-} as const;
-
-/** The files of a table's parts, in the order of the blocks. */
+/** The keys of a table's parts, in the order of the blocks. */
 async function partsOf({ repository }: Laboratory, taken: Taken, table: string): Promise<string[]> {
   const ranges = await rangesOf(repository, lineOf(taken, table));
-  return ranges.flatMap(({ parts }) =>
-    parts.map((part) => join(repository.place, partKey("shop", part.name))),
-  );
+  return ranges.flatMap(({ parts }) => parts.map((part) => partKey("shop", part.name)));
 }
 
-async function verify({ repository }: Laboratory, id: string): Promise<number | null> {
-  const args = ["verify", "shop", id, "--level", "integrity", "--repository", repository.place];
+/** Damages one of the parts of a table. */
+async function damagePart(
+  lab: Laboratory,
+  taken: Taken,
+  table: string,
+  n: number,
+  how: Damage,
+): Promise<void> {
+  await damageStored(lab.storage, (await partsOf(lab, taken, table))[n] ?? "", how);
+}
+
+async function verify({ url }: Laboratory, id: string): Promise<number | null> {
+  const args = ["verify", "shop", id, "--level", "integrity", "--repository", url];
   return (await runCli(args)).code;
 }
 
-describe.each(Object.entries(WAYS))("a part that was %s", (_way, damage) => {
+describe.each(["removed", "cut"] as const)("a part that was %s", (how) => {
   test("has its range read again, once; the snapshot is whole and is restored to the row", async () => {
     await using database = await freshDatabase({ sql: SQL });
     await using lab = await openLaboratory();
     const first = await lab.take(database.url);
     const second = await lab.take(database.url);
     expect(second.index.snapshot.parts).toEqual({ read: 0, reused: 4 });
-    const parts = await partsOf(lab, second, "t");
-    expect(parts).toHaveLength(3);
-    await damage(parts[1] ?? "");
+    expect(await partsOf(lab, second, "t")).toHaveLength(3);
+    await damagePart(lab, second, "t", 1, how);
     const healed = await lab.take(database.url);
     expect(healed.code).toBe(0);
     expect(healed.index.snapshot).toMatchObject({
@@ -58,7 +61,7 @@ describe.each(Object.entries(WAYS))("a part that was %s", (_way, damage) => {
     expect(await verify(lab, second.index.id)).toBe(13);
 
     await using restored = expectedDatabase(uniqueName(), database.url);
-    const place = ["--url", database.url, "--repository", lab.repository.place];
+    const place = ["--url", database.url, "--repository", lab.url];
     const result = await runCli(["restore", "shop", "latest", "--new-database", restored.name, ...place]);
     expect(result.code, result.stderr).toBe(0);
     expect(await contentsOf(restored.url)).toEqual(await contentsOf(database.url));
@@ -68,14 +71,13 @@ describe.each(Object.entries(WAYS))("a part that was %s", (_way, damage) => {
     await using database = await freshDatabase({ sql: SQL });
     await using lab = await openLaboratory();
     const first = await lab.take(database.url);
-    const parts = await partsOf(lab, first, "t");
-    await damage(parts[2] ?? "");
+    await damagePart(lab, first, "t", 2, how);
     expect((await lab.take(database.url)).stderr).toContain(`1 part of ${first.index.id} is missing`);
     const next = await lab.take(database.url);
     expect(next.index.snapshot.parts).toEqual({ read: 0, reused: 4 });
     expect(next.stderr).not.toContain("missing");
     // Another one, which these all name: of the first, nobody need hear again.
-    await damage(parts[0] ?? "");
+    await damagePart(lab, first, "t", 0, how);
     const again = await lab.take(database.url);
     expect(again.index.snapshot.parts).toEqual({ read: 1, reused: 3 });
     expect(again.stderr).toContain(`1 part of ${next.index.id} and `);
@@ -85,7 +87,7 @@ describe.each(Object.entries(WAYS))("a part that was %s", (_way, damage) => {
     await using database = await freshDatabase({ sql: SQL });
     await using lab = await openLaboratory();
     const first = await lab.take(database.url);
-    await damage((await partsOf(lab, first, "t"))[1] ?? "");
+    await damagePart(lab, first, "t", 1, how);
     const healed = await lab.take(database.url);
     expect(await verify(lab, first.index.id)).toBe(13);
     const next = await lab.take(database.url);
@@ -99,7 +101,7 @@ describe.each(Object.entries(WAYS))("a part that was %s", (_way, damage) => {
     await using database = await freshDatabase({ sql: SQL });
     await using lab = await openLaboratory();
     const first = await lab.take(database.url);
-    await damage((await partsOf(lab, first, "t"))[0] ?? "");
+    await damagePart(lab, first, "t", 0, how);
     // The same text, of which only the hash is known.
     await database.query("create table moved with (fillfactor = 10) as select * from t; drop table t");
     const moved = await lab.take(database.url);
@@ -112,9 +114,9 @@ describe.each(Object.entries(WAYS))("a part that was %s", (_way, damage) => {
     await using database = await freshDatabase({ sql: SQL });
     await using lab = await openLaboratory();
     const first = await lab.take(database.url);
-    await damage((await partsOf(lab, first, "u"))[0] ?? "");
+    await damagePart(lab, first, "u", 0, how);
     const kept = await lab.take(database.url, ["--keep", "last=1"]);
-    const listed = jsonOf(await runCli(["list", "--repository", lab.repository.place, "--json"]));
+    const listed = jsonOf(await runCli(["list", "--repository", lab.url, "--json"]));
     expect(listed).toMatchObject({ databases: [{ backups: [{ id: kept.index.id }], damaged: [] }] });
     expect(await verify(lab, kept.index.id)).toBe(0);
   });
@@ -124,15 +126,17 @@ test("parts that are all gone are all read again", async () => {
   await using database = await freshDatabase({ sql: SQL });
   await using lab = await openLaboratory();
   const first = await lab.take(database.url);
-  for (const table of ["t", "u"]) for (const part of await partsOf(lab, first, table)) await rm(part);
+  for (const part of await lab.storage.keys("shop/parts/", "all", noAbort())) {
+    await damageStored(lab.storage, part, "removed");
+  }
   const again = await lab.take(database.url);
   expect(again.index.snapshot).toMatchObject({ parts: { read: 4, reused: 0 }, newParts: 4 });
   expect(again.stderr).toContain(`4 parts of ${first.index.id} are missing`);
 });
 
 /** A snapshot of a schema without tables. */
-async function takeOther({ repository }: Laboratory, url: string): Promise<void> {
-  const args = ["--kind", "snapshot", "--schema", "other", "--url", url, "--repository", repository.place];
+async function takeOther(lab: Laboratory, url: string): Promise<void> {
+  const args = ["--kind", "snapshot", "--schema", "other", "--url", url, "--repository", lab.url];
   const { code, stderr } = await runCli(["backup", "shop", ...args]);
   expect(code, stderr).toBe(0);
 }
@@ -142,18 +146,10 @@ test("what the snapshot that is built on names is looked at however many newer o
   await using lab = await openLaboratory();
   const first = await lab.take(database.url);
   for (let n = 0; n < 3; n++) await takeOther(lab, database.url);
-  const [part = ""] = await partsOf(lab, first, "t");
-  await rm(part);
+  await damagePart(lab, first, "t", 0, "removed");
   const next = await lab.take(database.url);
   expect(next.index.snapshot).toMatchObject({ parts: { read: 1, reused: 3 } });
 });
-
-async function flip(path: string): Promise<void> {
-  const data = await readFile(path);
-  const at = data.length >> 1;
-  data.writeUInt8(data.readUInt8(at) ^ 0x10, at);
-  await writeFile(path, data);
-}
 
 test("a part that a verification found changed has its range read again, and nothing else", async () => {
   await using database = await freshDatabase({ sql: SQL });
@@ -161,7 +157,7 @@ test("a part that a verification found changed has its range read again, and not
   const first = await lab.take(database.url);
   const unaware = await lab.take(database.url);
   // In its full size: only reading it tells.
-  await flip((await partsOf(lab, first, "t"))[1] ?? "");
+  await damagePart(lab, first, "t", 1, "flipped");
   expect(await verify(lab, first.index.id)).toBe(13);
   const healed = await lab.take(database.url);
   expect(healed.index.snapshot).toMatchObject({ parts: { read: 1, reused: 3 }, newParts: 1, fullRead: null });
@@ -178,8 +174,8 @@ test("after damage of which only the first is known, the next builds on a snapsh
   await using database = await freshDatabase({ sql: SQL });
   await using lab = await openLaboratory();
   const first = await lab.take(database.url);
-  await flip((await partsOf(lab, first, "t"))[1] ?? "");
-  const place = ["--url", database.url, "--repository", lab.repository.place];
+  await damagePart(lab, first, "t", 1, "flipped");
+  const place = ["--url", database.url, "--repository", lab.url];
   const failing = ["restore", "shop", first.index.id, "--new-database", uniqueName(), ...place];
   expect((await runCli(failing)).code).toBe(13);
   const anew = await lab.take(database.url);

@@ -1,63 +1,17 @@
 import { expect, test } from "vitest";
-import { type Clock, systemClock } from "../src/lib/clock.ts";
-import { buryHolders } from "./support/bury-holders.ts";
-import { noAbort, testRuntime } from "./support/runtime.ts";
-import { openStorage } from "../src/storage/open.ts";
+import { systemClock } from "../src/lib/clock.ts";
 import { jsonOf, runCli } from "./support/cli.ts";
-import { type Fate, type HttpProxy, httpProxy, type Passing } from "./support/http-proxy.ts";
-import { freshBucket, objectsIn, objectStore, s3Environment, s3Url } from "./support/object-store.ts";
-import { type FreshDatabase, freshDatabase } from "./support/postgres.ts";
+import { disturbedShop, type DisturbedShop, impatient } from "./support/disturbed-shop.ts";
+import type { Fate, Passing } from "./support/http-proxy.ts";
+import { freshBucket, objectStore, s3Environment, s3Url } from "./support/object-store.ts";
+import { freshDatabase } from "./support/postgres.ts";
 
-const signal = noAbort();
 const SQL = `
   create table customers (id int primary key, name text not null);
   insert into customers select n, 'customer ' || n from generate_series(1, 2000) n;`;
-// The longest pause between two attempts; whatever waits longer (a lease) does so in earnest.
-const LONGEST_PAUSE_MS = 5000;
 
-interface Shop extends AsyncDisposable {
-  readonly live: FreshDatabase;
-  readonly proxy: HttpProxy;
-  /** Runs a command on the bucket: through the proxy, or straight. */
-  run(way: "disturbed" | "straight", args: readonly string[], clock?: Clock): ReturnType<typeof runCli>;
-  objects(): Promise<string[]>;
-  empty(): Promise<void>;
-  /** As if the process whose runs failed had ended. */
-  bury(): Promise<void>;
-}
-
-async function shop(fate: (passing: Passing) => Fate): Promise<Shop> {
-  const store = await objectStore();
-  const location = await freshBucket();
-  const live = await freshDatabase({ sql: SQL });
-  const proxy = await httpProxy(store.endpoint, fate);
-  return {
-    live,
-    proxy,
-    run: async (way, args, clock = systemClock) => {
-      const url = way === "straight" ? location.url : location.url.replace(store.endpoint, proxy.endpoint);
-      return await runCli([...args, "--url", live.url, "--repository", url, "--json"], {
-        env: s3Environment(location),
-        clock,
-      });
-    },
-    objects: () => objectsIn(location),
-    empty: async () => {
-      const storage = openStorage(testRuntime(), location);
-      for (const key of await storage.keys("", "all", signal)) await storage.delete(key, signal);
-    },
-    bury: async () => await buryHolders(openStorage(testRuntime(), location), signal),
-    [Symbol.asyncDispose]: async () => {
-      await proxy[Symbol.asyncDispose]();
-      await live[Symbol.asyncDispose]();
-    },
-  };
-}
-
-const ids = (listed: Awaited<ReturnType<typeof runCli>>): unknown => {
-  const { databases } = jsonOf(listed) as { databases: { backups: { id: string }[] }[] };
-  return databases.flatMap(({ backups }) => backups.map(({ id }) => id));
-};
+const shop = async (fate: (passing: Passing) => Fate): Promise<DisturbedShop> =>
+  await disturbedShop(SQL, fate);
 
 test.each(["archive", "snapshot"])(
   "a network that goes away in the middle of a %s leaves the backups there are, and the next run goes on",
@@ -75,12 +29,12 @@ test.each(["archive", "snapshot"])(
       const failed = await made.run("disturbed", backup, impatient());
       expect([1, 11]).toContain(failed.code);
       expect(failed.stderr).toMatch(/does not answer|could not be renewed/);
-      expect(ids(await made.run("straight", ["list"]))).toEqual([id]);
+      expect(await made.listed()).toEqual([id]);
       await made.bury();
     }
     const again = await made.run("straight", backup);
     expect(again).toMatchObject({ code: 0 });
-    expect(ids(await made.run("straight", ["list"]))).toEqual([jsonOf(again)["id"], id]);
+    expect(await made.listed()).toEqual([jsonOf(again)["id"], id]);
     expect(
       await made.run("straight", ["verify", made.live.name, "latest", "--level", "integrity"]),
     ).toMatchObject({
@@ -153,20 +107,3 @@ test("a bucket that was emptied behind our back has no repository; the next back
   expect(jsonOf(again)["parts"]).toMatchObject({ reused: 0 });
   expect(await made.run("straight", ["verify", made.live.name, "latest"])).toMatchObject({ code: 0 });
 });
-
-/** A clock that does not wait between two attempts at a request, and counts as if it had. */
-function impatient(): Clock {
-  let skipped = 0;
-  return {
-    now: () => systemClock.now(),
-    monotonic: () => systemClock.monotonic() + skipped,
-    wait: async (ms, waitSignal) => {
-      if (ms > LONGEST_PAUSE_MS) {
-        await systemClock.wait(ms, waitSignal);
-        return;
-      }
-      skipped += ms;
-      await systemClock.wait(0, waitSignal);
-    },
-  };
-}

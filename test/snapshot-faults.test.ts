@@ -12,6 +12,7 @@ import {
   freshDatabase as sharedDatabase,
   temporaryFolder,
 } from "./support/postgres.ts";
+import { lockTable } from "./support/lock-table.ts";
 import { quietCluster } from "./support/quiet-cluster.ts";
 import { findSqlNow, type SqlNow } from "./support/stock-tools.ts";
 
@@ -165,15 +166,6 @@ describe("what happens to tables while a snapshot is taken", () => {
     await expectNoBackup(folder.path);
   });
 });
-
-async function lockTable(url: string, table: string): Promise<{ pid: string } & AsyncDisposable> {
-  const { default: pg } = await import("pg");
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  await client.query(`begin; lock table ${table} in access exclusive mode`);
-  const { rows } = await client.query<{ pid: string }>("select pg_backend_pid()::text as pid");
-  return { pid: rows[0]?.pid ?? "", [Symbol.asyncDispose]: async () => await client.end() };
-}
 
 describe("what happens to the server and the disk", () => {
   test("a worker's session is ended by somebody: exit 20, and the next run succeeds", async () => {

@@ -1,10 +1,13 @@
-import { readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { VerifyJson } from "../src/cli/json/restore.ts";
+import { databaseFolder } from "../src/repository/layout.ts";
 import { backedUp, type BackedUp } from "./support/backed-up.ts";
 import { jsonOf, runCli } from "./support/cli.ts";
-import { filesOf } from "./support/leftovers.ts";
+import { DAMAGES, damageStored } from "./support/damage-stored.ts";
+import { proofsOf } from "./support/proofs-of.ts";
+import { noAbort } from "./support/runtime.ts";
+
+const signal = noAbort();
 
 const SQL = `
   create schema shop;
@@ -30,28 +33,15 @@ async function verify(subject: BackedUp, ...args: string[]) {
   return { code: result.code, stderr: result.stderr, report: VerifyJson.parse(jsonOf(result)) };
 }
 
-/** Files of the repository whose path has this in it. */
-async function filesWith(subject: BackedUp, part: string): Promise<string[]> {
-  const files = await filesOf(subject.repository);
-  return files.filter((file) => file.includes(part)).map((file) => join(subject.repository, file));
+/** Keys of the repository that have this in them. */
+async function keysWith({ storage }: BackedUp, part: string): Promise<string[]> {
+  return (await storage.keys("", "all", signal)).filter((key) => key.includes(part)).toSorted();
 }
-
-async function flip(path: string): Promise<void> {
-  const data = await readFile(path);
-  const at = Math.floor(data.length / 2);
-  data.writeUInt8(data.readUInt8(at) ^ 0x10, at);
-  await writeFile(path, data);
-}
-
-const cut = async (path: string): Promise<void> => await truncate(path, (await readFile(path)).length - 5);
-const remove = async (path: string): Promise<void> => await rm(path);
-
-const WAYS = { flipped: flip, cut, removed: remove } as const;
 
 describe("a snapshot", () => {
   test("that is whole is found whole, without any server, and the proof is listed and shown", async () => {
     await using subject = await backedUp({ sql: SQL, backup: ["--kind", "snapshot"] });
-    const parts = await filesWith(subject, "/parts/");
+    const parts = await keysWith(subject, "/parts/");
     const { code, report } = await verify(subject, "--level", "integrity");
     expect(code).toBe(0);
     expect(report).toMatchObject({
@@ -64,11 +54,8 @@ describe("a snapshot", () => {
       problems: [],
       compared: { tables: 3, rows: 30_500, objects: 3 + 3 + parts.length },
     });
-    const record = join(subject.repository, report.record ?? "");
-    expect(JSON.parse(await readFile(record, "utf8"))).toMatchObject({
-      backup: subject.id,
-      outcome: "proven",
-    });
+    const proof = (await proofsOf(subject)).get(report.record ?? "");
+    expect(proof).toMatchObject({ backup: subject.id, outcome: "proven" });
 
     const place = ["--repository", subject.repository];
     const listed = jsonOf(await runCli(["list", ...place, "--json"]));
@@ -91,35 +78,33 @@ describe("a snapshot", () => {
   ] as const)("whose %s is changed, cut or missing is damaged, and that is named", async (object, path) => {
     await using subject = await backedUp({ sql: SQL, backup: ["--kind", "snapshot"] });
     const inManifest = ["index", "tables", "content"].includes(object);
-    const files = await filesWith(subject, inManifest ? `backups/${subject.id}${path}` : path);
-    const [file = ""] = files;
-    const whole = await readFile(file);
-    for (const [way, damage] of Object.entries(WAYS)) {
+    const [key = ""] = await keysWith(subject, inManifest ? `backups/${subject.id}${path}` : path);
+    for (const way of DAMAGES) {
       // Without its index and mark a folder is a backup whose index is missing.
-      await damage(file);
+      const whole = await damageStored(subject.storage, key, way);
       const { code, report } = await verify(subject, subject.id, "--level", "integrity");
       expect(code, way).toBe(13);
       expect(report, way).toMatchObject({ outcome: "failed", proven: null });
       expect(report.problems[0], way).toMatchObject({ object });
       if (!inManifest) {
         expect(report.problems[0]?.table, way).toMatch(/^shop\./);
-        expect(file, way).toContain(report.problems[0]?.part);
+        expect(key, way).toContain(report.problems[0]?.part);
       }
       expect(report.problems[0]?.reason, way).not.toBe("");
-      await writeFile(file, whole);
+      await subject.storage.put(key, whole, signal);
     }
     expect((await verify(subject, subject.id, "--level", "integrity")).code).toBe(0);
     // Four proofs, and the newest is the one that counts.
-    expect(await readdir(join(subject.repository, subject.name, "records/proofs"))).toHaveLength(4);
+    expect((await proofsOf(subject)).size).toBe(4);
     const listed = jsonOf(await runCli(["list", "--repository", subject.repository, "--json"]));
     expect(listed).toMatchObject({ databases: [{ backups: [{ proof: { outcome: "proven" } }] }] });
   });
 
   test("with several damages has all of them told, each by its table", async () => {
     await using subject = await backedUp({ sql: SQL, backup: ["--kind", "snapshot"] });
-    const parts = await filesWith(subject, "/parts/");
-    for (const part of parts) await flip(part);
-    await remove((await filesWith(subject, `backups/${subject.id}/content`))[0] ?? "");
+    const parts = await keysWith(subject, "/parts/");
+    for (const part of parts) await damageStored(subject.storage, part, "flipped");
+    await subject.storage.delete(`${databaseFolder(subject.name)}backups/${subject.id}/content`, signal);
     const { code, report } = await verify(subject, "--level", "integrity");
     expect(code).toBe(13);
     const told = report.problems.map(({ object, table }) => `${object} ${table}`);
@@ -139,19 +124,20 @@ describe("an archive", () => {
     const sound = await verify(subject, "--level", "integrity");
     expect(sound.code).toBe(0);
     expect(sound.report).toMatchObject({ kind: "archive", proven: "integrity", compared: { rows: 30_500 } });
-    const whole = await readFile(subject.archive);
-    for (const [way, damage] of Object.entries(WAYS)) {
-      await damage(subject.archive);
+    const key = `${databaseFolder(subject.name)}${subject.archiveName}`;
+    for (const way of DAMAGES) {
+      const whole = await damageStored(subject.storage, key, way);
       const { code, report } = await verify(subject, "--level", "integrity");
       expect(code, way).toBe(13);
       expect(report.problems, way).toMatchObject([{ object: "archive" }]);
-      await writeFile(subject.archive, whole);
+      await subject.storage.put(key, whole, signal);
     }
   });
 
   test("of another tool has nothing to be compared with", async () => {
     await using subject = await backedUp({ sql: SQL });
-    await writeFile(join(subject.repository, subject.name, "other.sql"), "select 1;");
+    const key = `${databaseFolder(subject.name)}other.sql`;
+    await subject.storage.put(key, Buffer.from("select 1;"), signal);
     const result = await runCli(["verify", subject.name, "other.sql", "--repository", subject.repository]);
     expect(result.code).toBe(2);
     expect(result.stderr).toContain("it is foreign");

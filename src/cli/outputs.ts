@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import { BackupReportJson, CopyJson, PruneJson } from "./json/backup.ts";
+import { HistoryJson } from "./json/history.ts";
 import { KeyNewJson, KeyRewrapJson, KeyShowJson } from "./json/keys.ts";
 import { DiffJson, ListJson, ShowJson, StatusJson } from "./json/look.ts";
 import { ExportJson, RestoreJson, UndoJson, VerifyJson } from "./json/restore.ts";
@@ -30,6 +31,7 @@ export const OUTPUTS: readonly OutputSchema[] = [
     schema: BackupReportJson,
   },
   { command: "list", about: "One object.", schema: ListJson },
+  { command: "history", about: "One object a database.", schema: HistoryJson },
   { command: "show", about: "One object.", schema: ShowJson },
   {
     command: "diff",

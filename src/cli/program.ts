@@ -13,6 +13,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   backup: async () => (await import("./commands/backup.ts")).addBackup,
   list: async () => (await import("./commands/list.ts")).addList,
   show: async () => (await import("./commands/show.ts")).addShow,
+  history: async () => (await import("./commands/history.ts")).addHistory,
   diff: async () => (await import("./commands/diff.ts")).addDiff,
   status: async () => (await import("./commands/status.ts")).addStatus,
   restore: async () => (await import("./commands/restore.ts")).addRestore,

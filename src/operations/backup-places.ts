@@ -1,10 +1,12 @@
 import { AppError } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
+import { counted } from "../lib/text.ts";
 import { backupDatabase, type BackupReport, type BackupRequest } from "./backup.ts";
 import { copyBetween, type PlaceReport } from "./copy.ts";
-import { absenceOf, isOfPlace, type Place, surveyPlaces } from "./places.ts";
 import { backupsFolder } from "../repository/layout.ts";
 import { readRepositoryFile } from "../repository/repository.ts";
+import { absenceOf, isOfPlace, type Place, surveyPlaces } from "./places.ts";
+import { recordingRun, type RunResult } from "./record-run.ts";
 
 export interface PlacesRequest extends Omit<BackupRequest, "storage" | "others" | "retention"> {
   /** In the order in which they are tried; at least one. */
@@ -28,6 +30,34 @@ export interface PlacesReport extends BackupReport {
  * fails does not fail the others. Throws when no place could be written, and for whatever is no place's fault.
  */
 export async function backupToPlaces(
+  runtime: Runtime,
+  request: PlacesRequest,
+  signal: AbortSignal,
+): Promise<PlacesReport> {
+  const { database, schedule: entry, places } = request;
+  const storages = places.map(({ storage }) => storage);
+  return await recordingRun(
+    runtime,
+    { operation: "backup", database, entry, storages },
+    async () => await takeToPlaces(runtime, request, signal),
+    runResult,
+    signal,
+  );
+}
+
+function runResult({ index, degraded, deleted }: PlacesReport): RunResult {
+  const { rows, bytes, storedBytes } = index.totals;
+  const differing = index.kind === "snapshot" && index.snapshot.sample.differing > 0;
+  const pruned = deleted.length === 0 ? "" : `; ${counted(deleted.length, "old backup")} deleted`;
+  return {
+    outcome: degraded || differing ? "degraded" : "done",
+    backup: index.id,
+    figures: { rows, bytes, storedBytes },
+    summary: `${index.kind} of ${counted(index.totals.tables, "table")}${pruned}`,
+  };
+}
+
+async function takeToPlaces(
   runtime: Runtime,
   { places, copyJobs, newPlace, ...request }: PlacesRequest,
   signal: AbortSignal,

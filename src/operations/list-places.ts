@@ -2,7 +2,7 @@ import { AppError } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import type { BackupId, BackupIndex } from "../repository/manifest.ts";
 import type { ProofFile } from "../repository/proof-file.ts";
-import { openRepository } from "../repository/repository.ts";
+import { openRepository, type Repository } from "../repository/repository.ts";
 import { splitByProof } from "./damage-found.ts";
 import { type DatabaseListing, listRepository } from "./list.ts";
 import { absenceOf, isOfPlace, lackingIn, type Place, type Surveyed } from "./places.ts";
@@ -15,6 +15,8 @@ export interface PlacesListing extends DatabaseListing {
   readonly damagedIn: ReadonlyMap<BackupId, readonly string[]>;
   /** Empty where every place has what it should have. */
   readonly shortfalls: readonly Shortfall[];
+  /** The places that could be opened. */
+  readonly repositories: readonly Repository[];
 }
 
 /** What one place lacks of what others have. */
@@ -48,6 +50,7 @@ export async function listPlaces(
   const all = found.map(({ surveyed }) => surveyed);
   return {
     ...merged(database, found),
+    repositories: read.flatMap(({ surveyed }) => surveyed.repository ?? []),
     shortfalls:
       places.length === 1 ? [] : all.flatMap((one) => shortfallOf(runtime, database, one, all, timeZone)),
   };
@@ -90,7 +93,7 @@ async function listPlace(
 function merged(
   database: string,
   found: readonly { readonly surveyed: Surveyed; readonly listing: DatabaseListing }[],
-): Omit<PlacesListing, "shortfalls"> {
+): Omit<PlacesListing, "shortfalls" | "repositories"> {
   const several = found.length > 1;
   const backups = new Map<BackupId, BackupIndex>();
   const places = new Map<BackupId, string[]>();

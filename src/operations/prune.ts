@@ -1,5 +1,6 @@
 import type { Keep } from "../config/keep.ts";
 import type { Runtime } from "../lib/runtime.ts";
+import { counted } from "../lib/text.ts";
 import { deleteBackup, recoverUnfinished } from "../repository/backups.ts";
 import {
   collectGarbage,
@@ -15,10 +16,12 @@ import type { BackupIndex } from "../repository/manifest.ts";
 import { livingReaders } from "../repository/readers.ts";
 import { openRepository, type Repository, whatIsKnownOf } from "../repository/repository.ts";
 import { planRetention, type RetentionCandidate, type RetentionDecision } from "../repository/retention.ts";
+import { foldMonths } from "../repository/runs.ts";
 import { covers } from "../repository/scope.ts";
 import type { Storage } from "../storage/storage.ts";
 import { listGoodBackups } from "./damage-found.ts";
 import { updateLatest } from "./latest.ts";
+import { NO_FIGURES, recordingRun, type RunResult } from "./record-run.ts";
 
 /**
  * Which rule applies to which backups: each entry of the strategy has its own, and backups of no known entry (taken by
@@ -178,6 +181,7 @@ export async function pruneUnderLease(
   const { repository, database, rules } = scope;
   const pruned = await applyRetention(runtime, scope, lease, signal);
   await extendLocks(runtime, repository, database, byLock(pruned.decisions), lease, signal);
+  await foldMonths(runtime, repository, database, lease, signal);
   const deleted = pruned.decisions.some(({ backup, keep }) => !keep && backup.kind === "snapshot");
   const options = { minAgeMs: rules.garbageAgeMs, deleted };
   if (!(await isCollectionDue(runtime, repository, database, options, signal))) return pruned;
@@ -234,6 +238,29 @@ export async function pruneDatabase(
   request: PruneRequest,
   signal: AbortSignal,
 ): Promise<PruneResult> {
+  const { database, dryRun, storage } = request;
+  const prune = async (): Promise<PruneResult> => await pruneUnrecorded(runtime, request, signal);
+  if (dryRun) return await prune();
+  const run = { operation: "prune", database, entry: null, storages: [storage] } as const;
+  return await recordingRun(runtime, run, prune, runResult, signal);
+}
+
+function runResult({ decisions, archiveBytes, garbage }: PruneResult): RunResult {
+  const going = goingOf(decisions).length;
+  const storedBytes = archiveBytes + garbage.deleted.bytes;
+  return {
+    outcome: "done",
+    backup: null,
+    figures: { ...NO_FIGURES, storedBytes },
+    summary: `${counted(going, "backup")} deleted, ${counted(decisions.length - going, "backup")} kept`,
+  };
+}
+
+async function pruneUnrecorded(
+  runtime: Runtime,
+  request: PruneRequest,
+  signal: AbortSignal,
+): Promise<PruneResult> {
   const repository = await openRepository(runtime, request.storage, signal);
   const { database, rules, timeZone, prefix } = request;
   const scope = { repository, database, rules, timeZone, prefix };
@@ -252,6 +279,7 @@ export async function pruneDatabase(
   await recoverUnfinished(runtime, repository, database, lease, whileHeld);
   const { decisions } = await applyRetention(runtime, scope, lease, whileHeld);
   await extendLocks(runtime, repository, database, byLock(decisions), lease, whileHeld);
+  await foldMonths(runtime, repository, database, lease, whileHeld);
   const garbage = await collectGarbage(runtime, repository, database, lease, options, whileHeld);
   return { decisions, archiveBytes: archiveBytesOf(goingOf(decisions)), garbage };
 }

@@ -2,7 +2,7 @@ import { AppError, isAppError } from "../errors.ts";
 import { parseIdentity, parseRecipient, type Recipient } from "../lib/age/keys.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { databaseFolder } from "../repository/layout.ts";
-import { acquireLease } from "../repository/lease.ts";
+import { acquireLease, type Lease } from "../repository/lease.ts";
 import {
   listDatabases,
   openRepository,
@@ -12,7 +12,7 @@ import {
 } from "../repository/repository.ts";
 import { sealClassOf } from "../repository/sealing/classes.ts";
 import { readOrMakeHostKey } from "../repository/sealing/key-files.ts";
-import { rewrapped } from "../repository/sealing/sealed-object.ts";
+import { HEADER_BYTES, rewrapped } from "../repository/sealing/sealed-object.ts";
 import { asStored } from "../repository/sealing/sealed-storage.ts";
 import { type Sealing, storeNamingKey } from "../repository/sealing/sealing.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -22,6 +22,8 @@ export interface RewrapRequest {
   /** `age1…`: those that everything is to be sealed to. */
   readonly recipients: readonly string[];
   readonly hostKeyFile: string | undefined;
+  /** `age1…`: hosts that nothing is to be sealed to any more. */
+  readonly withoutHosts: readonly string[];
   /** Other places of the same databases: their hosts stay able to read what is copied between them. */
   readonly peers: readonly Storage[];
 }
@@ -31,15 +33,14 @@ export interface RewrapReport {
   readonly recipients: readonly string[];
   readonly hosts: readonly string[];
   readonly objects: number;
-  /** Keys of archives that are too large to be written anew in one step. */
-  readonly left: readonly string[];
 }
 
-// An object is replaced in one step, and so is held whole.
-const LARGEST = 512 * 1024 * 1024;
+// What is longer is never held whole.
+const LARGEST_HELD = 1024 * 1024;
 
 /**
- * Seals everything in a repository to these recipients and to its hosts, this one included, by writing headers anew.
+ * Seals everything in a repository to these recipients and to its hosts, this one included, by writing headers anew. Of
+ * hosts that are left out, which need not be among them (any more), none stays.
  * First `repository.json` says so, and that not everything is yet: from then on what is new is sealed to all of them, and
  * snapshots take nothing old over. Then object after object is replaced in one step, under the lease of its database. At
  * any moment each can be opened by whoever could before, or by all; run again, it begins again. Errors: `wrong_key`
@@ -70,8 +71,9 @@ export async function rewrapRepository(
   }
   const recipients = [...new Set(request.recipients.map((text) => parseRecipient(text).text))];
   const host = await readOrMakeHostKey(runtime, request.hostKeyFile);
+  const gone = goneHosts(request, recipients, host.recipient.text);
   const known = [...sealing.hosts, ...(await hostsOf(request.peers, signal)), host.recipient.text];
-  const hosts = [...new Set(known)].filter((key) => !recipients.includes(key));
+  const hosts = [...new Set(known)].filter((key) => !recipients.includes(key) && !gone.includes(key));
   const sealTo = {
     secret: recipients.map(parseRecipient),
     shared: [...recipients, ...hosts].map(parseRecipient),
@@ -80,15 +82,26 @@ export async function rewrapRepository(
   const now: Sealing = { recipients, hosts, mixed: true, namingKey };
   await replaceSealing(before, now, signal);
   let objects = 1;
-  const left: string[] = [];
-  for (const database of await listDatabases(before, signal)) {
-    const done = await rewrapDatabase(runtime, { repository: before, database, identities, sealTo }, signal);
-    objects += done.objects;
-    left.push(...done.left);
-  }
-  if (left.length === 0) await replaceSealing(before, { recipients, hosts, namingKey }, signal);
+  for (const database of await listDatabases(before, signal))
+    objects += await rewrapDatabase(runtime, { repository: before, database, identities, sealTo }, signal);
+  await replaceSealing(before, { recipients, hosts, namingKey }, signal);
   await asStored(before.storage).delete(sealing.namingKey, signal);
-  return { place: before.place, recipients, hosts, objects, left };
+  return { place: before.place, recipients, hosts, objects };
+}
+
+/** A key that would stay all the same must not seem to be gone. */
+function goneHosts({ withoutHosts }: RewrapRequest, recipients: readonly string[], own: string): string[] {
+  const gone = withoutHosts.map((text) => parseRecipient(text).text);
+  for (const key of gone) {
+    const reason =
+      key === own
+        ? "it is this host's own key"
+        : recipients.includes(key)
+          ? "it is one of the recipients"
+          : undefined;
+    if (reason !== undefined) throw new AppError("usage", `leave out host ${key}: ${reason}`);
+  }
+  return gone;
 }
 
 async function hostsOf(peers: readonly Storage[], signal: AbortSignal): Promise<string[]> {
@@ -112,35 +125,55 @@ async function rewrapDatabase(
   runtime: Runtime,
   { repository, database, identities, sealTo }: DatabaseRewrap,
   signal: AbortSignal,
-): Promise<{ readonly objects: number; readonly left: readonly string[] }> {
+): Promise<number> {
   await using lease = await acquireLease(runtime, repository, database, "key rewrap", signal);
   const whileHeld = AbortSignal.any([signal, lease.lost]);
   const stored = asStored(repository.storage);
-  const left: string[] = [];
   let objects = 0;
   for await (const { key, size } of stored.list(databaseFolder(database), "all", whileHeld)) {
     const sealClass = sealClassOf(key);
     if (sealClass === "plain") continue;
-    if (size > LARGEST) {
-      left.push(key);
-      continue;
-    }
     await lease.check(whileHeld);
-    const data = rewrapOne(key, await stored.get(key, whileHeld), identities, sealTo[sealClass]);
-    await stored.put(key, data, whileHeld);
+    const rewrap = (begin: Buffer): Buffer | undefined => rewrapped(begin, identities, sealTo[sealClass]);
+    if (size > LARGEST_HELD) await rewrapLong(stored, { key, size }, rewrap, lease, whileHeld);
+    else await stored.put(key, orExplain(key, rewrap, await stored.get(key, whileHeld)), whileHeld);
     objects += 1;
   }
-  return { objects, left };
+  return objects;
 }
 
-function rewrapOne(
-  key: string,
-  stored: Buffer,
-  identities: DatabaseRewrap["identities"],
-  recipients: readonly Recipient[],
-): Buffer {
+/** Piece by piece: the old object stays until the new one is durable. */
+async function rewrapLong(
+  stored: Storage,
+  { key, size }: { readonly key: string; readonly size: number },
+  rewrap: (begin: Buffer) => Buffer | undefined,
+  lease: Lease,
+  signal: AbortSignal,
+): Promise<void> {
+  await using staged = await stored.stage(key, signal);
+  staged.expect(size);
+  let begin: Buffer | undefined = Buffer.alloc(0);
+  for await (const chunk of (await stored.open(key, signal)) as AsyncIterable<Buffer>) {
+    if (begin === undefined) {
+      await staged.write(chunk);
+      continue;
+    }
+    begin = Buffer.concat([begin, chunk]);
+    if (begin.length < HEADER_BYTES) continue;
+    await staged.write(orExplain(key, rewrap, begin));
+    begin = undefined;
+  }
+  const written = begin === undefined ? await staged.finish() : 0;
+  if (written !== size)
+    throw new AppError("backup_damaged", `seal ${key} anew: ${written} bytes of its ${size} could be read`);
+  await lease.check(signal);
+  await staged.replace();
+}
+
+/** @param begin of the object, with all of its header */
+function orExplain(key: string, rewrap: (begin: Buffer) => Buffer | undefined, begin: Buffer): Buffer {
   try {
-    const data = rewrapped(stored, identities, recipients);
+    const data = rewrap(begin);
     if (data !== undefined) return data;
     throw new AppError("wrong_key", "the identity that was given does not open it");
   } catch (error) {

@@ -3,7 +3,9 @@ import { type AppError, isAppError } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { formatDuration } from "../lib/text.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
+import type { Repository } from "../repository/repository.ts";
 import { covers, type Scope } from "../repository/scope.ts";
+import { requireSameRecipients } from "../repository/sealing/sealing.ts";
 import { storedBytesOf } from "../repository/stored-bytes.ts";
 import { splitByProof } from "./damage-found.ts";
 import { describeShortfall, listPlaces, type PlacesListing } from "./list-places.ts";
@@ -76,7 +78,13 @@ export async function databaseStatus(
   request: StatusRequest,
   signal: AbortSignal,
 ): Promise<DatabaseStatus> {
-  const { backups: there, damaged, proofs, shortfalls } = await listOne(runtime, request, signal);
+  const {
+    backups: there,
+    damaged,
+    proofs,
+    shortfalls,
+    repositories,
+  } = await listOne(runtime, request, signal);
   const { good: backups, failed } = splitByProof(there, proofs);
   const { schemas } = request;
   // A backup of some schemas by hand does not stand in for one of all.
@@ -93,6 +101,7 @@ export async function databaseStatus(
       hint: "bring what is missing back from a copy; if there is none, delete its folder under `backups`",
     })),
     ...shortfalls.map((shortfall) => describeShortfall(request.database, shortfall)),
+    ...repositories.flatMap((repository) => keyProblems(runtime, repository)),
   ];
   return {
     ...unknownStatus(request),
@@ -168,6 +177,17 @@ function ageProblems(
   ];
 }
 
+/** Where it is sealed to others than the strategy names, the next backup is refused. */
+function keyProblems(runtime: Runtime, { file, storage, place }: Repository): HealthProblem[] {
+  try {
+    requireSameRecipients(file, runtime.keys.wantedFor(storage.place), place);
+    return [];
+  } catch (error) {
+    if (!isAppError(error, "usage")) throw error;
+    return [{ message: `the next backup will fail: ${error.message}`, hint: error.hint ?? null }];
+  }
+}
+
 async function listOne(
   runtime: Runtime,
   request: StatusRequest,
@@ -188,5 +208,6 @@ async function listOne(
     places: new Map(),
     damagedIn: new Map(),
     shortfalls: [],
+    repositories: [],
   };
 }

@@ -1,8 +1,12 @@
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { buryHolders } from "../../test/support/bury-holders.ts";
+import { identityIn } from "../../test/support/keys.ts";
+import { temporaryFolder } from "../../test/support/temporary-folder.ts";
 import { noAbort, type TestRuntime, testRuntime } from "../../test/support/runtime.ts";
 import { takeSample } from "../../test/support/sample-backup.ts";
 import { readSnapshot, takeSampleSnapshot } from "../../test/support/sample-snapshot.ts";
+import { KeyRing } from "../lib/key-ring.ts";
 import { memoryStorage } from "../storage/memory.ts";
 import type { Storage } from "../storage/storage.ts";
 import { deleteBackup } from "./backups.ts";
@@ -31,10 +35,15 @@ interface World extends AsyncDisposable {
   keys(folder: string): Promise<string[]>;
 }
 
-async function world(): Promise<World> {
+/** @param keys folder for the keys of a repository that is to be sealed */
+async function world(keys?: string): Promise<World> {
   let now = Date.parse("2024-12-12T00:00:00Z");
-  const runtime = testRuntime();
+  const runtime = testRuntime(keys === undefined ? {} : { keys: new KeyRing() });
   const storage = memoryStorage(() => new Date(now));
+  if (keys !== undefined) {
+    const wanted = { recipients: [identityIn(keys).recipient], hostKeyFile: join(keys, "host.key") };
+    runtime.keys.want(storage.place, wanted);
+  }
   const repository = await openOrCreateRepository(runtime, storage, signal);
   const lease = await acquireLease(runtime, repository, "shop", "prune", signal);
   return {
@@ -72,6 +81,20 @@ async function takeTwo({ repository, lease }: World): Promise<{ old: SnapshotInd
   );
   return { old, young };
 }
+
+test("of a sealed repository, also what is too short to be an object of ours; its bytes are counted as they lie", async () => {
+  await using folder = await temporaryFolder();
+  await using made = await world(folder.path);
+  const { old } = await takeTwo(made);
+  await made.remove(old);
+  for (const key of await made.keys("parts/")) await made.storage.put(key, Buffer.from("cut"), signal);
+  const noted = (await made.collect(0)).noted;
+  expect(noted.objects).toBe(2);
+  const report = await made.collect(0);
+  // A part, and the part list that is whole.
+  expect(report).toMatchObject({ deleted: noted, refused: [] });
+  expect(noted.bytes).toBeGreaterThan(1024);
+});
 
 test("what a deleted backup alone named goes, a day after it was noted", async () => {
   await using made = await world();

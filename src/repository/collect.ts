@@ -10,6 +10,7 @@ import { findNamedObjects, type NamedObjects, type StoredCount } from "./named-o
 import { NAME_BYTES, packName, unpackName } from "./part-names.ts";
 import { describeReader, livingReaders } from "./readers.ts";
 import type { Repository } from "./repository.ts";
+import { asStored } from "./sealing/sealed-storage.ts";
 import { removeSnapshot } from "./unfinished.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -145,7 +146,8 @@ async function lookForGarbage(
 ): Promise<{ garbage: Garbage; notes: GarbageNote[] }> {
   const garbage = new Garbage(database);
   for (const folder of [partsFolder(database), partListsFolder(database)]) {
-    for await (const { key, size } of storage.list(folder, "all", signal)) {
+    // As it lies there, sealed or not: garbage may be too short to have anything in it.
+    for await (const { key, size } of asStored(storage).list(folder, "all", signal)) {
       const name = partNameOfKey(database, key);
       // Anything that has no name of ours is somebody else's.
       if (name === undefined || names.find(packName(name)) !== undefined) continue;

@@ -87,6 +87,16 @@ export function partsOfProofKey(key: string): { readonly at: string; readonly id
   return at === undefined || id === undefined || !BACKUP_ID.test(id) ? undefined : { at, id };
 }
 
+export const runsFolder = (database: string): string => `${databaseFolder(database)}records/runs/`;
+/** What has begun and not ended. */
+export const begunFolder = (database: string): string => `${runsFolder(database)}begun/`;
+export const begunKey = (database: string, id: string): string => `${begunFolder(database)}${id}.json`;
+/** Runs that began in a month (`2024-12`). */
+export const monthFolder = (database: string, month: string): string => `${runsFolder(database)}${month}/`;
+export const monthOfRun = (id: string): string => `${id.slice(0, 4)}-${id.slice(4, 6)}`;
+export const runKey = (database: string, id: string): string =>
+  `${monthFolder(database, monthOfRun(id))}${id}.json`;
+
 export const readersFolder = (database: string): string => `${databaseFolder(database)}readers/`;
 export const readerKey = (database: string, token: string): string =>
   `${readersFolder(database)}${token}.json`;

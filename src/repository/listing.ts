@@ -20,6 +20,7 @@ import {
 import { readIndex, readIndexes } from "./manifests.ts";
 import type { Repository } from "./repository.ts";
 import { readMark } from "./marks.ts";
+import { asStored } from "./sealing/sealed-storage.ts";
 
 // Enough to hide the latency of a network mount or an object store, few enough for any server.
 const PARALLEL_READS = 64;
@@ -82,7 +83,9 @@ export async function listForeign(
     if (key !== undefined) known.add(key);
   }
   const foreign = candidates.filter(isUnknown).toSorted();
-  const found = await mapBounded(foreign, PARALLEL_READS, (key) => storage.stat(key, signal));
+  // As they lie there: what is named like a sealed one need not be one of ours.
+  const stored = asStored(storage);
+  const found = await mapBounded(foreign, PARALLEL_READS, (key) => stored.stat(key, signal));
   return found.filter((object) => object !== undefined);
 }
 

@@ -9,7 +9,7 @@ import { readIndex, readTables } from "./manifests.ts";
 import { readPartList } from "./part-lists.ts";
 import type { Repository } from "./repository.ts";
 import { asStored } from "./sealing/sealed-storage.ts";
-import { getStored, openStored, storedSize } from "./sealing/stored-object.ts";
+import { compareStored, getStored, storedSize } from "./sealing/stored-object.ts";
 import type { PartRef, Wanted } from "./stored-parts.ts";
 
 /** What became of the damage in one place. */
@@ -189,7 +189,7 @@ async function wrongOf(
   for (const one of wanted) {
     if (one.ref.size <= LARGEST_HELD) continue;
     const read = async (): Promise<true> => {
-      for await (const _ of openStored(storage, one, strictness, signal)) signal.throwIfAborted();
+      await compareStored(storage, one, strictness, signal);
       return true;
     };
     if ((await orUndefined(read)) === undefined) wrong.push(one);

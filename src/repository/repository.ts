@@ -173,8 +173,7 @@ export async function whatIsKnownOf(
   signal: AbortSignal,
 ): Promise<Known> {
   const { storage, place } = repository;
-  if ((await storage.folders("", signal)).includes(databaseFolder(database).slice(0, -1)))
-    return { there: true };
+  if (await holdsAnythingOf(storage, database, signal)) return { there: true };
   const others = await listDatabases(repository, signal);
   const has = others.length === 0 ? "it is empty" : `it has ${others.join(", ")}`;
   const message = `${place} has nothing of ${database}: ${has}`;
@@ -186,6 +185,15 @@ export async function whatIsKnownOf(
     note: guess === undefined ? message : `${message}; ${question}`,
     error: new AppError("backup_missing", message, { hint }),
   };
+}
+
+/** Whether there is anything of a database, be it garbage. */
+export async function holdsAnythingOf(
+  storage: Storage,
+  database: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  return (await storage.folders("", signal)).includes(databaseFolder(database).slice(0, -1));
 }
 
 /** A repository may lie in a folder that has other folders: only those that look like ours are taken for databases. */

@@ -100,7 +100,7 @@ function kindOf(
   if (foreign.has(key)) return "foreign";
   if (leaseNumber(key) !== undefined || key.startsWith(readersFolder(database))) return "control";
   if (key.startsWith(`${databaseFolder(database)}records/`)) {
-    return /\.(json|note)$/.test(key) ? "records" : "unknown";
+    return /\.(json|note|zst)$/.test(key) ? "records" : "unknown";
   }
   return isInDatabaseFolder(database, key) && isArchiveName(key) ? "orphans" : "unknown";
 }

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { isTransientKey } from "../storage/transient-keys.ts";
 import type { BackupId, PartName } from "./ids.ts";
 import {
+  begunKey,
   contentKey,
   garbageFolder,
   indexKey,
@@ -11,6 +12,7 @@ import {
   proofKey,
   readerKey,
   REPOSITORY_FILE,
+  runKey,
   tablesKey,
   unfinishedKey,
 } from "./layout.ts";
@@ -26,6 +28,7 @@ test.each(databases)(
       leaseKey(database, 1),
       unfinishedKey(database, id),
       readerKey(database, "token"),
+      begunKey(database, "20241211T143022.480Z-0123abcd"),
       `${garbageFolder(database)}looked.json`,
       `${garbageFolder(database)}0d0f.note`,
     ];
@@ -37,6 +40,7 @@ test.each(databases)(
       partKey(database, name),
       partListKey(database, name),
       proofKey(database, new Date(0), id),
+      runKey(database, "20241211T143022.480Z-0123abcd"),
       `${indexKey(database, id).split("/")[0]}/handled_data_20241211_143022.sql.gz`,
     ];
     expect(transient.filter((key) => !isTransientKey(key))).toEqual([]);

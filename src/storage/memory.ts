@@ -39,8 +39,9 @@ export function memoryStorage(now: () => Date = () => new Date(0)): Storage {
     location: { url: "memory" },
     async stage(key, signal): Promise<StagedObject> {
       check(key, signal);
-      return stageInMemory(key, signal, (data) => {
-        if (objects.has(key)) throw new AppError("object_exists", `publish ${key}: it is there already`);
+      return stageInMemory(key, signal, (data, replaces) => {
+        if (!replaces && objects.has(key))
+          throw new AppError("object_exists", `publish ${key}: it is there already`);
         keep(key, data);
       });
     },
@@ -132,7 +133,11 @@ export function memoryStorage(now: () => Date = () => new Date(0)): Storage {
   };
 }
 
-function stageInMemory(key: string, signal: AbortSignal, publish: (data: Buffer) => void): StagedObject {
+function stageInMemory(
+  key: string,
+  signal: AbortSignal,
+  publish: (data: Buffer, replaces: boolean) => void,
+): StagedObject {
   const chunks: Buffer[] = [];
   let finished: Buffer | undefined;
   const whole = (): Buffer => {
@@ -158,7 +163,11 @@ function stageInMemory(key: string, signal: AbortSignal, publish: (data: Buffer)
     },
     async publish() {
       signal.throwIfAborted();
-      publish(whole());
+      publish(whole(), false);
+    },
+    async replace() {
+      signal.throwIfAborted();
+      publish(whole(), true);
     },
     async [Symbol.asyncDispose]() {
       chunks.length = 0;

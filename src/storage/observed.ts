@@ -51,6 +51,7 @@ function observedStage(staged: StagedObject, key: string, around: Around): Stage
     finish: () => around(`finish ${key}`, () => staged.finish()),
     read: (signal) => around(`read staged ${key}`, () => staged.read(signal)),
     publish: () => around(`publish ${key}`, () => staged.publish()),
+    replace: () => around(`replace ${key}`, () => staged.replace()),
     [Symbol.asyncDispose]: () => staged[Symbol.asyncDispose](),
   };
 }

@@ -88,6 +88,15 @@ class StagedFile implements StagedObject {
     });
   }
 
+  async replace(): Promise<void> {
+    this.#mustBeFinished();
+    await this.#attempt("replace", async () => {
+      await rename(this.#temporary, this.#path);
+      this.#published = true;
+      await syncFolder(dirname(this.#path));
+    });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const handle = this.#handle;
     this.#handle = undefined;

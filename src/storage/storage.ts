@@ -12,13 +12,13 @@ export interface StoredObject {
 }
 
 /**
- * An object that is being written under a temporary name. Nothing of it is visible under its key until `publish`
- * returned. Disposing one that was not published removes what was written.
+ * An object that is being written under a temporary name. Nothing of it is visible under its key until `publish` or
+ * `replace` returned. Disposing one that was not published removes what was written.
  */
 export interface StagedObject extends AsyncDisposable {
   /** Before the first write: how many bytes will come at most, as far as anybody can tell. A place may plan with it. */
   expect(bytes: number): void;
-  /** Appends a chunk; resolves when the storage can take the next one. */
+  /** Appends a chunk; resolves when the storage can take the next one, and the caller may use its memory again. */
   write(chunk: Uint8Array): Promise<void>;
   /**
    * Makes what was written durable, still under the temporary name. Returns its size in bytes. What a place can publish
@@ -31,6 +31,8 @@ export interface StagedObject extends AsyncDisposable {
   readonly stored?: { readonly size: number; readonly sha256: string } | undefined;
   /** Gives the object its key, durably. Fails with `object_exists` when the key is taken: nothing is overwritten. */
   publish(): Promise<void>;
+  /** The same, and in one step in place of what has the key, if anything has: readers find the one or the other. */
+  replace(): Promise<void>;
 }
 
 /**

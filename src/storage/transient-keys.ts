@@ -5,7 +5,7 @@ const TRANSIENT = [
   /\/lease\.\d+\.json$/,
   /\/backups\/[^/]+\/unfinished$/,
   /^[^/]+\/readers\//,
-  /^[^/]+\/records\/(?:garbage|locks)\//,
+  /^[^/]+\/records\/(?:garbage|locks|runs\/begun)\//,
   /(?:^|\/)handled-probe-[^/]+$/,
 ];
 

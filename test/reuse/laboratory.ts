@@ -11,9 +11,11 @@ import type { PartRange } from "../../src/repository/part-list-lines.ts";
 import { readPartList } from "../../src/repository/part-lists.ts";
 import { readPart } from "../../src/repository/parts.ts";
 import { openOrCreateRepository, type Repository } from "../../src/repository/repository.ts";
-import { openFilesystem } from "../../src/storage/filesystem.ts";
+import { openStorage } from "../../src/storage/open.ts";
+import type { Storage } from "../../src/storage/storage.ts";
 import { type CliOptions, jsonOf, runCli } from "../support/cli.ts";
-import { temporaryFolder } from "../support/postgres.ts";
+import { freshPlace } from "../support/fresh-place.ts";
+import { sealNewRepository } from "../support/keys.ts";
 import { noAbort, testRuntime } from "../support/runtime.ts";
 
 const signal = noAbort();
@@ -31,6 +33,10 @@ export interface Taken {
 /** A repository for snapshots of a database on which nobody writes while one is taken. */
 export interface Laboratory extends AsyncDisposable {
   readonly repository: Repository;
+  /** Where it is, as the command line is told. */
+  readonly url: string;
+  /** What lies there, to look at and to damage. */
+  readonly storage: Storage;
   /**
    * `handled backup --kind snapshot`. Compares every stored row with the database, text by text, and so fails when a
    * range was reused that should not have been, unless the command itself found out and read everything.
@@ -39,23 +45,17 @@ export interface Laboratory extends AsyncDisposable {
 }
 
 export async function openLaboratory(): Promise<Laboratory> {
-  const folder = await temporaryFolder();
+  const home = await freshPlace();
   const runtime = testRuntime();
-  const repository = await openOrCreateRepository(runtime, openFilesystem(runtime, folder.path), signal);
+  const storage = openStorage(runtime, home.url);
+  sealNewRepository(runtime, storage.place);
+  const repository = await openOrCreateRepository(runtime, storage, signal);
   return {
     repository,
+    url: home.url,
+    storage,
     async take(url, args = [], cli = {}) {
-      const place = [
-        "--url",
-        url,
-        "--repository",
-        folder.path,
-        "--kind",
-        "snapshot",
-        "--jobs",
-        "1",
-        "--json",
-      ];
+      const place = ["--url", url, "--repository", home.url, "--kind", "snapshot", "--jobs", "1", "--json"];
       const result = await runCli(["backup", NAME, ...place, ...args], cli);
       const { code, stderr } = result;
       expect([0, 3], stderr).toContain(code);
@@ -65,7 +65,7 @@ export async function openLaboratory(): Promise<Laboratory> {
       expect(await storedText(repository, tables)).toEqual(await liveText(url));
       return { code, stderr, index, tables };
     },
-    [Symbol.asyncDispose]: async () => await folder[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: async () => await home[Symbol.asyncDispose](),
   };
 }
 

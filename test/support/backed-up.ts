@@ -35,8 +35,8 @@ export interface BackedUp extends AsyncDisposable {
   archiveFile(): Promise<string>;
   /** Takes a further backup and returns its id. */
   backup(...args: string[]): Promise<string>;
-  /** `handled restore DATABASE` with `--url` and `--repository`, in this process. */
-  restore(args: readonly string[], options?: CliOptions): Promise<CliResult>;
+  /** `handled restore DATABASE` with `--url` and `--repository` (default: the repository), in this process. */
+  restore(args: readonly string[], options?: CliOptions, from?: string): Promise<CliResult>;
 }
 
 export interface BackedUpOptions extends FreshOptions {
@@ -79,7 +79,8 @@ export async function backedUp(options: BackedUpOptions): Promise<BackedUp> {
         return path;
       },
       backup: async (...args) => String((await take(args))["id"]),
-      restore: async (args, cli) => await runCli(["restore", name, ...args, ...place], cli),
+      restore: async (args, cli, from = repository) =>
+        await runCli(["restore", name, ...args, "--url", live.url, "--repository", from], cli),
       [Symbol.asyncDispose]: async () => await owned.disposeAsync(),
     };
   } catch (error) {

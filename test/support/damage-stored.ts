@@ -1,22 +1,29 @@
-import { readFile, rm, truncate, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import type { Storage } from "../../src/storage/storage.ts";
+import { noAbort } from "./runtime.ts";
 
 export const DAMAGES = ["removed", "cut", "flipped"] as const;
 export type Damage = (typeof DAMAGES)[number];
 
-/** Damages one file of a repository: it is gone, lacks its second half, or has one bit changed in its middle. */
-export async function damageFile(folder: string, key: string, damage: Damage): Promise<void> {
-  const path = join(folder, key);
-  const data = await readFile(path);
+/**
+ * Damages one object as it lies in a place: it is gone, lacks its second half, or has one bit changed in its middle.
+ * Returns the bytes it had.
+ */
+export async function damageStored(storage: Storage, key: string, damage: Damage): Promise<Buffer> {
+  const signal = noAbort();
+  const whole = await storage.get(key, signal);
+  const middle = whole.length >> 1;
   switch (damage) {
     case "removed":
-      return await rm(path);
+      await storage.delete(key, signal);
+      break;
     case "cut":
-      return await truncate(path, data.length >> 1);
+      await storage.put(key, whole.subarray(0, middle), signal);
+      break;
     case "flipped": {
-      const middle = data.length >> 1;
+      const data = Buffer.from(whole);
       data[middle] = (data[middle] ?? 0) ^ 1;
-      return await writeFile(path, data);
+      await storage.put(key, data, signal);
     }
   }
+  return whole;
 }

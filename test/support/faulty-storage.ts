@@ -9,7 +9,7 @@ interface StoragePoint {
   /** Counts all moments, from 1. */
   readonly number: number;
   readonly phase: "before" | "after";
-  /** Name of the contract's method; those of a staged object are `write`, `finish`, `read`, `publish`, `dispose`. */
+  /** Name of the contract's method; those of a staged object are `write`, `finish`, `read`, `publish`, `replace`, `dispose`. */
   readonly operation: string;
   readonly key: string;
 }
@@ -123,6 +123,7 @@ function faultyStage(
     finish: () => around("finish", key, () => staged.finish()),
     read: (signal) => around("read", key, async () => cut(await staged.read(signal))),
     publish: () => around("publish", key, () => staged.publish()),
+    replace: () => around("replace", key, () => staged.replace()),
     [Symbol.asyncDispose]: async () => {
       try {
         await around("dispose", key, async () => await staged[Symbol.asyncDispose]());

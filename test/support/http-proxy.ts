@@ -23,7 +23,9 @@ export type Fate =
   | { readonly cutAnswerAfter: number }
   /** Where the server answers with the first status, the client is told the second. */
   | { readonly instead: readonly [answered: number, told: number] }
-  | { readonly delayMs: number };
+  | { readonly delayMs: number }
+  /** Let through once this is done. */
+  | { readonly after: Promise<unknown> };
 
 /** A proxy in front of an HTTP server, that disturbs what it is told to. */
 export interface HttpProxy extends AsyncDisposable {
@@ -68,6 +70,13 @@ function meet(target: string, incoming: IncomingMessage, outgoing: ServerRespons
   }
   if (fate !== "pass" && "delayMs" in fate) {
     setTimeout(() => meet(target, incoming, outgoing, "pass"), fate.delayMs);
+    return;
+  }
+  if (fate !== "pass" && "after" in fate) {
+    fate.after.then(
+      () => meet(target, incoming, outgoing, "pass"),
+      () => outgoing.destroy(),
+    );
     return;
   }
   const { method, url, headers } = incoming;

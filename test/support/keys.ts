@@ -3,6 +3,7 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { newIdentity } from "../../src/lib/age/keys.ts";
+import type { Runtime } from "../../src/lib/runtime.ts";
 
 /** An identity in a file, and its recipient. */
 export interface TestIdentity {
@@ -39,6 +40,13 @@ export function keyEnvironment(): Readonly<Record<string, string>> {
 /** A command line that makes a repository makes it an encrypted one. */
 export function withRecipient(args: readonly string[]): readonly string[] {
   return shared !== undefined && args[0] === "backup" ? [...args, "--recipient", shared.recipient] : args;
+}
+
+/** Has a repository that this runtime makes at a place made an encrypted one, where they are to be. */
+export function sealNewRepository(runtime: Runtime, place: string): void {
+  if (shared !== undefined) {
+    runtime.keys.want(place, { recipients: [shared.recipient], hostKeyFile: undefined });
+  }
 }
 
 /** Bytes as `age -d` gives them, where these repositories are encrypted. */

@@ -58,6 +58,12 @@ export function lagging(storage: Storage, { operations, keys = () => true }: Lat
             return true;
           });
         },
+        replace: async () => {
+          await made(key, async () => {
+            await staged.replace();
+            return true;
+          });
+        },
         [Symbol.asyncDispose]: () => staged[Symbol.asyncDispose](),
       };
     },

@@ -63,6 +63,10 @@ export function lockingStorage(storage: Storage, now: () => Date, windowMs: numb
           await staged.publish();
           lock(key);
         },
+        replace: async () => {
+          await staged.replace();
+          lock(key);
+        },
         [Symbol.asyncDispose]: () => staged[Symbol.asyncDispose](),
       };
     },

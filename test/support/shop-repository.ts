@@ -14,9 +14,12 @@ export const FIRST = "20241202T020000Z-0002";
 export const SECOND = "20241203T020000Z-0003";
 export const THIRD = "20241204T020000Z-0004";
 
-/** `shop`: an archive, and three snapshots that share parts, part lists, or nothing. */
-export async function shopRepository(): Promise<SampleRepository> {
-  const there = await sampleRepository([{ id: ARCHIVE }]);
+/**
+ * `shop`: an archive, and three snapshots that share parts, part lists, or nothing.
+ * @param isFolder as for `sampleRepository`
+ */
+export async function shopRepository(isFolder?: boolean): Promise<SampleRepository> {
+  const there = await sampleRepository([{ id: ARCHIVE }], isFolder);
   await using lease = await acquireLease(testRuntime(), there.repository, "shop", "backup", noAbort());
   const take = async (id: string, tables: Record<string, string[]>): Promise<void> => {
     await takeSampleSnapshot(there.repository, lease, { id, tables }, noAbort());

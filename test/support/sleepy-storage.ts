@@ -39,6 +39,7 @@ export function sleepy(storage: Storage, moment: number | null): Sleepy {
           finish: () => around(() => staged.finish()),
           read: (readSignal) => around(() => staged.read(readSignal)),
           publish: () => around(() => staged.publish()),
+          replace: () => around(() => staged.replace()),
           [Symbol.asyncDispose]: () => staged[Symbol.asyncDispose](),
         };
       },

@@ -164,6 +164,20 @@ function staging(promise: Promised): void {
     expect((await storage.get("db/a", signal)).toString()).toBe("theirs");
   });
 
+  promise("replaces what has the key where that is asked for, or makes it", async (storage) => {
+    await storage.put("db/a", bytes("before"), signal);
+    for (const key of ["db/a", "db/new"]) {
+      await using staged = await storage.stage(key, signal);
+      await staged.write(bytes("after"));
+      await staged.finish();
+      await staged.replace();
+    }
+    expect((await storage.get("db/a", signal)).toString()).toBe("after");
+    expect((await storage.get("db/new", signal)).toString()).toBe("after");
+    expect((await keysOf(storage, "", "all")).toSorted()).toEqual(["db/a", "db/new"]);
+    expect(await storage.strays("", signal)).toBe(0);
+  });
+
   promise("leaves nothing of a staged object that was not published", async (storage) => {
     {
       await using half = await storage.stage("db/half", signal);

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { AppError, inOperation } from "../../errors.ts";
 import { nearest } from "../../lib/text.ts";
 import { isDegraded } from "../../operations/backup-places.ts";
-import { copyBetween } from "../../operations/copy.ts";
+import { copyPlaces } from "../../operations/copy-places.ts";
 import type { Place } from "../../operations/places.ts";
 import type { Cli } from "../cli.ts";
 import { reportFailure } from "../failure.ts";
@@ -81,7 +81,7 @@ async function copyTarget(cli: Cli, target: Target, options: Options): Promise<b
     newPlaces: options.newPlace === true ? places.map((place) => place.name) : [],
     pruned: [],
   };
-  const reports = await copyBetween(cli.runtime, request, cli.signal);
+  const reports = await copyPlaces(cli.runtime, request, cli.signal);
   const [failure] = reports.flatMap((report) => report.failure ?? []);
   // Where nothing at all could be done there is no report to give.
   if (failure !== undefined && reports.every((report) => report.failure !== undefined)) throw failure;

@@ -27,6 +27,10 @@ interface PlaceOption {
   readonly recipient?: readonly string[];
 }
 
+interface RewrapOptions extends PlaceOption {
+  readonly withoutHost?: readonly string[];
+}
+
 export function addKey(program: Command, cli: () => Cli): void {
   const key = program
     .command("key")
@@ -63,7 +67,12 @@ export function addKey(program: Command, cli: () => Cli): void {
         "which takes the identity of one of the recipients until now: give it with --identity. May be repeated at any time.",
     )
     .option("--recipient <age1…>", "these recipients instead of the strategy's (may be repeated)", many)
-    .action(async (options: PlaceOption) => {
+    .option(
+      "--without-host <age1…>",
+      "seal nothing to this host any more: `key show` names them (may be repeated)",
+      many,
+    )
+    .action(async (options: RewrapOptions) => {
       await runRewrap(cli(), options);
     });
 }
@@ -198,7 +207,7 @@ async function runShow(cli: Cli, options: PlaceOption): Promise<void> {
   cli.output.result({ repositories }, () => renderKeyShow({ repositories }));
 }
 
-async function runRewrap(cli: Cli, options: PlaceOption): Promise<void> {
+async function runRewrap(cli: Cli, options: RewrapOptions): Promise<void> {
   for (const { storage, wanted, hostKeyFile, peers } of await placesOf(cli, options)) {
     const recipients = options.recipient ?? wanted;
     if (recipients === undefined) {
@@ -206,15 +215,12 @@ async function runRewrap(cli: Cli, options: PlaceOption): Promise<void> {
         hint: "name them in the strategy (`recipients:` of the repository) or with `--recipient`",
       });
     }
-    const report = await rewrapRepository(
+    const { place, objects, ...keys } = await rewrapRepository(
       cli.runtime,
-      { storage, recipients, hostKeyFile, peers },
+      { storage, recipients, hostKeyFile, peers, withoutHosts: options.withoutHost ?? [] },
       cli.signal,
     );
-    cli.output.result(
-      { ...report, recipients: [...report.recipients], hosts: [...report.hosts], left: [...report.left] },
-      () => renderRewrap(report),
-    );
-    if (report.left.length > 0) cli.exitWith(3);
+    const report = { place, recipients: [...keys.recipients], hosts: [...keys.hosts], objects };
+    cli.output.result(report, () => renderRewrap(report));
   }
 }

@@ -2,6 +2,7 @@ import { type Command, Option } from "commander";
 import { defaultJobs } from "../../config/jobs.ts";
 import { AppError, inOperation } from "../../errors.ts";
 import { readingFromPlaces } from "../../operations/reading-places.ts";
+import { recordingRestore } from "../../operations/restore/record.ts";
 import type { RestoreReport, RestoreRequest, RestoreTarget } from "../../operations/restore/request.ts";
 import { restoreDatabase } from "../../operations/restore/restore.ts";
 import { quoteForShell } from "../../operations/schedule/quoting.ts";
@@ -130,18 +131,18 @@ async function restore(cli: Cli, target: Target, which: string, options: Options
   const from = async (storage: Storage | null, chosen: string) =>
     await restoreFrom(cli, target, { storage, which: chosen, connection }, options);
   if (target.storageIfKnown() === null) return await from(null, which);
-  const reading = {
-    places: placesOf(target, undefined),
-    database: target.name,
-    which,
-    operation: "restore",
-  } as const;
-  return await readingFromPlaces(
-    cli.runtime,
-    reading,
-    async (chosen) => await from(chosen.storage, chosen.which),
-    cli.signal,
-  );
+  const places = placesOf(target, undefined);
+  const reading = { places, database: target.name, which, operation: "restore" } as const;
+  const work = async (): Promise<RestoreReport> =>
+    await readingFromPlaces(
+      cli.runtime,
+      reading,
+      async (chosen) => await from(chosen.storage, chosen.which),
+      cli.signal,
+    );
+  return options.dryRun === true
+    ? await work()
+    : await recordingRestore(cli.runtime, reading, work, cli.signal);
 }
 
 async function restoreFrom(

@@ -36,7 +36,7 @@ export function addVerify(program: Command, cli: () => Cli): void {
     .addOption(
       new Option(
         "--level <level>",
-        "integrity: every stored byte is right; restore: it can be restored, too; content: what comes back is what was backed up (default: the strongest possible)",
+        "integrity: every stored byte is right (without an identity of an encrypted repository: as far as that shows, and nothing is proven); restore: it can be restored, too; content: what comes back is what was backed up (default: the strongest possible)",
       ).choices(PROOF_LEVELS),
     )
     .option("--to <url>", "restore into a scratch database on this server, and drop it")
@@ -168,13 +168,13 @@ async function verifyAndRepair(
     if (repair === undefined || !isAppError(error, "wrong_key")) throw error;
     throw notVerified(error, await repairUnopened(cli.runtime, { database, which, ...repair }, cli.signal));
   };
-  const report = await verify(cli, subject, options).catch(unopened);
+  const report = await verify(cli, subject, options, repair !== undefined).catch(unopened);
   if (repair === undefined || !report.problems.some(isStored)) return { report, mended: [] };
   const id = BackupId.parse(report.proof.backup);
   const mended = await repairBackup(cli.runtime, { database, id, ...repair }, cli.signal);
   const { keys } = mended;
-  if (keys.length === 0) return { report, mended: [] };
-  const again = await verify(cli, { ...subject, which: id }, options).catch((error: unknown) => {
+  if (keys.length === 0 && report.key !== null) return { report, mended: [] };
+  const again = await verify(cli, { ...subject, which: id }, options, false).catch((error: unknown) => {
     throw isAppError(error, "wrong_key") ? notVerified(error, { id, ...mended }) : error;
   });
   return { report: again, mended: keys };
@@ -184,6 +184,7 @@ async function verify(
   cli: Cli,
   { database, which, storage }: Subject,
   options: Options,
+  beforeRepair: boolean,
 ): Promise<VerifyReport> {
   const { to, level = "content", jobs = defaultJobs() } = options;
   const request = {
@@ -193,6 +194,7 @@ async function verify(
     level,
     to: to === undefined ? null : await resolveConnection(cli.runtime, to, cli.signal),
     jobs,
+    beforeRepair,
   };
   return await verifyBackup(cli.runtime, request, cli.signal);
 }

@@ -44,7 +44,6 @@ export const KeyRewrapJson = z.strictObject({
   recipients: recipientList.describe("To whom everything is sealed now"),
   hosts: recipientList.describe("Hosts that can read what they need to write"),
   objects: count.describe("Objects that were sealed anew"),
-  left: z.array(z.string()).describe("Archives that were too large for it"),
 });
 
 export type KeyRewrapJson = z.infer<typeof KeyRewrapJson>;

@@ -15,12 +15,16 @@ export const VerifyJson = z.strictObject({
     .nullable()
     .describe("Kind of backup; null when its index cannot be read"),
   snapshotAt: time.nullable().describe("The moment that a restore brings back"),
-  outcome,
+  outcome: z
+    .enum([...outcome.options, "unopened"])
+    .describe(
+      "What came of it; `unopened`: nothing is wrong with what could be compared, and no key opened what lies in it, so nothing is proven",
+    ),
   level: level.describe("What was asked for"),
   proven: level
     .nullable()
     .describe(
-      "The highest level that was reached: a lower one when something could not be compared; null when it failed",
+      "The highest level that was reached: a lower one when something could not be compared; null when it failed or nothing was opened",
     ),
   startedAt: time.describe("When the check began"),
   finishedAt: time.describe("When the check ended"),
@@ -71,7 +75,10 @@ export const VerifyJson = z.strictObject({
       }),
     )
     .describe("Everything found wrong"),
-  record: z.string().nullable().describe("Where the proof was recorded, relative to the repository"),
+  record: z
+    .string()
+    .nullable()
+    .describe("Where the proof was recorded, relative to the repository; null when it was not"),
   mended: z
     .array(z.string())
     .describe("Keys of the objects that `--repair` brought back from another place before this check"),

@@ -28,19 +28,6 @@ export function renderKeyShow({ repositories }: KeyShowJson): string {
     .join("\n");
 }
 
-export function renderRewrap({
-  place,
-  recipients,
-  hosts,
-  objects,
-  left,
-}: Readonly<Omit<KeyRewrapJson, "recipients" | "hosts" | "left">> & {
-  readonly recipients: readonly string[];
-  readonly hosts: readonly string[];
-  readonly left: readonly string[];
-}): string {
-  return [
-    `${place}: ${counted(objects, "object")} sealed to ${counted(recipients.length, "recipient")} and ${counted(hosts.length, "host")}`,
-    ...left.map((key) => `too large, and left as it was: ${key}`),
-  ].join("\n");
+export function renderRewrap({ place, recipients, hosts, objects }: KeyRewrapJson): string {
+  return `${place}: ${counted(objects, "object")} sealed to ${counted(recipients.length, "recipient")} and ${counted(hosts.length, "host")}`;
 }

@@ -10,7 +10,7 @@ import { formatTime } from "./time.ts";
 const MOST_PROBLEMS = 20;
 
 export function verifyJson(
-  { proof, index, problems, key }: VerifyReport,
+  { outcome, proof, index, problems, key }: VerifyReport,
   mended: readonly string[],
   place: string,
 ): VerifyJson {
@@ -20,6 +20,7 @@ export function verifyJson(
     place,
     kind: index?.kind ?? null,
     ...rest,
+    outcome,
     problems: [...problems],
     record: key,
     mended: [...mended],
@@ -33,13 +34,14 @@ export function renderVerify(
   timeZone: string,
   place: string | undefined,
 ): string {
-  const { proof, index, problems, key } = report;
+  const { outcome, proof, index, problems, key } = report;
   const where = place === undefined ? "" : ` in ${place}`;
   const name = `${output.paint("bold", `${proof.database} ${proof.backup}`)}${where}`;
-  const head =
-    proof.proven === null
-      ? `${output.paint("red", "✗")} ${name} is NOT proven: ${counted(problems.length, "problem")}`
-      : `${output.paint("green", "✓")} ${name} is proven: ${proof.proven}`;
+  const heads: Record<VerifyReport["outcome"], string> = {
+    proven: `${output.paint("green", "✓")} ${name} is proven: ${proof.proven ?? ""}`,
+    failed: `${output.paint("red", "✗")} ${name} is NOT proven: ${counted(problems.length, "problem")}`,
+    unopened: `${output.paint("yellow", "?")} ${name} is not proven: nothing is wrong with what could be compared, and no key here opens the rest`,
+  };
   const lines: [string, string][] = [
     ...(index === undefined
       ? []
@@ -47,9 +49,9 @@ export function renderVerify(
           string,
           string,
         ][])),
-    ...describeWork(proof),
+    ...describeWork(proof, outcome),
     ...proof.notCompared.map(({ what, reason }): [string, string] => ["Not compared", `${what}: ${reason}`]),
-    ["Record", key ?? "could not be written"],
+    ["Record", key ?? "not written"],
   ];
   const width = Math.max(...lines.map(([label]) => label.length));
   const shown = problems
@@ -57,16 +59,19 @@ export function renderVerify(
     .map((one) => `  ${output.paint("red", "-")} ${describeProblem(one)}`);
   const more = problems.length - shown.length;
   return [
-    head,
+    heads[outcome],
     ...shown,
     ...(more > 0 ? [`    and ${counted(more, "more problem")}; \`--json\` has all`] : []),
     ...lines.map(([label, value]) => `  ${output.paint("dim", label.padEnd(width))}  ${value}`),
   ].join("\n");
 }
 
-function describeWork({ compared, durations, server, proven }: ProofFile): [string, string][] {
+function describeWork(
+  { compared, durations, server, proven }: ProofFile,
+  outcome: VerifyReport["outcome"],
+): [string, string][] {
   // Where something is wrong, some of it may not be there at all.
-  const how = proven === null ? "looked at" : "read whole";
+  const how = outcome === "failed" ? "looked at" : "read whole";
   const { integrityMs, restoreMs, compareMs } = durations;
   const lines: [string, string][] = [];
   const took = integrityMs === null ? "" : ` in ${formatDuration(integrityMs)}`;

@@ -5,10 +5,13 @@ import { makeRuntime } from "../../lib/runtime.ts";
 import { decompressFrames, readFrames } from "../../lib/zstd-frames.ts";
 import { connect, type Session } from "../../postgres/session.ts";
 import { joinSnapshot } from "../../postgres/snapshot.ts";
+import { partKey } from "../../repository/layout.ts";
 import type { PartLine } from "../../repository/part-list-lines.ts";
 import { textHashOf, nameHashOf } from "../../repository/part-names.ts";
 import { readPart, readParts } from "../../repository/parts.ts";
 import { openPlace } from "../../repository/sealing/open-place.ts";
+import { compareStored, getStored, opensSecrets } from "../../repository/sealing/stored-object.ts";
+import type { Storage } from "../../storage/storage.ts";
 import type { CheckMessage, CheckOutcome, CheckTask, CheckWorkerData, PartDamage } from "./check-messages.ts";
 import { digestCopy } from "./digest-copy.ts";
 import { isHeld } from "./part-batches.ts";
@@ -30,6 +33,7 @@ const { signal } = new AbortController();
 // Opened once: a connection to an object store is kept.
 const store =
   data.store === null ? null : { ...data.store, storage: openPlace(runtime, data.store.location) };
+const isOpened = store === null || opensSecrets(store.storage);
 // Its memory is reserved once for all tasks.
 const digest = new RowDigest();
 
@@ -77,6 +81,7 @@ async function perform(task: CheckTask, session: Session | undefined): Promise<C
 async function checkParts(parts: readonly PartLine[]): Promise<PartDamage[]> {
   if (store === null) throw new AppError("unexpected", "check parts: no repository was named");
   const { storage, database } = store;
+  if (!isOpened) return await compareParts(storage, database, parts);
   const held = parts.every(isHeld) ? await readParts({ storage }, database, parts, signal) : [];
   const damage: PartDamage[] = [];
   for (const [at, part] of parts.entries()) {
@@ -92,12 +97,34 @@ async function checkParts(parts: readonly PartLine[]): Promise<PartDamage[]> {
   return damage;
 }
 
+/** As they lie there: what is in them, no key that is known here opens. */
+async function compareParts(
+  storage: Storage,
+  database: string,
+  parts: readonly PartLine[],
+): Promise<PartDamage[]> {
+  const wanted = parts.map((ref) => ({ key: partKey(database, ref.name), what: `part ${ref.name}`, ref }));
+  const lenient = { sealedToAll: false };
+  const held = parts.every(isHeld) ? await getStored(storage, wanted, lenient, signal) : [];
+  const damage: PartDamage[] = [];
+  for (const [at, one] of wanted.entries()) {
+    const reason = await reasonOf(async () => {
+      const stored = held[at];
+      if (stored instanceof AppError) throw stored;
+      if (stored === undefined) await compareStored(storage, one, lenient, signal);
+      return null;
+    });
+    if (reason !== null) damage.push({ at, reason });
+  }
+  return damage;
+}
+
 /** What is wrong with a part, of which `open` gives the text. */
 async function damageOf(
   part: PartLine,
   open: () => Promise<AsyncIterable<Buffer> | Iterable<Buffer>>,
 ): Promise<string | null> {
-  try {
+  return await reasonOf(async () => {
     const text = createHash("sha256");
     let bytes = 0;
     for await (const piece of await open()) {
@@ -106,6 +133,12 @@ async function damageOf(
       bytes += piece.length;
     }
     return differenceOf(part, { bytes, ...digest.finish(), nameHash: nameOf(text.digest("hex")) });
+  });
+}
+
+async function reasonOf(check: () => Promise<string | null>): Promise<string | null> {
+  try {
+    return await check();
   } catch (error) {
     forgetText();
     // A disk that cannot give a part back has lost it, whatever it says.

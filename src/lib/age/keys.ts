@@ -95,17 +95,12 @@ function recipientOf(raw: Buffer): Recipient {
 
 /** A point of the curve as a key. */
 export function publicKeyOf(raw: Uint8Array): KeyObject {
-  // RFC 8410: the public key as SubjectPublicKeyInfo. Faster than a JWK, which counts: every object has a key of its own.
-  return createPublicKey({
-    key: Buffer.concat([Buffer.from("302a300506032b656e032100", "hex"), raw]),
-    format: "der",
-    type: "spki",
-  });
+  // RFC 8037. Faster than DER, above all back again, which counts: every object has a key of its own.
+  const x = Buffer.from(raw).toString("base64url");
+  return createPublicKey({ key: { kty: "OKP", crv: "X25519", x }, format: "jwk" });
 }
 
 /** The 32 bytes of a key. */
 export function rawOf(key: KeyObject, part: "d" | "x"): Buffer {
-  const der =
-    part === "d" ? key.export({ format: "der", type: "pkcs8" }) : key.export({ format: "der", type: "spki" });
-  return der.subarray(-KEY_BYTES);
+  return Buffer.from(key.export({ format: "jwk" })[part] ?? "", "base64url");
 }

@@ -1,4 +1,4 @@
-import { scryptSync } from "node:crypto";
+import { createSecretKey, scryptSync } from "node:crypto";
 import { AppError } from "../../errors.ts";
 import { decode, openFileKey, openWith, parseHeader } from "./header.ts";
 import { PayloadOpener } from "./payload.ts";
@@ -42,7 +42,7 @@ export function openByPassphrase(data: Buffer, passphrase: string): Buffer {
   const salt = Buffer.concat([Buffer.from(LABEL), decode(stanza.words[1] ?? "", SALT_BYTES)]);
   const N = 2 ** work;
   const key = scryptSync(passphrase, salt, 32, { N, r: R, p: 1, maxmem: 256 * N * R });
-  const fileKey = openFileKey(key, stanza.body);
+  const fileKey = openFileKey(createSecretKey(key), stanza.body);
   if (fileKey === undefined) throw new AppError("wrong_key", "open it by a passphrase: this is not the one");
   const opener = new PayloadOpener(openWith(header, fileKey));
   return Buffer.concat([...opener.update(file.subarray(header.length)), opener.end()]);

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, type KeyObject, randomBytes } from "node:crypto";
 import { damaged, derive } from "./header.ts";
 
 // The payload of an age v1 file: a nonce, then STREAM: chunks of 64 KiB under ChaCha20-Poly1305, numbered, the last one
@@ -77,7 +77,7 @@ class Counter {
 /** Seals a text that comes in pieces cut anywhere. */
 export class PayloadSealer {
   readonly #nonce = randomBytes(PAYLOAD_NONCE);
-  readonly #key: Buffer;
+  readonly #key: KeyObject;
   readonly #counter = new Counter();
   readonly #chunks = new Chunks(CHUNK);
   #begun = false;
@@ -123,7 +123,7 @@ export class PayloadOpener {
   readonly #counter = new Counter();
   readonly #chunks = new Chunks(SEALED_CHUNK);
   #nonce: Buffer = Buffer.alloc(0);
-  #key: Buffer | undefined;
+  #key: KeyObject | undefined;
   #opened = 0;
 
   constructor(fileKey: Buffer) {

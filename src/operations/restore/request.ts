@@ -1,4 +1,5 @@
 import type { ConnectionSettings } from "../../postgres/connection.ts";
+import type { BackupId } from "../../repository/ids.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { ApplicationCommands } from "../application.ts";
 import type { Selection } from "./plan.ts";
@@ -16,6 +17,8 @@ export type RestoreTarget =
 export interface RestorePreview {
   readonly database: string;
   readonly source: string;
+  /** Null for a foreign archive. */
+  readonly backup: BackupId | null;
   /** When the backup's data is from; null for a foreign archive. */
   readonly snapshotAt: Date | null;
   readonly target: string;

@@ -279,6 +279,7 @@ function previewOf({ request, checked }: Run, into: string): RestorePreview {
   return {
     database: request.database,
     source: label,
+    backup: manifest?.index.id ?? null,
     snapshotAt: manifest === null ? null : new Date(manifest.index.snapshotAt),
     target: `${into} on ${describeServer(request.connection)}`,
     tables: tables.length,

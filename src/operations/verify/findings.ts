@@ -8,6 +8,8 @@ export interface Findings {
   readonly notCompared: ProofFile["notCompared"];
   readonly durations: ProofFile["durations"];
   server: ProofFile["server"];
+  /** False where no key that is known opens the backup: what was found wrong is, but nothing can be proven. */
+  opened: boolean;
   /** False once something could not be compared that the content must be compared in to be called proven. */
   contentComplete: boolean;
 }
@@ -28,6 +30,7 @@ export function noFindings(): Findings {
     notCompared: [],
     durations: { integrityMs: null, restoreMs: null, compareMs: null },
     server: null,
+    opened: true,
     contentComplete: true,
   };
 }

@@ -17,7 +17,9 @@ import type {
 } from "../../repository/manifest.ts";
 import type { PartListHeader } from "../../repository/part-list-lines.ts";
 import type { ProofProblem } from "../../repository/proof-file.ts";
+import { contentKey } from "../../repository/layout.ts";
 import type { Repository } from "../../repository/repository.ts";
+import { compareStored } from "../../repository/sealing/stored-object.ts";
 import { damageOf, type Findings, isDamage } from "./findings.ts";
 
 export interface StoredBackup<Index extends BackupIndex = BackupIndex> {
@@ -27,7 +29,7 @@ export interface StoredBackup<Index extends BackupIndex = BackupIndex> {
 
 /**
  * Reads everything an archive consists of, and compares it with its manifest. Returns what its text says; undefined when
- * it cannot be read.
+ * it cannot be read, or no key opens it, and it was compared as it lies there.
  */
 export async function checkArchive(
   runtime: Runtime,
@@ -37,7 +39,19 @@ export async function checkArchive(
 ): Promise<DumpFacts | undefined> {
   const { archive } = index;
   const tables = await attempt(findings, "tables", () => readTables(repository, index, signal), signal);
-  await attempt(findings, "content", () => readContent(repository, index, signal), signal);
+  await checkContent({ repository, index }, findings, signal);
+  // The index, which was read to come here, and the three.
+  setObjects(findings, 4, archive.size + index.tables.size + index.content.size);
+  if (!findings.opened) {
+    const wanted = { key: archive.key, what: `the archive ${archive.key}`, ref: archive };
+    await attempt(
+      findings,
+      "archive",
+      () => compareStored(repository.storage, wanted, LENIENT, signal),
+      signal,
+    );
+    return undefined;
+  }
   const client = await clientOf(runtime, index, signal);
   const facts = await attempt(
     findings,
@@ -56,8 +70,6 @@ export async function checkArchive(
       ),
     signal,
   );
-  // The index, which was read to come here, and the three.
-  setObjects(findings, 4, archive.size + index.tables.size + index.content.size);
   if (facts === undefined || tables === undefined) return facts;
   findings.problems.push(...differencesOf(facts, tables));
   setTotals(findings, tables);
@@ -78,15 +90,33 @@ export async function checkSnapshot(
 ): Promise<ReadonlyMap<string, PartListHeader> | undefined> {
   const { database } = index;
   const tables = await attempt(findings, "tables", () => readTables(repository, index, signal), signal);
-  await attempt(findings, "content", () => readContent(repository, index, signal), signal);
+  await checkContent({ repository, index }, findings, signal);
   const manifestBytes = index.tables.size + index.content.size;
   setObjects(findings, 3, manifestBytes);
   if (tables === undefined) return undefined;
   const stored = await checkStored(runtime, { repository, database, tables }, threads, signal);
   setObjects(findings, 3 + stored.objects, manifestBytes + stored.storedBytes);
   findings.problems.push(...totalsProblems(index, tables), ...stored.damage);
-  setTotals(findings, tables);
+  if (findings.opened) setTotals(findings, tables);
   return stored.headers;
+}
+
+// To fewer keys than the repository names: it is right where it lies.
+const LENIENT = { sealedToAll: false };
+
+/** Where no key opens it, it is compared as it lies there. */
+async function checkContent(
+  { repository, index }: StoredBackup,
+  findings: Findings,
+  signal: AbortSignal,
+): Promise<void> {
+  const { id, database, content: ref } = index;
+  const wanted = { key: contentKey(database, id), what: `the content of ${id}`, ref };
+  const check = async (): Promise<void> => {
+    if (findings.opened) await readContent(repository, index, signal);
+    else await compareStored(repository.storage, wanted, LENIENT, signal);
+  };
+  await attempt(findings, "content", check, signal);
 }
 
 /** The programs that can read what those that made the backup wrote. */

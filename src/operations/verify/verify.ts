@@ -1,12 +1,16 @@
+import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
+import { counted } from "../../lib/text.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import type { BackupIndex } from "../../repository/manifest.ts";
 import type { ProofLevel } from "../../repository/proof-file.ts";
 import { markReading } from "../../repository/readers.ts";
 import { openRepository, type Repository } from "../../repository/repository.ts";
+import { opensSecrets } from "../../repository/sealing/stored-object.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { recordingRun, type RunResult } from "../record-run.ts";
 import { type Candidate, findCandidate } from "./find.ts";
-import { type Findings, noFindings } from "./findings.ts";
+import { type Findings, isStored, noFindings } from "./findings.ts";
 import { checkArchive, checkSnapshot } from "./integrity.ts";
 import { proveRestore, type Sound } from "./prove-restore.ts";
 import { recordProof, type VerifyReport } from "./record.ts";
@@ -22,15 +26,48 @@ export interface VerifyRequest {
   readonly to: ConnectionSettings | null;
   /** Threads and connections. */
   readonly jobs: number;
+  /** What is damaged will be mended, and checked again: where nothing is opened only that is recorded, for it proves nothing. */
+  readonly beforeRepair: boolean;
 }
 
 /**
  * Shows that a backup is whole (`integrity`), that it can be restored (`restore`), and that what comes back is what was
- * backed up (`content`); each level includes the ones before it. Whatever comes of it is recorded in the repository. What
+ * backed up (`content`); each level includes the ones before it. Whatever comes of it is recorded in the repository. Where
+ * no key opens the backup, `integrity` compares what can be compared and proves nothing; the others are `wrong_key`. What
  * keeps the check from being made at all (no server programs, no space, no connection) is thrown and not recorded: it says
  * nothing about the backup.
  */
 export async function verifyBackup(
+  runtime: Runtime,
+  request: VerifyRequest,
+  signal: AbortSignal,
+): Promise<VerifyReport> {
+  const { database, storage } = request;
+  return await recordingRun(
+    runtime,
+    { operation: "verify", database, entry: null, storages: [storage] },
+    async () => await verifyRecorded(runtime, request, signal),
+    runResult,
+    signal,
+  );
+}
+
+function runResult({ proof, problems, key }: VerifyReport): RunResult {
+  const { backup, proven, level, compared, problemCount } = proof;
+  const [first] = problems;
+  return {
+    outcome: first !== undefined ? "failed" : key === null || proven !== level ? "degraded" : "done",
+    backup,
+    figures: { rows: compared.rows, bytes: compared.bytes, storedBytes: compared.storedBytes },
+    summary: proven === null ? `${counted(problemCount, "problem")} found` : `proven: ${proven}`,
+    error:
+      first === undefined
+        ? null
+        : { code: isStored(first) ? "backup_damaged" : "rows_differ", message: first.reason, hint: null },
+  };
+}
+
+async function verifyRecorded(
   runtime: Runtime,
   request: VerifyRequest,
   signal: AbortSignal,
@@ -50,7 +87,8 @@ export async function verifyBackup(
   await check({ runtime, request, repository, findings }, candidate, signal);
   const { id, index } = candidate;
   const checked = { database, id, operation: "verify", index, level, startedAt, findings } as const;
-  return await recordProof(runtime, repository, checked, signal);
+  const isRecorded = findings.opened || !request.beforeRepair;
+  return await recordProof(runtime, repository, { ...checked, isRecorded }, signal);
 }
 
 interface Run {
@@ -73,6 +111,11 @@ async function check(run: Run, { index, damage }: Candidate, signal: AbortSignal
   }
   const started = runtime.clock.monotonic();
   const { level } = request;
+  findings.opened = opensSecrets(run.repository.storage);
+  if (!findings.opened) {
+    if (level !== "integrity") throw cannotOpen(index);
+    findings.notCompared.push({ what: "what lies in it", reason: NOT_OPENED });
+  }
   // The restore of a snapshot reads every part, and would stop at the first that is damaged.
   const partly = level !== "integrity" && index.kind === "snapshot";
   const sound = await checkStoredObjects(run, index, !partly, signal);
@@ -83,6 +126,15 @@ async function check(run: Run, { index, damage }: Candidate, signal: AbortSignal
   findings.durations.integrityMs = Math.round(runtime.clock.monotonic() - started);
   if (level === "integrity" || findings.problems.length > 0) return;
   await proveRestore(runtime, { ...request, repository: run.repository, index, sound }, findings, signal);
+}
+
+const NOT_OPENED =
+  "it takes the identity of a recipient; sizes were compared, and SHA-256 where it is recorded outside";
+
+function cannotOpen({ id }: BackupIndex): AppError {
+  return new AppError("wrong_key", `open ${id}: no key that is known here opens it`, {
+    hint: "name the file of an identity with `--identity FILE` or in HANDLED_IDENTITY; `--level integrity` compares what can be compared without one",
+  });
 }
 
 /** @param all also what a restore would read anyway */

@@ -131,7 +131,8 @@ export async function readOrMakeHostKey(runtime: Runtime, file: string | undefin
   return identity;
 }
 
-function hostKeyPath(runtime: Runtime, file: string | undefined): string | undefined {
+/** Where the key of this host is looked for; undefined where nothing says where. */
+export function hostKeyPath(runtime: Runtime, file: string | undefined): string | undefined {
   if (file !== undefined) return file;
   const xdg = runtime.env["XDG_CONFIG_HOME"] ?? "";
   if (isAbsolute(xdg)) return join(xdg, "handled/host.key");

@@ -1,6 +1,13 @@
 import { createHash, randomBytes } from "node:crypto";
 import { AppError } from "../../errors.ts";
-import { base64, encodeHeader, type Header, openHeader, parseHeader } from "../../lib/age/header.ts";
+import {
+  base64,
+  encodeHeader,
+  type Header,
+  headerSize,
+  openHeader,
+  parseHeader,
+} from "../../lib/age/header.ts";
 import type { Identity, Recipient } from "../../lib/age/keys.ts";
 import { PayloadOpener, PayloadSealer, payloadSize, textSize } from "../../lib/age/payload.ts";
 
@@ -40,12 +47,9 @@ export function sealedHeader(
     words: [PADDING, sha256 === null ? "-" : base64(sha256), padding],
     body: Buffer.alloc(0),
   });
-  const shortest = encodeHeader(fileKey, [], [stanza("0")]).length + recipients.length * STANZA_BYTES;
+  const shortest = headerSize(recipients.length, [stanza("0")]);
   return encodeHeader(fileKey, recipients, [stanza("0".repeat(HEADER_BYTES - shortest + 1))]);
 }
-
-// `-> X25519 `, 43 characters, a line feed, 43 characters, a line feed.
-const STANZA_BYTES = 98;
 
 /** A whole object of these bytes. */
 export function sealWhole(text: Uint8Array, recipients: readonly Recipient[]): Buffer {
@@ -60,6 +64,7 @@ export function sealWhole(text: Uint8Array, recipients: readonly Recipient[]): B
 /**
  * The same object for other recipients: only its header is new, and its payload stays byte for byte. Undefined where none
  * of the identities opens it.
+ * @param stored the object, or as much of it from its beginning as has all of the header
  */
 export function rewrapped(
   stored: Buffer,
@@ -98,11 +103,20 @@ export class ObjectOpener {
 
   update(bytes: Uint8Array): Buffer[] {
     if (this.#payload !== undefined) return this.#payload.update(bytes);
-    this.#head = Buffer.concat([this.#head, bytes]);
-    const header = parseHeader(this.#head);
-    if (header === undefined) return [];
+    const isFirst = this.#head.length === 0;
+    const head = isFirst ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length) : this.#joined(bytes);
+    const header = parseHeader(head);
+    if (header === undefined) {
+      this.#head = this.#joined(bytes);
+      return [];
+    }
     this.#payload = new PayloadOpener(fileKeyOf(header, this.#identities));
-    return this.#payload.update(this.#head.subarray(header.length));
+    return this.#payload.update(head.subarray(header.length));
+  }
+
+  /** A copy: the caller may use its memory again. */
+  #joined(bytes: Uint8Array): Buffer {
+    return Buffer.concat([this.#head, bytes]);
   }
 
   end(): Buffer {

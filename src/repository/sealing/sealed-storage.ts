@@ -142,6 +142,7 @@ class SealedStage implements StagedObject {
   readonly #fileKey = newFileKey();
   readonly #sealer = new PayloadSealer(this.#fileKey);
   readonly #hash = createHash("sha256");
+  #memory: Buffer = Buffer.alloc(0);
   #begun = false;
   #text = 0;
   stored: { readonly size: number; readonly sha256: string } | undefined;
@@ -192,17 +193,28 @@ class SealedStage implements StagedObject {
     await this.#inner.publish();
   }
 
+  async replace(): Promise<void> {
+    await this.#inner.replace();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#inner[Symbol.asyncDispose]();
   }
 
-  /** In one piece: each call of a storage costs, and tags are small. */
-  async #write(pieces: Buffer[]): Promise<void> {
-    const payload = Buffer.concat(pieces);
-    this.#hash.update(payload);
-    const bytes = this.#begun ? payload : Buffer.concat([this.#header, payload]);
+  /**
+   * In one piece: each call of a storage costs, and tags are small. In memory that is used again, for new memory of that
+   * size costs more than the cipher.
+   */
+  async #write(payload: readonly Buffer[]): Promise<void> {
+    for (const piece of payload) this.#hash.update(piece);
+    const pieces = this.#begun ? payload : [this.#header, ...payload];
     this.#begun = true;
-    if (bytes.length > 0) await this.#inner.write(bytes);
+    const size = pieces.reduce((sum, { length }) => sum + length, 0);
+    if (size === 0) return;
+    if (this.#memory.length < size) this.#memory = Buffer.allocUnsafeSlow(size);
+    let at = 0;
+    for (const piece of pieces) at += piece.copy(this.#memory, at);
+    await this.#inner.write(this.#memory.subarray(0, size));
   }
 }
 

@@ -7,7 +7,7 @@ import type { SealKeys } from "../../storage/location.ts";
 import { placeOfKey } from "../../storage/location.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { RepositoryFile } from "../manifest.ts";
-import { readHostKey, readIdentities, readOrMakeHostKey } from "./key-files.ts";
+import { hostKeyPath, readHostKey, readIdentities, readOrMakeHostKey } from "./key-files.ts";
 import { openWhole, sealWhole } from "./sealed-object.ts";
 
 export type Sealing = NonNullable<RepositoryFile["sealing"]>;
@@ -56,11 +56,12 @@ export async function openSealing(
     hosts: sealing.hosts,
     mixed: sealing.mixed === true,
     identities: identities.map(({ text }) => text),
-    namingKey: openNamingKey(storage.place, sealing, stored, identities),
+    namingKey: openNamingKey(runtime, storage.place, sealing, stored, identities),
   };
 }
 
 function openNamingKey(
+  runtime: Runtime,
   place: string,
   sealing: Sealing,
   stored: Buffer,
@@ -72,10 +73,11 @@ function openNamingKey(
     key = namingKeyIn(stored, identities);
   } catch (error) {
     if (isAppError(error, "wrong_key")) {
+      const path = hostKeyPath(runtime, runtime.keys.wantedFor(place)?.hostKeyFile);
       const reason =
-        identities.length === 0
-          ? "it is encrypted, and no key is known here"
-          : "this host's key is not one it is sealed to";
+        identities.length > 0
+          ? `it is sealed to other hosts than this one, whose key is ${path ?? "not known"}`
+          : `it is encrypted, and no key is known here: ${path === undefined ? "HOME is not set" : `there is no ${path}`}`;
       throw wrongKey(place, reason, sealing);
     }
     if (isAppError(error)) throw new AppError(error.code, `read ${what}: ${error.message}`, { cause: error });
@@ -87,7 +89,7 @@ function openNamingKey(
 
 function wrongKey(place: string, reason: string, sealing: Sealing): AppError {
   return new AppError("wrong_key", `open repository ${place}: ${reason}`, {
-    hint: `give the identity of ${sealing.recipients.join(" or ")} with \`--identity FILE\` or in HANDLED_IDENTITY`,
+    hint: `give the identity of ${sealing.recipients.join(" or ")} with \`--identity FILE\` or in HANDLED_IDENTITY; \`handled key rewrap\` with it lets this host go on by its own key`,
     details: { recipients: sealing.recipients, hosts: sealing.hosts },
   });
 }

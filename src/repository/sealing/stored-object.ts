@@ -10,7 +10,7 @@ import { sealClassOf, shouldOpen } from "./classes.ts";
 import { HEADER_BYTES, isOurHeader, payloadHashOf, sealedSize } from "./sealed-object.ts";
 import { asStored } from "./sealed-storage.ts";
 
-// Objects as they lie in a place, for whoever copies them. Where they are sealed they are compared as far as the keys that
+// Objects as they lie in a place, for whoever copies them, or checks them without an identity. Where they are sealed they are compared as far as the keys that
 // are known here go. What this host can open is compared with what names it. Of the rest, size and the SHA-256 of the payload
 // are, which the header has, or the index of an archive; only of a part that was written in pieces nobody knows the latter.
 // That the stanzas of such a header still open it, only an identity can tell.
@@ -18,6 +18,12 @@ import { asStored } from "./sealed-storage.ts";
 /** How much must be right: `sealedToAll` also that an object is sealed to as many keys as the repository names. */
 interface Strictness {
   readonly sealedToAll: boolean;
+}
+
+/** Whether a key that is known here opens what only the recipients may read; true where nothing is sealed. */
+export function opensSecrets({ location: { seal } }: Storage): boolean {
+  if (seal === undefined) return true;
+  return seal.identities.some((text) => seal.recipients.includes(parseIdentity(text).recipient.text));
 }
 
 /** Bytes of an object as it lies there. */
@@ -88,6 +94,16 @@ export async function* openStored(
     throw ofNamed(error, one.key, one.what);
   }
   checking.end();
+}
+
+/** Reads an object of any size, and compares it as it lies there; fails as `openStored` does. */
+export async function compareStored(
+  storage: Storage,
+  one: Wanted,
+  strictness: Strictness,
+  signal: AbortSignal,
+): Promise<void> {
+  for await (const _ of openStored(storage, one, strictness, signal)) signal.throwIfAborted();
 }
 
 function sealOf({ location }: Storage, key: string): SealKeys | undefined {

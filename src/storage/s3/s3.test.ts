@@ -51,7 +51,7 @@ test("what is too large for one request is copied to its key in parts", async ()
   client.destroy();
 });
 
-test("a large object overwrites nothing either, and one that is given up leaves nothing", async () => {
+test("a large object overwrites nothing unless it is to, and one that is given up leaves nothing", async () => {
   const { storage, client, look } = await bucketAndClient();
   await storage.put("db/a", Buffer.from("theirs"), signal);
   {
@@ -59,12 +59,14 @@ test("a large object overwrites nothing either, and one that is given up leaves 
     await writeMany(staged, Buffer.alloc(MIB), 33);
     await staged.finish();
     await expect(staged.publish()).rejects.toMatchObject({ code: "object_exists" });
+    expect((await storage.get("db/a", signal)).toString()).toBe("theirs");
+    await staged.replace();
   }
   {
     await using half = await storage.stage("db/b", signal);
     await writeMany(half, Buffer.alloc(MIB), 33);
   }
-  expect((await storage.get("db/a", signal)).toString()).toBe("theirs");
+  expect(await storage.stat("db/a", signal)).toMatchObject({ size: 33 * MIB });
   expect(await look()).toEqual({ objects: ["db/a"], uploads: 0 });
   client.destroy();
 });

@@ -102,6 +102,14 @@ export class S3StagedObject implements StagedObject {
     await copyObject(this.#connection, this.#requests, [temporary, key], this.#size, this.#signal);
   }
 
+  async replace(): Promise<void> {
+    this.#mustBeFinished("replace");
+    this.#signal.throwIfAborted();
+    const { key, temporary } = this.#keys;
+    if (this.#upload === undefined) await this.#requests.put(key, this.#whole(), this.#signal);
+    else await copyObject(this.#connection, this.#requests, [temporary, key], this.#size, this.#signal);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#held = [];
     // Not the caller's signal: that may be aborted.

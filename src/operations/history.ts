@@ -1,0 +1,95 @@
+import { AppError, isAppError } from "../errors.ts";
+import type { Runtime } from "../lib/runtime.ts";
+import { describeHolder, stateOfHolder } from "../repository/holder.ts";
+import { openRepository, type Repository, whatIsKnownOf } from "../repository/repository.ts";
+import type { RunFile } from "../repository/run-file.ts";
+import { asInterrupted, monthsOfRuns, readBegun, readMonth } from "../repository/runs.ts";
+import type { Storage } from "../storage/storage.ts";
+
+export interface HistoryRequest {
+  readonly database: string;
+  readonly storages: readonly Storage[];
+  /** No more than so many, the newest. */
+  readonly last: number;
+  /** Only those that began then or later. */
+  readonly since: Date | undefined;
+  readonly wanted: (run: RunFile) => boolean;
+}
+
+export interface History {
+  readonly database: string;
+  /** Newest first; those that have begun and not ended among them. */
+  readonly runs: readonly RunFile[];
+  /** Whether there are older ones that were not asked for. */
+  readonly more: boolean;
+  /** Why places could not be read. */
+  readonly failures: readonly AppError[];
+}
+
+/**
+ * The runs that the places of a database have recorded, each once. Only as many months are read as are asked for. Throws
+ * where no place can be read.
+ */
+export async function readHistory(
+  runtime: Runtime,
+  request: HistoryRequest,
+  signal: AbortSignal,
+): Promise<History> {
+  const { database, storages, last, since, wanted } = request;
+  const repositories: Repository[] = [];
+  const failures: AppError[] = [];
+  for (const storage of storages) {
+    try {
+      repositories.push(await openRepository(runtime, storage, signal));
+    } catch (error) {
+      if (!isAppError(error) || signal.aborted) throw error;
+      failures.push(error);
+    }
+  }
+  const [failure] = failures;
+  if (repositories.length === 0 && failure !== undefined) throw failure;
+  const from = since?.toISOString() ?? "";
+  const isAsked = (run: RunFile): boolean => run.startedAt >= from && wanted(run);
+  const found = new Map<string, RunFile>();
+  const begun = new Map<string, RunFile>();
+  const months = new Set<string>();
+  for (const repository of repositories) {
+    for (const run of await readBegun(runtime, repository, database, signal)) begun.set(run.id, run);
+    for (const month of await monthsOfRuns(repository, database, signal)) months.add(month);
+  }
+  for (const month of [...months].toSorted().toReversed()) {
+    if (month < from.slice(0, 7)) break;
+    if (found.size > last) break;
+    for (const repository of repositories) {
+      for (const run of await readMonth(runtime, repository, { database, month }, signal)) {
+        // One place may have seen the end that another was not there for.
+        begun.delete(run.id);
+        if (isAsked(run)) found.set(run.id, run);
+      }
+    }
+  }
+  if (found.size + begun.size === 0) await warnOfUnknown(runtime, repositories, database, signal);
+  const unended = await Promise.all([...begun.values()].map(asSeen));
+  const runs = [...found.values(), ...unended.filter(isAsked)].toSorted((a, b) => (a.id < b.id ? 1 : -1));
+  return { database, runs: runs.slice(0, last), more: runs.length > last, failures };
+}
+
+/** Whoever mistyped a name is told which ones there are. */
+async function warnOfUnknown(
+  runtime: Runtime,
+  repositories: readonly Repository[],
+  database: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const known = await Promise.all(
+    repositories.map(async (repository) => await whatIsKnownOf(repository, database, signal)),
+  );
+  if (known.some(({ there }) => there)) return;
+  for (const one of known) if (!one.there) runtime.reporter.warn(one.note);
+}
+
+/** What has begun here and whose process is gone was interrupted; the next run writes it down. */
+async function asSeen(run: RunFile): Promise<RunFile> {
+  const state = await stateOfHolder(run.by, await describeHolder("look"));
+  return state === "dead" ? asInterrupted(run) : run;
+}
