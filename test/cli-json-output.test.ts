@@ -115,7 +115,14 @@ describe("JSON output", () => {
     await run("export", ExportJson, "export", "shop", "--file", join(there.path, "shop.sql.gz"));
     await run("status", StatusJson, "status");
     const places = ["backups", "copies"].map((name) => join(there.path, name));
-    await run("copy", CopyJson, "copy", "shop", ...places.flatMap((place) => ["--repository", place]));
+    await run(
+      "copy",
+      CopyJson,
+      "copy",
+      "shop",
+      "--new-place",
+      ...places.flatMap((place) => ["--repository", place]),
+    );
     expect(checked.get("copy")).toMatchObject({ places: [{ copied: [] }, { copied: [{ id: backup.id }] }] });
     await run("prune", PruneJson, "prune", "--dry-run");
     await run("restore", RestoreJson, "restore", "shop", "--new-database", `${database.name}_new`);

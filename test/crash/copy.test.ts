@@ -44,7 +44,7 @@ test("a copy that is killed leaves whole backups alone, and the next one makes i
   };
   const args = ({ to }: Lane): string[] => {
     const places = ["--repository", from.repository, "--repository", to];
-    return ["copy", "data", ...places, "--from", from.repository, "--to", to, "--jobs", "1"];
+    return ["copy", "data", "--new-place", ...places, "--from", from.repository, "--to", to, "--jobs", "1"];
   };
   const tried = await killAtEveryMoment<Lane>({
     lanes: [{ to: await empty() }, { to: await empty() }],
