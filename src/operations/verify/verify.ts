@@ -52,14 +52,19 @@ export async function verifyBackup(
   );
 }
 
-function runResult({ proof, problems, key }: VerifyReport): RunResult {
+function runResult({ outcome, proof, problems, key }: VerifyReport): RunResult {
   const { backup, proven, level, compared, problemCount } = proof;
   const [first] = problems;
+  const summaries = {
+    proven: `proven: ${proven ?? ""}`,
+    failed: `${counted(problemCount, "problem")} found`,
+    unopened: "nothing wrong with what could be compared; not opened, so not proven",
+  };
   return {
     outcome: first !== undefined ? "failed" : key === null || proven !== level ? "degraded" : "done",
     backup,
     figures: { rows: compared.rows, bytes: compared.bytes, storedBytes: compared.storedBytes },
-    summary: proven === null ? `${counted(problemCount, "problem")} found` : `proven: ${proven}`,
+    summary: summaries[outcome],
     error:
       first === undefined
         ? null
