@@ -6,6 +6,7 @@ import { FORMAT_VERSION } from "../repository/manifest.ts";
 import { holdsAnythingOf, openRepository, type Repository } from "../repository/repository.ts";
 import type { RunFile } from "../repository/run-file.ts";
 import { forgetBegun, newRunId, recordBegun, recordEnded, recordInterrupted } from "../repository/runs.ts";
+import { requireSameKeys } from "../repository/sealing/alike.ts";
 import type { Storage } from "../storage/storage.ts";
 
 /** What is about to run. */
@@ -51,11 +52,14 @@ export async function recordingRun<T>(
     last: AbortSignal,
     record: (repository: Repository) => Promise<void>,
   ): Promise<void> => {
+    let first: Repository | undefined;
     for (const storage of storages) {
       if (refused.has(storage)) continue;
       try {
         const repository = await openKnown(runtime, storage, run.database, last);
-        if (repository !== undefined) await record(repository);
+        if (repository === undefined) continue;
+        first ??= repository;
+        if (isAlike(first, repository)) await record(repository);
       } catch (error) {
         // Whatever it is, it says nothing of the run.
         refused.add(storage);
@@ -85,6 +89,17 @@ export async function recordingRun<T>(
   }
   await end(resultOf(value), undefined);
   return value;
+}
+
+/** Into a place that is sealed to others nothing of this database is written. */
+function isAlike(first: Repository, other: Repository): boolean {
+  try {
+    requireSameKeys(first, other);
+    return true;
+  } catch (error) {
+    if (!isAppError(error, "repository_unusable")) throw error;
+    return false;
+  }
 }
 
 async function begunRun({ clock }: Runtime, { operation, database, entry }: RunRequest): Promise<RunFile> {
