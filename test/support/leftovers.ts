@@ -15,13 +15,12 @@ export async function filesOf(folder: string): Promise<string[]> {
 }
 
 /**
- * A first backup that failed left nothing but the repository itself and a lease that was given back: no archive, no
- * temporary file, no session on the server.
+ * A first backup that failed left nothing but the repository itself, a lease that was given back, and what is remembered of the
+ * run: no archive, no temporary file, no session on the server.
  */
 export async function expectNothingLeft(folder: string, database?: FreshDatabase): Promise<void> {
   const files = await filesOf(folder);
   const leases = files.filter((file) => leaseNumber(file) !== undefined);
-  // That it ran is remembered.
   const isKept = (file: string): boolean => file === "repository.json" || file.includes("/records/runs/");
   expect(files.filter((file) => !leases.includes(file) && !isKept(file))).toEqual([]);
   for (const lease of leases) {
