@@ -16,6 +16,8 @@ export function observing(landmarks: readonly string[], tell: (moment: Moment) =
   return (phase, operation) => {
     const same = operation
       .replaceAll(/\d{8}T\d{6}Z-[0-9a-f]{4}/g, "<id>")
+      .replaceAll(/(runs\/)\d{4}-\d{2}\//g, "$1<month>/")
+      .replaceAll(/\d{8}T\d{6}\.\d{3}Z-[0-9a-f]{8}/g, "<run>")
       .replaceAll(/\d{8}_\d{6}(_\d+)?/g, "<time>")
       .replaceAll(/lease\.\d+\.json/g, "lease.<n>.json")
       .replaceAll(/[0-9a-f]{2}\/[0-9a-f]{64}-[0-9a-f]{16}/g, "<ab>/<name>")
