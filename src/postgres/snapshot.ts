@@ -60,8 +60,9 @@ export async function holdSnapshot(
   );
 }
 
-// What SET TRANSACTION SNAPSHOT says of a snapshot whose file is gone (ImportSnapshot in snapmgr.c).
-const INVALID_PARAMETER_VALUE = "22023";
+// What SET TRANSACTION SNAPSHOT says of a snapshot whose file is gone (ImportSnapshot in snapmgr.c): that its name is no valid
+// one, and since PostgreSQL 17 that there is no such object.
+const GONE = ["22023", "42704"];
 
 /**
  * Opens a read-only transaction on the session that sees what the exported snapshot sees.
@@ -73,7 +74,7 @@ export async function joinSnapshot(session: Session, name: string): Promise<void
   try {
     await session.query(`set transaction snapshot ${quoteLiteral(name)}`);
   } catch (cause) {
-    if (!isSqlState(cause, INVALID_PARAMETER_VALUE)) throw cause;
+    if (!GONE.some((state) => isSqlState(cause, state))) throw cause;
     throw new AppError(
       "database_unreachable",
       `join snapshot ${name}: the session that held it open has ended`,

@@ -60,9 +60,7 @@ async function makeLanes(owned: AsyncDisposableStack): Promise<Lane[]> {
 }
 
 const changes = (): ((moment: Moment) => boolean) =>
-  momentsOfChange(
-    /^(child (psql|pg_dump)|sql (CREATE|COMMENT|ALTER|DROP|LOCK|COMMIT|BEGIN|SET|ANALYZE)|storage open)/,
-  );
+  momentsOfChange(/^(child (psql|pg_dump)|sql (CREATE|COMMENT|ALTER|DROP|LOCK|COMMIT|ANALYZE))/);
 
 // Up to there a run tidies up what the one before left, and so does more or less.
 const LANDMARKS = ["sql CREATE"];
