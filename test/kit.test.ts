@@ -132,32 +132,31 @@ function sealedHost(folder: string): { owner: TestIdentity; env: Record<string, 
 describe("encrypted: the page says to whom, and its line works with the identity beside it", () => {
   for (const place of PLACES) {
     // Every pair was met above.
-    for (const kind of [place === "a bucket" ? "archive" : "snapshot"] as const) {
-      test(`${kind} in ${place}`, async () => {
-        await using there = await shopFor(place);
-        const { live, options, access } = there;
-        const { owner, env: keys } = sealedHost(there.folder);
-        const env = { ...keys, ...access };
-        const recipient = ["--recipient", owner.recipient];
-        expect(await runCli(["backup", ...options, ...recipient, "--kind", kind], { env })).toMatchObject({
-          code: 0,
-        });
-        const before = await live.query(SUM);
-        const file = join(there.folder, "kit.txt");
-        const asked = ["kit", ...options, "--with-secrets", "--file", file];
-        expect(await runCli(asked, { env })).toMatchObject({ code: 0 });
-        const page = await readFile(file, "utf8");
-        expect(page).toContain(owner.recipient);
-        expect(page.replaceAll(/\s+/g, " ")).toContain("The identity itself is never known here");
-        expect(page).not.toContain("AGE-SECRET-KEY");
-        const lines = linesOf(page, "handled restore");
-        expect(lines).toHaveLength(1);
-        await runSql(clusterUrl(), `drop database "${live.name}" with (force)`);
-        await expect(onBareMachine(lines[0] ?? "", access)).rejects.toThrow(/identity\.txt/);
-        await onBareMachine(lines[0] ?? "", access, owner);
-        expect(await runSql(live.url, SUM)).toEqual(before);
+    const kind = place === "a bucket" ? "archive" : "snapshot";
+    test(`${kind} in ${place}`, async () => {
+      await using there = await shopFor(place);
+      const { live, options, access } = there;
+      const { owner, env: keys } = sealedHost(there.folder);
+      const env = { ...keys, ...access };
+      const recipient = ["--recipient", owner.recipient];
+      expect(await runCli(["backup", ...options, ...recipient, "--kind", kind], { env })).toMatchObject({
+        code: 0,
       });
-    }
+      const before = await live.query(SUM);
+      const file = join(there.folder, "kit.txt");
+      const asked = ["kit", ...options, "--with-secrets", "--file", file];
+      expect(await runCli(asked, { env })).toMatchObject({ code: 0 });
+      const page = await readFile(file, "utf8");
+      expect(page).toContain(owner.recipient);
+      expect(page.replaceAll(/\s+/g, " ")).toContain("The identity itself is never known here");
+      expect(page).not.toContain("AGE-SECRET-KEY");
+      const lines = linesOf(page, "handled restore");
+      expect(lines).toHaveLength(1);
+      await runSql(clusterUrl(), `drop database "${live.name}" with (force)`);
+      await expect(onBareMachine(lines[0] ?? "", access)).rejects.toThrow(/identity\.txt/);
+      await onBareMachine(lines[0] ?? "", access, owner);
+      expect(await runSql(live.url, SUM)).toEqual(before);
+    });
   }
 
   test("a machine without any key, and one that cannot reach the place, still print whose identity it takes", async () => {

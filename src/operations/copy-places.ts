@@ -27,9 +27,6 @@ function runResult(reports: readonly PlaceReport[]): RunResult {
     backup: null,
     figures: NO_FIGURES,
     summary: `${counted(copied, "backup")} brought over`,
-    error:
-      failure === undefined
-        ? null
-        : { code: failure.code, message: failure.message, hint: failure.hint ?? null },
+    error: failure,
   };
 }

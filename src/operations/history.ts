@@ -1,6 +1,7 @@
 import { AppError, isAppError } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { describeHolder, stateOfHolder } from "../repository/holder.ts";
+import type { Holder } from "../repository/manifest.ts";
 import { openRepository, type Repository, whatIsKnownOf } from "../repository/repository.ts";
 import type { RunFile } from "../repository/run-file.ts";
 import { asInterrupted, monthsOfRuns, readBegun, readMonth } from "../repository/runs.ts";
@@ -69,7 +70,8 @@ export async function readHistory(
     }
   }
   if (found.size + begun.size === 0) await warnOfUnknown(runtime, repositories, database, signal);
-  const unended = await Promise.all([...begun.values()].map(asSeen));
+  const self = await describeHolder("look");
+  const unended = await Promise.all([...begun.values()].map((run) => asSeen(run, self)));
   const runs = [...found.values(), ...unended.filter(isAsked)].toSorted((a, b) => (a.id < b.id ? 1 : -1));
   return { database, runs: runs.slice(0, last), more: runs.length > last, failures };
 }
@@ -89,7 +91,6 @@ async function warnOfUnknown(
 }
 
 /** What has begun here and whose process is gone was interrupted; the next run writes it down. */
-async function asSeen(run: RunFile): Promise<RunFile> {
-  const state = await stateOfHolder(run.by, await describeHolder("look"));
-  return state === "dead" ? asInterrupted(run) : run;
+async function asSeen(run: RunFile, self: Holder): Promise<RunFile> {
+  return (await stateOfHolder(run.by, self)) === "dead" ? asInterrupted(run) : run;
 }

@@ -22,7 +22,8 @@ export interface RunRequest {
 /** What came of a run that did not throw. */
 export type RunResult = Pick<RunFile, "backup" | "figures" | "summary"> & {
   readonly outcome: "done" | "degraded" | "failed";
-  readonly error?: RunFile["error"];
+  /** Why it failed, or is degraded. */
+  readonly error?: AppError | undefined;
 };
 
 export const NO_FIGURES: RunFile["figures"] = { rows: null, bytes: null, storedBytes: null };
@@ -129,21 +130,20 @@ function endedRun(
   error: unknown,
   signal: AbortSignal,
 ): RunFile | undefined {
-  const finishedAt = clock.now().toISOString();
-  if (result !== undefined) return { ...run, finishedAt, error: null, ...result };
+  const told = ({ code, message, hint }: AppError): RunFile["error"] => ({
+    code,
+    message: secrets.redact(message),
+    hint: hint === undefined ? null : secrets.redact(hint),
+  });
+  const ended = { ...run, finishedAt: clock.now().toISOString() };
+  if (result !== undefined) {
+    const { error: reason } = result;
+    return { ...ended, ...result, error: reason === undefined ? null : told(reason) };
+  }
   const failure = error instanceof AppError ? error : new AppError("unexpected", messageOf(error));
   if (NOTHING_RAN.includes(failure.code)) return undefined;
-  const { code, message, hint = null } = failure;
-  return {
-    ...run,
-    finishedAt,
-    outcome: signal.aborted || code === "interrupted" ? "interrupted" : "failed",
-    error: {
-      code,
-      message: secrets.redact(message),
-      hint: hint === null ? null : secrets.redact(hint),
-    },
-  };
+  const interrupted = signal.aborted || failure.code === "interrupted";
+  return { ...ended, outcome: interrupted ? "interrupted" : "failed", error: told(failure) };
 }
 
 /**

@@ -67,8 +67,8 @@ function runResult({ outcome, proof, problems, key }: VerifyReport): RunResult {
     summary: summaries[outcome],
     error:
       first === undefined
-        ? null
-        : { code: isStored(first) ? "backup_damaged" : "rows_differ", message: first.reason, hint: null },
+        ? undefined
+        : new AppError(isStored(first) ? "backup_damaged" : "rows_differ", first.reason),
   };
 }
 
