@@ -9,6 +9,7 @@ import type { Repository } from "../../repository/repository.ts";
 import { type Check, runChecks } from "./check-pool.ts";
 import { batchesOf } from "./part-batches.ts";
 import { addDigests, ZERO_DIGEST } from "./row-digest.ts";
+import { threadsFor } from "./threads.ts";
 
 interface StoredDamage {
   readonly object: "part list" | "part";
@@ -112,7 +113,12 @@ export async function checkStored(
     for await (const _ of checks()) continue;
   } else {
     const store = { location: repository.storage.location, database };
-    await runChecks(checks(), threads, { env: runtime.env, store, server: null }, signal);
+    await runChecks(
+      checks(),
+      threadsFor(totalBytes, threads),
+      { env: runtime.env, store, server: null },
+      signal,
+    );
   }
   // The threads tell what they find in no certain order.
   damage.sort((a, b) => a.at - b.at);

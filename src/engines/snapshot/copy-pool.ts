@@ -4,7 +4,7 @@ import { InFlight } from "../../lib/in-flight.ts";
 import type { Observer } from "../../lib/runtime.ts";
 import type { PartRef } from "../../repository/stored-parts.ts";
 import type { ReadJob } from "./copy-ranges.ts";
-import { countObserved, errorOfThread, makeObserved, type Observed } from "./threads.ts";
+import { countObserved, errorOfThread, makeObserved, type Observed, threadsFor } from "./threads.ts";
 import type { CopyCall, CopyJob, CopyOutcome, MainMessage, WorkerMessage } from "./worker-messages.ts";
 
 interface PoolCallbacks {
@@ -31,19 +31,31 @@ export interface CopyPool extends AsyncDisposable {
 }
 
 /**
- * Threads that copy ranges. Starting one takes as long as copying 30 MB, so it is done while the server is asked what there
- * is to copy. Disposing ends them.
+ * Threads that copy ranges. The first is started at once, while the server is asked what there is to copy; the others when
+ * that is known to be worth it. Disposing ends them.
  */
 export interface CopyThreads extends AsyncDisposable {
-  /** Sets all to work in an exported snapshot; they connect at once. One pool at a time; none after one that failed. */
-  open(call: Omit<CopyCall, "observed">, callbacks: PoolCallbacks, signal: AbortSignal): CopyPool;
+  /**
+   * Sets as many to work in an exported snapshot as so many bytes are worth; they connect at once. One pool at a time; none
+   * after one that failed.
+   */
+  open(
+    call: Omit<CopyCall, "observed">,
+    bytes: number,
+    callbacks: PoolCallbacks,
+    signal: AbortSignal,
+  ): CopyPool;
 }
 
-/** Starts so many threads. */
-export function startCopyThreads(count: number): CopyThreads {
-  const threads = Array.from({ length: count }, () => new CopyThread());
+/** Starts threads, so many at most. */
+export function startCopyThreads(most: number): CopyThreads {
+  const threads = [new CopyThread()];
   return {
-    open: (call, callbacks, signal) => openPool(threads, call, callbacks, signal),
+    open: (call, bytes, callbacks, signal) => {
+      for (let missing = threadsFor(bytes, most) - threads.length; missing > 0; missing--)
+        threads.push(new CopyThread());
+      return openPool(threads, call, callbacks, signal);
+    },
     async [Symbol.asyncDispose]() {
       await Promise.all(threads.map((thread) => thread.close()));
     },

@@ -100,6 +100,7 @@ async function copyOnce(runtime: Runtime, request: CopyRequest, signal: AbortSig
       database: request.database,
       spoolFolder: runtime.env["TMPDIR"] ?? "/tmp",
     },
+    totalBytes,
     {
       observer: runtime.observer,
       known: (textHash) => known.find(textHash),

@@ -4,6 +4,7 @@ import { type Check, runChecks } from "./check-pool.ts";
 import { addRows } from "./copy-ranges.ts";
 import { ZERO_DIGEST } from "./row-digest.ts";
 import { type BlockRange, copyOutSql, cutTable, type SourceTable } from "./tables.ts";
+import { threadsFor } from "./threads.ts";
 import type { RowsRead } from "./worker-messages.ts";
 
 /** Where tables are read. */
@@ -11,6 +12,7 @@ export interface DigestSource {
   readonly settings: ConnectionSettings;
   /** Exported by a session of the same server; null where nobody writes. */
   readonly snapshot: string | null;
+  /** At most. */
   readonly threads: number;
 }
 
@@ -24,11 +26,15 @@ export interface RowPiece {
 // 64 MiB of heap: enough work for a thread to be worth handing out, and a large table still goes to all of them.
 const PIECE_BLOCKS = 8192;
 
-/** Counts and digests the rows of each piece, as a snapshot would copy them, in several threads. */
+/**
+ * Counts and digests the rows of each piece, as a snapshot would copy them, in several threads.
+ * @param bytes of all their tables on the server's disk, about
+ */
 export async function digestRows(
   runtime: Runtime,
   { settings, snapshot, threads }: DigestSource,
   pieces: Iterable<RowPiece> | AsyncIterable<RowPiece>,
+  bytes: number,
   signal: AbortSignal,
 ): Promise<void> {
   async function* checks(): AsyncGenerator<Check> {
@@ -42,7 +48,7 @@ export async function digestRows(
     }
   }
   const data = { env: runtime.env, store: null, server: { settings, snapshot } };
-  await runChecks(checks(), threads, data, signal);
+  await runChecks(checks(), threadsFor(bytes, threads), data, signal);
 }
 
 /**
@@ -76,6 +82,7 @@ export async function digestTables(
       }
     }
   }
-  await digestRows(runtime, source, pieces(), signal);
+  const serverBytes = tables.reduce((sum, table) => sum + table.serverBytes, 0);
+  await digestRows(runtime, source, pieces(), serverBytes, signal);
   return sums;
 }

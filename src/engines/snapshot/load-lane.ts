@@ -39,7 +39,7 @@ export interface LaneSettings {
 
 // An index of up to some 250 MB is sorted without a temporary file; more brought nothing.
 const SORT_BYTES = 256 * 1024 * 1024;
-// Starting a thread takes about as long as loading this many bytes of rows.
+// Starting the first thread takes about as long as loading this many bytes of rows.
 export const WORTH_A_THREAD = 8 * 1024 * 1024;
 
 /** Makes an open session one that loads. */

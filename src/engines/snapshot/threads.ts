@@ -1,6 +1,14 @@
 import { AppError, type ErrorCode, messageOf } from "../../errors.ts";
 import { type Observer, silentObserver } from "../../lib/runtime.ts";
 
+// Starting a thread takes about as long as copying or checking this many bytes of rows.
+const WORTH_A_THREAD = 32 * 1024 * 1024;
+
+/** How many threads so many bytes of rows are worth: one, and another for each time that starting it pays. */
+export function threadsFor(bytes: number, most: number): number {
+  return Math.min(most, 1 + Math.floor(bytes / WORTH_A_THREAD));
+}
+
 /** An error that crosses a thread: causes stay behind. */
 export interface ThreadError {
   readonly code: ErrorCode;

@@ -54,7 +54,8 @@ export async function diffLive<T>(
   const live = await listSourceTables(session, schemas);
   const readings = await planReadings(runtime, backup, live, signal);
   const source = { settings: session.settings, snapshot: held.name, threads: jobs };
-  await digestRows(runtime, source, piecesOf(runtime, readings), signal);
+  const bytes = readings.reduce((sum, reading) => sum + (reading.live?.serverBytes ?? 0), 0);
+  await digestRows(runtime, source, piecesOf(runtime, readings), bytes, signal);
   const tables: TableDiff[] = [];
   for (const reading of readings) tables.push(await judge(runtime, backup, reading, signal));
   const sequences = await readSequences(session, schemas);
