@@ -1,6 +1,7 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { appendFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { ChecklistDoneJson, ChecklistJson } from "../src/cli/json/checklist.ts";
 import { BackupReportJson, CopyJson, PruneJson } from "../src/cli/json/backup.ts";
 import { ErrorJson } from "../src/cli/json/common.ts";
 import { KeyNewJson, KeyRewrapJson, KeyShowJson } from "../src/cli/json/keys.ts";
@@ -114,6 +115,12 @@ describe("JSON output", () => {
     });
     await run("export", ExportJson, "export", "shop", "--file", join(there.path, "shop.sql.gz"));
     await run("status", StatusJson, "status");
+    await appendFile(
+      join(there.path, "handled.yaml"),
+      "duties: [{ name: review, every: weekly, what: look }]\n",
+    );
+    await run("checklist done", ChecklistDoneJson, "checklist", "done", "review");
+    await run("checklist", ChecklistJson, "checklist");
     const places = ["backups", "copies"].map((name) => join(there.path, name));
     await run(
       "copy",
@@ -149,8 +156,11 @@ describe("JSON output", () => {
     await run("backup", BackupReportJson, "backup", "shop", ...sealed, "--recipient", recipient);
     const rewrap = ["key", "rewrap", ...sealed, "--recipient", recipient, "--identity", identity];
     await run("key rewrap", KeyRewrapJson, ...rewrap);
-    // The demo has a test of its own.
-    expect(OUTPUTS.map(({ command }) => command).toSorted()).toEqual([...checked.keys(), "demo"].toSorted());
+    // These have tests of their own.
+    const others = ["demo", "serve"];
+    expect(OUTPUTS.map(({ command }) => command).toSorted()).toEqual(
+      [...checked.keys(), ...others].toSorted(),
+    );
   });
 
   test("a command that fails prints the error, in words too", async () => {

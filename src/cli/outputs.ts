@@ -4,6 +4,7 @@ import { HistoryJson } from "./json/history.ts";
 import { KeyNewJson, KeyRewrapJson, KeyShowJson } from "./json/keys.ts";
 import { DiffJson, ListJson, ShowJson, StatusJson } from "./json/look.ts";
 import { ExportJson, RestoreJson, UndoJson, VerifyJson } from "./json/restore.ts";
+import { ChecklistDoneJson, ChecklistJson } from "./json/checklist.ts";
 import { ServeEventJson } from "./json/serve.ts";
 import {
   ConfigCheckJson,
@@ -91,6 +92,12 @@ export const OUTPUTS: readonly OutputSchema[] = [
     about: "One object; the exit code is 3 when an archive was too large to be sealed anew.",
     schema: KeyRewrapJson,
   },
+  {
+    command: "checklist",
+    about: "One object. Exit code 4 when a duty is overdue or a place could not be read.",
+    schema: ChecklistJson,
+  },
+  { command: "checklist done", about: "One object.", schema: ChecklistDoneJson },
   { command: "serve", about: "One object for each thing that happens.", schema: ServeEventJson },
   { command: "schedule install", about: "One object.", schema: ScheduleInstallJson },
   { command: "schedule show", about: "One object.", schema: ScheduleShowJson },

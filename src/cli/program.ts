@@ -16,6 +16,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   history: async () => (await import("./commands/history.ts")).addHistory,
   diff: async () => (await import("./commands/diff.ts")).addDiff,
   status: async () => (await import("./commands/status.ts")).addStatus,
+  checklist: async () => (await import("./commands/checklist.ts")).addChecklist,
   restore: async () => (await import("./commands/restore.ts")).addRestore,
   verify: async () => (await import("./commands/verify.ts")).addVerify,
   prune: async () => (await import("./commands/prune.ts")).addPrune,

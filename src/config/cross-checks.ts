@@ -10,7 +10,8 @@ export function crossCheck(root: unknown): Finding[] {
   const places = asBlock(asBlock(root)["repositories"]);
   const repositories = Object.keys(places);
   const ofPlaces = repositories.flatMap((name) => checkKeys(asBlock(places[name]), ["repositories", name]));
-  const ofDatabases = Object.entries(asBlock(asBlock(root)["databases"])).flatMap(([name, database]) => {
+  const databases = asBlock(asBlock(root)["databases"]);
+  const ofDatabases = Object.entries(databases).flatMap(([name, database]) => {
     const path = ["databases", name];
     const { schemas, backups, verify } = asBlock(database);
     const namesIn = (list: unknown): unknown[] => asList(list).map((entry) => asBlock(entry)["name"]);
@@ -24,7 +25,21 @@ export function crossCheck(root: unknown): Finding[] {
       ...asList(backups).flatMap((backup, index) => checkKind(asBlock(backup), [...path, "backups", index])),
     ];
   });
-  return [...ofPlaces, ...ofDatabases];
+  return [...ofPlaces, ...ofDatabases, ...checkDuties(asList(asBlock(root)["duties"]), databases)];
+}
+
+function checkDuties(duties: readonly unknown[], databases: Block): Finding[] {
+  const names = duties.map((duty) => asBlock(duty)["name"]);
+  const unknown = duties.flatMap((duty, index): Finding[] => {
+    const { database } = asBlock(duty);
+    if (typeof database !== "string" || databases[database] !== undefined) return [];
+    const path = ["duties", index, "database"];
+    const similar = nearest(database, Object.keys(databases));
+    const suggestion = similar === undefined ? "" : `; did you mean \`${similar}\`?`;
+    const message = `${formatPath(path)} names \`${database}\`, which is not under databases${suggestion}`;
+    return [{ path, part: "value", message }];
+  });
+  return [...checkUnique(names, (index) => ["duties", index, "name"]), ...unknown];
 }
 
 /** Half a pair of keys opens nothing, and a folder has none, nor locks. A URL that comes from a variable is looked at when it is opened. */

@@ -55,6 +55,14 @@ describe("a good strategy", () => {
         },
       ],
       keepReplacedMs: 2 * 86_400_000,
+      duties: [
+        {
+          name: "dashboard-review",
+          every: "weekly",
+          what: "Look at the provider's dashboard",
+          database: "primary",
+        },
+      ],
       daemon: { jobs: 3, jitterMs: 600_000, retries: 1, retryAfterMs: 120_000 },
       contacts: [
         { name: "Ada", role: "on call", email: "ada@example.org", phone: "+44 20", note: "at night too" },
@@ -69,6 +77,7 @@ describe("a good strategy", () => {
     expect(strategy).toMatchObject({
       archivePrefix: "handled",
       keepReplacedMs: 7 * 86_400_000,
+      duties: [],
       daemon: { jobs: 2, jitterMs: 0, retries: 2, retryAfterMs: 300_000 },
       contacts: [],
     });

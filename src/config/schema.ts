@@ -5,6 +5,7 @@ import { parseRecipient } from "../lib/age/keys.ts";
 import { duration, LONGEST_TIMEOUT } from "./durations.ts";
 import { MOST_JOBS } from "./jobs.ts";
 import { Keep } from "./keep.ts";
+import { Duty } from "./duties.ts";
 import { checked, label, text } from "./fields.ts";
 import { cronExpression, Daemon, Deadline, Scheduled, Verification } from "./scheduled.ts";
 import { timeZoneProblem } from "./time-zone.ts";
@@ -228,6 +229,12 @@ export const StrategyFile = z.strictObject({
   ),
   recovery: Recovery.prefault({}).describe("How databases are brought back"),
   daemon: Daemon.prefault({}).describe("How `handled serve` runs all that is scheduled"),
+  duties: z
+    .array(Duty)
+    .prefault([])
+    .describe(
+      "What people have to do again and again; `handled checklist` shows it beside what is scheduled",
+    ),
   contacts: z.array(Contact).prefault([]).describe("Whom to call"),
 });
 export type StrategyFile = z.output<typeof StrategyFile>;

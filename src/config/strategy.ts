@@ -19,8 +19,12 @@ export interface Strategy {
   readonly databases: readonly StrategyDatabase[];
   readonly keepReplacedMs: number;
   readonly daemon: DaemonSettings;
+  readonly duties: readonly StrategyDuty[];
   readonly contacts: readonly Contact[];
 }
+
+/** What a person has to do once in each period. */
+export type StrategyDuty = Omit<StrategyFile["duties"][number], "database"> & { readonly database: string };
 
 interface StrategyRepository {
   readonly name: string;
@@ -169,6 +173,11 @@ export function buildStrategy(file: StrategyFile, path: string, whereIs: (path: 
       retries: file.daemon.retries,
       retryAfterMs: file.daemon.retryAfter,
     },
+    duties: file.duties.map((duty) => ({
+      ...duty,
+      // The schema refuses a strategy without any.
+      database: duty.database ?? Object.keys(file.databases)[0] ?? "",
+    })),
     contacts: file.contacts,
   };
 }

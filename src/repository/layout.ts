@@ -97,6 +97,10 @@ export const monthOfRun = (id: string): string => `${id.slice(0, 4)}-${id.slice(
 export const runKey = (database: string, id: string): string =>
   `${monthFolder(database, monthOfRun(id))}${id}.json`;
 
+/** Duties that people have done. */
+export const dutiesFolder = (database: string): string => `${databaseFolder(database)}records/duties/`;
+export const dutyKey = (database: string, id: string): string => `${dutiesFolder(database)}${id}.json`;
+
 export const readersFolder = (database: string): string => `${databaseFolder(database)}readers/`;
 export const readerKey = (database: string, token: string): string =>
   `${readersFolder(database)}${token}.json`;

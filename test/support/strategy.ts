@@ -51,6 +51,8 @@ contacts:
     email: ada@example.org
     phone: "+44 20"
     note: at night too
+duties:
+  - { name: dashboard-review, every: weekly, what: Look at the provider's dashboard }
 daemon:
   jobs: 3
   jitter: 10m

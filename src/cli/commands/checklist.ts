@@ -1,0 +1,91 @@
+import type { Command } from "commander";
+import { stat } from "node:fs/promises";
+import { findDatabase, type Strategy, type StrategyDuty } from "../../config/strategy.ts";
+import { AppError, ERRORS } from "../../errors.ts";
+import { nearest } from "../../lib/text.ts";
+import { readChecklist, recordDutyDone } from "../../operations/checklist/checklist.ts";
+import { scheduledJobs } from "../../operations/schedule/jobs.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { Cli } from "../cli.ts";
+import type { ChecklistDoneJson } from "../json/checklist.ts";
+import { checklistJson, renderChecklist } from "../render/checklist.ts";
+import { requireStrategy } from "../strategy-file.ts";
+import { placesOf, strategyTarget } from "../targets.ts";
+
+export function addChecklist(program: Command, cli: () => Cli): void {
+  const checklist = program
+    .command("checklist")
+    .summary("show what is to be done each day, week, month and quarter, and what was")
+    .description(
+      "Shows the duties of the strategy: what is scheduled, which is done when its run was, and what people do, which they record here. " +
+        "Exit code 4 when one is overdue: neither done in this period nor in the one before.",
+    )
+    .action(async () => {
+      await runChecklist(cli());
+    });
+  checklist
+    .command("done")
+    .summary("record that a duty is done")
+    .description("Records in the repository that you have done a duty: when, who you are, and what you say.")
+    .argument("<duty>", "its name in the strategy")
+    .option("--note <text>", "what you saw")
+    .action(async (name: string, options: { readonly note?: string }) => {
+      await runDone(cli(), name, options.note ?? "");
+    });
+}
+
+async function runChecklist(cli: Cli): Promise<void> {
+  const strategy = await requireStrategy(cli);
+  const { timeZone, duties, path } = strategy;
+  const request = {
+    jobs: scheduledJobs(strategy),
+    duties,
+    timeZone,
+    since: (await stat(path)).mtime,
+    storagesOf: (database: string) => storagesOf(cli, strategy, database),
+  };
+  const checklist = await readChecklist(cli.runtime, request, cli.signal);
+  cli.output.result(checklistJson(checklist), () =>
+    renderChecklist(cli.output, checklist, cli.runtime.clock.now(), timeZone),
+  );
+  for (const { message } of checklist.failures)
+    cli.output.warn(`what is recorded there is not counted: ${message}`);
+  if (checklist.failures.length > 0 || checklist.items.some(({ state }) => state === "overdue"))
+    cli.exitWith(ERRORS.unhealthy.exit);
+}
+
+async function runDone(cli: Cli, name: string, note: string): Promise<void> {
+  const strategy = await requireStrategy(cli);
+  const duty = findDuty(strategy, name);
+  const storages = storagesOf(cli, strategy, duty.database);
+  const failures = await recordDutyDone(cli.runtime, duty, { note, storages }, cli.signal);
+  const unrecorded = failures.map(({ message }) => message);
+  cli.output.result(
+    { duty: name, database: duty.database, unrecorded } satisfies ChecklistDoneJson,
+    () => `${cli.output.paint("green", "✓")} ${name} is recorded as done`,
+  );
+  for (const message of unrecorded) cli.output.warn(`it is not recorded there: ${message}`);
+  if (unrecorded.length > 0) cli.exitWith(DEGRADED_EXIT);
+}
+
+const DEGRADED_EXIT = 3;
+
+function storagesOf(cli: Cli, strategy: Strategy, database: string): readonly Storage[] {
+  const target = strategyTarget(cli, strategy, findDatabase(strategy, database), {});
+  return placesOf(target, undefined).map(({ storage }) => storage);
+}
+
+function findDuty({ duties, path }: Strategy, name: string): StrategyDuty {
+  const found = duties.find((duty) => duty.name === name);
+  if (found !== undefined) return found;
+  const names = duties.map((duty) => duty.name);
+  const similar = nearest(name, names);
+  throw new AppError("usage", `find the duty ${name}: it is not under \`duties\` in the strategy ${path}`, {
+    hint:
+      similar !== undefined
+        ? `did you mean \`${similar}\`?`
+        : names.length === 0
+          ? "it has none; what is scheduled is done when its run is"
+          : `it has ${names.join(", ")}`,
+  });
+}
