@@ -13,6 +13,7 @@ import {
   UnfinishedMark,
 } from "../src/repository/manifest.ts";
 import { PartListHeader, PartRange } from "../src/repository/part-list-lines.ts";
+import { AlertsFile } from "../src/repository/alerts-file.ts";
 import { ProofFile } from "../src/repository/proof-file.ts";
 import { RunFile } from "../src/repository/run-file.ts";
 
@@ -31,6 +32,7 @@ const SCHEMAS: Readonly<Record<string, z.ZodType>> = {
   "garbage-note": GarbageNoteHeader,
   proof: ProofFile,
   run: RunFile,
+  alerts: AlertsFile,
 };
 
 test("the examples in the document are objects the program reads", async () => {

@@ -3,6 +3,7 @@ import { BackupReportJson, CopyJson, PruneJson } from "./json/backup.ts";
 import { HistoryJson } from "./json/history.ts";
 import { KeyNewJson, KeyRewrapJson, KeyShowJson } from "./json/keys.ts";
 import { DiffJson, ListJson, ShowJson, StatusJson } from "./json/look.ts";
+import { NotifyTestJson } from "./json/notify.ts";
 import { ExportJson, RestoreJson, UndoJson, VerifyJson } from "./json/restore.ts";
 import {
   ConfigCheckJson,
@@ -56,6 +57,11 @@ export const OUTPUTS: readonly OutputSchema[] = [
     command: "doctor",
     about: "One object; the exit code is 0 only when `ready` is true.",
     schema: DoctorJson,
+  },
+  {
+    command: "notify test",
+    about: "One object; the exit code is 1 when nothing arrived, 3 when some of it did not.",
+    schema: NotifyTestJson,
   },
   { command: "prune", about: "One object.", schema: PruneJson },
   {

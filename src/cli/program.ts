@@ -25,6 +25,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   repository: async () => (await import("./commands/repository.ts")).addRepository,
   key: async () => (await import("./commands/key.ts")).addKey,
   schedule: async () => (await import("./commands/schedule.ts")).addSchedule,
+  notify: async () => (await import("./commands/notify.ts")).addNotify,
   config: async () => (await import("./commands/config.ts")).addConfig,
   demo: async () => (await import("./commands/demo.ts")).addDemo,
 };

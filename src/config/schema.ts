@@ -5,6 +5,7 @@ import { parseRecipient } from "../lib/age/keys.ts";
 import { duration, LONGEST_TIMEOUT } from "./durations.ts";
 import { MOST_JOBS } from "./jobs.ts";
 import { Keep } from "./keep.ts";
+import { isLateNotifyPath, NotifyFile } from "./notify.ts";
 import { normalizeSchedule, scheduleProblem } from "./schedule.ts";
 import { timeZoneProblem } from "./time-zone.ts";
 
@@ -241,6 +242,7 @@ export const StrategyFile = z.strictObject({
   ),
   recovery: Recovery.prefault({}).describe("How databases are brought back"),
   contacts: z.array(Contact).prefault([]).describe("Whom to call"),
+  notify: NotifyFile.optional().describe("Who is told when something is wrong, and how"),
 });
 export type StrategyFile = z.output<typeof StrategyFile>;
 
@@ -253,7 +255,7 @@ export function isCommandPath(path: readonly PropertyKey[]): boolean {
 /** Whether the value at this path is looked up in the environment only when it is needed. */
 export function isLatePath(path: readonly PropertyKey[]): boolean {
   const [section, , key] = path;
-  if (path.length !== 3) return false;
+  if (path.length !== 3) return isLateNotifyPath(path);
   if (section === "repositories") return key === "url" || key === "accessKey" || key === "secretKey";
   return section === "databases" && key === "url";
 }

@@ -4,6 +4,7 @@ import { nearest } from "../lib/text.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { resolveTemplate, type Template } from "./interpolate.ts";
 import type { Keep } from "./keep.ts";
+import { buildNotify, type Notify } from "./notify.ts";
 import type { Path } from "./problems.ts";
 import type { StrategyFile } from "./schema.ts";
 import { systemTimeZone } from "./time-zone.ts";
@@ -19,6 +20,8 @@ export interface Strategy {
   readonly databases: readonly StrategyDatabase[];
   readonly keepReplacedMs: number;
   readonly contacts: readonly Contact[];
+  /** Undefined: nobody is told of anything. */
+  readonly notify: Notify | undefined;
 }
 
 interface StrategyRepository {
@@ -123,6 +126,7 @@ export function buildStrategy(file: StrategyFile, path: string, whereIs: (path: 
     })),
     keepReplacedMs: file.recovery.keepReplaced,
     contacts: file.contacts,
+    notify: file.notify === undefined ? undefined : buildNotify(file.notify, template),
   };
 }
 

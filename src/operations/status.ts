@@ -41,7 +41,11 @@ interface EntryStatus extends StatusEntry {
   readonly storedBytes: number;
 }
 
-interface HealthProblem {
+export interface HealthProblem {
+  /** The kind of problem; with the subject the same for as long as it is the same problem, whatever its figures. */
+  readonly id: string;
+  /** What it is about: a backup, a place; the database where it is all of it. */
+  readonly subject: string;
   /** What is wrong: a sentence in lower case without a full stop. */
   readonly message: string;
   /** What to do about it. */
@@ -93,14 +97,22 @@ export async function databaseStatus(
   const problems = [
     ...ageProblems(request, age, backups.length),
     ...failed.map(({ id, reason }) => ({
+      id: "backup-not-proven",
+      subject: id,
       message: `backup ${id} cannot be relied on: ${reason}`,
       hint: `\`handled backup ${request.database}\` takes a new one, which relies on nothing of it`,
     })),
     ...damaged.map(({ id, reason }) => ({
+      id: "backup-damaged",
+      subject: id,
       message: `backup ${id} is damaged: ${reason}`,
       hint: "bring what is missing back from a copy; if there is none, delete its folder under `backups`",
     })),
-    ...shortfalls.map((shortfall) => describeShortfall(request.database, shortfall)),
+    ...shortfalls.map((shortfall) => ({
+      id: "copy-degraded",
+      subject: shortfall.place,
+      ...describeShortfall(request.database, shortfall),
+    })),
     ...repositories.flatMap((repository) => keyProblems(runtime, repository)),
   ];
   return {
@@ -126,7 +138,8 @@ export function unreadableStatus(
   error: AppError,
 ): DatabaseStatus {
   const { message, hint = null } = error;
-  return { ...unknownStatus(request), problems: [{ message, hint }] };
+  const problem = { id: "repository-unreadable", subject: request.database, message, hint };
+  return { ...unknownStatus(request), problems: [problem] };
 }
 
 function unknownStatus(request: Omit<StatusRequest, "places" | "timeZone">): DatabaseStatus {
@@ -158,11 +171,13 @@ function ageProblems(
   const takeOne = `\`handled backup ${database}\` takes one now`;
   if (age === null) {
     const message = backups === 0 ? "there is no backup" : "no backup has all schemas of the strategy";
-    return [{ message, hint: takeOne }];
+    return [{ id: "backup-missing", subject: database, message, hint: takeOne }];
   }
   if (age < -CLOCK_TOLERANCE_MS) {
     return [
       {
+        id: "clock-skew",
+        subject: database,
         message: `the newest backup lies ${formatDuration(-age)} in the future: a clock is wrong`,
         hint: "compare the clock of this machine with that of the machine that takes the backups",
       },
@@ -171,6 +186,8 @@ function ageProblems(
   if (rpoMs === null || age <= rpoMs) return [];
   return [
     {
+      id: "backup-old",
+      subject: database,
       message: `the newest backup is ${formatDuration(age)} old, the RPO is ${formatDuration(rpoMs)}`,
       hint: `${takeOne}; \`handled schedule show\` tells whether the schedule is installed`,
     },
@@ -184,7 +201,8 @@ function keyProblems(runtime: Runtime, { file, storage, place }: Repository): He
     return [];
   } catch (error) {
     if (!isAppError(error, "usage")) throw error;
-    return [{ message: `the next backup will fail: ${error.message}`, hint: error.hint ?? null }];
+    const message = `the next backup will fail: ${error.message}`;
+    return [{ id: "keys-differ", subject: place, message, hint: error.hint ?? null }];
   }
 }
 

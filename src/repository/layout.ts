@@ -97,6 +97,10 @@ export const monthOfRun = (id: string): string => `${id.slice(0, 4)}-${id.slice(
 export const runKey = (database: string, id: string): string =>
   `${monthFolder(database, monthOfRun(id))}${id}.json`;
 
+/** What somebody was told of a database; null: of what concerns none in particular. */
+export const alertsKey = (database: string | null): string =>
+  `${database === null ? "system/" : databaseFolder(database)}records/alerts/state.json`;
+
 export const readersFolder = (database: string): string => `${databaseFolder(database)}readers/`;
 export const readerKey = (database: string, token: string): string =>
   `${readersFolder(database)}${token}.json`;

@@ -4,6 +4,7 @@ import { AppError, ERRORS } from "../../errors.ts";
 import { readInstalled } from "../../operations/schedule/installed.ts";
 import { databaseStatus, type DatabaseStatus, unreadableStatus } from "../../operations/status.ts";
 import type { Cli } from "../cli.ts";
+import { notifyOfStatus } from "../notify-of-status.ts";
 import { placeOptions } from "../options.ts";
 import { renderStatus, statusJson } from "../render/status.ts";
 import { resolveAllTargets } from "../repositories.ts";
@@ -17,12 +18,20 @@ export function addStatus(program: Command, cli: () => Cli): void {
       "Shows for each database whether its newest backup is within the RPO, how much data is at risk now, and when the next backup is due, if a schedule is installed on this machine; where the strategy has several backups of a database, each has a line. A backup of other schemas than the strategy's does not count for the RPO. Exit code 4 when any is unhealthy.",
     )
     .argument("[database...]", "names from the strategy; all when none is given")
-    .action(async (names: string[], options: PlaceOptions) => {
+    .option(
+      "--notify",
+      "tell the strategy's channels what is new, worse, still open or over since they were told last: for cron, every hour or so",
+    )
+    .action(async (names: string[], options: StatusOptions) => {
       await runStatus(cli(), names, options);
     });
 }
 
-async function runStatus(cli: Cli, names: readonly string[], options: PlaceOptions): Promise<void> {
+interface StatusOptions extends PlaceOptions {
+  readonly notify?: true;
+}
+
+async function runStatus(cli: Cli, names: readonly string[], options: StatusOptions): Promise<void> {
   const targets = await resolveAllTargets(cli, names, options);
   const statuses: DatabaseStatus[] = [];
   const isInstalled = await installedIn(cli, targets);
@@ -32,6 +41,7 @@ async function runStatus(cli: Cli, names: readonly string[], options: PlaceOptio
     renderStatus(cli.output, statuses, cli.runtime.clock.now(), timeZone),
   );
   if (statuses.some(({ healthy }) => !healthy)) cli.exitWith(ERRORS.unhealthy.exit);
+  if (options.notify === true) await notifyOfStatus(cli, targets, statuses);
 }
 
 type IsInstalled = Awaited<ReturnType<typeof readInstalled>>;

@@ -30,6 +30,6 @@ export function sealClassOf(key: string): SealClass {
   if (rest.length === 0) return database !== "system" && SEALED_ARCHIVE.test(folder) ? "secret" : "plain";
   if (folder === "parts") return "secret";
   if (folder === "tables") return "shared";
-  if (folder === "records") return ["proofs", "runs"].includes(rest[0] ?? "") ? "shared" : "plain";
+  if (folder === "records") return ["proofs", "runs", "alerts"].includes(rest[0] ?? "") ? "shared" : "plain";
   return folder === "backups" && rest.length === 2 ? (OF_BACKUP[rest[1] ?? ""] ?? "plain") : "plain";
 }

@@ -1,0 +1,72 @@
+import { ERRORS, AppError } from "../errors.ts";
+import { counted } from "../lib/text.ts";
+import { type Looked, notifyFindings } from "../notify/notify-findings.ts";
+import type { DatabaseStatus, HealthProblem } from "../operations/status.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { Cli } from "./cli.ts";
+import { placesOf, type Target } from "./targets.ts";
+
+/**
+ * Tells the channels of the strategy what a status says that they were not told before. A message that does not arrive is a
+ * warning and, where all is well otherwise, exit code 1.
+ */
+export async function notifyOfStatus(
+  cli: Cli,
+  targets: readonly Target[],
+  statuses: readonly DatabaseStatus[],
+): Promise<void> {
+  const strategy = targets[0]?.strategy ?? null;
+  if (strategy === null || strategy.notify === undefined) {
+    throw new AppError("usage", "tell somebody: no strategy with `notify` says whom", {
+      hint: "`notify` of the strategy names the channels: docs/notify.md",
+    });
+  }
+  const looked = statuses.map((status): Looked => {
+    const target = targets.find(({ name }) => name === status.database);
+    return {
+      database: status.database,
+      findings: status.problems.map((problem) => findingOf(status, problem)),
+      complete: status.known,
+      storages: target === undefined ? [] : storagesOf(target),
+    };
+  });
+  const { sent, failures } = await notifyFindings(
+    cli.runtime,
+    { notify: strategy.notify, strategyPath: strategy.path, looked },
+    cli.signal,
+  );
+  for (const { error } of failures) {
+    cli.output.warn(error.message);
+    if (error.hint !== undefined) cli.output.note(`hint: ${error.hint}`);
+  }
+  if (sent.length > 0) cli.output.note(`${counted(sent.length, "message")} sent`);
+  if (failures.length > 0 && statuses.every(({ healthy }) => healthy)) cli.exitWith(ERRORS.unexpected.exit);
+}
+
+/** Those that can be opened; what keeps the others from it is among the findings. */
+function storagesOf(target: Target): Storage[] {
+  try {
+    return placesOf(target, undefined).map(({ storage }) => storage);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return [];
+  }
+}
+
+function findingOf(
+  { database, criticality, newest, dataAtRiskMs, rpoMs }: DatabaseStatus,
+  { id, subject, message, hint }: HealthProblem,
+): Looked["findings"][number] {
+  const severe = criticality === "critical" || criticality === "high";
+  const hours = (ms: number | null): string | null =>
+    ms === null ? null : `${(ms / 3_600_000).toFixed(1)} h`;
+  return {
+    id,
+    database,
+    subject,
+    severity: severe ? "critical" : "warning",
+    message,
+    evidence: { newestBackup: newest?.id ?? null, dataAtRisk: hours(dataAtRiskMs), rpo: hours(rpoMs) },
+    hint,
+  };
+}

@@ -1,0 +1,32 @@
+import type { Channel, MessageChannel, Notify } from "../config/notify.ts";
+import { type Finding, isWorse, type Rules } from "./alerts.ts";
+import { CHANNEL_BROKEN } from "./failing.ts";
+
+/** The channels that are told of findings. */
+export function messageChannels({ channels }: Notify): MessageChannel[] {
+  return channels.filter((channel: Channel): channel is MessageChannel => channel.kind !== "ping");
+}
+
+/** The rules of a strategy. */
+export function rulesOf(notify: Notify): Rules {
+  const channels = messageChannels(notify).map(({ name }) => name);
+  return {
+    channels,
+    channelsOf: (finding) => channelsOf(notify, channels, finding),
+    remindersMs: notify.remindersMs,
+  };
+}
+
+function channelsOf({ routes }: Notify, all: readonly string[], finding: Finding): readonly string[] {
+  const { id, database, severity, subject } = finding;
+  const fitting = routes.filter(
+    (route) =>
+      !isWorse(route.severity, severity) &&
+      (database === null || route.databases === undefined || route.databases.includes(database)),
+  );
+  const routed = routes.length === 0 ? all : fitting.flatMap(({ channels }) => channels);
+  if (id !== CHANNEL_BROKEN) return routed;
+  // Not through the one that is broken; and where the routes know no other, through any other there is.
+  const others = routed.filter((name) => name !== subject);
+  return others.length > 0 ? others : all.filter((name) => name !== subject);
+}
