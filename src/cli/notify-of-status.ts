@@ -30,11 +30,10 @@ export async function notifyOfStatus(
       storages: target === undefined ? [] : storagesOf(target),
     };
   });
-  const { sent, failures } = await notifyFindings(
-    cli.runtime,
-    { notify: strategy.notify, strategyPath: strategy.path, looked },
-    cli.signal,
-  );
+  const { notify, path: strategyPath, timeZone, databases } = strategy;
+  const digest = targets.length === databases.length ? { timeZone } : null;
+  const request = { notify, strategyPath, digest, looked };
+  const { sent, failures } = await notifyFindings(cli.runtime, request, cli.signal);
   for (const { error } of failures) {
     cli.output.warn(error.message);
     if (error.hint !== undefined) cli.output.note(`hint: ${error.hint}`);

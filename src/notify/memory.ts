@@ -19,7 +19,8 @@ export interface Memory {
 
 interface Shelf {
   readonly storage: Storage;
-  readonly found: AlertsFile | undefined;
+  /** As it stands there. */
+  found: AlertsFile | undefined;
   /** On this machine: kept up to date also where nothing changed but the time. */
   readonly isLocal: boolean;
 }
@@ -115,17 +116,14 @@ function localFolder(runtime: Runtime, strategyPath: string): string {
   return join(state, "handled/alerts", name);
 }
 
-async function put(
-  runtime: Runtime,
-  { storage, found, isLocal }: Shelf,
-  file: AlertsFile,
-  signal: AbortSignal,
-): Promise<void> {
-  if (!isLocal && found !== undefined && isSame(found, file)) return;
+async function put(runtime: Runtime, shelf: Shelf, file: AlertsFile, signal: AbortSignal): Promise<void> {
+  const { storage, found, isLocal } = shelf;
+  if (found !== undefined && isSame(found, file) && (!isLocal || found.seenAt === file.seenAt)) return;
   // Nothing to say, and nothing said before: a repository gets no record of that.
   if (!isLocal && found === undefined && isSame(nothingKnown(file.database), file)) return;
   try {
     await writeAlerts(storage, file, signal);
+    shelf.found = file;
   } catch (error) {
     if (signal.aborted) throw error;
     runtime.reporter.warn(`what was told is not remembered in ${storage.place}: ${messageOf(error)}`);

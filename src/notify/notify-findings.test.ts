@@ -1,4 +1,5 @@
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { httpReceiver } from "../../test/support/http-receiver.ts";
@@ -6,7 +7,10 @@ import { noAbort, testRuntime } from "../../test/support/runtime.ts";
 import { temporaryFolder } from "../../test/support/temporary-folder.ts";
 import type { Notify } from "../config/notify.ts";
 import type { Clock } from "../lib/clock.ts";
+import { BackupId } from "../repository/manifest.ts";
 import { openOrCreateRepository } from "../repository/repository.ts";
+import type { RunFile } from "../repository/run-file.ts";
+import { recordEnded } from "../repository/runs.ts";
 import { openStorage } from "../storage/open.ts";
 import type { Finding } from "./alerts.ts";
 import { notifyFindings, type NotifyReport } from "./notify-findings.ts";
@@ -50,6 +54,7 @@ interface Said {
   readonly at: number;
   readonly channel: string;
   readonly subject: string;
+  readonly text: string;
 }
 
 /** A strategy with two channels of one server, a repository with something of `data`, and a clock. */
@@ -61,7 +66,7 @@ async function office({ up = () => true }: { up?: (channel: string, at: number) 
     const channel = path.slice(1);
     if (!up(channel, clock.at)) return 500;
     const { subject, text } = JSON.parse(body) as { subject?: string; text: string };
-    said.push({ at: clock.at, channel, subject: subject ?? /^\*(.*)\*\n/.exec(text)?.[1] ?? "" });
+    said.push({ at: clock.at, channel, text, subject: subject ?? /^\*(.*)\*\n/.exec(text)?.[1] ?? "" });
     return 200;
   });
   const template = (text: string) => ({ text, where: "" });
@@ -82,7 +87,7 @@ async function office({ up = () => true }: { up?: (channel: string, at: number) 
   const env = { XDG_STATE_HOME: join(folder.path, "state") };
   const runtime = testRuntime({ clock, env });
   const storage = openStorage(runtime, join(folder.path, "repository"));
-  await openOrCreateRepository(runtime, storage, noAbort());
+  const repository = await openOrCreateRepository(runtime, storage, noAbort());
   await storage.put("data/records/proofs/none", Buffer.from(""), noAbort());
   const look = async (
     at: number,
@@ -100,12 +105,18 @@ async function office({ up = () => true }: { up?: (channel: string, at: number) 
         storages: [],
       },
     ];
-    const request = { notify: strategy, strategyPath: "/etc/handled/handled.yaml", looked };
+    const request = {
+      notify: strategy,
+      strategyPath: "/etc/handled/handled.yaml",
+      digest: { timeZone: "UTC" },
+      looked,
+    };
     return await notifyFindings(runtime, request, noAbort());
   };
   return {
     path: folder.path,
     notify,
+    repository,
     runtime,
     said,
     look,
@@ -210,12 +221,94 @@ test("an interruption between two channels: the first is not told again, the sec
   const aborted = new AbortController();
   stop = () => aborted.abort(new Error("stopped"));
   const looked = [{ database: "data", findings: [finding("data", "a")], complete: true, storages: [] }];
-  const request = { notify: there.notify, strategyPath: "/etc/handled/handled.yaml", looked };
+  const request = {
+    notify: there.notify,
+    strategyPath: "/etc/handled/handled.yaml",
+    digest: { timeZone: "UTC" },
+    looked,
+  };
   // One after the other, so that the first has arrived.
   const chatOnly = { ...request, notify: { ...there.notify, channels: there.notify.channels.slice(0, 1) } };
   await notifyFindings(there.runtime, chatOnly, noAbort());
   await expect(notifyFindings(there.runtime, request, aborted.signal)).rejects.toThrow("stopped");
   expect(there.subjects("chat")).toEqual(["data: a is wrong"]);
+});
+
+/** A run as it is recorded. */
+function run(operation: RunFile["operation"], at: number, outcome: "done" | "failed"): RunFile {
+  const time = new Date(START + at).toISOString();
+  const hasFailed = outcome === "failed";
+  return {
+    format: 1,
+    id: `${time.replace(/[-:]/g, "")}-0123abcd`,
+    operation,
+    database: "data",
+    entry: null,
+    startedAt: time,
+    finishedAt: time,
+    by: { host: "h", user: "u", pid: 1, bootId: null, pidNamespace: null, processStart: null, operation },
+    program: "handled 0.1.0",
+    outcome,
+    backup: BackupId.parse("20241212T020000Z-7f3a"),
+    figures: { rows: null, bytes: null, storedBytes: null },
+    summary: hasFailed ? "" : `${operation} of 12 tables`,
+    error: hasFailed ? { code: "lease_held", message: "somebody else writes", hint: null } : null,
+  };
+}
+
+test("the digest says once a week what ran, what was proven and what is open; one that was missed is made up", async () => {
+  await using there = await office();
+  const week = 7 * DAY;
+  const runs = [
+    run("backup", 3 * DAY, "done"),
+    run("backup", 4 * DAY, "done"),
+    run("verify", 4 * DAY + HOUR, "done"),
+    run("backup", 5 * DAY, "failed"),
+  ];
+  for (const one of runs) await recordEnded(there.repository, one, noAbort());
+  // Looked at first on Monday at noon: the first digest is that of next Monday, 08:00.
+  await there.look(12 * HOUR, []);
+  await there.look(6 * DAY, [finding("data", "a")]);
+  await there.look(week + 7.5 * HOUR, [finding("data", "a")]);
+  there.said.length = 0;
+  await there.look(week + 8.5 * HOUR, [finding("data", "a")]);
+  await there.look(week + 9.5 * HOUR, [finding("data", "a")]);
+  const host = hostname();
+  expect(there.subjects("hook")).toEqual([`handled on ${host}: 2 backups, 1 proven, 1 finding open`]);
+  expect(there.subjects("chat")).toEqual(there.subjects("hook"));
+  const text = there.said.find(({ channel }) => channel === "hook")?.text ?? "";
+  expect(text).toContain("- data: 2 backups, 1 proven, 1 run failed");
+  expect(text).toContain("last proof: 20241212T020000Z-7f3a, 3 d 7 h ago: verify of 12 tables");
+  expect(text).toContain("backup failed: somebody else writes");
+  expect(text).toContain("- data: critical: a is wrong");
+  // Off for three weeks.
+  there.said.length = 0;
+  await there.look(4 * week + DAY, []);
+  await there.look(4 * week + DAY + HOUR, []);
+  const digests = there.subjects("hook").filter((subject) => subject.startsWith("handled on"));
+  expect(digests).toEqual([`handled on ${host}: 0 backups, 0 proven, nothing open`]);
+});
+
+test("a digest that does not arrive is sent later; a pager that is told only what is critical gets none", async () => {
+  await using there = await office({ up: (channel, at) => channel !== "chat" || at > 7 * DAY + 10 * HOUR });
+  const routes: Notify["routes"] = [
+    { severity: "critical", databases: undefined, channels: ["hook"] },
+    { severity: "notice", databases: undefined, channels: ["chat"] },
+  ];
+  const strategy = { ...there.notify, routes };
+  for (const at of [0, 8, 9, 9.5, 11, 12])
+    await there.look(at === 0 ? 0 : 7 * DAY + at * HOUR, [], { strategy });
+  expect(
+    there.said.map(({ at, channel, subject }) => [
+      at / HOUR - 168,
+      channel,
+      subject.includes("through chat"),
+    ]),
+  ).toEqual([
+    [9.5, "hook", true],
+    [11, "chat", false],
+    [12, "hook", true],
+  ]);
 });
 
 test("a bad week: no storm, no silence, and a channel that is broken is told through the other", async () => {
@@ -249,6 +342,7 @@ test("a bad week: no storm, no silence, and a channel that is broken is told thr
       });
   expect(told("hook")).toEqual([
     "Mon 06:00 data: backup-old is wrong",
+    "Mon 09:00 handled: 0 backups, 0 proven, 1 finding open",
     "Tue 00:00 data: copy is wrong",
     "Tue 00:30 data: over: copy is wrong",
     "Tue 01:00 data: copy is wrong",
@@ -265,6 +359,7 @@ test("a bad week: no storm, no silence, and a channel that is broken is told thr
   ]);
   expect(told("chat")).toEqual([
     "Mon 06:00 data: backup-old is wrong",
+    "Mon 09:00 handled: 0 backups, 0 proven, 1 finding open",
     "Tue 00:00 data: copy is wrong",
     "Tue 00:30 data: over: copy is wrong",
     "Tue 01:00 data: copy is wrong",

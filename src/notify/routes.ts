@@ -17,7 +17,19 @@ export function rulesOf(notify: Notify): Rules {
   };
 }
 
-function channelsOf({ routes }: Notify, all: readonly string[], finding: Finding): readonly string[] {
+/** Those who are told of the mildest findings of no database in particular get the digest. */
+export function digestChannels(notify: Notify): readonly string[] {
+  const all = messageChannels(notify).map(({ name }) => name);
+  const finding = { id: "digest", database: null, subject: "", severity: "notice" } as const;
+  const chosen = channelsOf(notify, all, finding);
+  return all.filter((name) => chosen.includes(name));
+}
+
+function channelsOf(
+  { routes }: Notify,
+  all: readonly string[],
+  finding: Pick<Finding, "id" | "database" | "severity" | "subject">,
+): readonly string[] {
   const { id, database, severity, subject } = finding;
   const fitting = routes.filter(
     (route) =>
