@@ -49,7 +49,7 @@ function watch(rules: Rules = everyone) {
       { complete = true, down = [] as readonly string[] } = {},
     ) => {
       const now = new Date(START + at);
-      state = observe(forgetOthers(state, rules.channels), { findings, complete }, now);
+      state = observe(forgetOthers(state, rules.channels), { findings, wasLookedFor: () => complete }, now);
       const due = dueMessages(state, rules, now).filter(({ channel }) => !down.includes(channel));
       for (const message of due) {
         state = afterArrival(state, message, now);

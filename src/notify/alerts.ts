@@ -10,8 +10,8 @@ type AlertState = Pick<AlertsFile, "seenAt" | "alerts" | "sentAt">;
 /** What there is now. */
 export interface Observed {
   readonly findings: readonly Finding[];
-  /** Whether everything could be looked at; where not, what is not among the findings may be there all the same. */
-  readonly complete: boolean;
+  /** Whether it was looked for this; where not, it may be there all the same though it is not among the findings. */
+  readonly wasLookedFor: (finding: Finding) => boolean;
 }
 
 /** Who is told of what, and when again. */
@@ -46,14 +46,14 @@ const REMEMBERED_MS = DAY_MS;
 export const keyOf = ({ database, id, subject }: Finding): string => JSON.stringify([database, id, subject]);
 
 /** What opens, what is gone, and what counts as over, now that it was looked again. Sends nothing. */
-export function observe(state: AlertState, { findings, complete }: Observed, now: Date): AlertState {
+export function observe(state: AlertState, { findings, wasLookedFor }: Observed, now: Date): AlertState {
   const at = now.toISOString();
   const found = new Map(findings.map((finding) => [keyOf(finding), finding]));
   const known = state.alerts.map((alert): Alert => {
     const finding = found.get(keyOf(alert.finding));
     found.delete(keyOf(alert.finding));
     if (finding !== undefined) return seen(alert, finding, at);
-    if (alert.closedAt !== null || !complete) return alert;
+    if (alert.closedAt !== null || !wasLookedFor(alert.finding)) return alert;
     const goneSince = alert.goneSince ?? state.seenAt ?? at;
     const isOver = elapsed(now, goneSince) >= holdOff(alert);
     return { ...alert, goneSince, closedAt: isOver ? at : null };

@@ -125,7 +125,8 @@ function mailError({ host, port, login }: Server, error: unknown): AppError {
       hint: "a password is sent over an encrypted connection only: `smtps://` where the server expects TLS from the first byte",
     });
   }
-  if (status !== undefined)
+  // No status, and not the server's word: an address that is none.
+  if (status !== undefined || code === "EENVELOPE" || code === "EMESSAGE")
     return new AppError("channel_refused", `${at} refuses the mail: ${reason}`, { cause: error });
   return new AppError("channel_unreachable", `${at}: ${reason}`, { cause: error });
 }

@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { httpReceiver } from "../../test/support/http-receiver.ts";
+import { identityIn } from "../../test/support/keys.ts";
 import { noAbort, testRuntime } from "../../test/support/runtime.ts";
 import { temporaryFolder } from "../../test/support/temporary-folder.ts";
 import type { Notify } from "../config/notify.ts";
@@ -58,7 +59,13 @@ interface Said {
 }
 
 /** A strategy with two channels of one server, a repository with something of `data`, and a clock. */
-async function office({ up = () => true }: { up?: (channel: string, at: number) => boolean } = {}) {
+async function office({
+  up = () => true,
+  sealed = false,
+}: {
+  up?: (channel: string, at: number) => boolean;
+  sealed?: boolean;
+} = {}) {
   const folder = await temporaryFolder();
   const clock = setClock();
   const said: Said[] = [];
@@ -87,6 +94,10 @@ async function office({ up = () => true }: { up?: (channel: string, at: number) 
   const env = { XDG_STATE_HOME: join(folder.path, "state") };
   const runtime = testRuntime({ clock, env });
   const storage = openStorage(runtime, join(folder.path, "repository"));
+  if (sealed) {
+    const { recipient } = identityIn(folder.path);
+    runtime.keys.want(storage.place, { recipients: [recipient], hostKeyFile: join(folder.path, "host.key") });
+  }
   const repository = await openOrCreateRepository(runtime, storage, noAbort());
   await storage.put("data/records/proofs/none", Buffer.from(""), noAbort());
   const look = async (
@@ -115,6 +126,7 @@ async function office({ up = () => true }: { up?: (channel: string, at: number) 
   };
   return {
     path: folder.path,
+    clock,
     notify,
     repository,
     runtime,
@@ -232,6 +244,36 @@ test("an interruption between two channels: the first is not told again, the sec
   await notifyFindings(there.runtime, chatOnly, noAbort());
   await expect(notifyFindings(there.runtime, request, aborted.signal)).rejects.toThrow("stopped");
   expect(there.subjects("chat")).toEqual(["data: a is wrong"]);
+});
+
+test("a figure that is none does not keep the rest from being remembered", async () => {
+  await using there = await office();
+  const strange = { ...finding("data", "a"), evidence: { rate: Number.NaN, rows: Infinity } };
+  await there.look(0, [strange]);
+  expect((await there.look(HOUR, [strange])).sent).toEqual([]);
+  expect(there.runtime.warnings).toEqual([]);
+});
+
+test("where nothing was looked for that concerns no database, nothing of the kind is over", async () => {
+  await using there = await office();
+  await there.look(0, [finding(null, "disk")]);
+  const looked = [{ database: "data", findings: [], complete: true, storages: [there.repository.storage] }];
+  const request = { notify: there.notify, strategyPath: "/etc/handled/handled.yaml", digest: null, looked };
+  there.clock.at = HOUR;
+  expect((await notifyFindings(there.runtime, request, noAbort())).sent).toEqual([]);
+  expect((await there.look(2 * HOUR, [])).sent).toHaveLength(2);
+});
+
+test("in an encrypted repository what was told is sealed, and the host that wrote it knows it again", async () => {
+  await using there = await office({ sealed: true });
+  await there.look(0, [finding("data", "a"), finding(null, "disk")]);
+  await rm(join(there.path, "state"), { recursive: true });
+  for (const key of [STATE, "repository/system/records/alerts/state.json"]) {
+    const bytes = await readFile(join(there.path, key));
+    expect(bytes.toString("latin1")).toMatch(/^age-encryption\.org\/v1/);
+    expect(bytes.includes("is wrong")).toBe(false);
+  }
+  expect((await there.look(HOUR, [finding("data", "a"), finding(null, "disk")])).sent).toEqual([]);
 });
 
 /** A run as it is recorded. */

@@ -6,13 +6,13 @@ import type { Storage } from "../storage/storage.ts";
 import {
   afterArrival,
   type Alert,
-  type DueMessage,
   dueMessages,
   type Finding,
   forgetOthers,
+  type Observed,
   observe,
 } from "./alerts.ts";
-import { brokenChannels } from "./failing.ts";
+import { brokenChannels, CHANNEL_BROKEN } from "./failing.ts";
 import { type Memory, recall } from "./memory.ts";
 import { alertNotice } from "./messages.ts";
 import { beginRound, isWorthTrying, type Round, sendInRound } from "./round.ts";
@@ -21,7 +21,7 @@ import { sendDigest } from "./send-digest.ts";
 
 /** What was found of one database, and where it is remembered what was told of it. */
 export interface Looked {
-  /** Null: what concerns none in particular. May be left out of a list where there is nothing of the kind. */
+  /** Null: what concerns none in particular; left out of a list, nothing of the kind was looked for. */
   readonly database: string | null;
   readonly findings: readonly Finding[];
   /** Whether everything could be looked at; where not, nothing counts as over that is not found. */
@@ -66,16 +66,17 @@ export async function notifyFindings(
   const open: Alert[] = [];
   for (const one of looked) {
     if (one.database === null) continue;
-    const own = await recall(runtime, strategyPath, one.database, one.storages, signal);
-    open.push(...openOf(await tell(runtime, notify, round, own, one, signal)));
+    const { database, storages, findings, complete } = one;
+    const own = await recall(runtime, strategyPath, database, storages, signal);
+    const about = { database, findings, wasLookedFor: () => complete };
+    open.push(...openOf(await tell(runtime, notify, round, own, about, signal)));
   }
   // Last, for what else was sent tells whether channels work.
-  const findings = (): Finding[] => [
-    ...(general?.findings ?? []),
-    ...brokenChannels(Object.fromEntries(round.failing)),
-  ];
-  const about = { database: null, complete: general?.complete ?? true, storages: everywhere };
-  const told = await tell(runtime, notify, round, memory, { ...about, findings: findings() }, signal);
+  const broken = brokenChannels(Object.fromEntries(round.failing));
+  // What channels do is known in any case.
+  const wasLookedFor = ({ id }: Finding): boolean => id === CHANNEL_BROKEN || general?.complete === true;
+  const about = { database: null, findings: [...(general?.findings ?? []), ...broken], wasLookedFor };
+  const told = await tell(runtime, notify, round, memory, about, signal);
   if (digest !== null) {
     const databases = looked.flatMap(ofDatabase);
     const request = { notify, timeZone: digest.timeZone, databases, open: [...open, ...openOf(told)] };
@@ -99,29 +100,37 @@ async function tell(
   notify: Notify,
   round: Round,
   { file, save }: Memory,
-  { database, findings, complete }: Looked,
+  { database, findings, wasLookedFor }: Observed & Pick<Looked, "database">,
   signal: AbortSignal,
 ): Promise<Memory["file"]> {
   const { clock } = runtime;
   const rules = rulesOf(notify);
   const clean = findings.map((finding) => redacted(runtime, finding));
   let state = { ...file, ...forgetOthers(file, rules.channels) };
-  state = { ...state, ...observe(state, { findings: clean, complete }, clock.now()) };
+  state = { ...state, ...observe(state, { findings: clean, wasLookedFor }, clock.now()) };
   const due = dueMessages(state, rules, clock.now()).filter(({ channel }) =>
     isWorthTrying(round, channel, clock.now()),
   );
-  const arrived: DueMessage[] = [];
+  let saved = Promise.resolve();
+  // At once, and one after the other: whoever stops or kills us between two messages is not to get the first one twice.
+  const remember = (): Promise<void> => {
+    if (database === null) state = { ...state, failing: Object.fromEntries(round.failing) };
+    const now = state;
+    saved = saved.then(async () => {
+      await save(now, signal.aborted ? AbortSignal.timeout(LAST_WORDS_MS) : signal);
+    });
+    return saved;
+  };
   try {
     await mapBounded(due, AT_ONCE, async (message) => {
       const notice = alertNotice(message, { database, host: hostname(), now: clock.now() });
       const { channel } = message;
-      if (await sendInRound(runtime, round, { channel, database, notice }, signal)) arrived.push(message);
+      if (!(await sendInRound(runtime, round, { channel, database, notice }, signal))) return;
+      state = { ...state, ...afterArrival(state, message, clock.now()) };
+      await remember();
     });
   } finally {
-    for (const message of arrived) state = { ...state, ...afterArrival(state, message, clock.now()) };
-    if (database === null) state = { ...state, failing: Object.fromEntries(round.failing) };
-    // Whoever stops us between two messages is not to get the first one twice.
-    await save(state, signal.aborted ? AbortSignal.timeout(LAST_WORDS_MS) : signal);
+    await remember();
   }
   return state;
 }
@@ -131,7 +140,7 @@ function redacted({ secrets }: Runtime, finding: Finding): Finding {
   const { message, evidence, hint } = finding;
   const clean = Object.entries(evidence).map(([name, value]) => [
     name,
-    typeof value === "string" ? secrets.redact(value) : value,
+    typeof value === "string" ? secrets.redact(value) : asFinite(value),
   ]);
   return {
     ...finding,
@@ -139,6 +148,11 @@ function redacted({ secrets }: Runtime, finding: Finding): Finding {
     evidence: Object.fromEntries(clean),
     hint: hint === null ? null : secrets.redact(hint),
   };
+}
+
+/** JSON has no other numbers, and one of them is not to keep all the rest from being remembered. */
+function asFinite(value: number | null): number | null {
+  return value === null || Number.isFinite(value) ? value : null;
 }
 
 function uniquePlaces(storages: readonly Storage[]): Storage[] {

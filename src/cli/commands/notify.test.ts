@@ -1,7 +1,7 @@
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { jsonOf, runCli } from "../../../test/support/cli.ts";
+import { jsonOf, runCli, spawnCli } from "../../../test/support/cli.ts";
 import { httpReceiver } from "../../../test/support/http-receiver.ts";
 import { mailServer } from "../../../test/support/mail-server.ts";
 import { manualClock } from "../../../test/support/manual-clock.ts";
@@ -124,6 +124,24 @@ test("a status tells the channels what they were not told before, in one mail a 
     "stale: still: the newest backup is 3 d 13 h old, the RPO is 1 d",
     "fresh: the newest backup is 1 d 13 h old, the RPO is 1 d",
   ]);
+});
+
+test("killed while one channel does not answer, what the other was told is known", async () => {
+  await using there = await office();
+  await using deaf = await httpReceiver(() => "silence");
+  const env = { ...there.options.env, TEAM_URL: deaf.url };
+  const first = spawnCli(["status", "--notify", "stale"], { cwd: there.path, env });
+  const state = join(there.path, "repository/stale/records/alerts/state.json");
+  await expect
+    .poll(async () => await readFile(state, "utf8").catch(() => ""), { timeout: 30_000 })
+    .toContain('"mail"');
+  await expect.poll(() => deaf.requests.length).toBe(1);
+  process.kill(first.pid, "SIGKILL");
+  await first.result;
+  const second = await runCli(["status", "--notify", "stale"], { cwd: there.path, env: there.options.env });
+  expect(second.stderr).toContain("1 message sent");
+  expect(there.mail.arrived).toHaveLength(1);
+  expect(there.web.requests).toHaveLength(1);
 });
 
 test("a channel that does not work is a warning of the status, and the message stays due", async () => {
