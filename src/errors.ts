@@ -158,6 +158,12 @@ export const ERRORS = {
     retry: false,
     meaning: "a channel for messages does not take them: login, certificate, address or content",
   },
+  deadline_passed: {
+    exit: 1,
+    http: 504,
+    retry: true,
+    meaning: "it took longer than its deadline allows, and was stopped",
+  },
   interrupted: { exit: 130, http: 499, retry: true, meaning: "stopped by a signal or a cancelled request" },
 } as const satisfies Record<string, { exit: number; http: number; retry: boolean; meaning: string }>;
 

@@ -1,22 +1,15 @@
 import { z } from "zod";
 import { duration } from "./durations.ts";
+import { label, text } from "./fields.ts";
 import type { Template } from "./interpolate.ts";
 import type { Path } from "./problems.ts";
-import { normalizeSchedule, scheduleProblem } from "./schedule.ts";
+import { cronExpression } from "./scheduled.ts";
 
 const CHANNEL_KINDS = ["email", "slack", "webhook", "ping"] as const;
 
 /** How bad a finding is, the mildest first. */
 export const SEVERITIES = ["notice", "warning", "critical"] as const;
 export type Severity = (typeof SEVERITIES)[number];
-
-const text = () => z.string().min(1);
-
-// As those of repositories: they stand in commands.
-const label = () =>
-  z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, {
-    error: "must be a short name of letters, digits, `.`, `_` and `-`",
-  });
 
 const ChannelFile = z.strictObject({
   kind: z
@@ -80,14 +73,7 @@ export const NotifyFile = z.strictObject({
     .describe(
       "How long after a message the next one comes about what is still wrong: `[1d, 2d, 4d, 7d]` unless set; the last one repeats",
     ),
-  digest: z
-    .string()
-    .superRefine((expression, context) => {
-      const message = scheduleProblem(expression);
-      if (message !== undefined) context.addIssue({ code: "custom", message });
-    })
-    .transform(normalizeSchedule)
-    .meta({ title: "cron expression" })
+  digest: cronExpression()
     .prefault("0 8 * * 1")
     .describe("When the digest is sent: what ran, what was proven, what is open"),
 });
