@@ -24,9 +24,9 @@ export function alertNotice(message: DueMessage, context: Context): Notice {
     severity: worstOf(open) ?? "notice",
     opening: openingOf(about, message),
     sections: [
-      { title: "New", items: opened.map((alert) => openItem(alert, now)) },
-      { title: "Worse than before", items: worse.map((alert) => openItem(alert, now)) },
-      { title: "Still open", items: reminded.map((alert) => openItem(alert, now)) },
+      { title: "New", items: openItems(opened, now) },
+      { title: "Worse than before", items: openItems(worse, now) },
+      { title: "Still open", items: openItems(reminded, now) },
       { title: "Over", items: closed.map((alert) => closedItem(alert)) },
     ],
     closing: `Sent by handled on ${host}. ${status} shows how things stand now.`,
@@ -65,7 +65,7 @@ function subjectOf({ opened, worse, reminded, closed }: DueMessage): string {
       : reminded.length > 0
         ? ["still: ", reminded]
         : ["over: ", closed];
-  const [lead, ...others] = alerts.toSorted((a, b) => compare(a.finding, b.finding));
+  const [lead, ...others] = alerts.toSorted(compareAlerts);
   const more = others.length === 0 ? "" : ` (and ${others.length} more)`;
   return `${word}${lead?.finding.message ?? ""}${more}`;
 }
@@ -78,6 +78,10 @@ function openingOf(about: string, { opened, worse, reminded, closed }: DueMessag
     closed.length === 0 ? [] : `${closed.length} over`,
   ].flat();
   return `${about}: ${counted(opened.length + worse.length + reminded.length + closed.length, "finding")}: ${parts.join(", ")}.`;
+}
+
+function openItems(alerts: readonly Alert[], now: Date): Item[] {
+  return alerts.toSorted(compareAlerts).map((alert) => openItem(alert, now));
 }
 
 function openItem({ finding, openedAt }: Alert, now: Date): Item {
@@ -102,18 +106,24 @@ function closedItem({ finding, openedAt, goneSince, closedAt }: Alert): Item {
 
 function evidenceOf({ evidence }: Finding): string {
   return Object.entries(evidence)
-    .map(([name, value]) => `${name}: ${value ?? "unknown"}`)
+    .map(([name, value]) => `${inWords(name)}: ${value ?? "unknown"}`)
     .join(" · ");
+}
+
+/** `dataAtRisk` → `data at risk`. */
+function inWords(name: string): string {
+  return name.replaceAll(/(?<=[a-z0-9])[A-Z](?![A-Z])/g, (letter) => ` ${letter.toLowerCase()}`);
 }
 
 function forPrograms({ finding, openedAt, closedAt }: Alert): object {
   return { ...finding, openedAt, closedAt };
 }
 
-function compare(a: Finding, b: Finding): number {
+/** The worst first. */
+function compareAlerts({ finding: a }: Alert, { finding: b }: Alert): number {
   return isWorse(a.severity, b.severity) ? -1 : isWorse(b.severity, a.severity) ? 1 : 0;
 }
 
 function worstOf(alerts: readonly Alert[]): Severity | undefined {
-  return alerts.map(({ finding }) => finding).toSorted(compare)[0]?.severity;
+  return alerts.toSorted(compareAlerts)[0]?.finding.severity;
 }

@@ -32,7 +32,10 @@ const LONGEST_SUBJECT = 150;
 /** The page as every channel needs it. Nothing in it is a link: what is to be done is typed. */
 export function noticeOf(page: Page): Notice {
   const subject = page.subject.replaceAll(/[\p{Cc}\s]+/gu, " ").trim();
-  const sections = page.sections.filter(({ items }) => items.length > 0).map(shortened);
+  const sections = page.sections
+    .filter(({ items }) => items.length > 0)
+    .map(shortened)
+    .map(readable);
   return {
     subject: subject.length > LONGEST_SUBJECT ? `${subject.slice(0, LONGEST_SUBJECT - 1)}…` : subject,
     severity: page.severity,
@@ -46,6 +49,15 @@ function shortened({ title, items }: Section): Section {
   const more = items.length - MOST_ITEMS;
   if (more <= 0) return { title, items };
   return { title, items: [...items.slice(0, MOST_ITEMS), { headline: `and ${more} more`, lines: [] }] };
+}
+
+/** What a server has put into its words is not to move a terminal's cursor. */
+function readable({ title, items }: Section): Section {
+  const clean = (text: string): string => text.replaceAll(/[^\P{Cc}\n\t]/gu, "");
+  return {
+    title,
+    items: items.map(({ headline, lines }) => ({ headline: clean(headline), lines: lines.map(clean) })),
+  };
 }
 
 function textOf({ opening, closing }: Page, sections: readonly Section[]): string {

@@ -15,7 +15,7 @@ export function addStatus(program: Command, cli: () => Cli): void {
   placeOptions(program.command("status"))
     .summary("are the objectives met?")
     .description(
-      "Shows for each database whether its newest backup is within the RPO, how much data is at risk now, and when the next backup is due, if a schedule is installed on this machine; where the strategy has several backups of a database, each has a line. A backup of other schemas than the strategy's does not count for the RPO. Exit code 4 when any is unhealthy.",
+      "Shows for each database whether its newest backup is within the RPO, how much data is at risk now, and when the next backup is due, if a schedule is installed on this machine; where the strategy has several backups of a database, each has a line. A backup of other schemas than the strategy's does not count for the RPO. Exit code 4 when any is unhealthy, 1 with `--notify` when all are healthy and a message did not arrive.",
     )
     .argument("[database...]", "names from the strategy; all when none is given")
     .option(
