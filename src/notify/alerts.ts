@@ -84,8 +84,7 @@ function holdOff({ returns }: Alert): number {
 /** What each channel is to be told now: all of it in one message. */
 export function dueMessages(state: AlertState, rules: Rules, now: Date): DueMessage[] {
   return rules.channels.flatMap((channel): DueMessage[] => {
-    const last = state.sentAt[channel];
-    if (last !== undefined && elapsed(now, last) < APART_MS) return [];
+    if (isTooSoon(state, channel, now)) return [];
     const here = state.alerts.filter(({ goneSince }) => goneSince === null);
     const routed = here.filter(({ finding }) => rules.channelsOf(finding).includes(channel));
     const toldOf = routed.flatMap((alert) => {
@@ -105,6 +104,12 @@ export function dueMessages(state: AlertState, rules: Rules, now: Date): DueMess
     };
     return isEmpty(message) ? [] : [message];
   });
+}
+
+/** Whether a channel has just been sent a message about this database. */
+export function isTooSoon({ sentAt }: Pick<AlertState, "sentAt">, channel: string, now: Date): boolean {
+  const last = sentAt[channel];
+  return last !== undefined && elapsed(now, last) < APART_MS;
 }
 
 function isEmpty({ opened, worse, reminded, closed }: DueMessage): boolean {

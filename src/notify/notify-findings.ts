@@ -80,8 +80,13 @@ export async function notifyFindings(
   if (digest !== null) {
     const databases = looked.flatMap(ofDatabase);
     const request = { notify, timeZone: digest.timeZone, databases, open: [...open, ...openOf(told)] };
-    const digestAt = await sendDigest(runtime, round, request, told.digestAt, signal);
-    await memory.save({ ...told, failing: Object.fromEntries(round.failing), digestAt }, signal);
+    let state = told;
+    const remember = async (sent: Partial<typeof told>): Promise<void> => {
+      state = { ...state, ...sent, failing: Object.fromEntries(round.failing) };
+      await memory.save(state, signal.aborted ? AbortSignal.timeout(LAST_WORDS_MS) : signal);
+    };
+    await sendDigest(runtime, round, request, told, remember, signal);
+    await remember({});
   }
   return { sent: round.sent, failures: round.failures };
 }

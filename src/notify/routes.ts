@@ -38,7 +38,8 @@ function channelsOf(
   );
   const routed = routes.length === 0 ? all : fitting.flatMap(({ channels }) => channels);
   if (id !== CHANNEL_BROKEN) return routed;
-  // Not through the one that is broken; and where the routes know no other, through any other there is.
+  // Where the routes know no other than the broken one, any other there is. And itself: that is how it is tried, and those
+  // at its end are to know that they may have missed something.
   const others = routed.filter((name) => name !== subject);
-  return others.length > 0 ? others : all.filter((name) => name !== subject);
+  return [subject, ...(others.length > 0 ? others : all.filter((name) => name !== subject))];
 }
