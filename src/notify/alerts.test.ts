@@ -196,10 +196,13 @@ describe("whatever happens", () => {
           for (const channel of everyone.channels) {
             if (down.includes(channel)) continue;
             const last = told.findLast((message) => message.channel === channel);
-            // What is wrong now was told as it is, unless the last message is too fresh.
+            // What is wrong now was told as it is and no longer ago than a reminder takes, unless the last message is too fresh.
             const untold = state().alerts.filter(({ goneSince, finding: { severity }, told: by }) => {
-              const as = by[channel]?.severity;
-              return goneSince === null && (as === undefined || isWorse(severity, as));
+              const one = by[channel];
+              if (goneSince !== null) return false;
+              if (one === undefined || isWorse(severity, one.severity)) return true;
+              const ms = everyone.remindersMs[Math.min(one.times, 4) - 1] ?? 0;
+              return START + at - Date.parse(one.at) >= ms;
             });
             if (last === undefined || at - last.at >= MINUTE) expect(untold).toEqual([]);
           }
