@@ -2,7 +2,8 @@ import type { z } from "zod";
 import { BackupReportJson, CopyJson, PruneJson } from "./json/backup.ts";
 import { HistoryJson } from "./json/history.ts";
 import { KeyNewJson, KeyRewrapJson, KeyShowJson } from "./json/keys.ts";
-import { DiffJson, ListJson, ShowJson, StatusJson } from "./json/look.ts";
+import { DiffJson, ListJson, ShowJson } from "./json/look.ts";
+import { StatusJson } from "./json/status.ts";
 import { ExportJson, RestoreJson, UndoJson, VerifyJson } from "./json/restore.ts";
 import {
   ConfigCheckJson,

@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import { nextRun } from "../../config/schedule.ts";
 import { AppError, ERRORS } from "../../errors.ts";
+import { databaseStatus, type DatabaseStatus, unreadableStatus } from "../../health/status.ts";
 import { readInstalled } from "../../operations/schedule/installed.ts";
-import { databaseStatus, type DatabaseStatus, unreadableStatus } from "../../operations/status.ts";
 import type { Cli } from "../cli.ts";
 import { placeOptions } from "../options.ts";
 import { renderStatus, statusJson } from "../render/status.ts";

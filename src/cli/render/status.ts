@@ -1,7 +1,8 @@
+import type { Finding } from "../../health/finding.ts";
+import type { DatabaseStatus } from "../../health/status.ts";
 import { formatBytes, formatCount, formatDuration } from "../../lib/text.ts";
-import type { DatabaseStatus } from "../../operations/status.ts";
 import type { BackupIndex } from "../../repository/manifest.ts";
-import type { StatusJson } from "../json/look.ts";
+import type { FindingJson, StatusJson } from "../json/status.ts";
 import type { Output } from "../output.ts";
 import { indexJson } from "./backup.ts";
 import { renderTable } from "./table.ts";
@@ -18,7 +19,8 @@ export function statusJson(statuses: readonly DatabaseStatus[]): StatusJson {
       known: status.known,
       healthy: status.healthy,
       degraded: status.degraded,
-      problems: status.problems.map(({ message, hint }) => ({ message, hint })),
+      problems: status.findings.filter(isProblem).map(findingJson),
+      notices: status.findings.filter((one) => !isProblem(one)).map(findingJson),
       newest: status.newest === null ? null : indexJson(status.newest),
       dataAtRiskMs: status.dataAtRiskMs,
       rpoMs: status.rpoMs,
@@ -33,6 +35,12 @@ export function statusJson(statuses: readonly DatabaseStatus[]): StatusJson {
       })),
     })),
   };
+}
+
+const isProblem = ({ severity }: Finding): boolean => severity !== "notice";
+
+function findingJson({ id, severity, subject, message, hint, evidence }: Finding): FindingJson {
+  return { id, severity, subject, message, hint, evidence };
 }
 
 export function renderStatus(
@@ -87,15 +95,22 @@ export function renderStatus(
     ]),
     output.width,
   );
-  const problems = statuses.flatMap(({ database, problems: found }) =>
-    found.flatMap(({ message, hint }) => [
-      `${output.paint("red", "✗")} ${output.paint("bold", database)}: ${message}`,
-      ...(hint === null ? [] : [`  ${output.paint("cyan", "hint:")} ${hint}`]),
-    ]),
+  const findings = statuses.flatMap((status) => status.findings);
+  const lines = BY_SEVERITY.flatMap((severity) =>
+    findings.filter((one) => one.severity === severity).flatMap((one) => findingLines(output, one)),
   );
   const isMissing = statuses.some(({ entries }) => entries.some(({ installed }) => installed === false));
   const missing = "not installed: nothing on this machine runs it; `handled schedule install` sees to that";
-  return [table, ...(isMissing ? [missing] : []), ...(problems.length === 0 ? [] : ["", ...problems])].join(
-    "\n",
-  );
+  return [table, ...(isMissing ? [missing] : []), ...(lines.length === 0 ? [] : ["", ...lines])].join("\n");
+}
+
+const BY_SEVERITY = ["critical", "warning", "notice"] as const;
+
+function findingLines(output: Output, { database, severity, message, hint }: Finding): string[] {
+  const sign = severity === "notice" ? output.paint("yellow", "!") : output.paint("red", "✗");
+  const of = database === null ? "" : `${output.paint("bold", database)}: `;
+  return [
+    `${sign} ${of}${message}`,
+    ...(hint === null ? [] : [`  ${output.paint("cyan", "hint:")} ${hint}`]),
+  ];
 }

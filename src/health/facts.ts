@@ -1,0 +1,114 @@
+import type { DamagedBackup } from "../repository/backups.ts";
+import { isAppError } from "../errors.ts";
+import type { Runtime } from "../lib/runtime.ts";
+import { splitByProof } from "../operations/damage-found.ts";
+import { listPlaces, type PlacesListing } from "../operations/list-places.ts";
+import type { Place } from "../operations/places.ts";
+import type { BackupIndex } from "../repository/manifest.ts";
+import type { Repository } from "../repository/repository.ts";
+import { covers, type Scope } from "../repository/scope.ts";
+import { requireSameRecipients } from "../repository/sealing/sealing.ts";
+import type { Criticality } from "./finding.ts";
+
+/** What the strategy says of a database. */
+export interface Expected {
+  readonly database: string;
+  readonly criticality: Criticality;
+  /** Milliseconds; null where the strategy sets none. */
+  readonly rpoMs: number | null;
+  readonly rtoMs: number | null;
+  /** What a backup must have to count for the objectives; undefined where nobody says. */
+  readonly schemas: Scope | undefined;
+  /** The strategy's backups of it. */
+  readonly entries: readonly ExpectedEntry[];
+}
+
+export interface ExpectedEntry {
+  readonly name: string;
+  readonly kind: BackupIndex["kind"];
+  /** When it is due next; null where it has no schedule. */
+  readonly nextRun: Date | null;
+  /** Whether its schedule is installed on this machine; null where it has none, or that cannot be told. */
+  readonly installed: boolean | null;
+}
+
+export interface HealthRequest extends Expected {
+  readonly places: readonly Place[];
+  /** Tells days apart in what each place keeps. */
+  readonly timeZone: string;
+}
+
+/** All that is known of a database; the checks look at nothing else. */
+export interface Facts extends Expected {
+  readonly now: Date;
+  /** Backups that can be relied on as far as anybody knows, newest first. */
+  readonly backups: readonly BackupIndex[];
+  /** Those among them that have all schemas of the strategy: one of some schemas by hand does not stand in for one of all. */
+  readonly complete: readonly BackupIndex[];
+  /** Those whose last verification failed. */
+  readonly failed: readonly DamagedBackup[];
+  readonly listing: PlacesListing;
+  /** Why the next backup will be refused, by place. */
+  readonly refusals: readonly Refusal[];
+}
+
+interface Refusal {
+  readonly place: string;
+  readonly reason: string;
+  readonly hint: string | null;
+}
+
+/** Reads what the checks of one database need from its places. Throws where none of them can be read. */
+export async function gatherFacts(
+  runtime: Runtime,
+  request: HealthRequest,
+  signal: AbortSignal,
+): Promise<Facts> {
+  const listing = await listOne(runtime, request, signal);
+  const { good, failed } = splitByProof(listing.backups, listing.proofs);
+  const { schemas } = request;
+  return {
+    ...request,
+    now: runtime.clock.now(),
+    backups: good,
+    complete: good.filter((backup) => schemas === undefined || covers(backup.schemas, schemas)),
+    failed,
+    listing,
+    refusals: listing.repositories.flatMap((repository) => refusalsBy(runtime, repository)),
+  };
+}
+
+/** Where it is sealed to others than the strategy names, the next backup is refused. */
+function refusalsBy(runtime: Runtime, { file, storage, place }: Repository): Refusal[] {
+  try {
+    requireSameRecipients(file, runtime.keys.wantedFor(storage.place), place);
+    return [];
+  } catch (error) {
+    if (!isAppError(error, "usage")) throw error;
+    return [{ place, reason: error.message, hint: error.hint ?? null }];
+  }
+}
+
+async function listOne(
+  runtime: Runtime,
+  { database, places, timeZone }: HealthRequest,
+  signal: AbortSignal,
+): Promise<PlacesListing> {
+  try {
+    return await listPlaces(runtime, places, database, timeZone, signal);
+  } catch (error) {
+    // Before the first backup there is no repository yet; that is "no backup", not a failure to look.
+    if (!isAppError(error, "repository_missing")) throw error;
+  }
+  return {
+    database,
+    backups: [],
+    damaged: [],
+    foreign: [],
+    proofs: new Map(),
+    places: new Map(),
+    damagedIn: new Map(),
+    shortfalls: [],
+    repositories: [],
+  };
+}
