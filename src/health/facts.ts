@@ -1,11 +1,13 @@
 import type { DamagedBackup } from "../repository/backups.ts";
-import { isAppError } from "../errors.ts";
+import { AppError, isAppError } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { splitByProof } from "../operations/damage-found.ts";
+import { readRuns } from "../operations/history.ts";
 import { listPlaces, type PlacesListing } from "../operations/list-places.ts";
 import type { Place } from "../operations/places.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
 import type { Repository } from "../repository/repository.ts";
+import type { RunFile } from "../repository/run-file.ts";
 import { covers, type Scope } from "../repository/scope.ts";
 import { requireSameRecipients } from "../repository/sealing/sealing.ts";
 import type { Criticality } from "./finding.ts";
@@ -21,11 +23,15 @@ export interface Expected {
   readonly schemas: Scope | undefined;
   /** The strategy's backups of it. */
   readonly entries: readonly ExpectedEntry[];
+  /** The one that schedules are in, and that tells days apart. */
+  readonly timeZone: string;
 }
 
 export interface ExpectedEntry {
   readonly name: string;
   readonly kind: BackupIndex["kind"];
+  /** Five fields of cron; null where it is only by hand. */
+  readonly schedule: string | null;
   /** When it is due next; null where it has no schedule. */
   readonly nextRun: Date | null;
   /** Whether its schedule is installed on this machine; null where it has none, or that cannot be told. */
@@ -34,8 +40,6 @@ export interface ExpectedEntry {
 
 export interface HealthRequest extends Expected {
   readonly places: readonly Place[];
-  /** Tells days apart in what each place keeps. */
-  readonly timeZone: string;
 }
 
 /** All that is known of a database; the checks look at nothing else. */
@@ -50,6 +54,8 @@ export interface Facts extends Expected {
   readonly listing: PlacesListing;
   /** Why the next backup will be refused, by place. */
   readonly refusals: readonly Refusal[];
+  /** The last runs, newest first; or why they could not be read. */
+  readonly runs: readonly RunFile[] | AppError;
 }
 
 interface Refusal {
@@ -74,8 +80,26 @@ export async function gatherFacts(
     complete: good.filter((backup) => schemas === undefined || covers(backup.schemas, schemas)),
     failed,
     listing,
+    runs: await readLastRuns(runtime, request, listing.repositories, signal),
     refusals: listing.repositories.flatMap((repository) => refusalsBy(runtime, repository)),
   };
+}
+
+// Enough to find the last run of a weekly backup among hourly ones.
+const LAST_RUNS = 200;
+
+async function readLastRuns(
+  runtime: Runtime,
+  { database }: HealthRequest,
+  repositories: readonly Repository[],
+  signal: AbortSignal,
+): Promise<Facts["runs"]> {
+  try {
+    return (await readRuns(runtime, repositories, { database, last: LAST_RUNS }, signal)).runs;
+  } catch (error) {
+    if (!(error instanceof AppError) || signal.aborted) throw error;
+    return error;
+  }
 }
 
 /** Where it is sealed to others than the strategy names, the next backup is refused. */

@@ -35,6 +35,12 @@ export const CHECKS = {
   "copy-degraded": "defect",
   "repository-unreadable": "promise",
   "backup-refused": "risk",
+  "run-failed": "defect",
+  "run-degraded": "defect",
+  "run-unended": "defect",
+  "history-unreadable": "defect",
+  "schedule-not-firing": "defect",
+  "schedule-not-installed": "remark",
 } as const satisfies Record<string, Weight>;
 export type CheckId = keyof typeof CHECKS;
 

@@ -52,20 +52,18 @@ async function statusOf(cli: Cli, target: Target, isInstalled: IsInstalled): Pro
     criticality: entry?.criticality ?? null,
     rpoMs: entry?.objectives.rpoMs ?? null,
     rtoMs: entry?.objectives.rtoMs ?? null,
+    timeZone: target.timeZone,
     schemas: entry === null ? undefined : (entry.schemas ?? null),
     entries: (entry?.backups ?? []).map(({ name, kind, schedule }) => ({
       name,
       kind,
+      schedule: schedule ?? null,
       nextRun: schedule === undefined ? null : nextRun(schedule, target.timeZone, now),
       installed: schedule === undefined ? null : (isInstalled?.(target.name, name) ?? null),
     })),
   };
   try {
-    return await databaseStatus(
-      cli.runtime,
-      { ...request, places: placesOf(target, undefined), timeZone: target.timeZone },
-      cli.signal,
-    );
+    return await databaseStatus(cli.runtime, { ...request, places: placesOf(target, undefined) }, cli.signal);
   } catch (error) {
     if (!(error instanceof AppError) || error.code === "interrupted" || cli.signal.aborted) throw error;
     return unreadableStatus(request, error);
