@@ -11,6 +11,7 @@ import type { RunFile } from "../repository/run-file.ts";
 import { covers, type Scope } from "../repository/scope.ts";
 import { requireSameRecipients } from "../repository/sealing/sealing.ts";
 import type { Criticality } from "./finding.ts";
+import { readTableHistory, type TablesOf } from "./table-history.ts";
 
 /** What the strategy says of a database. */
 export interface Expected {
@@ -54,6 +55,8 @@ export interface Facts extends Expected {
   readonly listing: PlacesListing;
   /** Why the next backup will be refused, by place. */
   readonly refusals: readonly Refusal[];
+  /** What is in the newest complete backup, and in those to compare it with, newest first. */
+  readonly tables: readonly TablesOf[];
   /** The last runs, newest first; or why they could not be read. */
   readonly runs: readonly RunFile[] | AppError;
 }
@@ -73,15 +76,18 @@ export async function gatherFacts(
   const listing = await listOne(runtime, request, signal);
   const { good, failed } = splitByProof(listing.backups, listing.proofs);
   const { schemas } = request;
+  const { repositories } = listing;
+  const complete = good.filter((backup) => schemas === undefined || covers(backup.schemas, schemas));
   return {
     ...request,
     now: runtime.clock.now(),
     backups: good,
-    complete: good.filter((backup) => schemas === undefined || covers(backup.schemas, schemas)),
+    complete,
     failed,
     listing,
-    runs: await readLastRuns(runtime, request, listing.repositories, signal),
-    refusals: listing.repositories.flatMap((repository) => refusalsBy(runtime, repository)),
+    tables: await readTableHistory(runtime, repositories, complete, signal),
+    runs: await readLastRuns(runtime, request, repositories, signal),
+    refusals: repositories.flatMap((repository) => refusalsBy(runtime, repository)),
   };
 }
 

@@ -6,6 +6,7 @@ import { checkAge } from "./checks/age.ts";
 import { checkRuns } from "./checks/runs.ts";
 import { checkSchedules } from "./checks/schedules.ts";
 import { checkStored } from "./checks/stored.ts";
+import { checkTables } from "./checks/tables.ts";
 import { type Expected, type ExpectedEntry, type Facts, gatherFacts, type HealthRequest } from "./facts.ts";
 import { type Criticality, type Finding, finding, isHealthy } from "./finding.ts";
 
@@ -66,7 +67,7 @@ export async function databaseStatus(
 
 /** Every check of one database, the gravest family first. */
 function checkDatabase(facts: Facts): Finding[] {
-  return [checkAge, checkStored, checkRuns, checkSchedules].flatMap((check) => check(facts));
+  return [checkAge, checkStored, checkTables, checkRuns, checkSchedules].flatMap((check) => check(facts));
 }
 
 /** The status of a database whose repository cannot be read: unhealthy, for nobody knows what there is. */

@@ -25,6 +25,7 @@ export function factsOf(parts: Partial<Facts> = {}): Facts {
     failed: [],
     listing: listingOf(backups),
     refusals: [],
+    tables: [],
     runs: [],
     ...parts,
   };
