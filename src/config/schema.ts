@@ -5,6 +5,7 @@ import { parseRecipient } from "../lib/age/keys.ts";
 import { duration, LONGEST_TIMEOUT } from "./durations.ts";
 import { MOST_JOBS } from "./jobs.ts";
 import { Keep } from "./keep.ts";
+import { Objectives } from "./objectives.ts";
 import { normalizeSchedule, scheduleProblem } from "./schedule.ts";
 import { timeZoneProblem } from "./time-zone.ts";
 
@@ -105,13 +106,6 @@ const Backup = z.strictObject({
   keep: Keep.optional().describe(
     "Which backups stay; one stays when any rule wants it. Without it every backup stays",
   ),
-});
-
-const Objectives = z.strictObject({
-  rpo: duration()
-    .prefault("24h")
-    .describe("Recovery point objective: the most data, as time, that may be lost"),
-  rto: duration().prefault("4h").describe("Recovery time objective: the longest outage that is acceptable"),
 });
 
 const Database = z.strictObject({

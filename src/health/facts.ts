@@ -6,8 +6,11 @@ import { readRuns } from "../operations/history.ts";
 import { listPlaces, type PlacesListing } from "../operations/list-places.ts";
 import type { Place } from "../operations/places.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
+import type { ProofFile } from "../repository/proof-file.ts";
+import { newestRestored } from "../repository/proofs.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { RunFile } from "../repository/run-file.ts";
+import { monthsOfRuns } from "../repository/runs.ts";
 import { covers, type Scope } from "../repository/scope.ts";
 import { requireSameRecipients } from "../repository/sealing/sealing.ts";
 import type { Criticality } from "./finding.ts";
@@ -20,6 +23,8 @@ export interface Expected {
   /** Milliseconds; null where the strategy sets none. */
   readonly rpoMs: number | null;
   readonly rtoMs: number | null;
+  /** How long a backup may go without one being restored and compared. */
+  readonly proofMs: number | null;
   /** What a backup must have to count for the objectives; undefined where nobody says. */
   readonly schemas: Scope | undefined;
   /** The strategy's backups of it. */
@@ -55,6 +60,10 @@ export interface Facts extends Expected {
   readonly listing: PlacesListing;
   /** Why the next backup will be refused, by place. */
   readonly refusals: readonly Refusal[];
+  /** The newest proof that a backup was restored and compared; that backup may be gone. */
+  readonly lastProof: ProofFile | null;
+  /** Since when the database has backups, at the latest; null where it has none. */
+  readonly knownSince: Date | null;
   /** What is in the newest complete backup, and in those to compare it with, newest first. */
   readonly tables: readonly TablesOf[];
   /** The last runs, newest first; or why they could not be read. */
@@ -75,7 +84,7 @@ export async function gatherFacts(
 ): Promise<Facts> {
   const listing = await listOne(runtime, request, signal);
   const { good, failed } = splitByProof(listing.backups, listing.proofs);
-  const { schemas } = request;
+  const { database, schemas } = request;
   const { repositories } = listing;
   const complete = good.filter((backup) => schemas === undefined || covers(backup.schemas, schemas));
   return {
@@ -85,10 +94,40 @@ export async function gatherFacts(
     complete,
     failed,
     listing,
+    lastProof: await findLastProof(repositories, database, signal),
+    knownSince: await findFirst(repositories, listing, signal),
     tables: await readTableHistory(runtime, repositories, complete, signal),
     runs: await readLastRuns(runtime, request, repositories, signal),
     refusals: repositories.flatMap((repository) => refusalsBy(runtime, repository)),
   };
+}
+
+async function findLastProof(
+  repositories: readonly Repository[],
+  database: string,
+  signal: AbortSignal,
+): Promise<ProofFile | null> {
+  let newest: ProofFile | null = null;
+  for (const repository of repositories) {
+    const proof = await newestRestored(repository, database, signal);
+    if (proof === undefined) continue;
+    if (newest === null || Date.parse(proof.finishedAt) > Date.parse(newest.finishedAt)) newest = proof;
+  }
+  return newest;
+}
+
+/** Backups go by retention, what ran is remembered: the end of the first month of which something is. */
+async function findFirst(
+  repositories: readonly Repository[],
+  { database, backups }: PlacesListing,
+  signal: AbortSignal,
+): Promise<Date | null> {
+  const times = backups.map(({ startedAt }) => Date.parse(startedAt));
+  for (const repository of repositories) {
+    const first = (await monthsOfRuns(repository, database, signal)).at(-1);
+    if (first !== undefined) times.push(Date.UTC(Number(first.slice(0, 4)), Number(first.slice(5)), 1));
+  }
+  return times.length === 0 ? null : new Date(times.reduce((a, b) => Math.min(a, b)));
 }
 
 // Enough to find the last run of a weekly backup among hourly ones.

@@ -3,12 +3,14 @@ import type { Runtime } from "../lib/runtime.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
 import { storedBytesOf } from "../repository/stored-bytes.ts";
 import { checkAge } from "./checks/age.ts";
+import { checkRecovery } from "./checks/recovery.ts";
 import { checkRuns } from "./checks/runs.ts";
 import { checkSchedules } from "./checks/schedules.ts";
 import { checkStored } from "./checks/stored.ts";
 import { checkTables } from "./checks/tables.ts";
 import { type Expected, type ExpectedEntry, type Facts, gatherFacts, type HealthRequest } from "./facts.ts";
 import { type Criticality, type Finding, finding, isHealthy } from "./finding.ts";
+import { type LiveFigures, liveFigures, UNKNOWN_FIGURES } from "./live-figures.ts";
 
 interface EntryStatus extends ExpectedEntry {
   readonly newest: BackupIndex | null;
@@ -28,8 +30,7 @@ export interface DatabaseStatus {
   readonly degraded: boolean;
   readonly findings: readonly Finding[];
   readonly newest: BackupIndex | null;
-  /** Milliseconds since the newest backup's snapshot: what would be lost now. Null where that is not known. */
-  readonly dataAtRiskMs: number | null;
+  readonly live: LiveFigures;
   readonly rpoMs: number | null;
   readonly rtoMs: number | null;
   readonly backups: number;
@@ -45,7 +46,7 @@ export async function databaseStatus(
   signal: AbortSignal,
 ): Promise<DatabaseStatus> {
   const facts = await gatherFacts(runtime, request, signal);
-  const { backups, complete, now, listing } = facts;
+  const { backups, complete, listing } = facts;
   const newest = complete[0] ?? null;
   const findings = checkDatabase(facts);
   return {
@@ -55,7 +56,7 @@ export async function databaseStatus(
     degraded: listing.shortfalls.length > 0,
     findings,
     newest,
-    dataAtRiskMs: newest === null ? null : now.getTime() - Date.parse(newest.snapshotAt),
+    live: liveFigures(facts),
     backups: backups.length,
     storedBytes: storedBytesOf(backups),
     entries: request.entries.map((entry) => {
@@ -67,7 +68,9 @@ export async function databaseStatus(
 
 /** Every check of one database, the gravest family first. */
 function checkDatabase(facts: Facts): Finding[] {
-  return [checkAge, checkStored, checkTables, checkRuns, checkSchedules].flatMap((check) => check(facts));
+  return [checkAge, checkStored, checkRecovery, checkTables, checkRuns, checkSchedules].flatMap((check) =>
+    check(facts),
+  );
 }
 
 /** The status of a database whose repository cannot be read: unhealthy, for nobody knows what there is. */
@@ -88,7 +91,7 @@ function unknownStatus(request: Expected): DatabaseStatus {
     degraded: false,
     findings: [],
     newest: null,
-    dataAtRiskMs: null,
+    live: UNKNOWN_FIGURES,
     rpoMs,
     rtoMs,
     backups: 0,

@@ -1,7 +1,8 @@
 import type { Facts } from "../../src/health/facts.ts";
 import type { PlacesListing } from "../../src/operations/list-places.ts";
-import { BackupIndex } from "../../src/repository/manifest.ts";
+import { BackupId, BackupIndex } from "../../src/repository/manifest.ts";
 import { encodeManifest } from "../../src/repository/manifests.ts";
+import type { ProofFile } from "../../src/repository/proof-file.ts";
 import type { RunFile } from "../../src/repository/run-file.ts";
 import { type Sample, sampleBackup } from "./sample-backup.ts";
 
@@ -16,6 +17,7 @@ export function factsOf(parts: Partial<Facts> = {}): Facts {
     criticality: "medium",
     rpoMs: 86_400_000,
     rtoMs: 4 * 3_600_000,
+    proofMs: 35 * 86_400_000,
     schemas: null,
     entries: [],
     timeZone: "UTC",
@@ -25,6 +27,8 @@ export function factsOf(parts: Partial<Facts> = {}): Facts {
     failed: [],
     listing: listingOf(backups),
     refusals: [],
+    lastProof: null,
+    knownSince: null,
     tables: [],
     runs: [],
     ...parts,
@@ -78,5 +82,40 @@ export function runOf(startedAt: string, parts: Partial<RunFile> = {}): RunFile 
     summary: "",
     error: null,
     ...parts,
+  };
+}
+
+/** The proof of a backup that was restored and compared. */
+export function proofOf(
+  backup: string,
+  { finishedAt = "2024-12-10T03:00:00Z", bytes = 50, restoreMs = 1000 } = {},
+): ProofFile {
+  return {
+    format: 1,
+    backup: BackupId.parse(backup),
+    database: "data",
+    operation: "verify",
+    snapshotAt: finishedAt,
+    startedAt: finishedAt,
+    finishedAt,
+    by: { host: "db1", user: "ada", program: "handled" },
+    outcome: "proven",
+    level: "content",
+    proven: "content",
+    compared: {
+      objects: 4,
+      storedBytes: 10,
+      tables: 1,
+      rows: 3,
+      bytes,
+      digests: 1,
+      sequences: 0,
+      definitions: 2,
+    },
+    notCompared: [],
+    server: { version: "15.18", versionNumber: 150_018, kind: "throw-away" },
+    durations: { integrityMs: 10, restoreMs, compareMs: 10 },
+    problemCount: 0,
+    problems: [],
   };
 }

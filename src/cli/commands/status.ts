@@ -52,6 +52,7 @@ async function statusOf(cli: Cli, target: Target, isInstalled: IsInstalled): Pro
     criticality: entry?.criticality ?? null,
     rpoMs: entry?.objectives.rpoMs ?? null,
     rtoMs: entry?.objectives.rtoMs ?? null,
+    proofMs: entry?.objectives.proofMs ?? null,
     timeZone: target.timeZone,
     schemas: entry === null ? undefined : (entry.schemas ?? null),
     entries: (entry?.backups ?? []).map(({ name, kind, schedule }) => ({

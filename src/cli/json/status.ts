@@ -40,6 +40,29 @@ export const StatusJson = z.strictObject({
         .int()
         .nullable()
         .describe("Milliseconds since the newest backup's snapshot: what would be lost now"),
+      newestProven: z
+        .string()
+        .nullable()
+        .describe(
+          "Identity of the newest good backup that was restored and compared; null when there is none",
+        ),
+      provenAtRiskMs: z
+        .int()
+        .nullable()
+        .describe("Milliseconds since its snapshot: what would be lost now if only what is proven counts"),
+      timeToRecover: z
+        .strictObject({
+          measuredMs: milliseconds
+            .nullable()
+            .describe("How long the last restore took that was made to prove a backup"),
+          predictedMs: milliseconds
+            .nullable()
+            .describe(
+              "How long the newest backup would take at that rate; null where nothing tells the rate",
+            ),
+          basis: z.string().nullable().describe("What that was measured on"),
+        })
+        .describe("How long it would take to have the data back; nothing but restoring is counted"),
       rpoMs: milliseconds.nullable().describe("Recovery point objective in milliseconds"),
       rtoMs: milliseconds.nullable().describe("Recovery time objective in milliseconds"),
       backups: count.describe("Good backups"),

@@ -22,7 +22,10 @@ export function statusJson(statuses: readonly DatabaseStatus[]): StatusJson {
       problems: status.findings.filter(isProblem).map(findingJson),
       notices: status.findings.filter((one) => !isProblem(one)).map(findingJson),
       newest: status.newest === null ? null : indexJson(status.newest),
-      dataAtRiskMs: status.dataAtRiskMs,
+      dataAtRiskMs: status.live.dataAtRiskMs,
+      newestProven: status.live.newestProven?.id ?? null,
+      provenAtRiskMs: status.live.provenAtRiskMs,
+      timeToRecover: status.live.timeToRecover,
       rpoMs: status.rpoMs,
       rtoMs: status.rtoMs,
       backups: status.backups,
@@ -89,7 +92,7 @@ export function renderStatus(
         status.database,
         status.healthy ? output.paint("green", "✓ healthy") : output.paint("red", "✗ unhealthy"),
         told(status, status.newest === null ? "-" : takenAt(status.newest)),
-        status.dataAtRiskMs === null ? "?" : formatDuration(Math.max(0, status.dataAtRiskMs)),
+        status.live.dataAtRiskMs === null ? "?" : formatDuration(Math.max(0, status.live.dataAtRiskMs)),
         status.rpoMs === null ? "-" : formatDuration(status.rpoMs),
         told(status, formatCount(status.backups)),
         told(status, formatBytes(status.storedBytes)),
@@ -103,7 +106,32 @@ export function renderStatus(
   const lines = BY_SEVERITY.flatMap((severity) =>
     findings.filter((one) => one.severity === severity).flatMap((one) => findingLines(output, one)),
   );
-  return [table, ...(lines.length === 0 ? [] : ["", ...lines])].join("\n");
+  const measured = statuses.some(({ known }) => known) ? ["", renderLive(output, statuses, timeZone)] : [];
+  return [table, ...measured, ...(lines.length === 0 ? [] : ["", ...lines])].join("\n");
+}
+
+/** How much would be lost, and for how long, as far as it was shown. */
+function renderLive(output: Output, statuses: readonly DatabaseStatus[], timeZone: string): string {
+  const time = (ms: number | null): string => (ms === null ? "-" : formatDuration(Math.max(0, ms)));
+  return renderTable(
+    [
+      { title: "DATABASE" },
+      { title: "NEWEST PROVEN" },
+      { title: "AT RISK IF ONLY PROVEN", right: true },
+      { title: "RESTORE MEASURED", right: true },
+      { title: "NOW", right: true },
+      { title: "RTO", right: true },
+    ],
+    statuses.map(({ database, live, rtoMs }) => [
+      database,
+      live.newestProven === null ? "none" : formatTime(new Date(live.newestProven.snapshotAt), timeZone),
+      time(live.provenAtRiskMs),
+      time(live.timeToRecover.measuredMs),
+      time(live.timeToRecover.predictedMs),
+      time(rtoMs),
+    ]),
+    output.width,
+  );
 }
 
 const BY_SEVERITY = ["critical", "warning", "notice"] as const;
