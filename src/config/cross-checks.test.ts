@@ -6,7 +6,7 @@ describe("names that belong together", () => {
   test("two backups of one database share a name", () => {
     expect(
       change("    application:\n      stop", "      - name: nightly\n    application:\n      stop"),
-    ).toEqual(["25:15 databases.primary.backups[1].name is `nightly`, like one before it"]);
+    ).toEqual(["26:15 databases.primary.backups[1].name is `nightly`, like one before it"]);
   });
 
   test("a repository must be chosen where there are several", () => {

@@ -12,14 +12,15 @@ export function crossCheck(root: unknown): Finding[] {
   const ofPlaces = repositories.flatMap((name) => checkKeys(asBlock(places[name]), ["repositories", name]));
   const ofDatabases = Object.entries(asBlock(asBlock(root)["databases"])).flatMap(([name, database]) => {
     const path = ["databases", name];
-    const { schemas, backups } = asBlock(database);
-    const names = asList(backups).map((backup) => asBlock(backup)["name"]);
+    const { schemas, backups, verify } = asBlock(database);
+    const namesIn = (list: unknown): unknown[] => asList(list).map((entry) => asBlock(entry)["name"]);
     return [
       ...checkRepository(database, path, repositories),
       ...checkUnique(asList(asBlock(database)["repositories"]), (index) => [...path, "repositories", index]),
       ...checkSameKeys(asList(asBlock(database)["repositories"]), places, path),
       ...checkUnique(asList(schemas), (index) => [...path, "schemas", index]),
-      ...checkUnique(names, (index) => [...path, "backups", index, "name"]),
+      ...checkUnique(namesIn(backups), (index) => [...path, "backups", index, "name"]),
+      ...checkUnique(namesIn(verify), (index) => [...path, "verify", index, "name"]),
       ...asList(backups).flatMap((backup, index) => checkKind(asBlock(backup), [...path, "backups", index])),
     ];
   });

@@ -5,6 +5,7 @@ import { splitByProof } from "../operations/damage-found.ts";
 import { readRuns } from "../operations/history.ts";
 import { listPlaces, type PlacesListing } from "../operations/list-places.ts";
 import type { Place } from "../operations/places.ts";
+import type { Job } from "../operations/schedule/jobs.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
 import type { ProofFile } from "../repository/proof-file.ts";
 import { newestRestored } from "../repository/proofs.ts";
@@ -29,6 +30,8 @@ export interface Expected {
   readonly schemas: Scope | undefined;
   /** The strategy's backups of it. */
   readonly entries: readonly ExpectedEntry[];
+  /** All that is scheduled for it. */
+  readonly jobs: readonly ExpectedJob[];
   /** The one that schedules are in, and that tells days apart. */
   readonly timeZone: string;
 }
@@ -36,11 +39,14 @@ export interface Expected {
 export interface ExpectedEntry {
   readonly name: string;
   readonly kind: BackupIndex["kind"];
-  /** Five fields of cron; null where it is only by hand. */
-  readonly schedule: string | null;
   /** When it is due next; null where it has no schedule. */
   readonly nextRun: Date | null;
   /** Whether its schedule is installed on this machine; null where it has none, or that cannot be told. */
+  readonly installed: boolean | null;
+}
+
+export interface ExpectedJob extends Pick<Job, "operation" | "entry" | "schedule"> {
+  /** Whether cron or systemd runs it on this machine; null where that cannot be told. */
   readonly installed: boolean | null;
 }
 

@@ -20,6 +20,7 @@ export function factsOf(parts: Partial<Facts> = {}): Facts {
     proofMs: 35 * 86_400_000,
     schemas: null,
     entries: [],
+    jobs: [],
     timeZone: "UTC",
     now: NOW,
     backups,

@@ -2,7 +2,7 @@ import { type Command, Option } from "commander";
 import { stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { isAppError, errorCode } from "../../errors.ts";
-import type { ScheduledStrategy } from "../../operations/schedule/plan.ts";
+import type { ScheduledStrategy } from "../../operations/schedule/jobs.ts";
 import {
   installSchedule,
   removeSchedule,
@@ -33,14 +33,14 @@ interface InstallOptions extends MethodOptions {
 export function addSchedule(program: Command, cli: () => Cli): void {
   const schedule = program
     .command("schedule")
-    .summary("run the backups by themselves")
+    .summary("run what is scheduled by itself")
     .description(
       "Installs the strategy's schedule in the crontab of the current user, or as systemd timers.",
     );
   methodOptions(schedule.command("install"))
     .summary("install the strategy's schedule")
     .description(
-      "Puts one entry for each scheduled backup into the crontab of the current user (or, with --systemd, one timer). Everything else in the crontab stays. Installing again changes nothing.",
+      "Puts one entry for each scheduled job (backup, verification, pruning, copying) into the crontab of the current user (or, with --systemd, one timer). Everything else in the crontab stays. Installing again changes nothing.",
     )
     .option(
       "--log <file>",

@@ -3,6 +3,7 @@ import { nextRun } from "../../config/schedule.ts";
 import { AppError, ERRORS } from "../../errors.ts";
 import { databaseStatus, type DatabaseStatus, unreadableStatus } from "../../health/status.ts";
 import { readInstalled } from "../../operations/schedule/installed.ts";
+import { scheduledJobs } from "../../operations/schedule/jobs.ts";
 import type { Cli } from "../cli.ts";
 import { placeOptions } from "../options.ts";
 import { renderStatus, statusJson } from "../render/status.ts";
@@ -58,9 +59,15 @@ async function statusOf(cli: Cli, target: Target, isInstalled: IsInstalled): Pro
     entries: (entry?.backups ?? []).map(({ name, kind, schedule }) => ({
       name,
       kind,
-      schedule: schedule ?? null,
       nextRun: schedule === undefined ? null : nextRun(schedule, target.timeZone, now),
-      installed: schedule === undefined ? null : (isInstalled?.(target.name, name) ?? null),
+      installed:
+        schedule === undefined
+          ? null
+          : (isInstalled?.({ database: target.name, operation: "backup", entry: name }) ?? null),
+    })),
+    jobs: scheduledJobs({ databases: entry === null ? [] : [entry] }).map((job) => ({
+      ...job,
+      installed: isInstalled?.(job) ?? null,
     })),
   };
   try {

@@ -9,6 +9,7 @@ import { verifyBackup } from "../../operations/verify/verify.ts";
 import { resolveConnection } from "../../postgres/connection.ts";
 import { BackupId } from "../../repository/manifest.ts";
 import { PROOF_LEVELS, type ProofLevel } from "../../repository/proof-file.ts";
+import { nearest } from "../../lib/text.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Cli } from "../cli.ts";
 import { reportFailure } from "../failure.ts";
@@ -19,6 +20,7 @@ import { placesOf, type PlaceOptions, resolveTarget, type Target } from "../targ
 
 interface Options extends PlaceOptions {
   readonly level?: ProofLevel;
+  readonly entry?: string;
   readonly to?: string;
   readonly jobs?: number;
   readonly repair?: true;
@@ -38,6 +40,9 @@ export function addVerify(program: Command, cli: () => Cli): void {
         "--level <level>",
         "integrity: every stored byte is right (without an identity of an encrypted repository: as far as that shows, and nothing is proven); restore: it can be restored, too; content: what comes back is what was backed up (default: the strongest possible)",
       ).choices(PROOF_LEVELS),
+    )
+    .addOption(
+      new Option("--entry <name>", "do what this entry of the strategy's `verify` says").conflicts("level"),
     )
     .option("--to <url>", "restore into a scratch database on this server, and drop it")
     .option(
@@ -60,6 +65,9 @@ interface Subject {
   readonly database: string;
   readonly which: string;
   readonly timeZone: string;
+  /** Undefined: the strongest that is possible. */
+  readonly level: ProofLevel | undefined;
+  readonly entry: string | null;
   readonly storage: () => Storage;
   /** The place's name where there are several. */
   readonly place?: string;
@@ -86,7 +94,7 @@ async function runVerify(
       cli.output.result(verifyJson(report, mended, subject.storage().place), () =>
         renderVerify(cli.output, report, timeZone, place),
       );
-      exits.push(exitOf(report, options));
+      exits.push(exitOf(report, subject, options));
     } catch (error) {
       const named = inVerify(subject, error);
       if (subjects.length === 1 || isAppError(error, "interrupted") || cli.signal.aborted) throw named;
@@ -112,9 +120,24 @@ async function subjectsOf(
     : database === undefined
       ? await resolveAllTargets(cli, [], options)
       : [await resolveTarget(cli, database, options)];
-  return targets.flatMap((target) =>
-    options.repair === true ? toBeMended(target, which) : inEachPlace(target, which),
-  );
+  return targets.flatMap((target) => {
+    const asked = { which, ...whatIsAsked(target, options) };
+    return options.repair === true ? toBeMended(target, asked) : inEachPlace(target, asked);
+  });
+}
+
+type Asked = Pick<Subject, "which" | "level" | "entry">;
+
+function whatIsAsked({ name, entry: database }: Target, { level, entry }: Options): Omit<Asked, "which"> {
+  if (entry === undefined) return { level, entry: null };
+  const entries = database?.verifications ?? [];
+  const found = entries.find((one) => one.name === entry);
+  if (found !== undefined) return { level: found.level, entry };
+  const names = entries.map((one) => one.name);
+  const similar = nearest(entry, names);
+  throw new AppError("usage", `find the entry ${entry} of the strategy: ${name} has no such verification`, {
+    hint: similar === undefined ? `it has: ${names.join(", ") || "none"}` : `did you mean \`${similar}\`?`,
+  });
 }
 
 function once<T>(make: () => T): () => T {
@@ -123,12 +146,12 @@ function once<T>(make: () => T): () => T {
 }
 
 /** What is proven of one place says nothing of another. */
-function inEachPlace(target: Target, which: string): Subject[] {
+function inEachPlace(target: Target, asked: Asked): Subject[] {
   const { name: database, timeZone } = target;
   const places = target.places();
   return places.map((place) => ({
     database,
-    which,
+    ...asked,
     timeZone,
     storage: once(() => place.storage()),
     ...(places.length > 1 ? { place: place.name } : {}),
@@ -136,7 +159,7 @@ function inEachPlace(target: Target, which: string): Subject[] {
 }
 
 /** Each place of a target is mended from the others. */
-function toBeMended(target: Target, which: string): Subject[] {
+function toBeMended(target: Target, asked: Asked): Subject[] {
   const places = placesOf(target, undefined);
   if (places.length < 2) {
     throw new AppError(
@@ -149,7 +172,7 @@ function toBeMended(target: Target, which: string): Subject[] {
   }
   return places.map((place) => ({
     database: target.name,
-    which,
+    ...asked,
     timeZone: target.timeZone,
     storage: () => place.storage,
     place: place.name,
@@ -182,16 +205,17 @@ async function verifyAndRepair(
 
 async function verify(
   cli: Cli,
-  { database, which, storage }: Subject,
+  { database, which, storage, level = "content", entry }: Subject,
   options: Options,
   beforeRepair: boolean,
 ): Promise<VerifyReport> {
-  const { to, level = "content", jobs = defaultJobs() } = options;
+  const { to, jobs = defaultJobs() } = options;
   const request = {
     database,
     storage: storage(),
     which,
     level,
+    entry,
     to: to === undefined ? null : await resolveConnection(cli.runtime, to, cli.signal),
     jobs,
     beforeRepair,
@@ -207,7 +231,11 @@ function inVerify(subject: Subject, error: unknown): unknown {
 }
 
 /** What was asked for must be reached; where nothing was, the strongest that is possible will do. */
-function exitOf({ proof, problems, key }: VerifyReport, { level: asked, asOf }: Options): number {
+function exitOf(
+  { proof, problems, key }: VerifyReport,
+  { level: asked }: Subject,
+  { asOf }: Options,
+): number {
   if (problems.some(isStored)) return DAMAGED_EXIT;
   if (problems.length > 0 || (asked !== undefined && proof.proven !== asked)) return NOT_PROVEN_EXIT;
   // As of an earlier time nothing is to be recorded.

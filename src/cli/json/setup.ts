@@ -48,7 +48,8 @@ const scheduleMethod = z.enum(["cron", "systemd"]).describe("What runs it");
 
 const scheduledLine = {
   database: z.string().describe("Name of the database"),
-  backup: z.string().describe("The strategy's entry"),
+  operation: z.enum(["backup", "verify", "prune", "copy"]).describe("What is done"),
+  entry: z.string().nullable().describe("The strategy's entry; null for what a database has one of"),
   schedule: z.string().describe("Cron expression"),
   next: time.nullable().describe("When it is due next"),
 };

@@ -31,14 +31,10 @@ export function statusJson(statuses: readonly DatabaseStatus[]): StatusJson {
       backups: status.backups,
       storedBytes: status.storedBytes,
       nextRun: status.nextRun?.toISOString() ?? null,
-      entries: status.entries.map((entry) => ({
-        name: entry.name,
-        kind: entry.kind,
-        newest: entry.newest?.snapshotAt ?? null,
-        backups: entry.backups,
-        storedBytes: entry.storedBytes,
-        nextRun: entry.nextRun?.toISOString() ?? null,
-        installed: entry.installed,
+      entries: status.entries.map(({ newest, nextRun, ...entry }) => ({
+        ...entry,
+        newest: newest?.snapshotAt ?? null,
+        nextRun: nextRun?.toISOString() ?? null,
       })),
     })),
   };

@@ -3,13 +3,7 @@ import { factsOf, indexOf, runOf } from "../../../test/support/health-facts.ts";
 import { AppError } from "../../errors.ts";
 import { checkRuns } from "./runs.ts";
 
-const nightly = {
-  name: "nightly",
-  kind: "archive",
-  schedule: "0 2 * * *",
-  nextRun: null,
-  installed: null,
-} as const;
+const nightly = { operation: "backup", entry: "nightly", schedule: "0 2 * * *", installed: null } as const;
 const refused = { code: "login_refused", message: "connect to data: wrong password", hint: "look" };
 const failedAt = (at: string) => runOf(at, { outcome: "failed", error: refused });
 
@@ -21,7 +15,7 @@ describe("the last run of an entry", () => {
       runOf("2024-12-09T02:00:00Z"),
       failedAt("2024-12-08T02:00:00Z"),
     ];
-    expect(checkRuns(factsOf({ runs, entries: [nightly] }))).toMatchObject([
+    expect(checkRuns(factsOf({ runs, jobs: [nightly] }))).toMatchObject([
       {
         id: "run-failed",
         subject: "backup nightly",
@@ -67,8 +61,8 @@ test("each entry stands for itself; a backup by hand counts only where nothing i
     failedAt("2024-12-11T02:00:00Z"),
     runOf("2024-12-11T01:00:00Z", { entry: null, outcome: "failed", error: refused }),
   ];
-  const subjects = (entries: readonly (typeof nightly)[]) =>
-    checkRuns(factsOf({ runs, entries })).map(({ subject }) => subject);
+  const subjects = (jobs: readonly (typeof nightly)[]) =>
+    checkRuns(factsOf({ runs, jobs })).map(({ subject }) => subject);
   expect(subjects([nightly])).toEqual(["backup nightly"]);
   expect(subjects([])).toEqual(["backup nightly", "backup"]);
 });

@@ -1,5 +1,6 @@
 import { AppError } from "../../errors.ts";
 import { counted, formatDuration } from "../../lib/text.ts";
+import { describeJob } from "../../operations/schedule/jobs.ts";
 import type { RunFile } from "../../repository/run-file.ts";
 import type { Facts } from "../facts.ts";
 import { type Finding, finding } from "../finding.ts";
@@ -54,16 +55,16 @@ export function checkRuns(facts: Facts): Finding[] {
 }
 
 /** What the run is one of, in words; undefined where it says nothing of the next one. */
-function seriesOf({ entries }: Facts, { operation, entry, error }: RunFile): string | undefined {
+function seriesOf({ jobs }: Facts, { operation, entry, error }: RunFile): string | undefined {
+  const series = describeJob({ operation, entry });
   switch (operation) {
     case "backup":
-      if (entry !== null) return `backup ${entry}`;
-      // Whoever runs one beside a schedule sees for himself how it ends; without a schedule another scheduler may run it.
-      return entries.some(({ schedule }) => schedule !== null) ? undefined : "backup";
+      // Whoever runs one beside a schedule sees how it ends; without a schedule another scheduler may run it.
+      return entry === null && jobs.some((job) => job.operation === "backup") ? undefined : series;
     case "verify":
-      return SAID_BY_PROOF.includes(error?.code ?? "") ? undefined : "verify";
+      return SAID_BY_PROOF.includes(error?.code ?? "") ? undefined : series;
     case "prune":
-      return "prune";
+      return series;
     case "restore":
     case "copy":
       return undefined;

@@ -1,7 +1,9 @@
 import { nextRun } from "../../config/schedule.ts";
 import { AppError } from "../../errors.ts";
 import { counted, formatDuration } from "../../lib/text.ts";
-import type { ExpectedEntry, Facts } from "../facts.ts";
+import { describeJob } from "../../operations/schedule/jobs.ts";
+import type { RunFile } from "../../repository/run-file.ts";
+import type { ExpectedJob, Facts } from "../facts.ts";
 import { type Finding, finding } from "../finding.ts";
 
 // A scheduler may be slow, the machine may have been starting.
@@ -12,37 +14,39 @@ const MOST_COUNTED = 100;
 
 /** Whether what is scheduled runs: a schedule that has stopped says nothing by itself. */
 export function checkSchedules(facts: Facts): Finding[] {
-  return facts.entries.flatMap((entry) => {
-    const { name: subject, installed } = entry;
-    const missed = missedRuns(facts, entry);
-    const install = "`handled schedule install` sees to that";
-    const absent = finding("schedule-not-installed", facts, {
-      subject,
-      message: `backup ${subject} is not installed: nothing on this machine runs it`,
-      hint: install,
-    });
-    return [
-      ...(installed === false ? [absent] : []),
-      ...(missed === undefined
-        ? []
-        : [
-            finding("schedule-not-firing", facts, {
-              subject,
-              message:
-                `backup ${subject} should have run ${formatDuration(missed.lateMs)} ago and did not begin: ` +
-                `${counted(missed.count, "run")} missed since ${inWords(missed.last)}`,
-              hint:
-                installed === false
-                  ? `its schedule is not installed on this machine: ${install}`
-                  : "`handled schedule show` tells what is installed; look whether cron or systemd runs, and in the log of the schedule",
-              evidence: {
-                lastRun: missed.last.toISOString(),
-                lateMs: missed.lateMs,
-                missed: missed.count,
-              },
-            }),
-          ]),
-    ];
+  return facts.jobs.flatMap((job) => {
+    const begun = lastBegun(facts, job);
+    if (begun === undefined) return job.installed === false ? [notInstalled(facts, job)] : [];
+    // What takes longer than the time between two runs leaves some out.
+    const missed = isUnderWay(facts, job) ? undefined : missedRuns(facts, job, begun);
+    return missed === undefined ? [] : [notFiring(facts, job, missed)];
+  });
+}
+
+const INSTALL = "`handled schedule install` sees to that, or `handled serve`";
+
+function notInstalled(facts: Facts, job: ExpectedJob): Finding {
+  const subject = describeJob(job);
+  return finding("schedule-not-installed", facts, {
+    subject,
+    message: `${subject} is not installed: nothing on this machine runs it, and it never ran`,
+    hint: INSTALL,
+    evidence: { schedule: job.schedule },
+  });
+}
+
+function notFiring(facts: Facts, job: ExpectedJob, { last, lateMs, count }: Missed): Finding {
+  const subject = describeJob(job);
+  return finding("schedule-not-firing", facts, {
+    subject,
+    message:
+      `${subject} should have run ${formatDuration(lateMs)} ago and did not begin: ` +
+      `${counted(count, "run")} missed since ${inWords(last)}`,
+    hint:
+      job.installed === false
+        ? `its schedule is not installed on this machine: ${INSTALL}`
+        : "`handled schedule show` tells what is installed; look whether cron or systemd runs, and in the log of the schedule",
+    evidence: { schedule: job.schedule, lastRun: last.toISOString(), lateMs, missed: count },
   });
 }
 
@@ -54,16 +58,25 @@ interface Missed {
   readonly count: number;
 }
 
-/** Undefined where none was missed, and where nobody knows: one that never ran may have been planned a moment ago. */
-function missedRuns(facts: Facts, { name, schedule }: ExpectedEntry): Missed | undefined {
-  const { backups, runs, now, timeZone } = facts;
-  if (schedule === null || runs instanceof AppError) return undefined;
+/** When it began the last time; undefined where nobody knows: one that never ran may have been planned a moment ago. */
+function lastBegun({ backups, runs }: Facts, { operation, entry }: ExpectedJob): Date | undefined {
+  if (runs instanceof AppError) return undefined;
   const begun = [
-    ...runs.filter(({ operation, entry }) => operation === "backup" && entry === name),
-    ...backups.filter((backup) => backup.schedule === name),
+    ...runs.filter((run) => isOf(run, { operation, entry })),
+    ...(operation === "backup" ? backups.filter(({ schedule }) => schedule === entry) : []),
   ].map(({ startedAt }) => Date.parse(startedAt));
-  if (begun.length === 0) return undefined;
-  const last = new Date(begun.reduce((a, b) => Math.max(a, b)));
+  return begun.length === 0 ? undefined : new Date(begun.reduce((a, b) => Math.max(a, b)));
+}
+
+function isUnderWay({ runs }: Facts, job: ExpectedJob): boolean {
+  return !(runs instanceof AppError) && runs.find((run) => isOf(run, job))?.outcome === null;
+}
+
+function isOf(run: RunFile, { operation, entry }: Pick<ExpectedJob, "operation" | "entry">): boolean {
+  return run.operation === operation && (entry === null || run.entry === entry);
+}
+
+function missedRuns({ now, timeZone }: Facts, { schedule }: ExpectedJob, last: Date): Missed | undefined {
   let due = nextRun(schedule, timeZone, new Date(last.getTime() + EARLY_MS));
   if (due === null) return undefined;
   const lateMs = now.getTime() - due.getTime();

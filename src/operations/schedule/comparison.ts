@@ -1,22 +1,23 @@
 import { parseCron, toCalendarEvents, toCrontab } from "./cron-expression.ts";
-import type { ScheduledLine, ScheduledStrategy } from "./plan.ts";
+import type { ScheduledStrategy } from "./jobs.ts";
+import type { ScheduledLine } from "./plan.ts";
 import { quoteForCrontab, quoteForSystemd } from "./quoting.ts";
 import { type UnitFile, unitName } from "./systemd-units.ts";
 
-/** Whether one of the crontab's lines runs this backup at its times; its log and environment file may be any. */
+/** Whether one of the crontab's lines does this at its times; its log and environment file may be any. */
 export function isInCrontab(line: ScheduledLine, crontab: readonly string[]): boolean {
   const { node, rest } = commandParts(line, quoteForCrontab);
   const begin = `${toCrontab(parseCron(line.schedule))} ${node} `;
   return crontab.some((text) => text.startsWith(begin) && text.includes(` ${rest} >> `));
 }
 
-/** Whether the units run this backup at its times; its log and environment file may be any. */
+/** Whether the units do this at its times; its log and environment file may be any. */
 export function isInUnits(
   strategy: ScheduledStrategy,
   line: ScheduledLine,
   units: readonly UnitFile[],
 ): boolean {
-  const name = unitName(line.database, line.backup);
+  const name = unitName(line);
   const textOf = (suffix: string): string[] =>
     units.find((unit) => unit.name === `${name}.${suffix}`)?.text.split("\n") ?? [];
   const { node, rest } = commandParts(line, quoteForSystemd);

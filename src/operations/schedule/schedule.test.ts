@@ -47,7 +47,7 @@ describe.each(["cron", "systemd"] as const)("with %s", (method) => {
       upToDate: false,
     });
     const report = await installSchedule(runtime, request, signal);
-    expect(report).toMatchObject({ method, changed: true, lines: [{ database: "data", backup: "nightly" }] });
+    expect(report).toMatchObject({ method, changed: true, lines: [{ database: "data", entry: "nightly" }] });
     expect(report.warnings[0]).toContain("ROOT");
     expect(report.logFile).toBe(join(folder, ".local/state/handled/handled.log"));
     expect(await readFile(report.logFile, "utf8")).toBe("");

@@ -5,7 +5,8 @@ import { isInCrontab, isInUnits } from "./comparison.ts";
 import { checkEnvironment } from "./environment.ts";
 import { defaultLogFile, prepareLogFile } from "./log-file.ts";
 import { requireMachineTimeZone } from "./machine-time-zone.ts";
-import { planSchedule, type ScheduledLine, type ScheduledProgram, type ScheduledStrategy } from "./plan.ts";
+import type { ScheduledStrategy } from "./jobs.ts";
+import { planSchedule, type ScheduledLine, type ScheduledProgram } from "./plan.ts";
 import { installSystemd, removeSystemd, showSystemd } from "./systemd.ts";
 import { defaultScope, type SystemdScope } from "./systemctl.ts";
 
@@ -69,7 +70,7 @@ export async function installSchedule(
   const logFile = logFileOf(runtime, request);
   const lines = plan(runtime, request);
   if (lines.length === 0) {
-    throw new AppError("usage", `schedule ${strategy.path}: it schedules no backup`, {
+    throw new AppError("usage", `schedule ${strategy.path}: it schedules nothing`, {
       hint: 'give a backup a `schedule: "0 2 * * *"`, or take an old schedule away with `handled schedule remove`',
     });
   }

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { canTry, writeProgram } from "../../../test/support/crontab.ts";
 import { makeRuntime, type Runtime } from "../../lib/runtime.ts";
-import { planSchedule, type ScheduledStrategy } from "./plan.ts";
+import type { Job, ScheduledStrategy } from "./jobs.ts";
+import { planSchedule } from "./plan.ts";
 import { installSystemd, removeSystemd, showSystemd } from "./systemd.ts";
 import { defaultScope, type SystemdScope } from "./systemctl.ts";
 import { unitName } from "./systemd-units.ts";
@@ -58,7 +59,7 @@ test("units are written once, and say when and what", async () => {
   expect(timer).toContain("\nPersistent=true\n");
   const service = await readFile(join(scope.folder, `${FIRST}.service`), "utf8");
   expect(service).toContain(
-    `ExecStart=${process.execPath} "/opt/han dled/$$bin.js" backup data --backup nightly `,
+    `ExecStart=${process.execPath} "/opt/han dled/$$bin.js" --quiet backup data --backup nightly `,
   );
   expect(service).toContain(`StandardOutput=append:${folder}/50%% log\n`);
 
@@ -164,10 +165,14 @@ test("a user's own units lie in the user's folder", () => {
   expect(defaultScope(makeRuntime({ env }), 0).folder).toBe("/etc/systemd/system");
 });
 
-test("no two backups share a unit's name, and no name is too long for a file", () => {
-  expect(unitName("my-data", "nightly")).toBe(String.raw`handled-my\x2ddata-nightly`);
-  expect(unitName("a-b", "c")).not.toBe(unitName("a", "b-c"));
+test("no two jobs share a unit's name, and no name is too long for a file", () => {
+  const nameOf = (database: string, entry: string | null, operation: Job["operation"] = "backup"): string =>
+    unitName({ database, operation, entry });
+  expect(nameOf("my-data", "nightly")).toBe(String.raw`handled-my\x2ddata-nightly`);
+  expect(nameOf("data", "weekly", "verify")).toBe("handled-data-verify:weekly");
+  expect(nameOf("a-b", "c")).not.toBe(nameOf("a", "b-c"));
+  expect(nameOf("a", "prune")).not.toBe(nameOf("a", null, "prune"));
   const [long, other] = ["é".repeat(31), `${"é".repeat(30)}è`];
-  expect(unitName(long, "x".repeat(63)).length).toBeLessThan(240);
-  expect(unitName(long, "x")).not.toBe(unitName(other, "x"));
+  expect(nameOf(long, "x".repeat(63), "verify").length).toBeLessThan(240);
+  expect(nameOf(long, "x")).not.toBe(nameOf(other, "x"));
 });

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { AppError, errorCode } from "../../errors.ts";
 import { syncFolder, writeDurable } from "../../lib/durable.ts";
 import type { Runtime } from "../../lib/runtime.ts";
-import type { ScheduledLine, ScheduledStrategy } from "./plan.ts";
+import type { ScheduledStrategy } from "./jobs.ts";
+import type { ScheduledLine } from "./plan.ts";
 import { isRunning, runOrTell, systemctl, type SystemdScope, typedCommands } from "./systemctl.ts";
 import { ownershipMark, renderUnits, type UnitFile } from "./systemd-units.ts";
 

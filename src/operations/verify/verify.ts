@@ -22,6 +22,8 @@ export interface VerifyRequest {
   /** `latest`, a backup's id, or the name of its archive. */
   readonly which: string;
   readonly level: ProofLevel;
+  /** The strategy's entry that asks for it; null where somebody else does. */
+  readonly entry: string | null;
   /** A server to restore on; null: one is made and thrown away. */
   readonly to: ConnectionSettings | null;
   /** Threads and connections. */
@@ -42,10 +44,10 @@ export async function verifyBackup(
   request: VerifyRequest,
   signal: AbortSignal,
 ): Promise<VerifyReport> {
-  const { database, storage } = request;
+  const { database, entry, storage } = request;
   return await recordingRun(
     runtime,
-    { operation: "verify", database, entry: null, storages: [storage] },
+    { operation: "verify", database, entry, storages: [storage] },
     async () => await verifyRecorded(runtime, request, signal),
     runResult,
     signal,
