@@ -5,7 +5,8 @@ import { BackupReportJson, CopyJson, PruneJson } from "../src/cli/json/backup.ts
 import { ErrorJson } from "../src/cli/json/common.ts";
 import { KeyNewJson, KeyRewrapJson, KeyShowJson } from "../src/cli/json/keys.ts";
 import { HistoryJson } from "../src/cli/json/history.ts";
-import { DiffJson, ListJson, ShowJson, StatusJson } from "../src/cli/json/look.ts";
+import { DiffJson, ListJson, ShowJson } from "../src/cli/json/look.ts";
+import { StatusJson } from "../src/cli/json/status.ts";
 import { NotifyTestJson } from "../src/cli/json/notify.ts";
 import { ExportJson, RestoreJson, UndoJson, VerifyJson } from "../src/cli/json/restore.ts";
 import {

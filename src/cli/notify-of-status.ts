@@ -1,10 +1,12 @@
 import { ERRORS, AppError } from "../errors.ts";
+import type { DatabaseStatus } from "../health/status.ts";
 import { counted } from "../lib/text.ts";
 import { type Looked, notifyFindings } from "../notify/notify-findings.ts";
-import type { DatabaseStatus, HealthProblem } from "../operations/status.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Cli } from "./cli.ts";
 import { placesOf, type Target } from "./targets.ts";
+
+const UNREADABLE: readonly string[] = ["repository-unreadable", "history-unreadable"];
 
 /**
  * Tells the channels of the strategy what a status says that they were not told before. A message that does not arrive is a
@@ -25,8 +27,9 @@ export async function notifyOfStatus(
     const target = targets.find(({ name }) => name === status.database);
     return {
       database: status.database,
-      findings: status.problems.map((problem) => findingOf(status, problem)),
-      complete: status.known,
+      findings: status.findings,
+      // While something cannot be read, what would be found in it is not over.
+      complete: status.known && !status.findings.some(({ id }) => UNREADABLE.includes(id)),
       storages: target === undefined ? [] : storagesOf(target),
     };
   });
@@ -50,22 +53,4 @@ function storagesOf(target: Target): Storage[] {
     if (!(error instanceof AppError)) throw error;
     return [];
   }
-}
-
-function findingOf(
-  { database, criticality, newest, dataAtRiskMs, rpoMs }: DatabaseStatus,
-  { id, subject, message, hint }: HealthProblem,
-): Looked["findings"][number] {
-  const severe = criticality === "critical" || criticality === "high";
-  const hours = (ms: number | null): string | null =>
-    ms === null ? null : `${(ms / 3_600_000).toFixed(1)} h`;
-  return {
-    id,
-    database,
-    subject,
-    severity: severe ? "critical" : "warning",
-    message,
-    evidence: { newestBackup: newest?.id ?? null, dataAtRisk: hours(dataAtRiskMs), rpo: hours(rpoMs) },
-    hint,
-  };
 }

@@ -7,6 +7,7 @@ import { MOST_JOBS } from "./jobs.ts";
 import { Keep } from "./keep.ts";
 import { isLateNotifyPath, NotifyFile } from "./notify.ts";
 import { checked, label, text } from "./fields.ts";
+import { Objectives } from "./objectives.ts";
 import { cronExpression, Daemon, Deadline, Scheduled, Verification } from "./scheduled.ts";
 import { timeZoneProblem } from "./time-zone.ts";
 
@@ -88,13 +89,6 @@ const Backup = z.strictObject({
   keep: Keep.optional().describe(
     "Which backups stay; one stays when any rule wants it. Without it every backup stays",
   ),
-});
-
-const Objectives = z.strictObject({
-  rpo: duration()
-    .prefault("24h")
-    .describe("Recovery point objective: the most data, as time, that may be lost"),
-  rto: duration().prefault("4h").describe("Recovery time objective: the longest outage that is acceptable"),
 });
 
 const Database = z.strictObject({

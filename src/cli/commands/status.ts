@@ -1,8 +1,9 @@
 import type { Command } from "commander";
 import { nextRun } from "../../config/schedule.ts";
 import { AppError, ERRORS } from "../../errors.ts";
+import { databaseStatus, type DatabaseStatus, unreadableStatus } from "../../health/status.ts";
 import { readInstalled } from "../../operations/schedule/installed.ts";
-import { databaseStatus, type DatabaseStatus, unreadableStatus } from "../../operations/status.ts";
+import { scheduledJobs } from "../../operations/schedule/jobs.ts";
 import type { Cli } from "../cli.ts";
 import { notifyOfStatus } from "../notify-of-status.ts";
 import { placeOptions } from "../options.ts";
@@ -62,6 +63,8 @@ async function statusOf(cli: Cli, target: Target, isInstalled: IsInstalled): Pro
     criticality: entry?.criticality ?? null,
     rpoMs: entry?.objectives.rpoMs ?? null,
     rtoMs: entry?.objectives.rtoMs ?? null,
+    proofMs: entry?.objectives.proofMs ?? null,
+    timeZone: target.timeZone,
     schemas: entry === null ? undefined : (entry.schemas ?? null),
     entries: (entry?.backups ?? []).map(({ name, kind, schedule }) => ({
       name,
@@ -72,13 +75,13 @@ async function statusOf(cli: Cli, target: Target, isInstalled: IsInstalled): Pro
           ? null
           : (isInstalled?.({ database: target.name, operation: "backup", entry: name }) ?? null),
     })),
+    jobs: scheduledJobs({ databases: entry === null ? [] : [entry] }).map((job) => ({
+      ...job,
+      installed: isInstalled?.(job) ?? null,
+    })),
   };
   try {
-    return await databaseStatus(
-      cli.runtime,
-      { ...request, places: placesOf(target, undefined), timeZone: target.timeZone },
-      cli.signal,
-    );
+    return await databaseStatus(cli.runtime, { ...request, places: placesOf(target, undefined) }, cli.signal);
   } catch (error) {
     if (!(error instanceof AppError) || error.code === "interrupted" || cli.signal.aborted) throw error;
     return unreadableStatus(request, error);
