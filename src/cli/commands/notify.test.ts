@@ -21,13 +21,14 @@ repositories:
   local: { url: ./repository }
 databases:
   stale: { url: service=stale, criticality: high, backups: [{ name: nightly, schedule: "0 2 * * *" }] }
-  fresh: { url: service=fresh }
+  fresh: { url: service=fresh, criticality: high }
 ${notify}`;
   const channels = `notify:
   channels:
     mail: { kind: email, url: "smtp://127.0.0.1:\${MAIL_PORT}", from: handled@example.com, to: [ops@example.com] }
     team: { kind: slack, url: "\${TEAM_URL}" }
     alive: { kind: ping, url: "\${TEAM_URL}/ping", database: stale, backup: nightly }
+  routes: [{ severity: critical, channels: [mail, team] }]
 `;
   await writeFile(join(there.path, "handled.yaml"), strategy(channels));
   const clock = manualClock();
