@@ -42,7 +42,7 @@ export async function deliver(
   const send = async (last: AbortSignal): Promise<string | undefined> => {
     switch (channel.kind) {
       case "email":
-        return await sendEmail(runtime, channel, notice, FOR_MESSAGES.timeoutMs);
+        return await sendEmail(runtime, channel, notice, FOR_MESSAGES.timeoutMs, last);
       case "slack":
         await sendSlack(runtime, channel, notice, last);
         return undefined;

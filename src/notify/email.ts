@@ -29,6 +29,7 @@ export async function sendEmail(
   channel: EmailChannel,
   { subject, text, html, severity }: Notice,
   timeoutMs: number,
+  signal: AbortSignal,
 ): Promise<string | undefined> {
   const server = serverOf(runtime, resolveTemplate(runtime, channel.url).trim());
   const { createTransport } = await import("nodemailer");
@@ -47,12 +48,15 @@ export async function sendEmail(
       priority: severity === "critical" ? "high" : "normal",
       // Nobody's holiday is to answer (RFC 3834).
       headers: { "auto-submitted": "auto-generated", "x-mailer": PROGRAM },
+      // Ends the connection too: a mail that is given up is not to arrive beside the one of the next try.
+      signal,
     });
     const refused = (rejected ?? []).map((to: string | { address: string }) =>
       typeof to === "string" ? to : to.address,
     );
     return refused.length === 0 ? undefined : `${server.host} does not take mail for ${refused.join(", ")}`;
   } catch (error) {
+    signal.throwIfAborted();
     throw mailError(server, error);
   } finally {
     transport.close();
