@@ -27,6 +27,7 @@ export function factsOf(parts: Partial<Facts> = {}): Facts {
     complete: backups,
     failed: [],
     listing: listingOf(backups),
+    places: [],
     refusals: [],
     lastProof: null,
     knownSince: null,

@@ -1,7 +1,8 @@
 import type { Command } from "commander";
 import { nextRun } from "../../config/schedule.ts";
-import { AppError, ERRORS } from "../../errors.ts";
-import { databaseStatus, type DatabaseStatus, unreadableStatus } from "../../health/status.ts";
+import { ERRORS } from "../../errors.ts";
+import type { HealthRequest } from "../../health/facts.ts";
+import { lookAtHealth } from "../../health/health.ts";
 import { readInstalled } from "../../operations/schedule/installed.ts";
 import { scheduledJobs } from "../../operations/schedule/jobs.ts";
 import type { Cli } from "../cli.ts";
@@ -25,14 +26,14 @@ export function addStatus(program: Command, cli: () => Cli): void {
 
 async function runStatus(cli: Cli, names: readonly string[], options: PlaceOptions): Promise<void> {
   const targets = await resolveAllTargets(cli, names, options);
-  const statuses: DatabaseStatus[] = [];
   const isInstalled = await installedIn(cli, targets);
-  for (const target of targets) statuses.push(await statusOf(cli, target, isInstalled));
+  const requests = targets.map((target) => requestOf(cli, target, isInstalled));
+  const health = await lookAtHealth(cli.runtime, requests, targets[0]?.strategy ?? null, cli.signal);
   const timeZone = targets[0]?.timeZone ?? "UTC";
-  cli.output.result(statusJson(statuses), () =>
-    renderStatus(cli.output, statuses, cli.runtime.clock.now(), timeZone),
+  cli.output.result(statusJson(health), () =>
+    renderStatus(cli.output, health, cli.runtime.clock.now(), timeZone),
   );
-  if (statuses.some(({ healthy }) => !healthy)) cli.exitWith(ERRORS.unhealthy.exit);
+  if (!health.healthy) cli.exitWith(ERRORS.unhealthy.exit);
 }
 
 type IsInstalled = Awaited<ReturnType<typeof readInstalled>>;
@@ -44,17 +45,17 @@ async function installedIn(cli: Cli, targets: readonly Target[]): Promise<IsInst
     : await readInstalled(cli.runtime, scheduleRequest(cli, strategy), cli.signal);
 }
 
-/** One repository that cannot be read is a problem of its databases and must not hide the others. */
-async function statusOf(cli: Cli, target: Target, isInstalled: IsInstalled): Promise<DatabaseStatus> {
+function requestOf(cli: Cli, target: Target, isInstalled: IsInstalled): HealthRequest {
   const { entry } = target;
   const now = cli.runtime.clock.now();
-  const request = {
+  return {
     database: target.name,
     criticality: entry?.criticality ?? null,
     rpoMs: entry?.objectives.rpoMs ?? null,
     rtoMs: entry?.objectives.rtoMs ?? null,
     proofMs: entry?.objectives.proofMs ?? null,
     timeZone: target.timeZone,
+    places: () => placesOf(target, undefined),
     schemas: entry === null ? undefined : (entry.schemas ?? null),
     entries: (entry?.backups ?? []).map(({ name, kind, schedule }) => ({
       name,
@@ -70,10 +71,4 @@ async function statusOf(cli: Cli, target: Target, isInstalled: IsInstalled): Pro
       installed: isInstalled?.(job) ?? null,
     })),
   };
-  try {
-    return await databaseStatus(cli.runtime, { ...request, places: placesOf(target, undefined) }, cli.signal);
-  } catch (error) {
-    if (!(error instanceof AppError) || error.code === "interrupted" || cli.signal.aborted) throw error;
-    return unreadableStatus(request, error);
-  }
 }
