@@ -20,10 +20,13 @@ export interface Served extends AsyncDisposable {
 }
 
 /** Starts the daemon in a folder with a strategy. */
-export function serve(folder: string, main = MAIN): Served {
+export function serve(
+  folder: string,
+  { main = MAIN, env }: { readonly main?: string; readonly env?: Readonly<Record<string, string>> } = {},
+): Served {
   const child = spawn(process.execPath, [main, "serve", "--json"], {
     cwd: folder,
-    env: cliEnvironment(),
+    env: cliEnvironment(env),
     stdio: ["ignore", "pipe", "inherit"],
     detached: true,
   });

@@ -44,7 +44,7 @@ export const DemoJson = z.strictObject({
   tables: count.describe("Tables that were compared at the end"),
 });
 
-const scheduleMethod = z.enum(["cron", "systemd"]).describe("What runs it");
+const scheduleMethod = z.enum(["cron", "systemd", "service"]).describe("What runs it");
 
 const scheduledLine = {
   database: z.string().describe("Name of the database"),
@@ -61,7 +61,7 @@ export const ScheduleInstallJson = z.strictObject({
   lines: z.array(
     z.strictObject({ ...scheduledLine, line: z.string().describe("The line as a crontab has it") }),
   ),
-  logFile: z.string().describe("Where the runs' output is appended"),
+  logFile: z.string().nullable().describe("Where the runs' output is appended; null for the journal"),
   envFile: z.string().nullable().describe("Where the runs get their environment variables from"),
   warnings: z.array(z.string()).describe("What to look at"),
   commands: z.array(z.string()).describe("What is left to type"),

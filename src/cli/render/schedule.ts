@@ -48,7 +48,7 @@ export function renderInstall(
       ]),
       output.width,
     ),
-    `output is appended to ${logFile}`,
+    logFile === null ? "output goes to the journal" : `output is appended to ${logFile}`,
     ...(envFile === undefined ? [] : [`environment variables are read from ${envFile}`]),
     ...renderCommands(report.commands),
   ].join("\n");

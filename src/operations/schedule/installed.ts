@@ -17,7 +17,7 @@ export async function readInstalled(
   const keyOf = ({ database, operation, entry }: JobName): string =>
     JSON.stringify([database, operation, entry]);
   const installed = new Set<string>();
-  for (const method of ["cron", "systemd"] as const) {
+  for (const method of ["cron", "systemd", "service"] as const) {
     try {
       const { lines } = await showSchedule(runtime, { ...request, method }, signal);
       for (const line of lines) if (line.installed) installed.add(keyOf(line));

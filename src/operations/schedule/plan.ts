@@ -45,6 +45,13 @@ export function planSchedule(
   });
 }
 
+/** The command that runs all of them, for ever. */
+export function daemonCommand(strategyPath: string, { node, program, envFile }: ScheduledProgram): string[] {
+  checkPaths([node, program, strategyPath, ...(envFile === undefined ? [] : [envFile])]);
+  const nodeOptions = envFile === undefined ? [] : [`--env-file=${envFile}`];
+  return [node, ...nodeOptions, program, "serve", "--config", strategyPath];
+}
+
 function commandFor(strategyPath: string, program: ScheduledProgram, job: Job): string[] {
   // Node reads the file itself. A shell sourcing it would run what stands there: a password with `&` or `$` in it is
   // enough to lose the rest of the value.

@@ -59,6 +59,39 @@ export function renderUnits(
   };
 }
 
+/** The service in which `handled serve` runs. `logFile`: where it writes; undefined: the journal. */
+export function renderDaemonUnit(
+  strategy: ScheduledStrategy,
+  { command, logFile }: { readonly command: readonly string[]; readonly logFile: string | undefined },
+  forUser: boolean,
+): UnitFile {
+  const log = logFile === undefined ? undefined : systemdValue(logFile);
+  return {
+    name: DAEMON_UNIT,
+    text: unitText(strategy, [
+      "[Unit]",
+      `Description=${systemdValue(`Handled: everything that ${strategy.path} schedules`)}`,
+      ...(forUser ? [] : ["Wants=network-online.target", "After=network-online.target"]),
+      "",
+      "[Service]",
+      `ExecStart=${command.map(quoteForSystemd).join(" ")}`,
+      "ExecReload=/bin/kill -HUP $MAINPID",
+      "Restart=on-failure",
+      "RestartSec=10",
+      "# It tells its jobs to stop itself, and waits for them.",
+      "KillMode=mixed",
+      "TimeoutStopSec=60",
+      ...(log === undefined ? [] : [`StandardOutput=append:${log}`, `StandardError=append:${log}`]),
+      "",
+      "[Install]",
+      `WantedBy=${forUser ? "default.target" : "multi-user.target"}`,
+    ]),
+  };
+}
+
+/** No job's unit is called so: theirs have a database and what is done of it. */
+export const DAEMON_UNIT = "handled-serve.service";
+
 /** The first line of every unit file of a strategy; by it they are found again. */
 export function ownershipMark(strategyPath: string): string {
   return `# Written by handled for ${strategyPath}; changes here are lost`;

@@ -7,7 +7,7 @@ import { canTry, writeProgram } from "../../../test/support/crontab.ts";
 import { makeRuntime, type Runtime } from "../../lib/runtime.ts";
 import type { Job, ScheduledStrategy } from "./jobs.ts";
 import { planSchedule } from "./plan.ts";
-import { installSystemd, removeSystemd, showSystemd } from "./systemd.ts";
+import { installSystemd, removeSystemd, showSystemd, timerUnits } from "./systemd.ts";
 import { defaultScope, type SystemdScope } from "./systemctl.ts";
 import { unitName } from "./systemd-units.ts";
 
@@ -40,7 +40,8 @@ const install = (strategy = STRATEGY, enable = true) => {
   const logFile = join(folder, "50% log");
   const program = { node: process.execPath, program: "/opt/han dled/$bin.js", logFile };
   const lines = planSchedule(strategy, program, new Date("2024-12-11T12:00:00Z"));
-  return installSystemd(runtime, scope, strategy, { lines, logFile, enable }, signal);
+  const units = timerUnits(scope, strategy, lines, logFile);
+  return installSystemd(runtime, scope, strategy, { ...units, enable }, signal);
 };
 const calls = async (): Promise<string[]> =>
   (await readFile(join(folder, "calls"), "utf8").catch(() => "")).split("\n").filter((line) => line !== "");
@@ -92,7 +93,7 @@ describe("where systemd runs", () => {
     expect(await calls()).toEqual(["daemon-reload", `enable --now ${SECOND}.timer ${FIRST}.timer`]);
     expect((await showSystemd(scope, STRATEGY.path)).map(({ name }) => name)).toEqual(FILES);
 
-    expect(await removeSystemd(runtime, scope, STRATEGY.path, signal)).toEqual({
+    expect(await removeSystemd(runtime, scope, STRATEGY.path, () => true, signal)).toEqual({
       changed: true,
       commands: [],
     });
@@ -101,7 +102,7 @@ describe("where systemd runs", () => {
       "daemon-reload",
     ]);
     expect(await readdir(scope.folder)).toEqual([]);
-    expect(await removeSystemd(runtime, scope, STRATEGY.path, signal)).toEqual({
+    expect(await removeSystemd(runtime, scope, STRATEGY.path, () => true, signal)).toEqual({
       changed: false,
       commands: [],
     });
@@ -138,7 +139,7 @@ test("where systemd does not run, what to type is told and links of old timers g
   const wants = join(scope.folder, "timers.target.wants");
   await mkdir(wants);
   await symlink(`../${FIRST}.timer`, join(wants, `${FIRST}.timer`));
-  await removeSystemd(runtime, scope, STRATEGY.path, signal);
+  await removeSystemd(runtime, scope, STRATEGY.path, () => true, signal);
   expect(await readdir(wants)).toEqual([]);
   expect(await calls()).toEqual([]);
 });
@@ -151,7 +152,7 @@ test("units of others are neither overwritten nor removed", async () => {
   await expect(install()).rejects.toMatchObject({ code: "target_exists" });
   expect(await readdir(scope.folder)).toHaveLength(2);
   await install(without("data"));
-  await removeSystemd(runtime, scope, STRATEGY.path, signal);
+  await removeSystemd(runtime, scope, STRATEGY.path, () => true, signal);
   expect((await readdir(scope.folder)).toSorted()).toEqual([`${FIRST}.timer`, "nginx.service"]);
 });
 
