@@ -14,6 +14,8 @@ import type { RunFile } from "../repository/run-file.ts";
 import { monthsOfRuns } from "../repository/runs.ts";
 import { covers, type Scope } from "../repository/scope.ts";
 import { requireSameRecipients } from "../repository/sealing/sealing.ts";
+import type { ConnectionSettings } from "../postgres/connection.ts";
+import { askServer, type ServerFacts } from "./ask-server.ts";
 import type { Criticality } from "./finding.ts";
 import { gatherPlaces, type PlaceFacts } from "./place-facts.ts";
 import { readTableHistory, type TablesOf } from "./table-history.ts";
@@ -54,6 +56,8 @@ export interface ExpectedJob extends Pick<Job, "operation" | "entry" | "schedule
 export interface HealthRequest extends Expected {
   /** Opens its places. */
   readonly places: () => readonly Place[];
+  /** Looks the connection string up where the live server is to be asked, too; undefined leaves it alone. */
+  readonly connection: (() => Promise<ConnectionSettings>) | undefined;
 }
 
 /** All that is known of a database; the checks look at nothing else. */
@@ -67,6 +71,8 @@ export interface Facts extends Expected {
   readonly failed: readonly DamagedBackup[];
   readonly listing: PlacesListing;
   readonly places: readonly PlaceFacts[];
+  /** What is the matter with the live server; empty also where it was not asked. */
+  readonly server: ServerFacts;
   /** Why the next backup will be refused, by place. */
   readonly refusals: readonly Refusal[];
   /** The newest proof that a backup was restored and compared; that backup may be gone. */
@@ -94,7 +100,7 @@ export async function gatherFacts(
   const places = request.places();
   const listing = await listOne(runtime, request, places, signal);
   const { good, failed } = splitByProof(listing.backups, listing.proofs);
-  const { database, schemas, timeZone } = request;
+  const { database, schemas, timeZone, connection } = request;
   const { repositories } = listing;
   const complete = good.filter((backup) => schemas === undefined || covers(backup.schemas, schemas));
   return {
@@ -105,6 +111,7 @@ export async function gatherFacts(
     failed,
     listing,
     places: await gatherPlaces(runtime, places, timeZone, { listing, newest: complete[0] }, signal),
+    server: connection === undefined ? [] : await askServer(runtime, database, connection, signal),
     lastProof: await findLastProof(repositories, database, signal),
     knownSince: await findFirst(repositories, listing, signal),
     tables: await readTableHistory(runtime, repositories, complete, signal),

@@ -17,7 +17,7 @@ export interface Health {
 
 /**
  * Looks at databases, their places and this machine. Of a database that cannot be looked at that is a finding. Throws only when
- * aborted, and for defects. Writes nothing, and connects to no database.
+ * aborted, and for defects. Writes nothing.
  */
 export async function lookAtHealth(
   runtime: Runtime,

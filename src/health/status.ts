@@ -6,6 +6,7 @@ import { checkLocks } from "./checks/locks.ts";
 import { checkRecovery } from "./checks/recovery.ts";
 import { checkRuns } from "./checks/runs.ts";
 import { checkSchedules } from "./checks/schedules.ts";
+import { checkServer } from "./checks/server.ts";
 import { checkStored } from "./checks/stored.ts";
 import { checkTables } from "./checks/tables.ts";
 import type { Expected, ExpectedEntry, Facts } from "./facts.ts";
@@ -66,6 +67,7 @@ const CHECKS_OF_DATABASE: readonly ((facts: Facts) => Finding[])[] = [
   checkLocks,
   checkRecovery,
   checkTables,
+  checkServer,
   checkRuns,
   checkSchedules,
 ];

@@ -28,6 +28,7 @@ export function factsOf(parts: Partial<Facts> = {}): Facts {
     failed: [],
     listing: listingOf(backups),
     places: [],
+    server: [],
     refusals: [],
     lastProof: null,
     knownSince: null,

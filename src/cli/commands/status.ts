@@ -12,22 +12,33 @@ import { resolveAllTargets } from "../repositories.ts";
 import { scheduleRequest } from "../schedule-request.ts";
 import { placesOf, type PlaceOptions, type Target } from "../targets.ts";
 
+interface StatusOptions extends PlaceOptions {
+  readonly connect?: true;
+}
+
 export function addStatus(program: Command, cli: () => Cli): void {
   placeOptions(program.command("status"))
     .summary("are the objectives met?")
     .description(
-      "Shows for each database whether its newest backup is within the RPO, how much data is at risk now, and when the next backup is due, if a schedule is installed on this machine; where the strategy has several backups of a database, each has a line. A backup of other schemas than the strategy's does not count for the RPO. Exit code 4 when any is unhealthy.",
+      "Shows for each database how much data is at risk now, also if only what is proven counts, how long a restore took and would take, and when the next backup is due, if a schedule is installed on this machine; where the strategy has several backups of a database, each has a line. Below stands everything that is wrong, by how bad it is, and what to do about it (docs/health.md). A backup of other schemas than the strategy's does not count for the RPO. Exit code 4 when anything worse than a notice is found.",
+    )
+    .option(
+      "--connect",
+      "connect to each database, too: is the server there, are the clients new enough, do the clocks agree?",
     )
     .argument("[database...]", "names from the strategy; all when none is given")
-    .action(async (names: string[], options: PlaceOptions) => {
+    .action(async (names: string[], options: StatusOptions) => {
       await runStatus(cli(), names, options);
     });
 }
 
-async function runStatus(cli: Cli, names: readonly string[], options: PlaceOptions): Promise<void> {
+async function runStatus(cli: Cli, names: readonly string[], options: StatusOptions): Promise<void> {
   const targets = await resolveAllTargets(cli, names, options);
   const isInstalled = await installedIn(cli, targets);
-  const requests = targets.map((target) => requestOf(cli, target, isInstalled));
+  const requests = targets.map((target) => ({
+    ...requestOf(cli, target, isInstalled),
+    connection: options.connect === true ? () => target.connection() : undefined,
+  }));
   const health = await lookAtHealth(cli.runtime, requests, targets[0]?.strategy ?? null, cli.signal);
   const timeZone = targets[0]?.timeZone ?? "UTC";
   cli.output.result(statusJson(health), () =>
@@ -45,7 +56,7 @@ async function installedIn(cli: Cli, targets: readonly Target[]): Promise<IsInst
     : await readInstalled(cli.runtime, scheduleRequest(cli, strategy), cli.signal);
 }
 
-function requestOf(cli: Cli, target: Target, isInstalled: IsInstalled): HealthRequest {
+function requestOf(cli: Cli, target: Target, isInstalled: IsInstalled): Omit<HealthRequest, "connection"> {
   const { entry } = target;
   const now = cli.runtime.clock.now();
   return {

@@ -114,7 +114,7 @@ function renderLive(output: Output, statuses: readonly DatabaseStatus[], timeZon
       { title: "NEWEST PROVEN" },
       { title: "AT RISK IF ONLY PROVEN", right: true },
       { title: "RESTORE MEASURED", right: true },
-      { title: "NOW", right: true },
+      { title: "PREDICTED", right: true },
       { title: "RTO", right: true },
     ],
     statuses.map(({ database, live, rtoMs }) => [
