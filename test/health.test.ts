@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { StatusJson } from "../src/cli/json/status.ts";
-import { jsonOf, runCli } from "./support/cli.ts";
+import { systemClock } from "../src/lib/clock.ts";
+import { type CliOptions, jsonOf, runCli } from "./support/cli.ts";
 import { freshPlace } from "./support/fresh-place.ts";
 import { freshDatabase } from "./support/postgres.ts";
 
@@ -48,4 +49,23 @@ test("a table that is emptied, one that is dropped and a backup that fails are f
   );
   expect((await backUp()).code).toBe(0);
   expect(await look()).toMatchObject({ code: 0, found: [] });
+});
+
+test("a server that does not answer, and one whose clock is wrong, are found by asking", async () => {
+  await using place = await freshPlace();
+  await using live = await freshDatabase({ sql: "create table item as select 1 as id" });
+  const from = ["--url", live.url, "--repository", place.url];
+  expect((await runCli(["backup", ...from])).code).toBe(0);
+  const look = async (url: string, options: CliOptions = {}) => {
+    const args = ["status", live.name, "--connect", "--url", url, "--repository", place.url, "--json"];
+    const { databases } = StatusJson.parse(jsonOf(await runCli(args, options)));
+    return databases[0]?.problems.map(({ id }) => id);
+  };
+  expect(await look(live.url)).toEqual([]);
+  const elsewhere = new URL(live.url);
+  elsewhere.searchParams.set("host", "127.0.0.1");
+  elsewhere.searchParams.set("port", "1");
+  expect(await look(elsewhere.toString())).toEqual(["server-unreachable"]);
+  const ahead = { ...systemClock, now: () => new Date(systemClock.now().getTime() + 30_000) };
+  expect(await look(live.url, { clock: ahead })).toEqual(["clock-skew"]);
 });

@@ -14,7 +14,10 @@ import type { RunFile } from "../repository/run-file.ts";
 import { monthsOfRuns } from "../repository/runs.ts";
 import { covers, type Scope } from "../repository/scope.ts";
 import { requireSameRecipients } from "../repository/sealing/sealing.ts";
+import type { ConnectionSettings } from "../postgres/connection.ts";
+import { askServer, type ServerFacts } from "./ask-server.ts";
 import type { Criticality } from "./finding.ts";
+import { gatherPlaces, type PlaceFacts } from "./place-facts.ts";
 import { readTableHistory, type TablesOf } from "./table-history.ts";
 
 /** What the strategy says of a database. */
@@ -51,7 +54,10 @@ export interface ExpectedJob extends Pick<Job, "operation" | "entry" | "schedule
 }
 
 export interface HealthRequest extends Expected {
-  readonly places: readonly Place[];
+  /** Opens its places. */
+  readonly places: () => readonly Place[];
+  /** Looks the connection string up where the live server is to be asked, too; undefined leaves it alone. */
+  readonly connection: (() => Promise<ConnectionSettings>) | undefined;
 }
 
 /** All that is known of a database; the checks look at nothing else. */
@@ -64,6 +70,9 @@ export interface Facts extends Expected {
   /** Those whose last verification failed. */
   readonly failed: readonly DamagedBackup[];
   readonly listing: PlacesListing;
+  readonly places: readonly PlaceFacts[];
+  /** What is the matter with the live server; empty also where it was not asked. */
+  readonly server: ServerFacts;
   /** Why the next backup will be refused, by place. */
   readonly refusals: readonly Refusal[];
   /** The newest proof that a backup was restored and compared; that backup may be gone. */
@@ -88,9 +97,10 @@ export async function gatherFacts(
   request: HealthRequest,
   signal: AbortSignal,
 ): Promise<Facts> {
-  const listing = await listOne(runtime, request, signal);
+  const places = request.places();
+  const listing = await listOne(runtime, request, places, signal);
   const { good, failed } = splitByProof(listing.backups, listing.proofs);
-  const { database, schemas } = request;
+  const { database, schemas, timeZone, connection } = request;
   const { repositories } = listing;
   const complete = good.filter((backup) => schemas === undefined || covers(backup.schemas, schemas));
   return {
@@ -100,6 +110,8 @@ export async function gatherFacts(
     complete,
     failed,
     listing,
+    places: await gatherPlaces(runtime, places, timeZone, { listing, newest: complete[0] }, signal),
+    server: connection === undefined ? [] : await askServer(runtime, database, connection, signal),
     lastProof: await findLastProof(repositories, database, signal),
     knownSince: await findFirst(repositories, listing, signal),
     tables: await readTableHistory(runtime, repositories, complete, signal),
@@ -166,7 +178,8 @@ function refusalsBy(runtime: Runtime, { file, storage, place }: Repository): Ref
 
 async function listOne(
   runtime: Runtime,
-  { database, places, timeZone }: HealthRequest,
+  { database, timeZone }: HealthRequest,
+  places: readonly Place[],
   signal: AbortSignal,
 ): Promise<PlacesListing> {
   try {

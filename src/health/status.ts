@@ -1,14 +1,15 @@
 import type { AppError } from "../errors.ts";
-import type { Runtime } from "../lib/runtime.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
 import { storedBytesOf } from "../repository/stored-bytes.ts";
 import { checkAge } from "./checks/age.ts";
+import { checkLocks } from "./checks/locks.ts";
 import { checkRecovery } from "./checks/recovery.ts";
 import { checkRuns } from "./checks/runs.ts";
 import { checkSchedules } from "./checks/schedules.ts";
+import { checkServer } from "./checks/server.ts";
 import { checkStored } from "./checks/stored.ts";
 import { checkTables } from "./checks/tables.ts";
-import { type Expected, type ExpectedEntry, type Facts, gatherFacts, type HealthRequest } from "./facts.ts";
+import type { Expected, ExpectedEntry, Facts } from "./facts.ts";
 import { type Criticality, type Finding, finding, isHealthy } from "./finding.ts";
 import { type LiveFigures, liveFigures, UNKNOWN_FIGURES } from "./live-figures.ts";
 
@@ -39,38 +40,41 @@ export interface DatabaseStatus {
   readonly entries: readonly EntryStatus[];
 }
 
-/** How one database stands against its objectives, from what the repository holds. */
-export async function databaseStatus(
-  runtime: Runtime,
-  request: HealthRequest,
-  signal: AbortSignal,
-): Promise<DatabaseStatus> {
-  const facts = await gatherFacts(runtime, request, signal);
+/** How one database stands against its objectives, by the facts. */
+export function statusOf(facts: Facts): DatabaseStatus {
   const { backups, complete, listing } = facts;
-  const newest = complete[0] ?? null;
   const findings = checkDatabase(facts);
   return {
-    ...unknownStatus(request),
+    ...unknownStatus(facts),
     known: true,
     healthy: isHealthy(findings),
     degraded: listing.shortfalls.length > 0,
     findings,
-    newest,
+    newest: complete[0] ?? null,
     live: liveFigures(facts),
     backups: backups.length,
     storedBytes: storedBytesOf(backups),
-    entries: request.entries.map((entry) => {
+    entries: facts.entries.map((entry) => {
       const own = backups.filter(({ schedule }) => schedule === entry.name);
       return { ...entry, newest: own[0] ?? null, backups: own.length, storedBytes: storedBytesOf(own) };
     }),
   };
 }
 
+const CHECKS_OF_DATABASE: readonly ((facts: Facts) => Finding[])[] = [
+  checkAge,
+  checkStored,
+  checkLocks,
+  checkRecovery,
+  checkTables,
+  checkServer,
+  checkRuns,
+  checkSchedules,
+];
+
 /** Every check of one database, the gravest family first. */
 function checkDatabase(facts: Facts): Finding[] {
-  return [checkAge, checkStored, checkRecovery, checkTables, checkRuns, checkSchedules].flatMap((check) =>
-    check(facts),
-  );
+  return CHECKS_OF_DATABASE.flatMap((check) => check(facts));
 }
 
 /** The status of a database whose repository cannot be read: unhealthy, for nobody knows what there is. */

@@ -27,6 +27,8 @@ export function factsOf(parts: Partial<Facts> = {}): Facts {
     complete: backups,
     failed: [],
     listing: listingOf(backups),
+    places: [],
+    server: [],
     refusals: [],
     lastProof: null,
     knownSince: null,

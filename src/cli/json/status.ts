@@ -19,7 +19,11 @@ const FindingJson = z
 export type FindingJson = z.infer<typeof FindingJson>;
 
 export const StatusJson = z.strictObject({
-  healthy: z.boolean().describe("Whether every database meets its objectives"),
+  healthy: z.boolean().describe("Whether nothing worse than a notice was found anywhere"),
+  problems: z
+    .array(FindingJson)
+    .describe("What is wrong with places and this machine, and so with no single database"),
+  notices: z.array(FindingJson).describe("The same, for what is worth a look"),
   databases: z.array(
     z.strictObject({
       database: z.string().describe("Name of the database"),
@@ -29,7 +33,7 @@ export const StatusJson = z.strictObject({
         .describe(
           "Whether its backups could be looked at; where not, what is said of them below says nothing",
         ),
-      healthy: z.boolean().describe("Whether it meets its objectives"),
+      healthy: z.boolean().describe("Whether nothing worse than a notice was found of it"),
       degraded: z
         .boolean()
         .describe("Whether one of its places lacks a backup that another has, or cannot be read"),

@@ -1,4 +1,5 @@
 import type { Finding } from "../../health/finding.ts";
+import type { Health } from "../../health/health.ts";
 import type { DatabaseStatus } from "../../health/status.ts";
 import { formatBytes, formatCount, formatDuration } from "../../lib/text.ts";
 import type { BackupIndex } from "../../repository/manifest.ts";
@@ -10,10 +11,12 @@ import { formatAge, formatTime } from "./time.ts";
 
 type Entry = DatabaseStatus["entries"][number];
 
-export function statusJson(statuses: readonly DatabaseStatus[]): StatusJson {
+export function statusJson({ healthy, databases, findings }: Health): StatusJson {
   return {
-    healthy: statuses.every(({ healthy }) => healthy),
-    databases: statuses.map((status) => ({
+    healthy,
+    problems: findings.filter(isProblem).map(findingJson),
+    notices: findings.filter((one) => !isProblem(one)).map(findingJson),
+    databases: databases.map((status) => ({
       database: status.database,
       criticality: status.criticality,
       known: status.known,
@@ -46,12 +49,8 @@ function findingJson({ id, severity, subject, message, hint, evidence }: Finding
   return { id, severity, subject, message, hint, evidence };
 }
 
-export function renderStatus(
-  output: Output,
-  statuses: readonly DatabaseStatus[],
-  now: Date,
-  timeZone: string,
-): string {
+export function renderStatus(output: Output, health: Health, now: Date, timeZone: string): string {
+  const { databases: statuses } = health;
   if (statuses.length === 0) return "The repository holds no backups yet.";
   const takenAt = ({ snapshotAt }: BackupIndex): string => formatTime(new Date(snapshotAt), timeZone);
   const nextCell = (entries: readonly Entry[]): string => {
@@ -98,7 +97,7 @@ export function renderStatus(
     ]),
     output.width,
   );
-  const findings = statuses.flatMap((status) => status.findings);
+  const findings = [...statuses.flatMap((status) => status.findings), ...health.findings];
   const lines = BY_SEVERITY.flatMap((severity) =>
     findings.filter((one) => one.severity === severity).flatMap((one) => findingLines(output, one)),
   );
@@ -115,7 +114,7 @@ function renderLive(output: Output, statuses: readonly DatabaseStatus[], timeZon
       { title: "NEWEST PROVEN" },
       { title: "AT RISK IF ONLY PROVEN", right: true },
       { title: "RESTORE MEASURED", right: true },
-      { title: "NOW", right: true },
+      { title: "PREDICTED", right: true },
       { title: "RTO", right: true },
     ],
     statuses.map(({ database, live, rtoMs }) => [

@@ -38,7 +38,7 @@ function checkProof(facts: Facts): Finding[] {
   }
   return [
     finding("proof-overdue", facts, {
-      message: `no backup was ever restored and compared, and there are backups since ${formatDuration(ageMs)}`,
+      message: `no backup was ever restored and compared, and there have been backups for ${formatDuration(ageMs)}`,
       hint,
       evidence,
     }),
