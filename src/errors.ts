@@ -146,6 +146,18 @@ export const ERRORS = {
     retry: true,
     meaning: "the application did not stop, start or become healthy",
   },
+  channel_unreachable: {
+    exit: 1,
+    http: 502,
+    retry: true,
+    meaning: "a channel for messages does not answer, or is overloaded",
+  },
+  channel_refused: {
+    exit: 1,
+    http: 502,
+    retry: false,
+    meaning: "a channel for messages does not take them: login, certificate, address or content",
+  },
   deadline_passed: {
     exit: 1,
     http: 504,

@@ -6,7 +6,9 @@ import { BackupReportJson, CopyJson, PruneJson } from "../src/cli/json/backup.ts
 import { ErrorJson } from "../src/cli/json/common.ts";
 import { KeyNewJson, KeyRewrapJson, KeyShowJson } from "../src/cli/json/keys.ts";
 import { HistoryJson } from "../src/cli/json/history.ts";
-import { DiffJson, ListJson, ShowJson, StatusJson } from "../src/cli/json/look.ts";
+import { DiffJson, ListJson, ShowJson } from "../src/cli/json/look.ts";
+import { StatusJson } from "../src/cli/json/status.ts";
+import { NotifyTestJson } from "../src/cli/json/notify.ts";
 import { ExportJson, RestoreJson, UndoJson, VerifyJson } from "../src/cli/json/restore.ts";
 import {
   ConfigCheckJson,
@@ -20,6 +22,7 @@ import { CheckJson, KitJson, RepairJson, UsageJson } from "../src/cli/json/repos
 import { OUTPUTS } from "../src/cli/outputs.ts";
 import { jsonOf, runCli, spawnCli } from "./support/cli.ts";
 import { fileCrontab } from "./support/crontab.ts";
+import { httpReceiver } from "./support/http-receiver.ts";
 import { freshDatabase, runSql } from "./support/postgres.ts";
 import { temporaryFolder } from "./support/temporary-folder.ts";
 
@@ -121,6 +124,10 @@ describe("JSON output", () => {
     );
     await run("checklist done", ChecklistDoneJson, "checklist", "done", "review");
     await run("checklist", ChecklistJson, "checklist");
+    await using team = await httpReceiver();
+    const channels = `notify: { channels: { team: { kind: slack, url: "${team.url}" } } }\n`;
+    await appendFile(join(there.path, "handled.yaml"), channels);
+    await run("notify test", NotifyTestJson, "notify", "test");
     const places = ["backups", "copies"].map((name) => join(there.path, name));
     await run(
       "copy",

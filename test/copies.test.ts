@@ -2,7 +2,8 @@ import { mkdir, readdir, readFile, rename, rm, stat, truncate, writeFile } from 
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { BackupReportJson, CopyJson } from "../src/cli/json/backup.ts";
-import { ListJson, ShowJson, StatusJson } from "../src/cli/json/look.ts";
+import { ListJson, ShowJson } from "../src/cli/json/look.ts";
+import { StatusJson } from "../src/cli/json/status.ts";
 import { type CliResult, jsonOf, runCli } from "./support/cli.ts";
 import { type FreshDatabase, freshDatabase, temporaryFolder } from "./support/postgres.ts";
 

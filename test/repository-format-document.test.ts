@@ -14,6 +14,7 @@ import {
 } from "../src/repository/manifest.ts";
 import { PartListHeader, PartRange } from "../src/repository/part-list-lines.ts";
 import { DutyFile } from "../src/repository/duty-file.ts";
+import { AlertsFile } from "../src/repository/alerts-file.ts";
 import { ProofFile } from "../src/repository/proof-file.ts";
 import { RunFile } from "../src/repository/run-file.ts";
 
@@ -33,6 +34,7 @@ const SCHEMAS: Readonly<Record<string, z.ZodType>> = {
   proof: ProofFile,
   run: RunFile,
   duty: DutyFile,
+  alerts: AlertsFile,
 };
 
 test("the examples in the document are objects the program reads", async () => {

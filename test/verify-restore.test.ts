@@ -2,6 +2,7 @@ import { chmod, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { VerifyJson } from "../src/cli/json/restore.ts";
+import { StatusJson } from "../src/cli/json/status.ts";
 import { backedUp, type BackedUp, databasesLike } from "./support/backed-up.ts";
 import { jsonOf, runCli, spawnCli } from "./support/cli.ts";
 import { ODD_DATABASE_SQL } from "./support/odd-database.ts";
@@ -72,6 +73,11 @@ describe("without a live server", () => {
     expect(definitions).toBeGreaterThan(100);
     expect(report.durations.restoreMs).toBeGreaterThan(0);
     expect(await folder.servers()).toEqual([]);
+    const look = await runCli(["status", subject.name, "--repository", subject.repository, "--json"]);
+    expect(StatusJson.parse(jsonOf(look)).databases[0]).toMatchObject({
+      newestProven: subject.id,
+      timeToRecover: { measuredMs: report.durations.restoreMs, basis: expect.stringContaining("throw-away") },
+    });
     const shown = await runCli(["show", subject.id, "--repository", subject.repository]);
     expect(shown.stdout).toMatch(/proven \S+ \S+: content, .* rows, restored in/);
   });

@@ -2,7 +2,9 @@ import type { z } from "zod";
 import { BackupReportJson, CopyJson, PruneJson } from "./json/backup.ts";
 import { HistoryJson } from "./json/history.ts";
 import { KeyNewJson, KeyRewrapJson, KeyShowJson } from "./json/keys.ts";
-import { DiffJson, ListJson, ShowJson, StatusJson } from "./json/look.ts";
+import { DiffJson, ListJson, ShowJson } from "./json/look.ts";
+import { StatusJson } from "./json/status.ts";
+import { NotifyTestJson } from "./json/notify.ts";
 import { ExportJson, RestoreJson, UndoJson, VerifyJson } from "./json/restore.ts";
 import { ChecklistDoneJson, ChecklistJson } from "./json/checklist.ts";
 import { ServeEventJson } from "./json/serve.ts";
@@ -58,6 +60,11 @@ export const OUTPUTS: readonly OutputSchema[] = [
     command: "doctor",
     about: "One object; the exit code is 0 only when `ready` is true.",
     schema: DoctorJson,
+  },
+  {
+    command: "notify test",
+    about: "One object; the exit code is 1 when nothing arrived, 3 when some of it did not.",
+    schema: NotifyTestJson,
   },
   { command: "prune", about: "One object.", schema: PruneJson },
   {

@@ -27,6 +27,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   key: async () => (await import("./commands/key.ts")).addKey,
   serve: async () => (await import("./commands/serve.ts")).addServe,
   schedule: async () => (await import("./commands/schedule.ts")).addSchedule,
+  notify: async () => (await import("./commands/notify.ts")).addNotify,
   config: async () => (await import("./commands/config.ts")).addConfig,
   demo: async () => (await import("./commands/demo.ts")).addDemo,
 };

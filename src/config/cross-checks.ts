@@ -150,16 +150,16 @@ function checkUnique(values: readonly unknown[], pathOf: (index: number) => Path
   });
 }
 
-type Block = Readonly<Record<string, unknown>>;
+export type Block = Readonly<Record<string, unknown>>;
 
 function isBlock(value: unknown): value is Block {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function asBlock(value: unknown): Block {
+export function asBlock(value: unknown): Block {
   return isBlock(value) ? value : {};
 }
 
-function asList(value: unknown): readonly unknown[] {
+export function asList(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
 }

@@ -1,4 +1,5 @@
-import { literalPart } from "./interpolate.ts";
+import { hasReferences, literalPart } from "./interpolate.ts";
+import type { Channel } from "./notify.ts";
 
 /**
  * Whether a connection string (URI or keywords) or the URL of a repository has a password written in it, rather than
@@ -18,4 +19,17 @@ export function hasLiteralKey({
   readonly secretKey: { readonly text: string } | undefined;
 }): boolean {
   return secretKey !== undefined && literalPart(secretKey.text) !== "";
+}
+
+/** Whether what lets somebody send through a channel is written in the strategy: of some kinds the address itself is the secret. */
+export function hasLiteralSecret(channel: Channel): boolean {
+  switch (channel.kind) {
+    case "email":
+      return hasLiteralPassword(channel.url.text);
+    case "webhook":
+      return literalPart(channel.secret.text) !== "";
+    case "slack":
+    case "ping":
+      return !hasReferences(channel.url.text);
+  }
 }

@@ -27,7 +27,7 @@ describe("a good strategy", () => {
           url: { text: "${PRIMARY_DATABASE_URL}", where: `${STRATEGY_FILE}:9:10` },
           schemas: ["config", "customer"],
           criticality: "critical",
-          objectives: { rpoMs: 86_400_000, rtoMs: 3_600_000 },
+          objectives: { rpoMs: 86_400_000, rtoMs: 3_600_000, proofMs: 3_024_000_000 },
           repositories: ["local"],
           backups: [
             {
@@ -88,7 +88,7 @@ describe("a good strategy", () => {
         url: { text: "service=data", where: `${STRATEGY_FILE}:3:27` },
         schemas: undefined,
         criticality: "medium",
-        objectives: { rpoMs: 86_400_000, rtoMs: 4 * 3_600_000 },
+        objectives: { rpoMs: 86_400_000, rtoMs: 4 * 3_600_000, proofMs: 3_024_000_000 },
         repositories: ["here"],
         backups: [
           {

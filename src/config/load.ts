@@ -7,7 +7,8 @@ import { describeIssues } from "./describe-issue.ts";
 import { type Interpolate, readDocument } from "./document.ts";
 import { interpolate, parseReferences } from "./interpolate.ts";
 import { strategyJsonSchema } from "./json-schema.ts";
-import { hasLiteralKey, hasLiteralPassword } from "./literal-password.ts";
+import { hasLiteralKey, hasLiteralPassword, hasLiteralSecret } from "./literal-password.ts";
+import { checkNotify } from "./notify-checks.ts";
 import { formatPath, type Path, type Problem, strategyInvalid } from "./problems.ts";
 import { isCommandPath, isLatePath, StrategyFile } from "./schema.ts";
 import { buildStrategy, type Strategy } from "./strategy.ts";
@@ -25,7 +26,10 @@ export async function loadStrategy(runtime: Runtime, path: string, signal: Abort
   const { text, mode } = await readStrategyFile(file, signal);
   const strategy = parseStrategy(runtime, text, file);
   const urls = [...strategy.databases, ...strategy.repositories].map(({ url }) => url.text);
-  const hasSecret = urls.some(hasLiteralPassword) || strategy.repositories.some(hasLiteralKey);
+  const hasSecret =
+    urls.some(hasLiteralPassword) ||
+    strategy.repositories.some(hasLiteralKey) ||
+    (strategy.notify?.channels.some(hasLiteralSecret) ?? false);
   if ((mode & READABLE_BY_OTHERS) !== 0 && hasSecret) {
     runtime.reporter.warn(
       `strategy ${file}: holds a password and others may read it: \`chmod 600 ${file}\`, or use \`\${NAME}\``,
@@ -49,7 +53,7 @@ export function parseStrategy(runtime: Runtime, text: string, file: string): Str
   );
   // A value that is wrong in itself would only repeat that in other words; the first finding at a place stays.
   const taken = new Set(problems.map(({ path }) => path));
-  for (const { path, part, message } of [...findings, ...crossCheck(value)]) {
+  for (const { path, part, message } of [...findings, ...crossCheck(value), ...checkNotify(value)]) {
     const problem = problemAt(path, part, message);
     if (!taken.has(problem.path)) problems.push(problem);
     taken.add(problem.path);

@@ -1,5 +1,5 @@
 import { formatDuration } from "../lib/text.ts";
-import { hasLiteralKey, hasLiteralPassword } from "./literal-password.ts";
+import { hasLiteralKey, hasLiteralPassword, hasLiteralSecret } from "./literal-password.ts";
 import { nextRun } from "./schedule.ts";
 import type { Strategy, StrategyDatabase } from "./strategy.ts";
 
@@ -20,6 +20,9 @@ export function reviewStrategy(strategy: Strategy, now: Date): string[] {
       .map(
         ({ name }) => `the secret key of repository ${name} is in the file: \`\${NAME}\` keeps it out of it`,
       ),
+    ...(strategy.notify?.channels ?? [])
+      .filter(hasLiteralSecret)
+      .map(({ name }) => `the secret of channel ${name} is in the file: \`\${NAME}\` keeps it out of it`),
   ];
 }
 

@@ -6,7 +6,9 @@ import { duration, LONGEST_TIMEOUT } from "./durations.ts";
 import { MOST_JOBS } from "./jobs.ts";
 import { Keep } from "./keep.ts";
 import { Duty } from "./duties.ts";
+import { isLateNotifyPath, NotifyFile } from "./notify.ts";
 import { checked, label, text } from "./fields.ts";
+import { Objectives } from "./objectives.ts";
 import { cronExpression, Daemon, Deadline, Scheduled, Verification } from "./scheduled.ts";
 import { timeZoneProblem } from "./time-zone.ts";
 
@@ -88,13 +90,6 @@ const Backup = z.strictObject({
   keep: Keep.optional().describe(
     "Which backups stay; one stays when any rule wants it. Without it every backup stays",
   ),
-});
-
-const Objectives = z.strictObject({
-  rpo: duration()
-    .prefault("24h")
-    .describe("Recovery point objective: the most data, as time, that may be lost"),
-  rto: duration().prefault("4h").describe("Recovery time objective: the longest outage that is acceptable"),
 });
 
 const Database = z.strictObject({
@@ -236,6 +231,7 @@ export const StrategyFile = z.strictObject({
       "What people have to do again and again; `handled checklist` shows it beside what is scheduled",
     ),
   contacts: z.array(Contact).prefault([]).describe("Whom to call"),
+  notify: NotifyFile.optional().describe("Who is told when something is wrong, and how"),
 });
 export type StrategyFile = z.output<typeof StrategyFile>;
 
@@ -248,7 +244,7 @@ export function isCommandPath(path: readonly PropertyKey[]): boolean {
 /** Whether the value at this path is looked up in the environment only when it is needed. */
 export function isLatePath(path: readonly PropertyKey[]): boolean {
   const [section, , key] = path;
-  if (path.length !== 3) return false;
+  if (path.length !== 3) return isLateNotifyPath(path);
   if (section === "repositories") return key === "url" || key === "accessKey" || key === "secretKey";
   return section === "databases" && key === "url";
 }

@@ -4,6 +4,8 @@ import { nearest } from "../lib/text.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { resolveTemplate, type Template } from "./interpolate.ts";
 import type { Keep } from "./keep.ts";
+import { buildNotify, type Notify } from "./notify.ts";
+import { type ObjectivesMs, objectivesMs } from "./objectives.ts";
 import type { Path } from "./problems.ts";
 import type { StrategyFile } from "./schema.ts";
 import { systemTimeZone } from "./time-zone.ts";
@@ -21,6 +23,8 @@ export interface Strategy {
   readonly daemon: DaemonSettings;
   readonly duties: readonly StrategyDuty[];
   readonly contacts: readonly Contact[];
+  /** Undefined: nobody is told of anything. */
+  readonly notify: Notify | undefined;
 }
 
 /** What a person has to do once in each period. */
@@ -52,7 +56,7 @@ export interface StrategyDatabase {
   /** Undefined is the whole database. */
   readonly schemas: readonly string[] | undefined;
   readonly criticality: "critical" | "high" | "medium" | "low";
-  readonly objectives: { readonly rpoMs: number; readonly rtoMs: number };
+  readonly objectives: ObjectivesMs;
   /** Names of the strategy's repositories that its backups are kept in, at least one. The first is written and read first. */
   readonly repositories: readonly [string, ...string[]];
   readonly backups: readonly StrategyBackup[];
@@ -144,7 +148,7 @@ export function buildStrategy(file: StrategyFile, path: string, whereIs: (path: 
       url: template(["databases", name, "url"], database.url),
       schemas: database.schemas,
       criticality: database.criticality,
-      objectives: { rpoMs: database.objectives.rpo, rtoMs: database.objectives.rto },
+      objectives: objectivesMs(database.objectives),
       repositories: placesOf(database, names),
       backups: database.backups.map(({ deadline, ...backup }) => ({
         ...backup,
@@ -179,6 +183,7 @@ export function buildStrategy(file: StrategyFile, path: string, whereIs: (path: 
       database: duty.database ?? Object.keys(file.databases)[0] ?? "",
     })),
     contacts: file.contacts,
+    notify: file.notify === undefined ? undefined : buildNotify(file.notify, template),
   };
 }
 

@@ -63,6 +63,7 @@ export function strategyTemplate(answers: StrategyAnswers): StrategyText {
     ...applicationLines(answers.application),
     ...RECOVERY,
     ...contactLines(answers.contacts ?? []),
+    ...NOTIFY,
   ];
   return { yaml: `${lines.join("\n")}\n`, environment };
 }
@@ -170,6 +171,16 @@ const RECOVERY = [
   "# How long a database that was replaced stays on the server.",
   "recovery: { keepReplaced: 7d }",
   "",
+];
+
+const NOTIFY = [
+  "",
+  "# Who is told when something is wrong, and when it is over; `handled notify test` tries it. Also email, webhook and ping.",
+  "#notify:",
+  "#  channels:",
+  "#    team:",
+  "#      kind: slack",
+  "#      url: ${SLACK_WEBHOOK_URL}",
 ];
 
 function contactLines(contacts: readonly Contact[]): string[] {

@@ -7,22 +7,28 @@ import type { RunFile } from "../repository/run-file.ts";
 import { asInterrupted, monthsOfRuns, readBegun, readMonth } from "../repository/runs.ts";
 import type { Storage } from "../storage/storage.ts";
 
-export interface HistoryRequest {
+interface RunsRequest {
   readonly database: string;
-  readonly storages: readonly Storage[];
   /** No more than so many, the newest. */
   readonly last: number;
   /** Only those that began then or later. */
-  readonly since: Date | undefined;
-  readonly wanted: (run: RunFile) => boolean;
+  readonly since?: Date | undefined;
+  readonly wanted?: ((run: RunFile) => boolean) | undefined;
 }
 
-export interface History {
-  readonly database: string;
+export interface HistoryRequest extends RunsRequest {
+  readonly storages: readonly Storage[];
+}
+
+interface Runs {
   /** Newest first; those that have begun and not ended among them. */
   readonly runs: readonly RunFile[];
   /** Whether there are older ones that were not asked for. */
   readonly more: boolean;
+}
+
+export interface History extends Runs {
+  readonly database: string;
   /** Why places could not be read. */
   readonly failures: readonly AppError[];
 }
@@ -36,7 +42,7 @@ export async function readHistory(
   request: HistoryRequest,
   signal: AbortSignal,
 ): Promise<History> {
-  const { database, storages, last, since, wanted } = request;
+  const { database, storages } = request;
   const repositories: Repository[] = [];
   const failures: AppError[] = [];
   for (const storage of storages) {
@@ -49,8 +55,22 @@ export async function readHistory(
   }
   const [failure] = failures;
   if (repositories.length === 0 && failure !== undefined) throw failure;
+  const found = await readRuns(runtime, repositories, request, signal);
+  if (found.runs.length === 0) await warnOfUnknown(runtime, repositories, database, signal);
+  return { database, ...found, failures };
+}
+
+/** The same of places that are open. */
+export async function readRuns(
+  runtime: Runtime,
+  repositories: readonly Repository[],
+  { database, last, since, wanted }: RunsRequest,
+  signal: AbortSignal,
+): Promise<Runs> {
   const from = since?.toISOString() ?? "";
-  const isAsked = (run: RunFile): boolean => run.startedAt >= from && wanted(run);
+  const isAsked = (run: RunFile): boolean => run.startedAt >= from && (wanted?.(run) ?? true);
+  // Where none is passed over, no more need be read.
+  const newest = wanted === undefined ? last + 1 : undefined;
   const found = new Map<string, RunFile>();
   const begun = new Map<string, RunFile>();
   const months = new Set<string>();
@@ -62,18 +82,17 @@ export async function readHistory(
     if (month < from.slice(0, 7)) break;
     if (found.size > last) break;
     for (const repository of repositories) {
-      for (const run of await readMonth(runtime, repository, { database, month }, signal)) {
+      for (const run of await readMonth(runtime, repository, { database, month, newest }, signal)) {
         // One place may have seen the end that another was not there for.
         begun.delete(run.id);
         if (isAsked(run)) found.set(run.id, run);
       }
     }
   }
-  if (found.size + begun.size === 0) await warnOfUnknown(runtime, repositories, database, signal);
   const self = await describeHolder("look");
   const unended = await Promise.all([...begun.values()].map((run) => asSeen(run, self)));
   const runs = [...found.values(), ...unended.filter(isAsked)].toSorted((a, b) => (a.id < b.id ? 1 : -1));
-  return { database, runs: runs.slice(0, last), more: runs.length > last, failures };
+  return { runs: runs.slice(0, last), more: runs.length > last };
 }
 
 /** Whoever mistyped a name is told which ones there are. */

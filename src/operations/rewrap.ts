@@ -1,7 +1,7 @@
 import { AppError, isAppError } from "../errors.ts";
 import { parseIdentity, parseRecipient, type Recipient } from "../lib/age/keys.ts";
 import type { Runtime } from "../lib/runtime.ts";
-import { databaseFolder } from "../repository/layout.ts";
+import { alertsKey, databaseFolder } from "../repository/layout.ts";
 import { acquireLease, type Lease } from "../repository/lease.ts";
 import {
   listDatabases,
@@ -84,6 +84,8 @@ export async function rewrapRepository(
   let objects = 1;
   for (const database of await listDatabases(before, signal))
     objects += await rewrapDatabase(runtime, { repository: before, database, identities, sealTo }, signal);
+  // Sealed to the same keys as before, and of no other use than that nothing is told twice: it is made anew.
+  await asStored(before.storage).delete(alertsKey(null), signal);
   await replaceSealing(before, { recipients, hosts, namingKey }, signal);
   await asStored(before.storage).delete(sealing.namingKey, signal);
   return { place: before.place, recipients, hosts, objects };

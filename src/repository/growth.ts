@@ -1,3 +1,5 @@
+import { slopeOf } from "../lib/statistics.ts";
+
 const DAY_MS = 86_400_000;
 // Two backups always lie on a line.
 const FEWEST = 3;
@@ -18,9 +20,8 @@ export interface Growth {
 }
 
 /**
- * How much is written a day, from what a row of backups added: the median slope between any two of them (Theil-Sen:
- * https://en.wikipedia.org/wiki/Theil-Sen_estimator), so that a rare backup that had to store everything anew counts for
- * little. The first one is where it starts, and what it added does not count. Null where there are fewer than three, or
+ * How much is written a day, from what a row of backups added: the median slope, so that a rare backup that had to store
+ * everything anew counts for little. The first one is where it starts, and what it added does not count. Null where there are fewer than three, or
  * they span less than a day.
  */
 export function growthOf(additions: readonly Addition[]): Growth | null {
@@ -31,17 +32,11 @@ export function growthOf(additions: readonly Addition[]): Growth | null {
   const days = (last.at - first.at) / DAY_MS;
   if (days < 1) return null;
   let sum = -first.bytes;
-  const points = sorted.map(({ at, bytes }) => ({ day: (at - first.at) / DAY_MS, sum: (sum += bytes) }));
+  const points = sorted.map(({ at, bytes }) => ({ x: (at - first.at) / DAY_MS, y: (sum += bytes) }));
   const step = Math.ceil(points.length / MOST_POINTS);
   // The last one is always among them.
   const chosen = points.filter((_, at) => (points.length - 1 - at) % step === 0);
-  const slopes: number[] = [];
-  for (const [n, from] of chosen.entries()) {
-    for (const to of chosen.slice(n + 1)) {
-      if (to.day > from.day) slopes.push((to.sum - from.sum) / (to.day - from.day));
-    }
-  }
-  return { bytesPerDay: Math.max(0, Math.round(median(slopes))), days };
+  return { bytesPerDay: Math.max(0, Math.round(slopeOf(chosen))), days };
 }
 
 /** Of several rows of backups in one place; null where none has history enough. */
@@ -52,11 +47,4 @@ export function sumGrowth(growths: readonly (Growth | null)[]): Growth | null {
     bytesPerDay: known.reduce((sum, { bytesPerDay }) => sum + bytesPerDay, 0),
     days: Math.max(...known.map(({ days }) => days)),
   };
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  const upper = sorted[middle] ?? 0;
-  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? upper)) / 2;
 }

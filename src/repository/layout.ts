@@ -100,6 +100,9 @@ export const runKey = (database: string, id: string): string =>
 /** Duties that people have done. */
 export const dutiesFolder = (database: string): string => `${databaseFolder(database)}records/duties/`;
 export const dutyKey = (database: string, id: string): string => `${dutiesFolder(database)}${id}.json`;
+/** What somebody was told of a database; null: of what concerns none in particular. */
+export const alertsKey = (database: string | null): string =>
+  `${database === null ? "system/" : databaseFolder(database)}records/alerts/state.json`;
 
 export const readersFolder = (database: string): string => `${databaseFolder(database)}readers/`;
 export const readerKey = (database: string, token: string): string =>

@@ -66,6 +66,51 @@ export async function newestProofs(
   return proofs;
 }
 
+// What else is recorded as a proof is damage that was met: rarely more than a few in a row.
+const LOOKED_AT = 64;
+const BATCH = 16;
+
+/**
+ * The newest proof that a backup of the database came back and was compared, whether that backup is still there or not;
+ * undefined where there is none among the last. What cannot be read is passed over.
+ */
+export async function newestRestored(
+  { storage }: Repository,
+  database: string,
+  signal: AbortSignal,
+): Promise<ProofFile | undefined> {
+  const keys = (await storage.keys(proofsFolder(database), "here", signal))
+    .filter((key) => partsOfProofKey(key) !== undefined)
+    // Their names begin with the time.
+    .toSorted()
+    .slice(-LOOKED_AT)
+    .toReversed();
+  for (let at = 0; at < keys.length; at += BATCH) {
+    const some = keys.slice(at, at + BATCH);
+    const found = await storage.getMany(some, signal);
+    for (const [n, key] of some.entries()) {
+      const proof = parseQuietly(key, found[n]);
+      if (proof !== undefined && isRestored(proof)) return proof;
+    }
+  }
+  return undefined;
+}
+
+/** Whether it shows that the backup can be restored, and not only that its bytes are there. */
+export function isRestored({ outcome, proven }: ProofFile): boolean {
+  return outcome === "proven" && proven !== null && proven !== "integrity";
+}
+
+function parseQuietly(key: string, data: Buffer | AppError | undefined): ProofFile | undefined {
+  if (data === undefined || data instanceof AppError) return undefined;
+  try {
+    return parseVersioned(ProofFile, data, key);
+  } catch (error) {
+    if (!isAppError(error)) throw error;
+    return undefined;
+  }
+}
+
 function tryParse(runtime: Runtime, key: string, data: Buffer | AppError | undefined): ProofFile | undefined {
   try {
     if (data instanceof AppError) throw data;

@@ -16,6 +16,7 @@ const READ_TOGETHER = 1024;
 const TRIES = 3;
 const ZSTD_LEVEL = 9;
 const PACKED = ".zst";
+const isPacked = (key: string): boolean => key.endsWith(PACKED);
 
 /** An identity for a run that begins now. */
 export function newRunId(clock: Clock): string {
@@ -101,17 +102,27 @@ export async function monthsOfRuns(
   return folders.filter((name) => /^\d{4}-\d{2}$/.test(name)).toReversed();
 }
 
+interface MonthRequest {
+  readonly database: string;
+  readonly month: string;
+  /** That so many of the newest are enough: of those with a file of their own no more are read. */
+  readonly newest?: number | undefined;
+}
+
 /** The ended runs that began in a month, oldest first. What cannot be read is told and passed over. */
 export async function readMonth(
   runtime: Runtime,
   repository: Repository,
-  { database, month }: { readonly database: string; readonly month: string },
+  { database, month, newest = Infinity }: MonthRequest,
   signal: AbortSignal,
 ): Promise<RunFile[]> {
   for (let tries = 1; ; tries++) {
     try {
       const keys = await repository.storage.keys(monthFolder(database, month), "here", signal);
-      const { runs } = await readKeys(runtime, repository, keys, signal);
+      const [packed, single] = [keys.filter(isPacked), keys.filter((key) => !isPacked(key))];
+      // Their names begin with the time.
+      const some = [...packed, ...single.toSorted().slice(-newest)];
+      const { runs } = await readKeys(runtime, repository, some, signal);
       return runs;
     } catch (error) {
       if (!isAppError(error, "object_missing") || tries === TRIES) throw error;
@@ -160,7 +171,7 @@ export async function foldMonths(
   for (const month of await monthsOfRuns(repository, database, signal)) {
     if (month >= current) continue;
     const keys = await storage.keys(monthFolder(database, month), "here", signal);
-    if (keys.every((key) => key.endsWith(PACKED))) continue;
+    if (keys.every(isPacked)) continue;
     const { runs, complete } = await readKeys(runtime, repository, keys, signal);
     if (!complete) continue;
     const packed = Buffer.concat(compressFrames(Buffer.concat(runs.map(encode)), ZSTD_LEVEL));
@@ -177,7 +188,7 @@ function tryParse(runtime: Runtime, key: string, data: Buffer | AppError | undef
   try {
     if (data === undefined || data instanceof AppError)
       throw data ?? new AppError("unexpected", `read ${key}: nothing came`);
-    if (!key.endsWith(PACKED)) return [parseVersioned(RunFile, data, key)];
+    if (!isPacked(key)) return [parseVersioned(RunFile, data, key)];
     return Buffer.concat([...decompressFrames(data)])
       .toString("utf8")
       .split("\n")

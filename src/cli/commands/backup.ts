@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import type { Keep } from "../../config/keep.ts";
 import type { StrategyBackup } from "../../config/strategy.ts";
 import { defaultJobs } from "../../config/jobs.ts";
-import { AppError, inOperation, isAppError } from "../../errors.ts";
+import { AppError, inOperation, isAppError, messageOf } from "../../errors.ts";
 import { nearest } from "../../lib/text.ts";
 import type { BackupRequest } from "../../operations/backup.ts";
 import { backupToPlaces, type PlacesReport, type PlacesRequest } from "../../operations/backup-places.ts";
@@ -21,6 +21,7 @@ import {
 } from "../options.ts";
 import { backupJson, renderBackup } from "../render/backup.ts";
 import { reportFailure } from "../failure.ts";
+import { beginPings } from "../../notify/pings.ts";
 import {
   DEFAULT_LOCK_TIMEOUT_MS,
   placesOf,
@@ -95,9 +96,7 @@ async function runBackup(cli: Cli, names: readonly string[], options: Options): 
     try {
       const report = await backupTarget(cli, target, options);
       cli.output.result(backupJson(report), () => renderBackup(cli.output, target.name, report));
-      // The backup is whole, but something is wrong with what tells us that rows did not change.
-      if (report.index.kind === "snapshot" && report.index.snapshot.sample.differing > 0) degraded = true;
-      if (report.degraded) degraded = true;
+      if (isDegradedBackup(report)) degraded = true;
     } catch (error) {
       if (targets.length === 1 || isAppError(error, "interrupted") || cli.signal.aborted)
         throw inBackup(target, error);
@@ -119,25 +118,53 @@ function inBackup(target: Target, error: unknown): unknown {
 async function backupTarget(cli: Cli, target: Target, options: Options): Promise<PlacesReport> {
   const entry = chooseBackup(cli, target, options);
   const how = howTo(options, entry);
-  const request: PlacesRequest = {
-    database: target.name,
-    connection: await target.connection(),
-    places: placesOf(target, options.keep),
-    copyJobs: copyJobsOf({}),
-    newPlace: options.newPlace === true,
-    schemas: options.schema ?? target.entry?.schemas ?? null,
-    // A run with other schemas, or of another kind, is not the run that the strategy asked for.
-    schedule: options.schema === undefined && how.kind === entry?.kind ? entry.name : null,
-    how,
-    prefix: target.prefix,
-    timeZone: target.timeZone,
-    lockTimeoutMs: options.lockTimeout ?? target.entry?.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS,
-    file:
-      options.file === undefined
-        ? null
-        : { path: resolve(cli.cwd, options.file), overwrite: options.overwrite === true },
-  };
-  return await backupToPlaces(cli.runtime, request, cli.signal);
+  // A run with other schemas, or of another kind, is not the run that the strategy asked for.
+  const schedule = options.schema === undefined && how.kind === entry?.kind ? entry.name : null;
+  return await withPings(cli, target, schedule, async () => {
+    const request: PlacesRequest = {
+      database: target.name,
+      connection: await target.connection(),
+      places: placesOf(target, options.keep),
+      copyJobs: copyJobsOf({}),
+      newPlace: options.newPlace === true,
+      schemas: options.schema ?? target.entry?.schemas ?? null,
+      schedule,
+      how,
+      prefix: target.prefix,
+      timeZone: target.timeZone,
+      lockTimeoutMs: options.lockTimeout ?? target.entry?.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS,
+      file:
+        options.file === undefined
+          ? null
+          : { path: resolve(cli.cwd, options.file), overwrite: options.overwrite === true },
+    };
+    return await backupToPlaces(cli.runtime, request, cli.signal);
+  });
+}
+
+/** The backup is whole, but a place lacks it, or something is wrong with what tells us that rows did not change. */
+function isDegradedBackup({ index, degraded }: PlacesReport): boolean {
+  return degraded || (index.kind === "snapshot" && index.snapshot.sample.differing > 0);
+}
+
+/** What watches the backup from outside hears what the exit code says. */
+async function withPings(
+  cli: Cli,
+  { name: database, strategy }: Target,
+  entry: string | null,
+  work: () => Promise<PlacesReport>,
+): Promise<PlacesReport> {
+  const pings = beginPings(cli.runtime, strategy, { database, entry });
+  try {
+    const report = await work();
+    const { id } = report.index;
+    if (isDegradedBackup(report)) await pings.end("fail", `${id} was taken, and the run ended degraded`);
+    else await pings.end("success", `${id} was taken`);
+    return report;
+  } catch (error) {
+    await pings.end("fail", messageOf(cli.signal.aborted ? cli.signal.reason : error));
+    throw error;
+  }
 }
 
 /** What the options say, else the strategy's entry, else the defaults. An option of the other kind is refused. */

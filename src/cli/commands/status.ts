@@ -1,37 +1,57 @@
 import type { Command } from "commander";
 import { nextRun } from "../../config/schedule.ts";
-import { AppError, ERRORS } from "../../errors.ts";
+import { ERRORS } from "../../errors.ts";
+import type { HealthRequest } from "../../health/facts.ts";
+import { lookAtHealth } from "../../health/health.ts";
 import { readInstalled } from "../../operations/schedule/installed.ts";
-import { databaseStatus, type DatabaseStatus, unreadableStatus } from "../../operations/status.ts";
+import { scheduledJobs } from "../../operations/schedule/jobs.ts";
 import type { Cli } from "../cli.ts";
+import { notifyOfStatus } from "../notify-of-status.ts";
 import { placeOptions } from "../options.ts";
 import { renderStatus, statusJson } from "../render/status.ts";
 import { resolveAllTargets } from "../repositories.ts";
 import { scheduleRequest } from "../schedule-request.ts";
 import { placesOf, type PlaceOptions, type Target } from "../targets.ts";
 
+interface StatusOptions extends PlaceOptions {
+  readonly connect?: true;
+  readonly notify?: true;
+}
+
 export function addStatus(program: Command, cli: () => Cli): void {
   placeOptions(program.command("status"))
     .summary("are the objectives met?")
     .description(
-      "Shows for each database whether its newest backup is within the RPO, how much data is at risk now, and when the next backup is due, if a schedule is installed on this machine; where the strategy has several backups of a database, each has a line. A backup of other schemas than the strategy's does not count for the RPO. Exit code 4 when any is unhealthy.",
+      "Shows for each database how much data is at risk now, also if only what is proven counts, how long a restore took and would take, and when the next backup is due, if a schedule is installed on this machine; where the strategy has several backups of a database, each has a line. Below stands everything that is wrong, by how bad it is, and what to do about it (docs/health.md). A backup of other schemas than the strategy's does not count for the RPO. Exit code 4 when anything worse than a notice is found, 1 with `--notify` when nothing is and a message did not arrive.",
+    )
+    .option(
+      "--connect",
+      "connect to each database, too: is the server there, are the clients new enough, do the clocks agree?",
     )
     .argument("[database...]", "names from the strategy; all when none is given")
-    .action(async (names: string[], options: PlaceOptions) => {
+    .option(
+      "--notify",
+      "tell the strategy's channels what is new, worse, still open or over since they were told last: for cron, every hour or so",
+    )
+    .action(async (names: string[], options: StatusOptions) => {
       await runStatus(cli(), names, options);
     });
 }
 
-async function runStatus(cli: Cli, names: readonly string[], options: PlaceOptions): Promise<void> {
+async function runStatus(cli: Cli, names: readonly string[], options: StatusOptions): Promise<void> {
   const targets = await resolveAllTargets(cli, names, options);
-  const statuses: DatabaseStatus[] = [];
   const isInstalled = await installedIn(cli, targets);
-  for (const target of targets) statuses.push(await statusOf(cli, target, isInstalled));
+  const requests = targets.map((target) => ({
+    ...requestOf(cli, target, isInstalled),
+    connection: options.connect === true ? () => target.connection() : undefined,
+  }));
+  const health = await lookAtHealth(cli.runtime, requests, targets[0]?.strategy ?? null, cli.signal);
   const timeZone = targets[0]?.timeZone ?? "UTC";
-  cli.output.result(statusJson(statuses), () =>
-    renderStatus(cli.output, statuses, cli.runtime.clock.now(), timeZone),
+  cli.output.result(statusJson(health), () =>
+    renderStatus(cli.output, health, cli.runtime.clock.now(), timeZone),
   );
-  if (statuses.some(({ healthy }) => !healthy)) cli.exitWith(ERRORS.unhealthy.exit);
+  if (!health.healthy) cli.exitWith(ERRORS.unhealthy.exit);
+  if (options.notify === true) await notifyOfStatus(cli, targets, health);
 }
 
 type IsInstalled = Awaited<ReturnType<typeof readInstalled>>;
@@ -43,15 +63,17 @@ async function installedIn(cli: Cli, targets: readonly Target[]): Promise<IsInst
     : await readInstalled(cli.runtime, scheduleRequest(cli, strategy), cli.signal);
 }
 
-/** One repository that cannot be read is a problem of its databases and must not hide the others. */
-async function statusOf(cli: Cli, target: Target, isInstalled: IsInstalled): Promise<DatabaseStatus> {
+function requestOf(cli: Cli, target: Target, isInstalled: IsInstalled): Omit<HealthRequest, "connection"> {
   const { entry } = target;
   const now = cli.runtime.clock.now();
-  const request = {
+  return {
     database: target.name,
     criticality: entry?.criticality ?? null,
     rpoMs: entry?.objectives.rpoMs ?? null,
     rtoMs: entry?.objectives.rtoMs ?? null,
+    proofMs: entry?.objectives.proofMs ?? null,
+    timeZone: target.timeZone,
+    places: () => placesOf(target, undefined),
     schemas: entry === null ? undefined : (entry.schemas ?? null),
     entries: (entry?.backups ?? []).map(({ name, kind, schedule }) => ({
       name,
@@ -62,15 +84,9 @@ async function statusOf(cli: Cli, target: Target, isInstalled: IsInstalled): Pro
           ? null
           : (isInstalled?.({ database: target.name, operation: "backup", entry: name }) ?? null),
     })),
+    jobs: scheduledJobs({ databases: entry === null ? [] : [entry] }).map((job) => ({
+      ...job,
+      installed: isInstalled?.(job) ?? null,
+    })),
   };
-  try {
-    return await databaseStatus(
-      cli.runtime,
-      { ...request, places: placesOf(target, undefined), timeZone: target.timeZone },
-      cli.signal,
-    );
-  } catch (error) {
-    if (!(error instanceof AppError) || error.code === "interrupted" || cli.signal.aborted) throw error;
-    return unreadableStatus(request, error);
-  }
 }

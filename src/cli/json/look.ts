@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { BackupJson, bytes, count, milliseconds, newestProof, time } from "./common.ts";
+import { BackupJson, bytes, count, newestProof, time } from "./common.ts";
 
 // What commands that only look print with `--json`.
 
@@ -231,60 +231,3 @@ export const DiffJson = z.strictObject({
 });
 
 export type DiffJson = z.infer<typeof DiffJson>;
-
-export const StatusJson = z.strictObject({
-  healthy: z.boolean().describe("Whether every database meets its objectives"),
-  databases: z.array(
-    z.strictObject({
-      database: z.string().describe("Name of the database"),
-      criticality: z.enum(["critical", "high", "medium", "low"]).nullable().describe("From the strategy"),
-      known: z
-        .boolean()
-        .describe(
-          "Whether its backups could be looked at; where not, what is said of them below says nothing",
-        ),
-      healthy: z.boolean().describe("Whether it meets its objectives"),
-      degraded: z
-        .boolean()
-        .describe("Whether one of its places lacks a backup that another has, or cannot be read"),
-      problems: z
-        .array(
-          z.strictObject({
-            message: z.string().describe("What is wrong"),
-            hint: z.string().nullable().describe("What to do about it"),
-          }),
-        )
-        .describe("Empty when healthy"),
-      newest: BackupJson.nullable().describe("The newest good backup"),
-      dataAtRiskMs: z
-        .int()
-        .nullable()
-        .describe("Milliseconds since the newest backup's snapshot: what would be lost now"),
-      rpoMs: milliseconds.nullable().describe("Recovery point objective in milliseconds"),
-      rtoMs: milliseconds.nullable().describe("Recovery time objective in milliseconds"),
-      backups: count.describe("Good backups"),
-      storedBytes: bytes.describe("Their size in the repository"),
-      nextRun: time.nullable().describe("When the strategy's next backup is due"),
-      entries: z
-        .array(
-          z.strictObject({
-            name: z.string().describe("Name of the entry"),
-            kind: z.enum(["archive", "snapshot"]).describe("Kind of backup"),
-            newest: time.nullable().describe("The moment that its newest good backup brings back"),
-            backups: count.describe("Good backups that it asked for"),
-            storedBytes: bytes.describe("Their size in the repository"),
-            nextRun: time.nullable().describe("When it is due next; null where it has no schedule"),
-            installed: z
-              .boolean()
-              .nullable()
-              .describe(
-                "Whether its schedule is installed on this machine; null where it has none, or that cannot be told",
-              ),
-          }),
-        )
-        .describe("The strategy's backups of it, each by itself"),
-    }),
-  ),
-});
-
-export type StatusJson = z.infer<typeof StatusJson>;

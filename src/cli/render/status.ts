@@ -1,7 +1,9 @@
+import type { Finding } from "../../health/finding.ts";
+import type { Health } from "../../health/health.ts";
+import type { DatabaseStatus } from "../../health/status.ts";
 import { formatBytes, formatCount, formatDuration } from "../../lib/text.ts";
-import type { DatabaseStatus } from "../../operations/status.ts";
 import type { BackupIndex } from "../../repository/manifest.ts";
-import type { StatusJson } from "../json/look.ts";
+import type { FindingJson, StatusJson } from "../json/status.ts";
 import type { Output } from "../output.ts";
 import { indexJson } from "./backup.ts";
 import { renderTable } from "./table.ts";
@@ -9,18 +11,24 @@ import { formatAge, formatTime } from "./time.ts";
 
 type Entry = DatabaseStatus["entries"][number];
 
-export function statusJson(statuses: readonly DatabaseStatus[]): StatusJson {
+export function statusJson({ healthy, databases, findings }: Health): StatusJson {
   return {
-    healthy: statuses.every(({ healthy }) => healthy),
-    databases: statuses.map((status) => ({
+    healthy,
+    problems: findings.filter(isProblem).map(findingJson),
+    notices: findings.filter((one) => !isProblem(one)).map(findingJson),
+    databases: databases.map((status) => ({
       database: status.database,
       criticality: status.criticality,
       known: status.known,
       healthy: status.healthy,
       degraded: status.degraded,
-      problems: status.problems.map(({ message, hint }) => ({ message, hint })),
+      problems: status.findings.filter(isProblem).map(findingJson),
+      notices: status.findings.filter((one) => !isProblem(one)).map(findingJson),
       newest: status.newest === null ? null : indexJson(status.newest),
-      dataAtRiskMs: status.dataAtRiskMs,
+      dataAtRiskMs: status.live.dataAtRiskMs,
+      newestProven: status.live.newestProven?.id ?? null,
+      provenAtRiskMs: status.live.provenAtRiskMs,
+      timeToRecover: status.live.timeToRecover,
       rpoMs: status.rpoMs,
       rtoMs: status.rtoMs,
       backups: status.backups,
@@ -35,12 +43,14 @@ export function statusJson(statuses: readonly DatabaseStatus[]): StatusJson {
   };
 }
 
-export function renderStatus(
-  output: Output,
-  statuses: readonly DatabaseStatus[],
-  now: Date,
-  timeZone: string,
-): string {
+const isProblem = ({ severity }: Finding): boolean => severity !== "notice";
+
+function findingJson({ id, severity, subject, message, hint, evidence }: Finding): FindingJson {
+  return { id, severity, subject, message, hint, evidence };
+}
+
+export function renderStatus(output: Output, health: Health, now: Date, timeZone: string): string {
+  const { databases: statuses } = health;
   if (statuses.length === 0) return "The repository holds no backups yet.";
   const takenAt = ({ snapshotAt }: BackupIndex): string => formatTime(new Date(snapshotAt), timeZone);
   const nextCell = (entries: readonly Entry[]): string => {
@@ -77,7 +87,7 @@ export function renderStatus(
         status.database,
         status.healthy ? output.paint("green", "✓ healthy") : output.paint("red", "✗ unhealthy"),
         told(status, status.newest === null ? "-" : takenAt(status.newest)),
-        status.dataAtRiskMs === null ? "?" : formatDuration(Math.max(0, status.dataAtRiskMs)),
+        status.live.dataAtRiskMs === null ? "?" : formatDuration(Math.max(0, status.live.dataAtRiskMs)),
         status.rpoMs === null ? "-" : formatDuration(status.rpoMs),
         told(status, formatCount(status.backups)),
         told(status, formatBytes(status.storedBytes)),
@@ -87,15 +97,45 @@ export function renderStatus(
     ]),
     output.width,
   );
-  const problems = statuses.flatMap(({ database, problems: found }) =>
-    found.flatMap(({ message, hint }) => [
-      `${output.paint("red", "✗")} ${output.paint("bold", database)}: ${message}`,
-      ...(hint === null ? [] : [`  ${output.paint("cyan", "hint:")} ${hint}`]),
+  const findings = [...statuses.flatMap((status) => status.findings), ...health.findings];
+  const lines = BY_SEVERITY.flatMap((severity) =>
+    findings.filter((one) => one.severity === severity).flatMap((one) => findingLines(output, one)),
+  );
+  const measured = statuses.some(({ known }) => known) ? ["", renderLive(output, statuses, timeZone)] : [];
+  return [table, ...measured, ...(lines.length === 0 ? [] : ["", ...lines])].join("\n");
+}
+
+/** How much would be lost, and for how long, as far as it was shown. */
+function renderLive(output: Output, statuses: readonly DatabaseStatus[], timeZone: string): string {
+  const time = (ms: number | null): string => (ms === null ? "-" : formatDuration(Math.max(0, ms)));
+  return renderTable(
+    [
+      { title: "DATABASE" },
+      { title: "NEWEST PROVEN" },
+      { title: "AT RISK IF ONLY PROVEN", right: true },
+      { title: "RESTORE MEASURED", right: true },
+      { title: "PREDICTED", right: true },
+      { title: "RTO", right: true },
+    ],
+    statuses.map(({ database, live, rtoMs }) => [
+      database,
+      live.newestProven === null ? "none" : formatTime(new Date(live.newestProven.snapshotAt), timeZone),
+      time(live.provenAtRiskMs),
+      time(live.timeToRecover.measuredMs),
+      time(live.timeToRecover.predictedMs),
+      time(rtoMs),
     ]),
+    output.width,
   );
-  const isMissing = statuses.some(({ entries }) => entries.some(({ installed }) => installed === false));
-  const missing = "not installed: nothing on this machine runs it; `handled schedule install` sees to that";
-  return [table, ...(isMissing ? [missing] : []), ...(problems.length === 0 ? [] : ["", ...problems])].join(
-    "\n",
-  );
+}
+
+const BY_SEVERITY = ["critical", "warning", "notice"] as const;
+
+function findingLines(output: Output, { database, severity, message, hint }: Finding): string[] {
+  const sign = severity === "notice" ? output.paint("yellow", "!") : output.paint("red", "✗");
+  const of = database === null ? "" : `${output.paint("bold", database)}: `;
+  return [
+    `${sign} ${of}${message}`,
+    ...(hint === null ? [] : [`  ${output.paint("cyan", "hint:")} ${hint}`]),
+  ];
 }

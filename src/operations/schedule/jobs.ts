@@ -38,7 +38,13 @@ export function scheduledJobs({ databases }: Pick<ScheduledStrategy, "databases"
 }
 
 /** `backup nightly`, `prune`. */
-export function describeJob({ operation, entry }: Pick<Job, "operation" | "entry">): string {
+export function describeJob({
+  operation,
+  entry,
+}: {
+  readonly operation: string;
+  readonly entry: string | null;
+}): string {
   return entry === null ? operation : `${operation} ${entry}`;
 }
 

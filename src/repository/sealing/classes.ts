@@ -22,6 +22,7 @@ const OF_BACKUP: Readonly<Record<string, SealClass>> = {
   tables: "shared",
   content: "secret",
 };
+const SHARED_RECORDS = ["proofs", "runs", "duties", "alerts"];
 /** An archive of a sealed repository, as its name tells. */
 const SEALED_ARCHIVE = /\.age$/i;
 
@@ -30,6 +31,6 @@ export function sealClassOf(key: string): SealClass {
   if (rest.length === 0) return database !== "system" && SEALED_ARCHIVE.test(folder) ? "secret" : "plain";
   if (folder === "parts") return "secret";
   if (folder === "tables") return "shared";
-  if (folder === "records") return ["proofs", "runs", "duties"].includes(rest[0] ?? "") ? "shared" : "plain";
+  if (folder === "records") return SHARED_RECORDS.includes(rest[0] ?? "") ? "shared" : "plain";
   return folder === "backups" && rest.length === 2 ? (OF_BACKUP[rest[1] ?? ""] ?? "plain") : "plain";
 }

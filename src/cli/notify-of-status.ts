@@ -1,0 +1,56 @@
+import { ERRORS, AppError } from "../errors.ts";
+import type { Health } from "../health/health.ts";
+import { counted } from "../lib/text.ts";
+import { type Looked, notifyFindings } from "../notify/notify-findings.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { Cli } from "./cli.ts";
+import { placesOf, type Target } from "./targets.ts";
+
+const UNREADABLE: readonly string[] = ["repository-unreadable", "history-unreadable"];
+
+/**
+ * Tells the channels of the strategy what a status says that they were not told before. A message that does not arrive is a
+ * warning and, where all is well otherwise, exit code 1.
+ */
+export async function notifyOfStatus(cli: Cli, targets: readonly Target[], health: Health): Promise<void> {
+  const strategy = targets[0]?.strategy ?? null;
+  if (strategy === null || strategy.notify === undefined) {
+    throw new AppError("usage", "tell somebody: no strategy with `notify` says whom", {
+      hint: "`notify` of the strategy names the channels: docs/notify.md",
+    });
+  }
+  const looked = health.databases.map((status): Looked => {
+    const target = targets.find(({ name }) => name === status.database);
+    return {
+      database: status.database,
+      findings: status.findings,
+      // While something cannot be read, what would be found in it is not over.
+      complete: status.known && !status.findings.some(({ id }) => UNREADABLE.includes(id)),
+      storages: target === undefined ? [] : storagesOf(target),
+    };
+  });
+  const { notify, path: strategyPath, timeZone, databases } = strategy;
+  // Of some databases only, neither the digest nor the places of all can be told of.
+  const isWhole = targets.length === databases.length;
+  const complete = looked.every((one) => one.complete);
+  if (isWhole) looked.push({ database: null, findings: health.findings, complete, storages: [] });
+  const digest = isWhole ? { timeZone } : null;
+  const request = { notify, strategyPath, digest, looked };
+  const { sent, failures } = await notifyFindings(cli.runtime, request, cli.signal);
+  for (const { error } of failures) {
+    cli.output.warn(error.message);
+    if (error.hint !== undefined) cli.output.note(`hint: ${error.hint}`);
+  }
+  if (sent.length > 0) cli.output.note(`${counted(sent.length, "message")} sent`);
+  if (failures.length > 0 && health.healthy) cli.exitWith(ERRORS.unexpected.exit);
+}
+
+/** Those that can be opened; what keeps the others from it is among the findings. */
+function storagesOf(target: Target): Storage[] {
+  try {
+    return placesOf(target, undefined).map(({ storage }) => storage);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return [];
+  }
+}

@@ -1,0 +1,27 @@
+import { formatBytes } from "../../lib/text.ts";
+import { type Finding, finding } from "../finding.ts";
+import type { PlaceFacts } from "../place-facts.ts";
+
+/** Whether places will be full within two weeks, with all the databases that were looked at. */
+export function checkSpace(places: readonly PlaceFacts[]): Finding[] {
+  return [...Map.groupBy(places, ({ place }) => place).values()].flatMap((same) => {
+    const [first] = same;
+    if (first === undefined || first.freeBytes === null) return [];
+    const { name, place, freeBytes } = first;
+    const after = (day: number): number => same.reduce((sum, { toCome }) => sum + (toCome[day] ?? 0), 0);
+    const days = first.toCome.findIndex((_, day) => after(day) >= freeBytes);
+    if (days < 0) return [];
+    return [
+      finding(
+        "repository-full",
+        { database: null, criticality: null },
+        {
+          subject: name,
+          message: `${place} will be full in ${days === 0 ? "less than a day" : days === 1 ? "a day" : `${days} days`}: ${formatBytes(freeBytes)} are free`,
+          hint: "make room, or keep fewer backups (`keep`); `handled repository usage` tells what takes how much",
+          evidence: { place, freeBytes, days, neededBytes: after(days) },
+        },
+      ),
+    ];
+  });
+}

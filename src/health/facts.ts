@@ -1,0 +1,202 @@
+import type { DamagedBackup } from "../repository/backups.ts";
+import { AppError, isAppError } from "../errors.ts";
+import type { Runtime } from "../lib/runtime.ts";
+import { splitByProof } from "../operations/damage-found.ts";
+import { readRuns } from "../operations/history.ts";
+import { listPlaces, type PlacesListing } from "../operations/list-places.ts";
+import type { Place } from "../operations/places.ts";
+import type { Job } from "../operations/schedule/jobs.ts";
+import type { BackupIndex } from "../repository/manifest.ts";
+import type { ProofFile } from "../repository/proof-file.ts";
+import { newestRestored } from "../repository/proofs.ts";
+import type { Repository } from "../repository/repository.ts";
+import type { RunFile } from "../repository/run-file.ts";
+import { monthsOfRuns } from "../repository/runs.ts";
+import { covers, type Scope } from "../repository/scope.ts";
+import { requireSameRecipients } from "../repository/sealing/sealing.ts";
+import type { ConnectionSettings } from "../postgres/connection.ts";
+import { askServer, type ServerFacts } from "./ask-server.ts";
+import type { Criticality } from "./finding.ts";
+import { gatherPlaces, type PlaceFacts } from "./place-facts.ts";
+import { readTableHistory, type TablesOf } from "./table-history.ts";
+
+/** What the strategy says of a database. */
+export interface Expected {
+  readonly database: string;
+  readonly criticality: Criticality;
+  /** Milliseconds; null where the strategy sets none. */
+  readonly rpoMs: number | null;
+  readonly rtoMs: number | null;
+  /** How long a backup may go without one being restored and compared. */
+  readonly proofMs: number | null;
+  /** What a backup must have to count for the objectives; undefined where nobody says. */
+  readonly schemas: Scope | undefined;
+  /** The strategy's backups of it. */
+  readonly entries: readonly ExpectedEntry[];
+  /** All that is scheduled for it. */
+  readonly jobs: readonly ExpectedJob[];
+  /** The one that schedules are in, and that tells days apart. */
+  readonly timeZone: string;
+}
+
+export interface ExpectedEntry {
+  readonly name: string;
+  readonly kind: BackupIndex["kind"];
+  /** When it is due next; null where it has no schedule. */
+  readonly nextRun: Date | null;
+  /** Whether its schedule is installed on this machine; null where it has none, or that cannot be told. */
+  readonly installed: boolean | null;
+}
+
+export interface ExpectedJob extends Pick<Job, "operation" | "entry" | "schedule"> {
+  /** Whether cron or systemd runs it on this machine; null where that cannot be told. */
+  readonly installed: boolean | null;
+}
+
+export interface HealthRequest extends Expected {
+  /** Opens its places. */
+  readonly places: () => readonly Place[];
+  /** Looks the connection string up where the live server is to be asked, too; undefined leaves it alone. */
+  readonly connection: (() => Promise<ConnectionSettings>) | undefined;
+}
+
+/** All that is known of a database; the checks look at nothing else. */
+export interface Facts extends Expected {
+  readonly now: Date;
+  /** Backups that can be relied on as far as anybody knows, newest first. */
+  readonly backups: readonly BackupIndex[];
+  /** Those among them that have all schemas of the strategy: one of some schemas by hand does not stand in for one of all. */
+  readonly complete: readonly BackupIndex[];
+  /** Those whose last verification failed. */
+  readonly failed: readonly DamagedBackup[];
+  readonly listing: PlacesListing;
+  readonly places: readonly PlaceFacts[];
+  /** What is the matter with the live server; empty also where it was not asked. */
+  readonly server: ServerFacts;
+  /** Why the next backup will be refused, by place. */
+  readonly refusals: readonly Refusal[];
+  /** The newest proof that a backup was restored and compared; that backup may be gone. */
+  readonly lastProof: ProofFile | null;
+  /** Since when the database has backups, at the latest; null where it has none. */
+  readonly knownSince: Date | null;
+  /** What is in the newest complete backup, and in those to compare it with, newest first. */
+  readonly tables: readonly TablesOf[];
+  /** The last runs, newest first; or why they could not be read. */
+  readonly runs: readonly RunFile[] | AppError;
+}
+
+interface Refusal {
+  readonly place: string;
+  readonly reason: string;
+  readonly hint: string | null;
+}
+
+/** Reads what the checks of one database need from its places. Throws where none of them can be read. */
+export async function gatherFacts(
+  runtime: Runtime,
+  request: HealthRequest,
+  signal: AbortSignal,
+): Promise<Facts> {
+  const places = request.places();
+  const listing = await listOne(runtime, request, places, signal);
+  const { good, failed } = splitByProof(listing.backups, listing.proofs);
+  const { database, schemas, timeZone, connection } = request;
+  const { repositories } = listing;
+  const complete = good.filter((backup) => schemas === undefined || covers(backup.schemas, schemas));
+  return {
+    ...request,
+    now: runtime.clock.now(),
+    backups: good,
+    complete,
+    failed,
+    listing,
+    places: await gatherPlaces(runtime, places, timeZone, { listing, newest: complete[0] }, signal),
+    server: connection === undefined ? [] : await askServer(runtime, database, connection, signal),
+    lastProof: await findLastProof(repositories, database, signal),
+    knownSince: await findFirst(repositories, listing, signal),
+    tables: await readTableHistory(runtime, repositories, complete, signal),
+    runs: await readLastRuns(runtime, request, repositories, signal),
+    refusals: repositories.flatMap((repository) => refusalsBy(runtime, repository)),
+  };
+}
+
+async function findLastProof(
+  repositories: readonly Repository[],
+  database: string,
+  signal: AbortSignal,
+): Promise<ProofFile | null> {
+  let newest: ProofFile | null = null;
+  for (const repository of repositories) {
+    const proof = await newestRestored(repository, database, signal);
+    if (proof === undefined) continue;
+    if (newest === null || Date.parse(proof.finishedAt) > Date.parse(newest.finishedAt)) newest = proof;
+  }
+  return newest;
+}
+
+/** Backups go by retention, what ran is remembered: the end of the first month of which something is. */
+async function findFirst(
+  repositories: readonly Repository[],
+  { database, backups }: PlacesListing,
+  signal: AbortSignal,
+): Promise<Date | null> {
+  const times = backups.map(({ startedAt }) => Date.parse(startedAt));
+  for (const repository of repositories) {
+    const first = (await monthsOfRuns(repository, database, signal)).at(-1);
+    if (first !== undefined) times.push(Date.UTC(Number(first.slice(0, 4)), Number(first.slice(5)), 1));
+  }
+  return times.length === 0 ? null : new Date(times.reduce((a, b) => Math.min(a, b)));
+}
+
+// Enough to find the last run of a weekly backup among hourly ones.
+const LAST_RUNS = 200;
+
+async function readLastRuns(
+  runtime: Runtime,
+  { database }: HealthRequest,
+  repositories: readonly Repository[],
+  signal: AbortSignal,
+): Promise<Facts["runs"]> {
+  try {
+    return (await readRuns(runtime, repositories, { database, last: LAST_RUNS }, signal)).runs;
+  } catch (error) {
+    if (!(error instanceof AppError) || signal.aborted) throw error;
+    return error;
+  }
+}
+
+/** Where it is sealed to others than the strategy names, the next backup is refused. */
+function refusalsBy(runtime: Runtime, { file, storage, place }: Repository): Refusal[] {
+  try {
+    requireSameRecipients(file, runtime.keys.wantedFor(storage.place), place);
+    return [];
+  } catch (error) {
+    if (!isAppError(error, "usage")) throw error;
+    return [{ place, reason: error.message, hint: error.hint ?? null }];
+  }
+}
+
+async function listOne(
+  runtime: Runtime,
+  { database, timeZone }: HealthRequest,
+  places: readonly Place[],
+  signal: AbortSignal,
+): Promise<PlacesListing> {
+  try {
+    return await listPlaces(runtime, places, database, timeZone, signal);
+  } catch (error) {
+    // Before the first backup there is no repository yet; that is "no backup", not a failure to look.
+    if (!isAppError(error, "repository_missing")) throw error;
+  }
+  return {
+    database,
+    backups: [],
+    damaged: [],
+    foreign: [],
+    proofs: new Map(),
+    places: new Map(),
+    damagedIn: new Map(),
+    shortfalls: [],
+    repositories: [],
+  };
+}

@@ -1,0 +1,69 @@
+import type { BackupIndex } from "../repository/manifest.ts";
+import { isRestored } from "../repository/proofs.ts";
+import type { Facts } from "./facts.ts";
+
+/** How long it would take to have a database back. Only restoring is counted, not what comes before and after. */
+interface TimeToRecover {
+  /** How long the last restore took that was made to prove a backup, in milliseconds; null where there was none. */
+  readonly measuredMs: number | null;
+  /** How long the newest backup would take at the same rate; null where nothing tells the rate. */
+  readonly predictedMs: number | null;
+  /** What that was measured on, in words. */
+  readonly basis: string | null;
+}
+
+/** How a database stands right now. */
+export interface LiveFigures {
+  /** Milliseconds since the newest backup's snapshot: what would be lost now. Null where that is not known. */
+  readonly dataAtRiskMs: number | null;
+  /** The newest good backup that was restored and compared. */
+  readonly newestProven: BackupIndex | null;
+  /** Milliseconds since its snapshot. */
+  readonly provenAtRiskMs: number | null;
+  readonly timeToRecover: TimeToRecover;
+}
+
+const NEVER_MEASURED: TimeToRecover = { measuredMs: null, predictedMs: null, basis: null };
+
+/** Of a database nothing is known of. */
+export const UNKNOWN_FIGURES: LiveFigures = {
+  dataAtRiskMs: null,
+  newestProven: null,
+  provenAtRiskMs: null,
+  timeToRecover: NEVER_MEASURED,
+};
+
+// What less takes is the time to start, which does not grow with the data.
+const TELLING_BYTES = 1024 ** 2;
+
+export function liveFigures(facts: Facts): LiveFigures {
+  const { complete, listing, now } = facts;
+  const since = (backup: BackupIndex | null): number | null =>
+    backup === null ? null : now.getTime() - Date.parse(backup.snapshotAt);
+  const newestProven =
+    complete.find(({ id }) => {
+      const proof = listing.proofs.get(id);
+      return proof !== undefined && isRestored(proof);
+    }) ?? null;
+  return {
+    dataAtRiskMs: since(complete[0] ?? null),
+    newestProven,
+    provenAtRiskMs: since(newestProven),
+    timeToRecover: timeToRecover(facts),
+  };
+}
+
+function timeToRecover({ lastProof, complete, tables }: Facts): TimeToRecover {
+  if (lastProof === null || lastProof.durations.restoreMs === null) return NEVER_MEASURED;
+  const { compared, durations, server, backup, finishedAt } = lastProof;
+  const measuredMs = durations.restoreMs ?? 0;
+  const where = server?.kind === "throw-away" ? "a throw-away server" : "a server that was given";
+  const basis = `restore of ${backup} on ${where}, ${finishedAt.slice(0, 10)}`;
+  const [newest] = complete;
+  // The bytes of the rows, as a proof counts them; the index counts those of the whole dump.
+  const bytes = tables[0]?.tables.reduce((sum, table) => sum + table.bytes, 0) ?? newest?.totals.bytes;
+  if (bytes === undefined) return { measuredMs, predictedMs: null, basis };
+  if (compared.bytes >= TELLING_BYTES)
+    return { measuredMs, predictedMs: Math.round((measuredMs / compared.bytes) * bytes), basis };
+  return { measuredMs, predictedMs: bytes <= TELLING_BYTES ? measuredMs : null, basis };
+}

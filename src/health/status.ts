@@ -1,0 +1,106 @@
+import type { AppError } from "../errors.ts";
+import type { BackupIndex } from "../repository/manifest.ts";
+import { storedBytesOf } from "../repository/stored-bytes.ts";
+import { checkAge } from "./checks/age.ts";
+import { checkLocks } from "./checks/locks.ts";
+import { checkRecovery } from "./checks/recovery.ts";
+import { checkRuns } from "./checks/runs.ts";
+import { checkSchedules } from "./checks/schedules.ts";
+import { checkServer } from "./checks/server.ts";
+import { checkStored } from "./checks/stored.ts";
+import { checkTables } from "./checks/tables.ts";
+import type { Expected, ExpectedEntry, Facts } from "./facts.ts";
+import { type Criticality, type Finding, finding, isHealthy } from "./finding.ts";
+import { type LiveFigures, liveFigures, UNKNOWN_FIGURES } from "./live-figures.ts";
+
+interface EntryStatus extends ExpectedEntry {
+  readonly newest: BackupIndex | null;
+  readonly backups: number;
+  readonly storedBytes: number;
+}
+
+/** How one database stands. */
+export interface DatabaseStatus {
+  readonly database: string;
+  readonly criticality: Criticality;
+  /** Whether the backups could be looked at; where not, there may be any number of them. */
+  readonly known: boolean;
+  /** Whether nothing worse than a notice was found. */
+  readonly healthy: boolean;
+  /** Whether a place lacks a backup that another has, or cannot be read. */
+  readonly degraded: boolean;
+  readonly findings: readonly Finding[];
+  readonly newest: BackupIndex | null;
+  readonly live: LiveFigures;
+  readonly rpoMs: number | null;
+  readonly rtoMs: number | null;
+  readonly backups: number;
+  readonly storedBytes: number;
+  readonly nextRun: Date | null;
+  readonly entries: readonly EntryStatus[];
+}
+
+/** How one database stands against its objectives, by the facts. */
+export function statusOf(facts: Facts): DatabaseStatus {
+  const { backups, complete, listing } = facts;
+  const findings = checkDatabase(facts);
+  return {
+    ...unknownStatus(facts),
+    known: true,
+    healthy: isHealthy(findings),
+    degraded: listing.shortfalls.length > 0,
+    findings,
+    newest: complete[0] ?? null,
+    live: liveFigures(facts),
+    backups: backups.length,
+    storedBytes: storedBytesOf(backups),
+    entries: facts.entries.map((entry) => {
+      const own = backups.filter(({ schedule }) => schedule === entry.name);
+      return { ...entry, newest: own[0] ?? null, backups: own.length, storedBytes: storedBytesOf(own) };
+    }),
+  };
+}
+
+const CHECKS_OF_DATABASE: readonly ((facts: Facts) => Finding[])[] = [
+  checkAge,
+  checkStored,
+  checkLocks,
+  checkRecovery,
+  checkTables,
+  checkServer,
+  checkRuns,
+  checkSchedules,
+];
+
+/** Every check of one database, the gravest family first. */
+function checkDatabase(facts: Facts): Finding[] {
+  return CHECKS_OF_DATABASE.flatMap((check) => check(facts));
+}
+
+/** The status of a database whose repository cannot be read: unhealthy, for nobody knows what there is. */
+export function unreadableStatus(request: Expected, error: AppError): DatabaseStatus {
+  const { message, hint = null, code } = error;
+  const unreadable = finding("repository-unreadable", request, { message, hint, evidence: { error: code } });
+  return { ...unknownStatus(request), findings: [unreadable] };
+}
+
+function unknownStatus(request: Expected): DatabaseStatus {
+  const { database, criticality, rpoMs, rtoMs, entries } = request;
+  const runs = entries.flatMap(({ nextRun }) => nextRun ?? []);
+  return {
+    database,
+    criticality,
+    known: false,
+    healthy: false,
+    degraded: false,
+    findings: [],
+    newest: null,
+    live: UNKNOWN_FIGURES,
+    rpoMs,
+    rtoMs,
+    backups: 0,
+    storedBytes: 0,
+    nextRun: runs.toSorted((a, b) => a.getTime() - b.getTime())[0] ?? null,
+    entries: entries.map((entry) => ({ ...entry, newest: null, backups: 0, storedBytes: 0 })),
+  };
+}

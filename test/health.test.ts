@@ -1,0 +1,71 @@
+import { expect, test } from "vitest";
+import { StatusJson } from "../src/cli/json/status.ts";
+import { systemClock } from "../src/lib/clock.ts";
+import { type CliOptions, jsonOf, runCli } from "./support/cli.ts";
+import { freshPlace } from "./support/fresh-place.ts";
+import { freshDatabase } from "./support/postgres.ts";
+
+test("a table that is emptied, one that is dropped and a backup that fails are found, and found no more once mended", async () => {
+  await using place = await freshPlace();
+  await using live = await freshDatabase({
+    sql: `create table product as select n as id, md5(n::text) as name from generate_series(1, 2000) n;
+          create table note as select 1 as id`,
+  });
+  const look = async () => {
+    const result = await runCli(["status", "data", "--repository", place.url, "--json"]);
+    const [status] = StatusJson.parse(jsonOf(result)).databases;
+    const found = [...(status?.problems ?? []), ...(status?.notices ?? [])];
+    return { code: result.code, found: found.map(({ id, subject }) => `${id} ${subject}`), status };
+  };
+  const backUp = async (...args: string[]) =>
+    await runCli(["backup", "data", "--url", live.url, "--repository", place.url, ...args]);
+  for (let night = 0; night < 6; night++) expect((await backUp()).code).toBe(0);
+  expect(await look()).toMatchObject({ code: 0, found: [] });
+
+  await live.query("truncate product; drop table note");
+  expect((await backUp()).code).toBe(0);
+  expect((await backUp("--schema", "nowhere")).code).not.toBe(0);
+  const broken = await look();
+  expect(broken).toMatchObject({
+    code: 4,
+    found: ["table-shrunk public.product", "table-vanished public.note", "run-failed backup"],
+  });
+  expect(broken.status?.problems[0]?.message).toContain(
+    "100 % fewer rows than the median of the 6 backups before",
+  );
+  const text = await runCli(["status", "data", "--repository", place.url]);
+  expect(text.stdout).toContain("✗ data: public.product has 100 % fewer rows");
+  expect(text.stdout).toContain("✗ data: backup failed on ");
+
+  // What the hint says brings it back.
+  const good = /handled restore data (\S+) --table/.exec(broken.status?.problems[0]?.hint ?? "")?.[1] ?? "";
+  const back = `${live.name}_look`;
+  const table = ["--table", "public.product", "--url", live.url, "--repository", place.url];
+  const restored = await runCli(["restore", "data", good, "--new-database", back, ...table]);
+  expect(restored, restored.stderr).toMatchObject({ code: 0 });
+  await live.query(`drop database "${back}"`);
+  await live.query(
+    "insert into product select n, md5(n::text) from generate_series(1, 2000) n; create table note as select 1 as id",
+  );
+  expect((await backUp()).code).toBe(0);
+  expect(await look()).toMatchObject({ code: 0, found: [] });
+});
+
+test("a server that does not answer, and one whose clock is wrong, are found by asking", async () => {
+  await using place = await freshPlace();
+  await using live = await freshDatabase({ sql: "create table item as select 1 as id" });
+  const from = ["--url", live.url, "--repository", place.url];
+  expect((await runCli(["backup", ...from])).code).toBe(0);
+  const look = async (url: string, options: CliOptions = {}) => {
+    const args = ["status", live.name, "--connect", "--url", url, "--repository", place.url, "--json"];
+    const { databases } = StatusJson.parse(jsonOf(await runCli(args, options)));
+    return databases[0]?.problems.map(({ id }) => id);
+  };
+  expect(await look(live.url)).toEqual([]);
+  const elsewhere = new URL(live.url);
+  elsewhere.searchParams.set("host", "127.0.0.1");
+  elsewhere.searchParams.set("port", "1");
+  expect(await look(elsewhere.toString())).toEqual(["server-unreachable"]);
+  const ahead = { ...systemClock, now: () => new Date(systemClock.now().getTime() + 30_000) };
+  expect(await look(live.url, { clock: ahead })).toEqual(["clock-skew"]);
+});
