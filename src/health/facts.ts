@@ -69,6 +69,8 @@ export interface Facts extends Expected {
   readonly complete: readonly BackupIndex[];
   /** Those whose last verification failed. */
   readonly failed: readonly DamagedBackup[];
+  /** Those of which something was found missing or damaged just now. */
+  readonly damaged: readonly DamagedBackup[];
   readonly listing: PlacesListing;
   readonly places: readonly PlaceFacts[];
   /** What is the matter with the live server; empty also where it was not asked. */
@@ -103,18 +105,20 @@ export async function gatherFacts(
   const { database, schemas, timeZone, connection } = request;
   const { repositories } = listing;
   const complete = good.filter((backup) => schemas === undefined || covers(backup.schemas, schemas));
+  const tables = await readTableHistory(repositories, complete, signal);
   return {
     ...request,
     now: runtime.clock.now(),
     backups: good,
     complete,
     failed,
+    damaged: [...listing.damaged, ...tables.damaged],
     listing,
     places: await gatherPlaces(runtime, places, timeZone, { listing, newest: complete[0] }, signal),
     server: connection === undefined ? [] : await askServer(runtime, database, connection, signal),
     lastProof: await findLastProof(repositories, database, signal),
     knownSince: await findFirst(repositories, listing, signal),
-    tables: await readTableHistory(runtime, repositories, complete, signal),
+    tables: tables.compared,
     runs: await readLastRuns(runtime, request, repositories, signal),
     refusals: repositories.flatMap((repository) => refusalsBy(runtime, repository)),
   };

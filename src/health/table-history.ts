@@ -1,6 +1,6 @@
-import { AppError, isAppError } from "../errors.ts";
-import type { Runtime } from "../lib/runtime.ts";
-import { isUnreadable } from "../repository/listing.ts";
+import { AppError } from "../errors.ts";
+import { isOfPlace } from "../operations/places.ts";
+import { type DamagedBackup, isUnreadable } from "../repository/listing.ts";
 import type { BackupIndex, TableLine } from "../repository/manifest.ts";
 import { readTables } from "../repository/manifests.ts";
 import type { Repository } from "../repository/repository.ts";
@@ -32,24 +32,28 @@ export function chooseCompared(complete: readonly BackupIndex[]): BackupIndex[] 
   return [newest, ...Array.from({ length: COMPARED }, (_, n) => recent[Math.round(n * step)] ?? newest)];
 }
 
-/** Reads their tables, each from the first place that has it whole. One that none has is left out: a verification tells. */
+export interface TableHistory {
+  /** Newest first; empty where what the newest holds cannot be read. */
+  readonly compared: readonly TablesOf[];
+  /** Those whose tables are damaged in every place. */
+  readonly damaged: readonly DamagedBackup[];
+}
+
+/** Reads their tables, each from the first place that has it whole. */
 export async function readTableHistory(
-  runtime: Runtime,
   repositories: readonly Repository[],
   complete: readonly BackupIndex[],
   signal: AbortSignal,
-): Promise<TablesOf[]> {
-  const history: TablesOf[] = [];
+): Promise<TableHistory> {
+  const compared: TablesOf[] = [];
+  const damaged: DamagedBackup[] = [];
   for (const backup of chooseCompared(complete)) {
     const tables = await readFromAny(repositories, backup, signal);
-    if (!(tables instanceof AppError)) history.push({ backup, tables });
-    // The newest cannot be judged without what it holds.
-    else if (history.length === 0) {
-      runtime.reporter.warn(`the tables of ${backup.id} are not compared: ${tables.message}`);
-      return [];
-    }
+    if (!(tables instanceof AppError)) compared.push({ backup, tables });
+    // What is missing was deleted just now, or the listing has told.
+    else if (isUnreadable(tables)) damaged.push({ id: backup.id, reason: tables.message });
   }
-  return history;
+  return { compared: compared[0]?.backup === complete[0] ? compared : [], damaged };
 }
 
 async function readFromAny(
@@ -57,20 +61,15 @@ async function readFromAny(
   backup: BackupIndex,
   signal: AbortSignal,
 ): Promise<readonly TableLine[] | AppError> {
-  let failure = new AppError("object_missing", `read the tables of ${backup.id}: no place has them`);
+  const failures: AppError[] = [];
   for (const repository of repositories) {
     try {
       return await readTables(repository, backup, signal);
     } catch (error) {
-      if (signal.aborted) throw error;
-      if (
-        !isUnreadable(error) &&
-        !isAppError(error, "object_missing") &&
-        !isAppError(error, "repository_unreachable")
-      )
-        throw error;
-      if (error instanceof AppError) failure = error;
+      if (!isOfPlace(error, signal)) throw error;
+      failures.push(error);
     }
   }
-  return failure;
+  const missing = new AppError("object_missing", `read the tables of ${backup.id}: no place has them`);
+  return failures.find((failure) => !isUnreadable(failure)) ?? failures[0] ?? missing;
 }

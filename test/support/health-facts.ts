@@ -26,6 +26,7 @@ export function factsOf(parts: Partial<Facts> = {}): Facts {
     backups,
     complete: backups,
     failed: [],
+    damaged: [],
     listing: listingOf(backups),
     places: [],
     server: [],

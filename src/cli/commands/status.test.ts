@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { jsonOf, runCli } from "../../../test/support/cli.ts";
 import { fileCrontab } from "../../../test/support/crontab.ts";
 import { manualClock } from "../../../test/support/manual-clock.ts";
+import { noAbort } from "../../../test/support/runtime.ts";
 import type { Sample } from "../../../test/support/sample-backup.ts";
 import { sampleRepository } from "../../../test/support/sample-repository.ts";
 import { StatusJson } from "../json/status.ts";
@@ -150,5 +151,26 @@ describe("handled status", () => {
     const result = await runCli(["status", "--repository", there.place], { clock });
     expect(result.code).toBe(4);
     expect(result.stdout).toContain("in the future: a clock is wrong");
+  });
+
+  test("what is damaged of the records and lists beside the backups is told, and hides nothing", async () => {
+    await using there = await withStrategy([{ ...FRESH, schedule: "nightly" }]);
+    const { storage } = there.repository;
+    const signal = noAbort();
+    const garbage = Buffer.from("\0{");
+    const record = "fresh/records/runs/2024-12/20241211T020000.000Z-00000001.json";
+    for (const key of [
+      record,
+      `fresh/records/proofs/20241211T030000.000Z-${FRESH.id}.json`,
+      "fresh/records/runs/begun/20241211T020000.000Z-00000002.json",
+      `fresh/backups/${FRESH.id}/tables`,
+    ]) {
+      await storage.put(key, garbage, signal);
+    }
+    const result = await runCli(["status", "fresh"], there.options);
+    expect(result.code).toBe(4);
+    expect(result.stdout).toContain(`✗ fresh: backup ${FRESH.id} is damaged: read fresh/backups/`);
+    expect(result.stderr).toContain(record);
+    expect(result.stderr).toContain("this proof is passed over");
   });
 });

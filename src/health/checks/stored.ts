@@ -4,7 +4,7 @@ import { type Finding, finding } from "../finding.ts";
 
 /** Whether what is stored can be relied on: damaged backups, places that lack some, places that refuse the next one. */
 export function checkStored(facts: Facts): Finding[] {
-  const { database, failed, listing, refusals } = facts;
+  const { database, failed, damaged, listing, refusals } = facts;
   return [
     ...failed.map(({ id, reason }) =>
       finding("backup-damaged", facts, {
@@ -14,7 +14,7 @@ export function checkStored(facts: Facts): Finding[] {
         evidence: { backup: id },
       }),
     ),
-    ...listing.damaged.map(({ id, reason }) =>
+    ...damaged.map(({ id, reason }) =>
       finding("backup-damaged", facts, {
         subject: id,
         message: `backup ${id} is damaged: ${reason}`,
