@@ -45,6 +45,7 @@ describe("a good strategy", () => {
             health: undefined,
             healthTimeoutMs: 60_000,
           },
+          verify: { assertions: [] },
           lockTimeoutMs: 45_000,
         },
       ],
@@ -85,6 +86,7 @@ describe("a good strategy", () => {
           },
         ],
         application: undefined,
+        verify: { assertions: [] },
         lockTimeoutMs: 30_000,
       },
     ]);

@@ -2,6 +2,7 @@ import { isAbsolute } from "node:path";
 import { z } from "zod";
 import { messageOf } from "../errors.ts";
 import { parseRecipient } from "../lib/age/keys.ts";
+import { Verify } from "./assertions.ts";
 import { duration, LONGEST_TIMEOUT } from "./durations.ts";
 import { MOST_JOBS } from "./jobs.ts";
 import { Keep } from "./keep.ts";
@@ -144,6 +145,7 @@ const Database = z.strictObject({
   application: Application.optional().describe(
     "The application that uses this database, in place of the common one",
   ),
+  verify: Verify.prefault({}).describe("What a restored copy must hold up to, at the level `assertions`"),
   lockTimeout: duration(LONGEST_TIMEOUT)
     .prefault("30s")
     .describe("How long a backup waits for a table that another session has locked"),

@@ -1,5 +1,6 @@
 import { dirname, join, resolve } from "node:path";
 import { AppError } from "../errors.ts";
+import type { Verify } from "./assertions.ts";
 import { nearest } from "../lib/text.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { resolveTemplate, type Template } from "./interpolate.ts";
@@ -53,6 +54,8 @@ export interface StrategyDatabase {
   readonly backups: readonly StrategyBackup[];
   /** Its own, or the one that all databases share. */
   readonly application: Application | undefined;
+  /** What a restored copy must hold up to. */
+  readonly verify: Verify;
   readonly lockTimeoutMs: number;
 }
 
@@ -119,6 +122,7 @@ export function buildStrategy(file: StrategyFile, path: string, whereIs: (path: 
         keep: backup.keep,
       })),
       application: buildApplication(database.application ?? file.application),
+      verify: database.verify,
       lockTimeoutMs: database.lockTimeout,
     })),
     keepReplacedMs: file.recovery.keepReplaced,

@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import { assertionOf, type Verify } from "../../config/assertions.ts";
 import { defaultJobs } from "../../config/jobs.ts";
 import { AppError, inOperation, isAppError } from "../../errors.ts";
 import type { Place } from "../../operations/places.ts";
@@ -12,7 +13,7 @@ import { PROOF_LEVELS, type ProofLevel } from "../../repository/proof-file.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Cli } from "../cli.ts";
 import { reportFailure } from "../failure.ts";
-import { asOfOption, placeOptions, jobsArgument } from "../options.ts";
+import { asOfOption, jobsArgument, many, placeOptions } from "../options.ts";
 import { renderVerify, verifyJson } from "../render/verify.ts";
 import { resolveAllTargets, resolveBackup } from "../repositories.ts";
 import { placesOf, type PlaceOptions, resolveTarget, type Target } from "../targets.ts";
@@ -22,6 +23,7 @@ interface Options extends PlaceOptions {
   readonly to?: string;
   readonly jobs?: number;
   readonly repair?: true;
+  readonly expect?: readonly string[];
 }
 
 export function addVerify(program: Command, cli: () => Cli): void {
@@ -36,8 +38,14 @@ export function addVerify(program: Command, cli: () => Cli): void {
     .addOption(
       new Option(
         "--level <level>",
-        "integrity: every stored byte is right (without an identity of an encrypted repository: as far as that shows, and nothing is proven); restore: it can be restored, too; content: what comes back is what was backed up (default: the strongest possible)",
+        "integrity: every stored byte is right (without an identity of an encrypted repository: as far as that shows, and nothing is proven); restore: it can be restored, too; content: what comes back is what was backed up; assertions: it holds up to what the strategy or `--expect` says, too (default: the strongest possible)",
       ).choices(PROOF_LEVELS),
+    )
+    .addOption(
+      new Option(
+        "--expect <sql>",
+        "a query that must give one row with one boolean column that is true, beside those of the strategy (may be repeated)",
+      ).argParser(many),
     )
     .option("--to <url>", "restore into a scratch database on this server, and drop it")
     .option(
@@ -60,6 +68,8 @@ interface Subject {
   readonly database: string;
   readonly which: string;
   readonly timeZone: string;
+  /** What a restored copy must hold up to. */
+  readonly asserted: Verify;
   readonly storage: () => Storage;
   /** The place's name where there are several. */
   readonly place?: string;
@@ -77,6 +87,11 @@ async function runVerify(
   backup: string,
   options: Options,
 ): Promise<void> {
+  if (options.expect !== undefined && (options.level ?? "assertions") !== "assertions") {
+    throw new AppError("usage", `verify: \`--expect\` asks more than \`--level ${options.level}\` does`, {
+      hint: "leave one of them out",
+    });
+  }
   const subjects = await subjectsOf(cli, database, backup, options);
   const exits: number[] = [];
   for (const subject of subjects) {
@@ -86,7 +101,7 @@ async function runVerify(
       cli.output.result(verifyJson(report, mended, subject.storage().place), () =>
         renderVerify(cli.output, report, timeZone, place),
       );
-      exits.push(exitOf(report, options));
+      exits.push(exitOf(report, askedLevel(options), options));
     } catch (error) {
       const named = inVerify(subject, error);
       if (subjects.length === 1 || isAppError(error, "interrupted") || cli.signal.aborted) throw named;
@@ -113,7 +128,7 @@ async function subjectsOf(
       ? await resolveAllTargets(cli, [], options)
       : [await resolveTarget(cli, database, options)];
   return targets.flatMap((target) =>
-    options.repair === true ? toBeMended(target, which) : inEachPlace(target, which),
+    options.repair === true ? toBeMended(target, which, options) : inEachPlace(target, which, options),
   );
 }
 
@@ -123,20 +138,44 @@ function once<T>(make: () => T): () => T {
 }
 
 /** What is proven of one place says nothing of another. */
-function inEachPlace(target: Target, which: string): Subject[] {
+function inEachPlace(target: Target, which: string, options: Options): Subject[] {
   const { name: database, timeZone } = target;
   const places = target.places();
   return places.map((place) => ({
     database,
     which,
     timeZone,
+    asserted: assertedOf(target, options),
     storage: once(() => place.storage()),
     ...(places.length > 1 ? { place: place.name } : {}),
   }));
 }
 
+/** That of the strategy, and the queries of the command line. */
+function assertedOf({ entry }: Target, { expect = [] }: Options): Verify {
+  const { assertions = [], application } = entry?.verify ?? {};
+  const live = application?.environment.find((name) =>
+    new RegExp(`\\$\\{${name}[}:]`).test(entry?.url.text ?? ""),
+  );
+  if (live !== undefined) {
+    throw new AppError(
+      "strategy_invalid",
+      `verify ${entry?.name}: its application would get \`${live}\`, which leads to the live database`,
+      {
+        hint: "take it out of `verify.application.environment`: the URL of the restored copy is in `databaseVariable`",
+      },
+    );
+  }
+  return { assertions: [...assertions, ...expect.map(assertionOf)], application };
+}
+
+/** The level that must be reached; undefined: whatever is possible. */
+function askedLevel({ level, expect }: Options): ProofLevel | undefined {
+  return level ?? (expect === undefined ? undefined : "assertions");
+}
+
 /** Each place of a target is mended from the others. */
-function toBeMended(target: Target, which: string): Subject[] {
+function toBeMended(target: Target, which: string, options: Options): Subject[] {
   const places = placesOf(target, undefined);
   if (places.length < 2) {
     throw new AppError(
@@ -151,6 +190,7 @@ function toBeMended(target: Target, which: string): Subject[] {
     database: target.name,
     which,
     timeZone: target.timeZone,
+    asserted: assertedOf(target, options),
     storage: () => place.storage,
     place: place.name,
     repair: { place, others: places.filter((other) => other !== place) },
@@ -182,16 +222,24 @@ async function verifyAndRepair(
 
 async function verify(
   cli: Cli,
-  { database, which, storage }: Subject,
+  { database, which, storage, asserted }: Subject,
   options: Options,
   beforeRepair: boolean,
 ): Promise<VerifyReport> {
-  const { to, level = "content", jobs = defaultJobs() } = options;
+  const { to, jobs = defaultJobs() } = options;
+  const isAsserted = asserted.assertions.length > 0 || asserted.application !== undefined;
+  const level = askedLevel(options) ?? (isAsserted ? "assertions" : "content");
+  if (level === "assertions" && !isAsserted) {
+    throw new AppError("usage", "nothing is asserted of it", {
+      hint: "write `verify: { assertions: [{ expect: … }] }` under the database in the strategy, or `--expect SQL`",
+    });
+  }
   const request = {
     database,
     storage: storage(),
     which,
     level,
+    asserted,
     to: to === undefined ? null : await resolveConnection(cli.runtime, to, cli.signal),
     jobs,
     beforeRepair,
@@ -207,7 +255,11 @@ function inVerify(subject: Subject, error: unknown): unknown {
 }
 
 /** What was asked for must be reached; where nothing was, the strongest that is possible will do. */
-function exitOf({ proof, problems, key }: VerifyReport, { level: asked, asOf }: Options): number {
+function exitOf(
+  { proof, problems, key }: VerifyReport,
+  asked: ProofLevel | undefined,
+  { asOf }: Options,
+): number {
   if (problems.some(isStored)) return DAMAGED_EXIT;
   if (problems.length > 0 || (asked !== undefined && proof.proven !== asked)) return NOT_PROVEN_EXIT;
   // As of an earlier time nothing is to be recorded.
