@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { TrialApplication } from "../../config/assertions.ts";
-import { AppError, messageOf } from "../../errors.ts";
+import { AppError, isAppError, messageOf } from "../../errors.ts";
 import { endMarked, type ProcessGroup, startGroup } from "../../lib/process-group.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { counted } from "../../lib/text.ts";
@@ -49,6 +49,7 @@ export async function tryApplication(
     await becomeHealthy(runtime, group, application, port, signal);
   } catch (error) {
     signal.throwIfAborted();
+    if (!isAppError(error, "application_failed")) throw error;
     reason = withOutput(messageOf(error), group.tail());
   } finally {
     ms = Math.round(runtime.clock.monotonic() - started);
