@@ -146,6 +146,12 @@ export const ERRORS = {
     retry: true,
     meaning: "the application did not stop, start or become healthy",
   },
+  deadline_passed: {
+    exit: 1,
+    http: 504,
+    retry: true,
+    meaning: "it took longer than its deadline allows, and was stopped",
+  },
   interrupted: { exit: 130, http: 499, retry: true, meaning: "stopped by a signal or a cancelled request" },
 } as const satisfies Record<string, { exit: number; http: number; retry: boolean; meaning: string }>;
 

@@ -603,6 +603,7 @@ async function runCli(args: readonly string[], json: boolean, cwd: string): Prom
     script: "handled",
     input: undefined,
     config: undefined,
+    onHangup: () => undefined,
     exitWith: (code) => (exitCode = code),
   };
   const program = new Command().exitOverride();

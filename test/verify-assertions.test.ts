@@ -35,10 +35,10 @@ const verify = async (
 
 const expecting = (...queries: string[]): string[] => queries.flatMap((sql) => ["--expect", sql]);
 
-/** A strategy in a file of its own, with this under `verify`. */
-async function strategyWith(verifying: object, url = subject.live.url): Promise<string[]> {
+/** A strategy in a file of its own, with these keys of the database. */
+async function strategyWith(asserted: object, url = subject.live.url): Promise<string[]> {
   const path = join(subject.scratch, `handled-${Math.random().toString(36).slice(2)}.yaml`);
-  const databases = { shop: { url, verify: verifying } };
+  const databases = { shop: { url, ...asserted } };
   const strategy = { version: 1, repositories: { local: { url: subject.scratch } }, databases };
   await writeFile(path, stringify(strategy));
   return ["--config", path];
@@ -147,7 +147,7 @@ const run = (manner: string, file = ""): string => `'${process.execPath}' '${PRO
 const running = async (): Promise<number[]> => (await withVariable("HANDLED_TRIAL")).map(({ pid }) => pid);
 
 const application = (start: string, more: object = {}) => ({
-  application: { start, health: "/health", healthTimeout: "3s", ...more },
+  trial: { start, health: "/health", healthTimeout: "3s", ...more },
 });
 
 describe("the application", () => {

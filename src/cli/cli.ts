@@ -14,6 +14,8 @@ export interface Cli {
   readonly input: NodeJS.ReadStream | undefined;
   /** The strategy named by `--config`. */
   readonly config: string | undefined;
+  /** From now on the terminal's or the service's SIGHUP calls this, and no longer ends the command. */
+  onHangup(listener: () => void): void;
   /** Sets the exit code of a command that ran to its end and has bad news. */
   exitWith(code: number): void;
 }

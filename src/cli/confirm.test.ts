@@ -39,6 +39,7 @@ function typist(): Typist {
     script: "main.ts",
     input: typed as unknown as NodeJS.ReadStream,
     config: undefined,
+    onHangup: () => undefined,
     exitWith: () => {},
   };
   return { cli, typed, stop };

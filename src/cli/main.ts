@@ -11,9 +11,11 @@ if (covered !== undefined) process.title = covered;
 setFlagsFromString("--semi-space-growth-factor=1");
 
 const stop = new AbortController();
+let hangup: (() => void) | undefined;
 // The first signal stops what is going on and tidies up; a second one ends the process at once.
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.on(name, () => {
+    if (name === "SIGHUP" && hangup !== undefined && !stop.signal.aborted) return hangup();
     if (stop.signal.aborted) process.exit(130);
     stop.abort(new AppError("interrupted", `stopped by ${name}`));
   });
@@ -35,6 +37,9 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
   node: process.execPath,
   script: process.argv[1] ?? "",
   signal: stop.signal,
+  onHangup: (listener) => {
+    hangup = listener;
+  },
 });
 // A pipe takes 64 KiB at once; what its reader has not taken yet would be lost with us.
 await Promise.all([process.stdout, process.stderr].map(written));

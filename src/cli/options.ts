@@ -3,6 +3,8 @@ import { MOST_JOBS } from "../config/jobs.ts";
 import { Keep } from "../config/keep.ts";
 import { parseDuration } from "../lib/duration.ts";
 
+const LONGEST_DEADLINE_MS = 24 * 24 * 3600 * 1000;
+
 /** The two options that let every command work without a strategy. */
 export function placeOptions(command: Command): Command {
   return command
@@ -60,6 +62,13 @@ export function durationArgument(value: string): number {
   const ms = parseDuration(value);
   if (ms === undefined) throw new InvalidArgumentError("Write a duration such as 90s, 30m, 24h or 7d.");
   return ms;
+}
+
+/** `--deadline`: no longer than a timer of Node. */
+export function deadlineArgument(value: string): number {
+  const ms = durationArgument(value);
+  if (ms > 0 && ms <= LONGEST_DEADLINE_MS) return ms;
+  throw new InvalidArgumentError("Write a duration of 1s to 24d.");
 }
 
 /** `--file`. */

@@ -4,6 +4,7 @@ import { HistoryJson } from "./json/history.ts";
 import { KeyNewJson, KeyRewrapJson, KeyShowJson } from "./json/keys.ts";
 import { DiffJson, ListJson, ShowJson, StatusJson } from "./json/look.ts";
 import { ExportJson, RestoreJson, UndoJson, VerifyJson } from "./json/restore.ts";
+import { ServeEventJson } from "./json/serve.ts";
 import {
   ConfigCheckJson,
   DemoJson,
@@ -90,6 +91,7 @@ export const OUTPUTS: readonly OutputSchema[] = [
     about: "One object; the exit code is 3 when an archive was too large to be sealed anew.",
     schema: KeyRewrapJson,
   },
+  { command: "serve", about: "One object for each thing that happens.", schema: ServeEventJson },
   { command: "schedule install", about: "One object.", schema: ScheduleInstallJson },
   { command: "schedule show", about: "One object.", schema: ScheduleShowJson },
   { command: "schedule remove", about: "One object.", schema: ScheduleRemoveJson },

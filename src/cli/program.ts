@@ -2,7 +2,7 @@ import { Command, Option } from "commander";
 import { VERSION } from "../lib/program.ts";
 import type { Cli } from "./cli.ts";
 import { exitCodesHelp } from "./exit-codes.ts";
-import { many } from "./options.ts";
+import { deadlineArgument, many } from "./options.ts";
 
 type AddCommand = (program: Command, cli: () => Cli) => void;
 
@@ -24,6 +24,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   kit: async () => (await import("./commands/kit.ts")).addKit,
   repository: async () => (await import("./commands/repository.ts")).addRepository,
   key: async () => (await import("./commands/key.ts")).addKey,
+  serve: async () => (await import("./commands/serve.ts")).addServe,
   schedule: async () => (await import("./commands/schedule.ts")).addSchedule,
   config: async () => (await import("./commands/config.ts")).addConfig,
   demo: async () => (await import("./commands/demo.ts")).addDemo,
@@ -46,6 +47,12 @@ export async function buildProgram(cli: () => Cli, args: readonly string[]): Pro
         "--identity <file>",
         "file with an age identity that opens encrypted backups (may be repeated; default: the one in HANDLED_IDENTITY)",
       ).argParser(many),
+    )
+    .addOption(
+      new Option(
+        "--deadline <duration>",
+        "stop after this time, and fail (default: never; the strategy's `deadline` for what is scheduled)",
+      ).argParser(deadlineArgument),
     )
     .option("--json", "print results as JSON on standard output")
     .option("--quiet", "print results and problems only")

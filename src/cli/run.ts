@@ -7,6 +7,7 @@ import { Secrets } from "../lib/secrets.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Cli } from "./cli.ts";
 import { reportFailure } from "./failure.ts";
+import { formatDuration } from "../lib/text.ts";
 import { Output, type Terminal } from "./output.ts";
 import { buildProgram } from "./program.ts";
 
@@ -21,6 +22,7 @@ export interface World {
   readonly node: string;
   readonly script: string;
   readonly signal: AbortSignal;
+  readonly onHangup?: (listener: () => void) => void;
   /** Replaced by tests. */
   readonly clock?: Clock;
   readonly observer?: Observer;
@@ -33,6 +35,7 @@ interface GlobalOptions {
   readonly verbose?: boolean;
   readonly color: boolean;
   readonly identity?: readonly string[];
+  readonly deadline?: number;
 }
 
 const USAGE_EXIT = 2;
@@ -41,7 +44,10 @@ const USAGE_EXIT = 2;
 export async function runCommandLine(args: readonly string[], world: World): Promise<number> {
   const clock = world.clock ?? systemClock;
   const secrets = new Secrets();
+  const late = new AbortController();
+  const signal = AbortSignal.any([world.signal, late.signal]);
   let exitCode = 0;
+  let timer: NodeJS.Timeout | undefined;
   let output = makeOutput(world, { color: true }, secrets, clock);
   let cli: Cli | undefined;
   const program = await buildProgram(() => {
@@ -73,17 +79,19 @@ export async function runCommandLine(args: readonly string[], world: World): Pro
       cli = {
         runtime,
         output,
-        signal: world.signal,
+        signal,
         cwd: world.cwd,
         node: world.node,
         script: world.script,
         input: world.stdin,
         config: options.config,
+        onHangup: world.onHangup ?? (() => undefined),
         exitWith: (code) => {
           exitCode = code;
         },
       };
       const empty = action.args.includes("") ? "an argument" : emptyOption(action.optsWithGlobals());
+      timer = startDeadline(options.deadline, action.name(), late);
       if (empty !== undefined) {
         throw new AppError("usage", `${action.name()}: ${empty} is empty`, {
           hint: "if it was a variable of a script, it is not set",
@@ -107,12 +115,25 @@ export async function runCommandLine(args: readonly string[], world: World): Pro
       }
       return USAGE_EXIT;
     }
-    const reason = world.signal.aborted ? world.signal.reason : error;
+    const reason = signal.aborted ? signal.reason : error;
     reportFailure(output, reason);
     return reason instanceof AppError ? reason.exitCode : 1;
   } finally {
+    clearTimeout(timer);
     output.clear();
   }
+}
+
+function startDeadline(
+  ms: number | undefined,
+  command: string,
+  late: AbortController,
+): NodeJS.Timeout | undefined {
+  if (ms === undefined) return undefined;
+  const error = new AppError("deadline_passed", `${command}: not done within ${formatDuration(ms)}`, {
+    hint: "give it more time with `--deadline`, or the strategy's `deadline`; `handled history` shows how long it took before",
+  });
+  return setTimeout(() => late.abort(error), ms);
 }
 
 /** An option that was given without a value: `--url "$URL"` would mean another server, that of libpq's defaults. */

@@ -1,4 +1,4 @@
-import type { ScheduledStrategy } from "../operations/schedule/plan.ts";
+import type { ScheduledStrategy } from "../operations/schedule/jobs.ts";
 import type { ScheduleRequest } from "../operations/schedule/schedule.ts";
 import type { Cli } from "./cli.ts";
 

@@ -119,7 +119,8 @@ export function foundTarget(cli: Cli, name: string, storage: Storage): Target {
   };
 }
 
-function strategyTarget(
+/** A database of a strategy. */
+export function strategyTarget(
   cli: Cli,
   strategy: Strategy,
   entry: StrategyDatabase,

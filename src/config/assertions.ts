@@ -71,14 +71,21 @@ const TrialApplication = z
   );
 export type TrialApplication = z.output<typeof TrialApplication>;
 
-/** What a restored copy must hold up to, beside having the content of the backup. */
-export const Verify = z.strictObject({
-  assertions: z.array(Assertion).prefault([]).describe("What must be true of every backup that is restored"),
-  application: TrialApplication.optional().describe(
-    "The application, started on the restored copy, asked whether it works, and ended",
+/** Keys of a database: what a restored copy must hold up to, beside having the content of the backup. */
+export const assertedKeys = {
+  assertions: z
+    .array(Assertion)
+    .prefault([])
+    .describe("What must be true of a restored copy, at the level `assertions`"),
+  trial: TrialApplication.optional().describe(
+    "The application as it is tried on a restored copy, at the level `assertions`: started, asked whether it works, and ended",
   ),
-});
-export type Verify = z.output<typeof Verify>;
+};
+
+export interface Asserted {
+  readonly assertions: readonly Assertion[];
+  readonly application: TrialApplication | undefined;
+}
 
 /** An assertion of the command line. Fails with `usage`. */
 export function assertionOf(expect: string): Assertion {

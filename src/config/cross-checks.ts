@@ -12,18 +12,31 @@ export function crossCheck(root: unknown): Finding[] {
   const ofPlaces = repositories.flatMap((name) => checkKeys(asBlock(places[name]), ["repositories", name]));
   const ofDatabases = Object.entries(asBlock(asBlock(root)["databases"])).flatMap(([name, database]) => {
     const path = ["databases", name];
-    const { schemas, backups } = asBlock(database);
-    const names = asList(backups).map((backup) => asBlock(backup)["name"]);
+    const { schemas, backups, verify } = asBlock(database);
+    const namesIn = (list: unknown): unknown[] => asList(list).map((entry) => asBlock(entry)["name"]);
     return [
       ...checkRepository(database, path, repositories),
       ...checkUnique(asList(asBlock(database)["repositories"]), (index) => [...path, "repositories", index]),
       ...checkSameKeys(asList(asBlock(database)["repositories"]), places, path),
       ...checkUnique(asList(schemas), (index) => [...path, "schemas", index]),
-      ...checkUnique(names, (index) => [...path, "backups", index, "name"]),
+      ...checkUnique(namesIn(backups), (index) => [...path, "backups", index, "name"]),
+      ...checkUnique(namesIn(verify), (index) => [...path, "verify", index, "name"]),
+      ...checkAsserted(asBlock(database), path),
       ...asList(backups).flatMap((backup, index) => checkKind(asBlock(backup), [...path, "backups", index])),
     ];
   });
   return [...ofPlaces, ...ofDatabases];
+}
+
+/** A check of what nobody has asserted would fail every time. */
+function checkAsserted({ verify, assertions, trial }: Block, path: Path): Finding[] {
+  if (asList(assertions).length > 0 || trial !== undefined) return [];
+  return asList(verify).flatMap((entry, index): Finding[] => {
+    if (asBlock(entry)["level"] !== "assertions") return [];
+    const inside = [...path, "verify", index, "level"];
+    const message = `${formatPath(inside)} is \`assertions\`, and ${formatPath(path)} has neither \`assertions\` nor \`trial\``;
+    return [{ path: inside, part: "value", message }];
+  });
 }
 
 /** Half a pair of keys opens nothing, and a folder has none, nor locks. A URL that comes from a variable is looked at when it is opened. */

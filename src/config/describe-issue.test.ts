@@ -20,22 +20,22 @@ describe("unknown keys", () => {
     [
       "      stop:",
       "      stopp:",
-      "26:7 unknown key `stopp` in databases.primary.application; did you mean `stop`?",
+      "27:7 unknown key `stopp` in databases.primary.application; did you mean `stop`?",
     ],
-    ["health:", "healt:", "32:3 unknown key `healt` in application; did you mean `health`?"],
+    ["health:", "healt:", "36:3 unknown key `healt` in application; did you mean `health`?"],
     [
       "keepReplaced:",
       "keepreplaced:",
-      "35:3 unknown key `keepreplaced` in recovery; did you mean `keepReplaced`?",
+      "39:3 unknown key `keepreplaced` in recovery; did you mean `keepReplaced`?",
     ],
-    ["phone:", "phon:", "40:5 unknown key `phon` in contacts[0]; did you mean `phone`?"],
+    ["phone:", "phon:", "44:5 unknown key `phon` in contacts[0]; did you mean `phone`?"],
   ])("%s as %s", (search, replacement, expected) => {
     expect(change(search, replacement)).toContain(expected);
   });
 
   test("lists what there is when nothing is near", () => {
     expect(change("keepReplaced: 2d", "zzzzzzzzzzzzzzzzzzzzzzzzzzzz: 2d")).toEqual([
-      "35:3 unknown key `zzzzzzzzzzzzzzzzzzzzzzzzzzzz` in recovery; it may have keepReplaced",
+      "39:3 unknown key `zzzzzzzzzzzzzzzzzzzzzzzzzzzz` in recovery; it may have keepReplaced",
     ]);
   });
 
@@ -116,7 +116,7 @@ describe("values", () => {
     [
       "lockTimeout: 45s",
       "lockTimeout: 30d",
-      "28:18 databases.primary.lockTimeout must not be longer than `24d`",
+      "29:18 databases.primary.lockTimeout must not be longer than `24d`",
     ],
     [
       "kind: archive",
@@ -157,11 +157,11 @@ describe("values", () => {
       "keep: {}",
       /^22:15 databases.primary.backups\[0\].keep needs at least one of/,
     ],
-    ["http://127", "ftp://127", /^32:11 application.health must be an address/],
-    ["email: ada@example.org", "email: ada", "39:12 contacts[0].email must be an e-mail address"],
+    ["http://127", "ftp://127", /^36:11 application.health must be an address/],
+    ["email: ada@example.org", "email: ada", "43:12 contacts[0].email must be an e-mail address"],
     ["email: ada@example.org", "email: 5", /must be text, not the number 5: put it in quotes$/],
-    ["    role: on call\n", "", "37:5 missing key `role` in contacts[0]"],
-    ["  start: pm2 restart handled-api\n", "", "29:1 missing key `start` in application"],
+    ["    role: on call\n", "", "41:5 missing key `role` in contacts[0]"],
+    ["  start: pm2 restart handled-api\n", "", "33:1 missing key `start` in application"],
     ["    url: /var/backups/handled\n", "", /^5:3 repositories.local is empty/],
   ])("%s as %s", (search, replacement, expected) => {
     const problems = change(search, replacement);

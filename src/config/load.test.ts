@@ -37,19 +37,26 @@ describe("a good strategy", () => {
               compression: "gzip",
               schedule: "0 3 * * *",
               keep: { days: 14, min: 3 },
+              deadlineMs: 3 * 3_600_000,
             },
           ],
+          verifications: [
+            { name: "weekly", level: "integrity", schedule: "0 4 * * 0", deadlineMs: 3_600_000 },
+          ],
+          prune: { schedule: "0 5 * * *", deadlineMs: 1_800_000 },
+          copy: { schedule: "0 6 * * *", deadlineMs: undefined },
           application: {
             stop: "pm2 stop primary-api",
             start: "pm2 start primary-api",
             health: undefined,
             healthTimeoutMs: 60_000,
           },
-          verify: { assertions: [] },
+          asserted: { assertions: [], application: undefined },
           lockTimeoutMs: 45_000,
         },
       ],
       keepReplacedMs: 2 * 86_400_000,
+      daemon: { jobs: 3, jitterMs: 600_000, retries: 1, retryAfterMs: 120_000 },
       contacts: [
         { name: "Ada", role: "on call", email: "ada@example.org", phone: "+44 20", note: "at night too" },
       ],
@@ -63,6 +70,7 @@ describe("a good strategy", () => {
     expect(strategy).toMatchObject({
       archivePrefix: "handled",
       keepReplacedMs: 7 * 86_400_000,
+      daemon: { jobs: 2, jitterMs: 0, retries: 2, retryAfterMs: 300_000 },
       contacts: [],
     });
     expect(strategy.timeZone).toBe(new Intl.DateTimeFormat().resolvedOptions().timeZone);
@@ -83,10 +91,14 @@ describe("a good strategy", () => {
             jobs: undefined,
             schedule: undefined,
             keep: undefined,
+            deadlineMs: undefined,
           },
         ],
+        verifications: [],
+        prune: undefined,
+        copy: undefined,
         application: undefined,
-        verify: { assertions: [] },
+        asserted: { assertions: [], application: undefined },
         lockTimeoutMs: 30_000,
       },
     ]);

@@ -2,23 +2,16 @@ import { isAbsolute } from "node:path";
 import { z } from "zod";
 import { messageOf } from "../errors.ts";
 import { parseRecipient } from "../lib/age/keys.ts";
-import { Verify } from "./assertions.ts";
+import { assertedKeys } from "./assertions.ts";
 import { duration, LONGEST_TIMEOUT } from "./durations.ts";
 import { MOST_JOBS } from "./jobs.ts";
 import { Keep } from "./keep.ts";
-import { normalizeSchedule, scheduleProblem } from "./schedule.ts";
+import { checked, label, text } from "./fields.ts";
+import { cronExpression, Daemon, Deadline, Scheduled, Verification } from "./scheduled.ts";
 import { timeZoneProblem } from "./time-zone.ts";
 
 // PostgreSQL cuts longer names off; two databases would then share one name.
 const NAME_BYTES = 63;
-
-/** A refinement from a function that says what is wrong. */
-function checked(problemOf: (text: string) => string | undefined) {
-  return z.string().superRefine((text, context) => {
-    const message = problemOf(text);
-    if (message !== undefined) context.addIssue({ code: "custom", message });
-  });
-}
 
 function postgresNameProblem(name: string): string | undefined {
   if (name === "") return "must not be empty";
@@ -28,16 +21,6 @@ function postgresNameProblem(name: string): string | undefined {
 }
 
 const postgresName = () => checked(postgresNameProblem);
-
-// Labels appear in commands, crontabs and file names, where spaces, quotes and `%` hurt.
-const label = () =>
-  checked((text) =>
-    /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(text)
-      ? undefined
-      : "must be a short name of letters, digits, `.`, `_` and `-`",
-  );
-
-const text = () => z.string().min(1);
 
 function healthProblem(address: string): string | undefined {
   const isHttp = URL.canParse(address) && /^https?:$/.test(new URL(address).protocol);
@@ -96,13 +79,12 @@ const Backup = z.strictObject({
     .describe(
       "Of a snapshot: how many connections read at the same time, at most 64; default: as many as there are cores",
     ),
-  schedule: checked(scheduleProblem)
-    .transform(normalizeSchedule)
-    .meta({ title: "cron expression" })
+  schedule: cronExpression()
     .optional()
     .describe(
       "When to take it: the five fields of cron, in the strategy's time zone; without it only by hand",
     ),
+  deadline: Deadline,
   keep: Keep.optional().describe(
     "Which backups stay; one stays when any rule wants it. Without it every backup stays",
   ),
@@ -142,10 +124,15 @@ const Database = z.strictObject({
         "read from first, so the nearest should lead",
     ),
   backups: z.array(Backup).prefault([]).describe("The backups to take"),
+  verify: z.array(Verification).prefault([]).describe("Which proofs of them to renew, and when"),
+  prune: Scheduled.optional().describe("When `handled prune` runs; each backup does the same at its end"),
+  copy: Scheduled.optional().describe(
+    "When `handled copy` brings over what a place lacks; each backup does the same at its end",
+  ),
   application: Application.optional().describe(
     "The application that uses this database, in place of the common one",
   ),
-  verify: Verify.prefault({}).describe("What a restored copy must hold up to, at the level `assertions`"),
+  ...assertedKeys,
   lockTimeout: duration(LONGEST_TIMEOUT)
     .prefault("30s")
     .describe("How long a backup waits for a table that another session has locked"),
@@ -242,6 +229,7 @@ export const StrategyFile = z.strictObject({
     "The application that uses the databases; a swap stops it first and starts it afterwards",
   ),
   recovery: Recovery.prefault({}).describe("How databases are brought back"),
+  daemon: Daemon.prefault({}).describe("How `handled serve` runs all that is scheduled"),
   contacts: z.array(Contact).prefault([]).describe("Whom to call"),
 });
 export type StrategyFile = z.output<typeof StrategyFile>;
@@ -249,7 +237,7 @@ export type StrategyFile = z.output<typeof StrategyFile>;
 /** Whether the strategy's format has one block at this path that is a shell command, which we must not touch. */
 export function isCommandPath(path: readonly PropertyKey[]): boolean {
   const [section, key] = path.slice(-2);
-  return section === "application" && (key === "stop" || key === "start");
+  return (section === "application" || section === "trial") && (key === "stop" || key === "start");
 }
 
 /** Whether the value at this path is looked up in the environment only when it is needed. */

@@ -1,6 +1,6 @@
 import { dirname, join, resolve } from "node:path";
 import { AppError } from "../errors.ts";
-import type { Verify } from "./assertions.ts";
+import type { Asserted } from "./assertions.ts";
 import { nearest } from "../lib/text.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { resolveTemplate, type Template } from "./interpolate.ts";
@@ -19,6 +19,7 @@ export interface Strategy {
   /** In the order of the file, except that whole numbers come first. */
   readonly databases: readonly StrategyDatabase[];
   readonly keepReplacedMs: number;
+  readonly daemon: DaemonSettings;
   readonly contacts: readonly Contact[];
 }
 
@@ -52,10 +53,14 @@ export interface StrategyDatabase {
   /** Names of the strategy's repositories that its backups are kept in, at least one. The first is written and read first. */
   readonly repositories: readonly [string, ...string[]];
   readonly backups: readonly StrategyBackup[];
+  readonly verifications: readonly StrategyVerification[];
+  /** Undefined: not by a schedule. */
+  readonly prune: ScheduledTask | undefined;
+  readonly copy: ScheduledTask | undefined;
   /** Its own, or the one that all databases share. */
   readonly application: Application | undefined;
   /** What a restored copy must hold up to. */
-  readonly verify: Verify;
+  readonly asserted: Asserted;
   readonly lockTimeoutMs: number;
 }
 
@@ -71,6 +76,33 @@ export interface StrategyBackup {
   readonly schedule: string | undefined;
   /** Undefined keeps every backup. */
   readonly keep: Keep | undefined;
+  /** How long a scheduled run may take; undefined leaves it to whoever runs it. */
+  readonly deadlineMs: number | undefined;
+}
+
+interface ScheduledTask {
+  /** Five fields of cron. */
+  readonly schedule: string;
+  readonly deadlineMs: number | undefined;
+}
+
+/** What is to be proven of the newest backup, and when. */
+interface StrategyVerification {
+  readonly name: string;
+  readonly level: StrategyFile["databases"][string]["verify"][number]["level"];
+  /** Undefined is only by hand. */
+  readonly schedule: string | undefined;
+  readonly deadlineMs: number | undefined;
+}
+
+/** How the daemon runs what is scheduled. */
+export interface DaemonSettings {
+  /** Runs at the same time, at most. */
+  readonly jobs: number;
+  readonly jitterMs: number;
+  /** After a failure, before the next time is due. */
+  readonly retries: number;
+  readonly retryAfterMs: number;
 }
 
 interface Application {
@@ -113,19 +145,34 @@ export function buildStrategy(file: StrategyFile, path: string, whereIs: (path: 
       criticality: database.criticality,
       objectives: { rpoMs: database.objectives.rpo, rtoMs: database.objectives.rto },
       repositories: placesOf(database, names),
-      backups: database.backups.map((backup) => ({
+      backups: database.backups.map(({ deadline, ...backup }) => ({
         ...backup,
+        deadlineMs: deadline,
         format: backup.format,
         compression: backup.compression,
         jobs: backup.jobs,
         schedule: backup.schedule,
         keep: backup.keep,
       })),
+      verifications: database.verify.map(({ name: entry, level, schedule, deadline }) => ({
+        name: entry,
+        level,
+        schedule,
+        deadlineMs: deadline,
+      })),
+      prune: buildTask(database.prune),
+      copy: buildTask(database.copy),
       application: buildApplication(database.application ?? file.application),
-      verify: database.verify,
+      asserted: { assertions: database.assertions, application: database.trial },
       lockTimeoutMs: database.lockTimeout,
     })),
     keepReplacedMs: file.recovery.keepReplaced,
+    daemon: {
+      jobs: file.daemon.jobs,
+      jitterMs: file.daemon.jitter ?? 0,
+      retries: file.daemon.retries,
+      retryAfterMs: file.daemon.retryAfter,
+    },
     contacts: file.contacts,
   };
 }
@@ -137,6 +184,10 @@ function placesOf(
 ): readonly [string, ...string[]] {
   const [first = all.join(), ...others] = repositories ?? [repository ?? all.join()];
   return [first, ...others];
+}
+
+function buildTask(task: StrategyFile["databases"][string]["prune"]): ScheduledTask | undefined {
+  return task === undefined ? undefined : { schedule: task.schedule, deadlineMs: task.deadline };
 }
 
 function buildApplication(application: StrategyFile["application"]): Application | undefined {

@@ -142,7 +142,9 @@ function endedRun(
   }
   const failure = error instanceof AppError ? error : new AppError("unexpected", messageOf(error));
   if (NOTHING_RAN.includes(failure.code)) return undefined;
-  const interrupted = signal.aborted || failure.code === "interrupted";
+  // One that was too slow has failed, whoever stopped it.
+  const isLate = isAppError(signal.reason, "deadline_passed");
+  const interrupted = !isLate && (signal.aborted || failure.code === "interrupted");
   return { ...ended, outcome: interrupted ? "interrupted" : "failed", error: told(failure) };
 }
 

@@ -30,10 +30,14 @@ databases:
         keep:
           days: 14
           min: 3
+        deadline: 3h
     application:
       stop: pm2 stop primary-api
       start: pm2 start primary-api
     lockTimeout: 45s
+    verify: [{ name: weekly, level: integrity, schedule: "0 4 * * 0", deadline: 1h }]
+    prune: { schedule: "0 5 * * *", deadline: 30m }
+    copy: { schedule: "0 6 * * *" }
 application:
   stop: pm2 stop handled-api
   start: pm2 restart handled-api
@@ -47,6 +51,11 @@ contacts:
     email: ada@example.org
     phone: "+44 20"
     note: at night too
+daemon:
+  jobs: 3
+  jitter: 10m
+  retries: 1
+  retryAfter: 2m
 `;
 
 /** What the program makes of a text. */

@@ -37,8 +37,8 @@ describe("handled schedule", () => {
     await using there = await withCrontab();
     const first = await runCli(there.install, there.options);
     expect(first.code).toBe(0);
-    expect(first.stdout).toContain("✓ 1 scheduled backup installed in the crontab of the current user");
-    expect(first.stdout).toMatch(/^data +nightly +0 2 \* \* \* +\S+ 02:00:00 \(in .*\)$/m);
+    expect(first.stdout).toContain("✓ 1 scheduled job installed in the crontab of the current user");
+    expect(first.stdout).toMatch(/^data +backup nightly +0 2 \* \* \* +\S+ 02:00:00 \(in .*\)$/m);
     expect(first.stdout).toContain(`output is appended to ${there.path}/handled.log`);
     // Cron has no environment, and nobody named a file with one.
     expect(first.stderr).toContain(
@@ -50,13 +50,13 @@ describe("handled schedule", () => {
 
     const again = await runCli(there.install, there.options);
     expect(again.stdout).toContain(
-      "✓ 1 scheduled backup in the crontab of the current user already, nothing changed",
+      "✓ 1 scheduled job in the crontab of the current user already, nothing changed",
     );
     expect(await there.crontab()).toBe(installed);
 
     const shown = await runCli(["schedule", "show"], there.options);
     expect(shown).toMatchObject({ code: 0, stderr: "" });
-    expect(shown.stdout).toMatch(/^data +nightly .* ✓ yes$/m);
+    expect(shown.stdout).toMatch(/^data +backup nightly .* ✓ yes$/m);
 
     const removed = await runCli(["schedule", "remove"], there.options);
     expect(removed.stdout).toBe("✓ the schedule is taken out of the crontab of the current user\n");
@@ -85,7 +85,7 @@ describe("handled schedule", () => {
   test("says when what is installed is not what the strategy wants", async () => {
     await using there = await withCrontab();
     const before = await runCli(["schedule", "show"], there.options);
-    expect(before.stdout).toMatch(/^data +nightly .* ✗ no$/m);
+    expect(before.stdout).toMatch(/^data +backup nightly .* ✗ no$/m);
     expect(before.stdout).toContain("`handled schedule install --cron` puts it right");
     await runCli(there.install, there.options);
     await writeFile(join(there.path, "handled.yaml"), STRATEGY.replace("0 2", "0 3"));
@@ -114,7 +114,7 @@ describe("handled schedule", () => {
     await writeFile(join(there.path, "handled.yaml"), STRATEGY.replace(' schedule: "0 2 * * *",', ""));
     const result = await runCli(there.install, there.options);
     expect(result.code).toBe(2);
-    expect(result.stderr).toContain("it schedules no backup\nhint: give a backup a `schedule:");
+    expect(result.stderr).toContain("it schedules nothing\nhint: give a backup a `schedule:");
     expect(await readFile(join(there.path, "handled.yaml"), "utf8")).not.toContain("schedule:");
     expect(await there.crontab()).toBe(OTHERS);
   });

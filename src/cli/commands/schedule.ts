@@ -2,10 +2,11 @@ import { type Command, Option } from "commander";
 import { stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { isAppError, errorCode } from "../../errors.ts";
-import type { ScheduledStrategy } from "../../operations/schedule/plan.ts";
+import type { ScheduledStrategy } from "../../operations/schedule/jobs.ts";
 import {
   installSchedule,
   removeSchedule,
+  type ScheduleMethod,
   type ScheduleRequest,
   showSchedule,
   type ShownSchedule,
@@ -17,11 +18,10 @@ import { installJson, renderCommands, renderInstall, renderShown, showJson } fro
 import { scheduleRequest } from "../schedule-request.ts";
 import { requireStrategy, requireStrategyPath } from "../strategy-file.ts";
 
-type ScheduleMethod = ScheduleRequest["method"];
-
 interface MethodOptions {
   readonly cron?: true;
   readonly systemd?: true;
+  readonly service?: true;
 }
 
 interface InstallOptions extends MethodOptions {
@@ -33,24 +33,24 @@ interface InstallOptions extends MethodOptions {
 export function addSchedule(program: Command, cli: () => Cli): void {
   const schedule = program
     .command("schedule")
-    .summary("run the backups by themselves")
+    .summary("run what is scheduled by itself")
     .description(
-      "Installs the strategy's schedule in the crontab of the current user, or as systemd timers.",
+      "Installs the strategy's schedule in the crontab of the current user, as systemd timers, or as one service (`handled serve`).",
     );
   methodOptions(schedule.command("install"))
     .summary("install the strategy's schedule")
     .description(
-      "Puts one entry for each scheduled backup into the crontab of the current user (or, with --systemd, one timer). Everything else in the crontab stays. Installing again changes nothing.",
+      "Puts one entry for each scheduled job (backup, verification, pruning, copying) into the crontab of the current user (with --systemd, one timer; with --service, one service that runs them all). Everything else in the crontab stays. Installing again changes nothing.",
     )
     .option(
       "--log <file>",
-      "append the runs' output to this file (default: /var/log/handled.log for root, else ~/.local/state/handled/handled.log)",
+      "append the runs' output to this file (default: /var/log/handled.log for root, else ~/.local/state/handled/handled.log; the journal with --service)",
     )
     .option(
       "--env-file <file>",
       `read environment variables for the runs from this file (default: ${ENVIRONMENT_FILE} beside the strategy, where it is)`,
     )
-    .option("--no-enable", "write systemd timers without switching them on")
+    .option("--no-enable", "write systemd units without switching them on")
     .action(async (options: InstallOptions) => {
       await runInstall(cli(), options);
     });
@@ -70,8 +70,23 @@ export function addSchedule(program: Command, cli: () => Cli): void {
 
 function methodOptions(command: Command): Command {
   return command
-    .addOption(new Option("--cron", "the crontab of the current user").conflicts("systemd"))
-    .addOption(new Option("--systemd", "systemd timers: the machine's for root, else the user's own"));
+    .addOption(new Option("--cron", "the crontab of the current user").conflicts(["systemd", "service"]))
+    .addOption(
+      new Option("--systemd", "systemd timers: the machine's for root, else the user's own").conflicts(
+        "service",
+      ),
+    )
+    .addOption(
+      new Option(
+        "--service",
+        "the daemon, as a systemd service: the machine's for root, else the user's own",
+      ),
+    );
+}
+
+function methodOf({ cron, systemd, service }: MethodOptions): ScheduleMethod | undefined {
+  if (service === true) return "service";
+  return systemd === true ? "systemd" : cron === true ? "cron" : undefined;
 }
 
 async function runInstall(cli: Cli, options: InstallOptions): Promise<void> {
@@ -79,7 +94,7 @@ async function runInstall(cli: Cli, options: InstallOptions): Promise<void> {
   const envFile =
     options.envFile === undefined ? await ownEnvFile(strategy.path) : resolve(cli.cwd, options.envFile);
   const request: ScheduleRequest = {
-    ...requestFor(cli, strategy, options.systemd === true ? "systemd" : "cron"),
+    ...requestFor(cli, strategy, methodOf(options) ?? "cron"),
     logFile: options.log === undefined ? undefined : resolve(cli.cwd, options.log),
     envFile,
     enable: options.enable,
@@ -97,7 +112,7 @@ async function runShow(cli: Cli, options: MethodOptions): Promise<void> {
     return await showSchedule(cli.runtime, requestFor(cli, strategy, method), cli.signal);
   });
   // What was not asked for and is not there is not worth a word.
-  const isAsked = options.cron === true || options.systemd === true;
+  const isAsked = methodOf(options) !== undefined;
   const installed = all.filter((shown) => isAsked || shown.installed.length > 0);
   const shown = installed.length > 0 ? installed : all.slice(0, 1);
   cli.output.result(showJson(shown), () => renderAll(cli, shown, strategy.timeZone));
@@ -139,14 +154,14 @@ async function eachMethod<Result>(
   options: MethodOptions,
   call: (method: ScheduleMethod) => Promise<Result>,
 ): Promise<Result[]> {
-  if (options.systemd === true) return [await call("systemd")];
-  if (options.cron === true) return [await call("cron")];
+  const asked = methodOf(options);
+  if (asked !== undefined) return [await call(asked)];
   const results: Result[] = [];
-  for (const method of ["cron", "systemd"] as const) {
+  for (const method of ["cron", "systemd", "service"] as const) {
     try {
       results.push(await call(method));
     } catch (error) {
-      if (method === "systemd" || !isAppError(error, "client_missing")) throw error;
+      if (method !== "cron" || !isAppError(error, "client_missing")) throw error;
     }
   }
   return results;

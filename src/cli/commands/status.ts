@@ -57,7 +57,10 @@ async function statusOf(cli: Cli, target: Target, isInstalled: IsInstalled): Pro
       name,
       kind,
       nextRun: schedule === undefined ? null : nextRun(schedule, target.timeZone, now),
-      installed: schedule === undefined ? null : (isInstalled?.(target.name, name) ?? null),
+      installed:
+        schedule === undefined
+          ? null
+          : (isInstalled?.({ database: target.name, operation: "backup", entry: name }) ?? null),
     })),
   };
   try {

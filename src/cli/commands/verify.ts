@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { assertionOf, type Verify } from "../../config/assertions.ts";
+import type { Asserted } from "../../config/assertions.ts";
 import { defaultJobs } from "../../config/jobs.ts";
 import { AppError, inOperation, isAppError } from "../../errors.ts";
 import type { Place } from "../../operations/places.ts";
@@ -10,16 +10,19 @@ import { verifyBackup } from "../../operations/verify/verify.ts";
 import { resolveConnection } from "../../postgres/connection.ts";
 import { BackupId } from "../../repository/manifest.ts";
 import { PROOF_LEVELS, type ProofLevel } from "../../repository/proof-file.ts";
+import { nearest } from "../../lib/text.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Cli } from "../cli.ts";
 import { reportFailure } from "../failure.ts";
 import { asOfOption, jobsArgument, many, placeOptions } from "../options.ts";
 import { renderVerify, verifyJson } from "../render/verify.ts";
 import { resolveAllTargets, resolveBackup } from "../repositories.ts";
+import { askedLevel, assertedOf, levelFor } from "./verify-asserted.ts";
 import { placesOf, type PlaceOptions, resolveTarget, type Target } from "../targets.ts";
 
 interface Options extends PlaceOptions {
   readonly level?: ProofLevel;
+  readonly entry?: string;
   readonly to?: string;
   readonly jobs?: number;
   readonly repair?: true;
@@ -42,10 +45,15 @@ export function addVerify(program: Command, cli: () => Cli): void {
       ).choices(PROOF_LEVELS),
     )
     .addOption(
+      new Option("--entry <name>", "do what this entry of the strategy's `verify` says").conflicts("level"),
+    )
+    .addOption(
       new Option(
         "--expect <sql>",
         "a query that must give one row with one boolean column that is true, beside those of the strategy (may be repeated)",
-      ).argParser(many),
+      )
+        .argParser(many)
+        .conflicts("entry"),
     )
     .option("--to <url>", "restore into a scratch database on this server, and drop it")
     .option(
@@ -68,8 +76,11 @@ interface Subject {
   readonly database: string;
   readonly which: string;
   readonly timeZone: string;
+  /** Undefined: the strongest that is possible. */
+  readonly level: ProofLevel | undefined;
+  readonly entry: string | null;
   /** What a restored copy must hold up to. */
-  readonly asserted: Verify;
+  readonly asserted: Asserted;
   readonly storage: () => Storage;
   /** The place's name where there are several. */
   readonly place?: string;
@@ -87,11 +98,6 @@ async function runVerify(
   backup: string,
   options: Options,
 ): Promise<void> {
-  if (options.expect !== undefined && (options.level ?? "assertions") !== "assertions") {
-    throw new AppError("usage", `verify: \`--expect\` asks more than \`--level ${options.level}\` does`, {
-      hint: "leave one of them out",
-    });
-  }
   const subjects = await subjectsOf(cli, database, backup, options);
   const exits: number[] = [];
   for (const subject of subjects) {
@@ -101,7 +107,7 @@ async function runVerify(
       cli.output.result(verifyJson(report, mended, subject.storage().place), () =>
         renderVerify(cli.output, report, timeZone, place),
       );
-      exits.push(exitOf(report, askedLevel(options), options));
+      exits.push(exitOf(report, subject, options));
     } catch (error) {
       const named = inVerify(subject, error);
       if (subjects.length === 1 || isAppError(error, "interrupted") || cli.signal.aborted) throw named;
@@ -127,9 +133,25 @@ async function subjectsOf(
     : database === undefined
       ? await resolveAllTargets(cli, [], options)
       : [await resolveTarget(cli, database, options)];
-  return targets.flatMap((target) =>
-    options.repair === true ? toBeMended(target, which, options) : inEachPlace(target, which, options),
-  );
+  return targets.flatMap((target) => {
+    const asked = { which, asserted: assertedOf(target, options), ...whatIsAsked(target, options) };
+    return options.repair === true ? toBeMended(target, asked) : inEachPlace(target, asked);
+  });
+}
+
+type Asked = Pick<Subject, "which" | "level" | "entry" | "asserted">;
+
+function whatIsAsked({ name, entry: database }: Target, options: Options): Pick<Asked, "level" | "entry"> {
+  const { entry } = options;
+  if (entry === undefined) return { level: askedLevel(options), entry: null };
+  const entries = database?.verifications ?? [];
+  const found = entries.find((one) => one.name === entry);
+  if (found !== undefined) return { level: found.level, entry };
+  const names = entries.map((one) => one.name);
+  const similar = nearest(entry, names);
+  throw new AppError("usage", `find the entry ${entry} of the strategy: ${name} has no such verification`, {
+    hint: similar === undefined ? `it has: ${names.join(", ") || "none"}` : `did you mean \`${similar}\`?`,
+  });
 }
 
 function once<T>(make: () => T): () => T {
@@ -138,44 +160,20 @@ function once<T>(make: () => T): () => T {
 }
 
 /** What is proven of one place says nothing of another. */
-function inEachPlace(target: Target, which: string, options: Options): Subject[] {
+function inEachPlace(target: Target, asked: Asked): Subject[] {
   const { name: database, timeZone } = target;
   const places = target.places();
   return places.map((place) => ({
     database,
-    which,
+    ...asked,
     timeZone,
-    asserted: assertedOf(target, options),
     storage: once(() => place.storage()),
     ...(places.length > 1 ? { place: place.name } : {}),
   }));
 }
 
-/** That of the strategy, and the queries of the command line. */
-function assertedOf({ entry }: Target, { expect = [] }: Options): Verify {
-  const { assertions = [], application } = entry?.verify ?? {};
-  const live = application?.environment.find((name) =>
-    new RegExp(`\\$\\{${name}[}:]`).test(entry?.url.text ?? ""),
-  );
-  if (live !== undefined) {
-    throw new AppError(
-      "strategy_invalid",
-      `verify ${entry?.name}: its application would get \`${live}\`, which leads to the live database`,
-      {
-        hint: "take it out of `verify.application.environment`: the URL of the restored copy is in `databaseVariable`",
-      },
-    );
-  }
-  return { assertions: [...assertions, ...expect.map(assertionOf)], application };
-}
-
-/** The level that must be reached; undefined: whatever is possible. */
-function askedLevel({ level, expect }: Options): ProofLevel | undefined {
-  return level ?? (expect === undefined ? undefined : "assertions");
-}
-
 /** Each place of a target is mended from the others. */
-function toBeMended(target: Target, which: string, options: Options): Subject[] {
+function toBeMended(target: Target, asked: Asked): Subject[] {
   const places = placesOf(target, undefined);
   if (places.length < 2) {
     throw new AppError(
@@ -188,9 +186,8 @@ function toBeMended(target: Target, which: string, options: Options): Subject[] 
   }
   return places.map((place) => ({
     database: target.name,
-    which,
+    ...asked,
     timeZone: target.timeZone,
-    asserted: assertedOf(target, options),
     storage: () => place.storage,
     place: place.name,
     repair: { place, others: places.filter((other) => other !== place) },
@@ -222,24 +219,18 @@ async function verifyAndRepair(
 
 async function verify(
   cli: Cli,
-  { database, which, storage, asserted }: Subject,
+  { database, which, storage, level, entry, asserted }: Subject,
   options: Options,
   beforeRepair: boolean,
 ): Promise<VerifyReport> {
   const { to, jobs = defaultJobs() } = options;
-  const isAsserted = asserted.assertions.length > 0 || asserted.application !== undefined;
-  const level = askedLevel(options) ?? (isAsserted ? "assertions" : "content");
-  if (level === "assertions" && !isAsserted) {
-    throw new AppError("usage", "nothing is asserted of it", {
-      hint: "write `verify: { assertions: [{ expect: … }] }` under the database in the strategy, or `--expect SQL`",
-    });
-  }
   const request = {
     database,
     storage: storage(),
     which,
-    level,
+    level: levelFor(level, asserted),
     asserted,
+    entry,
     to: to === undefined ? null : await resolveConnection(cli.runtime, to, cli.signal),
     jobs,
     beforeRepair,
@@ -257,7 +248,7 @@ function inVerify(subject: Subject, error: unknown): unknown {
 /** What was asked for must be reached; where nothing was, the strongest that is possible will do. */
 function exitOf(
   { proof, problems, key }: VerifyReport,
-  asked: ProofLevel | undefined,
+  { level: asked }: Subject,
   { asOf }: Options,
 ): number {
   if (problems.some(isStored)) return DAMAGED_EXIT;

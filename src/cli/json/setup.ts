@@ -44,11 +44,12 @@ export const DemoJson = z.strictObject({
   tables: count.describe("Tables that were compared at the end"),
 });
 
-const scheduleMethod = z.enum(["cron", "systemd"]).describe("What runs it");
+const scheduleMethod = z.enum(["cron", "systemd", "service"]).describe("What runs it");
 
 const scheduledLine = {
   database: z.string().describe("Name of the database"),
-  backup: z.string().describe("The strategy's entry"),
+  operation: z.enum(["backup", "verify", "prune", "copy"]).describe("What is done"),
+  entry: z.string().nullable().describe("The strategy's entry; null for what a database has one of"),
   schedule: z.string().describe("Cron expression"),
   next: time.nullable().describe("When it is due next"),
 };
@@ -60,7 +61,7 @@ export const ScheduleInstallJson = z.strictObject({
   lines: z.array(
     z.strictObject({ ...scheduledLine, line: z.string().describe("The line as a crontab has it") }),
   ),
-  logFile: z.string().describe("Where the runs' output is appended"),
+  logFile: z.string().nullable().describe("Where the runs' output is appended; null for the journal"),
   envFile: z.string().nullable().describe("Where the runs get their environment variables from"),
   warnings: z.array(z.string()).describe("What to look at"),
   commands: z.array(z.string()).describe("What is left to type"),

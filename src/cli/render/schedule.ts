@@ -1,4 +1,5 @@
 import { counted } from "../../lib/text.ts";
+import { describeJob } from "../../operations/schedule/jobs.ts";
 import type { ScheduleReport, ShownSchedule } from "../../operations/schedule/schedule.ts";
 import type { ScheduleInstallJson, ScheduleShowJson } from "../json/setup.ts";
 import type { Output } from "../output.ts";
@@ -10,9 +11,10 @@ export function installJson(report: ScheduleReport, envFile: string | undefined)
     method: report.method,
     place: report.place,
     changed: report.changed,
-    lines: report.lines.map(({ database, backup, schedule, line, next }) => ({
+    lines: report.lines.map(({ database, operation, entry, schedule, line, next }) => ({
       database,
-      backup,
+      operation,
+      entry,
       schedule,
       line,
       next: next?.toISOString() ?? null,
@@ -32,21 +34,21 @@ export function renderInstall(
   timeZone: string,
 ): string {
   const { place, changed, lines, logFile } = report;
-  const what = counted(lines.length, "scheduled backup");
+  const what = counted(lines.length, "scheduled job");
   const title = changed ? `${what} installed in ${place}` : `${what} in ${place} already, nothing changed`;
   return [
     `${output.paint("green", "✓")} ${title}`,
     renderTable(
-      ["DATABASE", "BACKUP", "SCHEDULE", "NEXT RUN"].map((column) => ({ title: column })),
-      lines.map(({ database, backup, schedule, next }) => [
-        database,
-        backup,
-        schedule,
-        describeRun(next, now, timeZone),
+      ["DATABASE", "JOB", "SCHEDULE", "NEXT RUN"].map((column) => ({ title: column })),
+      lines.map((line) => [
+        line.database,
+        describeJob(line),
+        line.schedule,
+        describeRun(line.next, now, timeZone),
       ]),
       output.width,
     ),
-    `output is appended to ${logFile}`,
+    logFile === null ? "output goes to the journal" : `output is appended to ${logFile}`,
     ...(envFile === undefined ? [] : [`environment variables are read from ${envFile}`]),
     ...renderCommands(report.commands),
   ].join("\n");
@@ -65,9 +67,10 @@ export function showJson(schedules: readonly ShownSchedule[]): ScheduleShowJson 
       method,
       place,
       installed: [...installed],
-      lines: lines.map(({ database, backup, schedule, next, installed: isInstalled }) => ({
+      lines: lines.map(({ database, operation, entry, schedule, next, installed: isInstalled }) => ({
         database,
-        backup,
+        operation,
+        entry,
         schedule,
         next: next?.toISOString() ?? null,
         installed: isInstalled,
@@ -80,19 +83,19 @@ export function showJson(schedules: readonly ShownSchedule[]): ScheduleShowJson 
 export function renderShown(output: Output, shown: ShownSchedule, now: Date, timeZone: string): string {
   const { method, place, lines, installed, upToDate } = shown;
   const table = renderTable(
-    ["DATABASE", "BACKUP", "SCHEDULE", "NEXT RUN", "INSTALLED"].map((title) => ({ title })),
-    lines.map(({ database, backup, schedule, next, installed: isInstalled }) => [
-      database,
-      backup,
-      schedule,
-      isInstalled ? describeRun(next, now, timeZone) : "-",
-      isInstalled ? output.paint("green", "✓ yes") : output.paint("red", "✗ no"),
+    ["DATABASE", "JOB", "SCHEDULE", "NEXT RUN", "INSTALLED"].map((title) => ({ title })),
+    lines.map((line) => [
+      line.database,
+      describeJob(line),
+      line.schedule,
+      line.installed ? describeRun(line.next, now, timeZone) : "-",
+      line.installed ? output.paint("green", "✓ yes") : output.paint("red", "✗ no"),
     ]),
     output.width,
   );
   return [
     output.paint("bold", place),
-    ...(lines.length === 0 ? ["the strategy schedules no backup"] : [table]),
+    ...(lines.length === 0 ? ["the strategy schedules nothing"] : [table]),
     ...(installed.length === 0 ? [] : ["installed:", ...installed.map((each) => `  ${each}`)]),
     ...(upToDate
       ? []

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { cronCommand } from "../../../test/support/cron.ts";
-import { planSchedule, type ScheduledProgram, type ScheduledStrategy } from "./plan.ts";
+import type { ScheduledStrategy } from "./jobs.ts";
+import { planSchedule, type ScheduledProgram } from "./plan.ts";
 
 const NOW = new Date("2024-12-11T12:00:00Z");
 const strategy: ScheduledStrategy = {
@@ -31,13 +32,14 @@ test("there is one line for each scheduled backup, due next in the strategy's ti
   expect(planSchedule(strategy, program, NOW)).toMatchObject([
     {
       database: "data",
-      backup: "nightly",
+      operation: "backup",
+      entry: "nightly",
       next: new Date("2024-12-12T01:00:00Z"),
       line:
-        "0 2 * * * /opt/node/bin/node /opt/handled/bin/handled.js backup data --backup nightly " +
-        "--config /etc/handled/handled.yaml --quiet >> /var/log/handled.log 2>&1",
+        "0 2 * * * /opt/node/bin/node /opt/handled/bin/handled.js --quiet backup data --backup nightly " +
+        "--config /etc/handled/handled.yaml >> /var/log/handled.log 2>&1",
     },
-    { database: "data", backup: "weekly", next: new Date("2024-12-15T02:30:00Z") },
+    { database: "data", entry: "weekly", next: new Date("2024-12-15T02:30:00Z") },
   ]);
   expect(planSchedule(strategy, program, NOW)[1]?.line).toMatch(/^30 3 \* \* 0 /);
 });
@@ -86,7 +88,7 @@ test("the line runs under cron's bare environment, wherever things lie and whate
     }
     const [first = "", said, ...rest] = (await readFile(logFile, "utf8")).split("\n");
     expect(JSON.parse(first)).toMatchObject({
-      args: ["backup", "--backup", "b", "--config", join(odd, "s.yaml"), "--quiet", "--", name],
+      args: ["--quiet", "backup", "--backup", "b", "--config", join(odd, "s.yaml"), "--", name],
       url: "postgresql://u:p&a$b;c`d@h/db",
     });
     expect(said).toBe("to the log too");

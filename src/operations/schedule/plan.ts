@@ -1,17 +1,9 @@
 import { isAbsolute } from "node:path";
 import { nextRun } from "../../config/schedule.ts";
-import type { Strategy, StrategyBackup } from "../../config/strategy.ts";
 import { AppError } from "../../errors.ts";
 import { parseCron, toCrontab } from "./cron-expression.ts";
+import { type Job, jobArguments, type ScheduledStrategy, scheduledJobs } from "./jobs.ts";
 import { quoteForCrontab } from "./quoting.ts";
-
-/** What scheduling reads of a strategy. */
-export type ScheduledStrategy = Pick<Strategy, "path" | "timeZone"> & {
-  readonly databases: readonly {
-    readonly name: string;
-    readonly backups: readonly Pick<StrategyBackup, "name" | "schedule">[];
-  }[];
-};
 
 /** How a scheduled run is started. All paths are absolute: cron and systemd start in another folder with a bare PATH. */
 export interface ScheduledProgram {
@@ -25,12 +17,8 @@ export interface ScheduledProgram {
   readonly envFile?: string | undefined;
 }
 
-/** One scheduled backup of one database. */
-export interface ScheduledLine {
-  readonly database: string;
-  readonly backup: string;
-  /** The cron expression, as the strategy has it. */
-  readonly schedule: string;
+/** One job of one database. */
+export interface ScheduledLine extends Job {
   /** Program and arguments. */
   readonly command: readonly string[];
   /** The line of the crontab. */
@@ -42,7 +30,7 @@ export interface ScheduledLine {
 // cron reads a command into 1000 bytes, the end mark included, and refuses a crontab with a longer one.
 const CRON_COMMAND_BYTES = 998;
 
-/** Every scheduled backup of the strategy, in the strategy's order. Throws `usage` for what cannot be scheduled. */
+/** Everything scheduled of the strategy, in the strategy's order. Throws `usage` for what cannot be scheduled. */
 export function planSchedule(
   strategy: ScheduledStrategy,
   program: ScheduledProgram,
@@ -50,28 +38,25 @@ export function planSchedule(
 ): ScheduledLine[] {
   const { node, program: script, logFile, envFile } = program;
   checkPaths([node, script, logFile, strategy.path, ...(envFile === undefined ? [] : [envFile])]);
-  return strategy.databases.flatMap(({ name: database, backups }) =>
-    backups.flatMap(({ name: backup, schedule }) => {
-      if (schedule === undefined) return [];
-      const command = commandFor(strategy.path, program, database, backup);
-      const line = crontabLine(schedule, command, logFile);
-      return [{ database, backup, schedule, command, line, next: nextRun(schedule, strategy.timeZone, now) }];
-    }),
-  );
+  return scheduledJobs(strategy).map((job) => {
+    const command = commandFor(strategy.path, program, job);
+    const line = crontabLine(job.schedule, command, logFile);
+    return { ...job, command, line, next: nextRun(job.schedule, strategy.timeZone, now) };
+  });
 }
 
-function commandFor(
-  strategyPath: string,
-  program: ScheduledProgram,
-  database: string,
-  backup: string,
-): string[] {
+/** The command that runs all of them, for ever. */
+export function daemonCommand(strategyPath: string, { node, program, envFile }: ScheduledProgram): string[] {
+  checkPaths([node, program, strategyPath, ...(envFile === undefined ? [] : [envFile])]);
+  const nodeOptions = envFile === undefined ? [] : [`--env-file=${envFile}`];
+  return [node, ...nodeOptions, program, "serve", "--config", strategyPath];
+}
+
+function commandFor(strategyPath: string, program: ScheduledProgram, job: Job): string[] {
   // Node reads the file itself. A shell sourcing it would run what stands there: a password with `&` or `$` in it is
   // enough to lose the rest of the value.
   const nodeOptions = program.envFile === undefined ? [] : [`--env-file=${program.envFile}`];
-  const options = ["--backup", backup, "--config", strategyPath, "--quiet"];
-  const operands = database.startsWith("-") ? [...options, "--", database] : [database, ...options];
-  return [program.node, ...nodeOptions, program.program, "backup", ...operands];
+  return [program.node, ...nodeOptions, program.program, "--quiet", ...jobArguments(strategyPath, job)];
 }
 
 function crontabLine(schedule: string, command: readonly string[], logFile: string): string {

@@ -1,8 +1,9 @@
-import { mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { spawnSync } from "node:child_process";
+import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { fileCrontab, type TestCrontab } from "../../../test/support/crontab.ts";
+import { canTry, fileCrontab, type TestCrontab } from "../../../test/support/crontab.ts";
 import { makeRuntime, type Runtime } from "../../lib/runtime.ts";
 import { defaultLogFile } from "./log-file.ts";
 import { installSchedule, removeSchedule, type ScheduleRequest, showSchedule } from "./schedule.ts";
@@ -38,6 +39,58 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
+describe("as a service", () => {
+  const place = (name: string): string => join(folder, "units", name);
+
+  test("one unit runs the daemon, takes the place of timers, and gives it back to them", async () => {
+    const timers = { ...request, method: "systemd" as const };
+    const service = { ...request, method: "service" as const, envFile: join(folder, "env") };
+    await writeFile(service.envFile, "ROOT=/srv\n", { mode: 0o600 });
+    await installSchedule(runtime, timers, signal);
+    const report = await installSchedule(runtime, service, signal);
+    expect(report).toMatchObject({ method: "service", changed: true, logFile: null });
+    expect(report.commands).toContain("systemctl --user enable --now handled-serve.service");
+    expect((await readdir(join(folder, "units"))).toSorted()).toEqual(["handled-serve.service"]);
+    const text = await readFile(place("handled-serve.service"), "utf8");
+    expect(text).toContain(
+      `ExecStart=/usr/bin/node --env-file=${folder}/env /opt/handled.js serve --config ${folder}/handled.yaml\n`,
+    );
+    expect(await showSchedule(runtime, { ...request, method: "service" }, signal)).toMatchObject({
+      installed: ["handled-serve.service"],
+      lines: [{ entry: "nightly", installed: true }],
+      upToDate: true,
+    });
+    expect((await showSchedule(runtime, timers, signal)).installed).toEqual([]);
+    const other = { ...service, node: "/opt/node" };
+    expect((await showSchedule(runtime, other, signal)).upToDate).toBe(false);
+    expect(await installSchedule(runtime, service, signal)).toMatchObject({ changed: false });
+    expect(await removeSchedule(runtime, timers, signal)).toMatchObject({ changed: false });
+    await installSchedule(runtime, timers, signal);
+    expect((await showSchedule(runtime, service, signal)).installed).toEqual([]);
+  });
+
+  test.skipIf(!canTry("systemd-analyze"))("systemd finds nothing wrong with it", async () => {
+    const odd = { ...request.strategy, path: join(folder, `it's 100% "odd" $HOME é.yaml`) };
+    await writeFile(odd.path, "");
+    const program = join(folder, "handled.js");
+    await writeFile(program, "");
+    const service = {
+      ...request,
+      strategy: odd,
+      method: "service" as const,
+      node: process.execPath,
+      program,
+    };
+    await installSchedule(runtime, { ...service, logFile: join(folder, "50% log") }, signal);
+    const args = ["verify", "--user", "--recursive-errors=no", "--man=no", place("handled-serve.service")];
+    const { status, stderr } = spawnSync("systemd-analyze", args, {
+      encoding: "utf8",
+      env: { ...process.env, XDG_RUNTIME_DIR: folder },
+    });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  });
+});
+
 describe.each(["cron", "systemd"] as const)("with %s", (method) => {
   test("what is installed is shown, once, and can be removed", async () => {
     request = { ...request, method };
@@ -47,10 +100,10 @@ describe.each(["cron", "systemd"] as const)("with %s", (method) => {
       upToDate: false,
     });
     const report = await installSchedule(runtime, request, signal);
-    expect(report).toMatchObject({ method, changed: true, lines: [{ database: "data", backup: "nightly" }] });
+    expect(report).toMatchObject({ method, changed: true, lines: [{ database: "data", entry: "nightly" }] });
     expect(report.warnings[0]).toContain("ROOT");
     expect(report.logFile).toBe(join(folder, ".local/state/handled/handled.log"));
-    expect(await readFile(report.logFile, "utf8")).toBe("");
+    expect(await readFile(report.logFile ?? "", "utf8")).toBe("");
     expect(await installSchedule(runtime, request, signal)).toMatchObject({ changed: false });
     const shown = await showSchedule(runtime, request, signal);
     expect(shown).toMatchObject({ lines: [{ installed: true }], upToDate: true, place: report.place });

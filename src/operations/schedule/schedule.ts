@@ -1,15 +1,18 @@
 import { AppError, isAppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { installCrontab, removeCrontab, showCrontab } from "./crontab.ts";
-import { isInCrontab, isInUnits } from "./comparison.ts";
+import { isDaemon, isInCrontab, isInUnits } from "./comparison.ts";
 import { checkEnvironment } from "./environment.ts";
 import { defaultLogFile, prepareLogFile } from "./log-file.ts";
 import { requireMachineTimeZone } from "./machine-time-zone.ts";
-import { planSchedule, type ScheduledLine, type ScheduledProgram, type ScheduledStrategy } from "./plan.ts";
-import { installSystemd, removeSystemd, showSystemd } from "./systemd.ts";
+import type { ScheduledStrategy } from "./jobs.ts";
+import { daemonCommand, planSchedule, type ScheduledLine, type ScheduledProgram } from "./plan.ts";
+import { installSystemd, removeSystemd, showSystemd, timerUnits } from "./systemd.ts";
+import { DAEMON_UNIT, renderDaemonUnit, type UnitFile } from "./systemd-units.ts";
 import { defaultScope, type SystemdScope } from "./systemctl.ts";
 
-type ScheduleMethod = "cron" | "systemd";
+/** `systemd`: a timer for each job; `service`: the daemon. */
+export type ScheduleMethod = "cron" | "systemd" | "service";
 
 export interface ScheduleRequest {
   readonly strategy: ScheduledStrategy;
@@ -38,7 +41,8 @@ export interface ScheduleReport {
   readonly place: string;
   readonly changed: boolean;
   readonly lines: readonly ScheduledLine[];
-  readonly logFile: string;
+  /** Null: the journal. */
+  readonly logFile: string | null;
   /** What the user should look at, one sentence each. */
   readonly warnings: readonly string[];
   /** What is left to type, where systemd could not be told. */
@@ -69,7 +73,7 @@ export async function installSchedule(
   const logFile = logFileOf(runtime, request);
   const lines = plan(runtime, request);
   if (lines.length === 0) {
-    throw new AppError("usage", `schedule ${strategy.path}: it schedules no backup`, {
+    throw new AppError("usage", `schedule ${strategy.path}: it schedules nothing`, {
       hint: 'give a backup a `schedule: "0 2 * * *"`, or take an old schedule away with `handled schedule remove`',
     });
   }
@@ -79,6 +83,7 @@ export async function installSchedule(
     ...(await checkEnvironment({ strategyPath: strategy.path, databases, envFile })),
     ...(await warnOfOther(runtime, request, signal)),
   ];
+  if (method === "service") return await installDaemon(runtime, request, { lines, warnings }, signal);
   await prepareLogFile(logFile);
   const report = { method, place: placeOf(runtime, request), lines, logFile };
   if (method === "cron") {
@@ -87,11 +92,47 @@ export async function installSchedule(
     return { ...report, changed, warnings, commands: [] };
   }
   const scope = scopeOf(runtime, request);
-  const installation = { lines, logFile, enable: request.enable !== false };
+  const installation = { ...timerUnits(scope, strategy, lines, logFile), enable: request.enable !== false };
   const change = await installSystemd(runtime, scope, strategy, installation, signal);
-  const login =
-    "a user's timers run only while that user is logged in: `loginctl enable-linger` keeps them running";
-  return { ...report, ...change, warnings: scope.kind === "user" ? [...warnings, login] : warnings };
+  return { ...report, ...change, warnings: [...warnings, ...warnOfLogin(scope)] };
+}
+
+async function installDaemon(
+  runtime: Runtime,
+  request: ScheduleRequest,
+  { lines, warnings }: Pick<ScheduleReport, "lines" | "warnings">,
+  signal: AbortSignal,
+): Promise<ScheduleReport> {
+  const { strategy, logFile } = request;
+  if (logFile !== undefined) await prepareLogFile(logFile);
+  const scope = scopeOf(runtime, request);
+  const unit = daemonUnit(runtime, request);
+  const installation = { files: [unit], units: [unit.name], enable: request.enable !== false };
+  const change = await installSystemd(runtime, scope, strategy, installation, signal);
+  return {
+    method: "service",
+    place: scope.folder,
+    lines,
+    logFile: logFile ?? null,
+    ...change,
+    warnings: [...warnings, ...warnOfLogin(scope)],
+  };
+}
+
+function daemonUnit(runtime: Runtime, request: ScheduleRequest): UnitFile {
+  const { strategy, logFile } = request;
+  const forUser = scopeOf(runtime, request).kind === "user";
+  return renderDaemonUnit(strategy, { command: commandOf(runtime, request), logFile }, forUser);
+}
+
+function commandOf(runtime: Runtime, request: ScheduleRequest): string[] {
+  return daemonCommand(request.strategy.path, { ...request, logFile: logFileOf(runtime, request) });
+}
+
+function warnOfLogin(scope: SystemdScope): string[] {
+  return scope.kind === "user"
+    ? ["a user's units run only while that user is logged in: `loginctl enable-linger` keeps them running"]
+    : [];
 }
 
 /** What is installed for a strategy, beside what it wants. Changes nothing. */
@@ -109,7 +150,14 @@ export async function showSchedule(
     const upToDate = installed.length === lines.length && lines.every((line) => line.installed);
     return { method, place, installed, lines, upToDate };
   }
-  const units = await showSystemd(scopeOf(runtime, request), strategy.path);
+  const all = await showSystemd(scopeOf(runtime, request), strategy.path);
+  if (method === "service") {
+    const daemon = all.filter(({ name }) => name === DAEMON_UNIT);
+    const isThere = daemon.some((unit) => isDaemon(unit, commandOf(runtime, request)));
+    const lines = planned.map((line) => ({ ...line, installed: isThere }));
+    return { method, place, installed: daemon.map(({ name }) => name), lines, upToDate: isThere };
+  }
+  const units = all.filter(({ name }) => name !== DAEMON_UNIT);
   const lines = planned.map((line) => ({ ...line, installed: isInUnits(strategy, line, units) }));
   // Each line has a timer and a service.
   const upToDate = units.length === 2 * lines.length && lines.every((line) => line.installed);
@@ -127,7 +175,9 @@ export async function removeSchedule(
   if (method === "cron") {
     return { place, ...(await removeCrontab(runtime, strategy.path, signal)), commands: [] };
   }
-  return { place, ...(await removeSystemd(runtime, scopeOf(runtime, request), strategy.path, signal)) };
+  const isOurs = (name: string): boolean => (name === DAEMON_UNIT) === (method === "service");
+  const scope = scopeOf(runtime, request);
+  return { place, ...(await removeSystemd(runtime, scope, strategy.path, isOurs, signal)) };
 }
 
 function plan(runtime: Runtime, request: ScheduleRequest): ScheduledLine[] {
@@ -154,13 +204,16 @@ async function warnOfOther(
   signal: AbortSignal,
 ): Promise<string[]> {
   const { strategy, method } = request;
-  const other = method === "cron" ? "systemd" : "cron";
-  const installed =
-    other === "cron"
-      ? await linesInCrontab(runtime, strategy.path, signal)
-      : await showSystemd(scopeOf(runtime, request), strategy.path);
-  if (installed.length === 0) return [];
-  return [`${other} runs this strategy as well: take that away with \`handled schedule remove --${other}\``];
+  const both = (other: string, option: ScheduleMethod): string =>
+    `${other} runs this strategy as well: take that away with \`handled schedule remove --${option}\``;
+  if (method !== "cron") {
+    // Of timers and the daemon, installing one removes the other.
+    const lines = await linesInCrontab(runtime, strategy.path, signal);
+    return lines.length === 0 ? [] : [both("cron", "cron")];
+  }
+  const units = await showSystemd(scopeOf(runtime, request), strategy.path);
+  const hasDaemon = units.some(({ name }) => name === DAEMON_UNIT);
+  return units.length === 0 ? [] : [both("systemd", hasDaemon ? "service" : "systemd")];
 }
 
 async function linesInCrontab(runtime: Runtime, strategy: string, signal: AbortSignal): Promise<string[]> {

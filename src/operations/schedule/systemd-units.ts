@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { parseCron, toCalendarEvents } from "./cron-expression.ts";
-import type { ScheduledLine, ScheduledStrategy } from "./plan.ts";
+import { describeJob, type Job, type ScheduledStrategy } from "./jobs.ts";
+import type { ScheduledLine } from "./plan.ts";
 import { quoteForSystemd, systemdValue } from "./quoting.ts";
 
 // Names may have 255 bytes, and `systemctl` shows them in a table.
@@ -12,15 +13,15 @@ export interface UnitFile {
   readonly text: string;
 }
 
-/** The timer and the service of a scheduled backup. `forUser`: units of a user's own systemd, not of the machine's. */
+/** The timer and the service of a job. `forUser`: units of a user's own systemd, not of the machine's. */
 export function renderUnits(
   strategy: ScheduledStrategy,
   line: ScheduledLine,
   logFile: string,
   forUser: boolean,
 ): { timer: UnitFile; service: UnitFile } {
-  const name = unitName(line.database, line.backup);
-  const description = systemdValue(`Handled: backup ${line.backup} of ${line.database}`);
+  const name = unitName(line);
+  const description = systemdValue(`Handled: ${describeJob(line)} of ${line.database}`);
   const events = toCalendarEvents(parseCron(line.schedule), strategy.timeZone);
   const log = systemdValue(logFile);
   return {
@@ -58,6 +59,39 @@ export function renderUnits(
   };
 }
 
+/** The service in which `handled serve` runs. `logFile`: where it writes; undefined: the journal. */
+export function renderDaemonUnit(
+  strategy: ScheduledStrategy,
+  { command, logFile }: { readonly command: readonly string[]; readonly logFile: string | undefined },
+  forUser: boolean,
+): UnitFile {
+  const log = logFile === undefined ? undefined : systemdValue(logFile);
+  return {
+    name: DAEMON_UNIT,
+    text: unitText(strategy, [
+      "[Unit]",
+      `Description=${systemdValue(`Handled: everything that ${strategy.path} schedules`)}`,
+      ...(forUser ? [] : ["Wants=network-online.target", "After=network-online.target"]),
+      "",
+      "[Service]",
+      `ExecStart=${command.map(quoteForSystemd).join(" ")}`,
+      "ExecReload=/bin/kill -HUP $MAINPID",
+      "Restart=on-failure",
+      "RestartSec=10",
+      "# It tells its jobs to stop itself, and waits for them.",
+      "KillMode=mixed",
+      "TimeoutStopSec=60",
+      ...(log === undefined ? [] : [`StandardOutput=append:${log}`, `StandardError=append:${log}`]),
+      "",
+      "[Install]",
+      `WantedBy=${forUser ? "default.target" : "multi-user.target"}`,
+    ]),
+  };
+}
+
+/** No job's unit is called so: theirs have a database and what is done of it. */
+export const DAEMON_UNIT = "handled-serve.service";
+
 /** The first line of every unit file of a strategy; by it they are found again. */
 export function ownershipMark(strategyPath: string): string {
   return `# Written by handled for ${strategyPath}; changes here are lost`;
@@ -68,10 +102,14 @@ function unitText(strategy: ScheduledStrategy, lines: readonly string[]): string
 }
 
 /**
- * `handled-<database>-<backup>`, the database escaped as systemd does it (`my-data` → `my\x2ddata`), so that no two
- * pairs share a name.
+ * `handled-<database>-<backup>`, or `handled-<database>-verify:<entry>` and the like, the database escaped as systemd does it
+ * (`my-data` → `my\x2ddata`), so that no two jobs share a name: no entry has a colon.
  */
-export function unitName(database: string, backup: string): string {
+export function unitName({
+  database,
+  operation,
+  entry,
+}: Pick<Job, "database" | "operation" | "entry">): string {
   const escaped = [...Buffer.from(database, "utf8")]
     .map((byte) => {
       const character = String.fromCharCode(byte);
@@ -82,5 +120,6 @@ export function unitName(database: string, backup: string): string {
     escaped.length <= LONGEST_ESCAPED_NAME
       ? escaped
       : createHash("sha256").update(database).digest("hex").slice(0, 32);
-  return `handled-${short}-${backup}`;
+  const what = operation === "backup" ? entry : `${operation}:${entry ?? "all"}`;
+  return `handled-${short}-${what}`;
 }

@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { canTry, writeProgram } from "../../../test/support/crontab.ts";
 import { makeRuntime, type Runtime } from "../../lib/runtime.ts";
-import { planSchedule, type ScheduledStrategy } from "./plan.ts";
-import { installSystemd, removeSystemd, showSystemd } from "./systemd.ts";
+import type { Job, ScheduledStrategy } from "./jobs.ts";
+import { planSchedule } from "./plan.ts";
+import { installSystemd, removeSystemd, showSystemd, timerUnits } from "./systemd.ts";
 import { defaultScope, type SystemdScope } from "./systemctl.ts";
 import { unitName } from "./systemd-units.ts";
 
@@ -39,7 +40,8 @@ const install = (strategy = STRATEGY, enable = true) => {
   const logFile = join(folder, "50% log");
   const program = { node: process.execPath, program: "/opt/han dled/$bin.js", logFile };
   const lines = planSchedule(strategy, program, new Date("2024-12-11T12:00:00Z"));
-  return installSystemd(runtime, scope, strategy, { lines, logFile, enable }, signal);
+  const units = timerUnits(scope, strategy, lines, logFile);
+  return installSystemd(runtime, scope, strategy, { ...units, enable }, signal);
 };
 const calls = async (): Promise<string[]> =>
   (await readFile(join(folder, "calls"), "utf8").catch(() => "")).split("\n").filter((line) => line !== "");
@@ -58,7 +60,7 @@ test("units are written once, and say when and what", async () => {
   expect(timer).toContain("\nPersistent=true\n");
   const service = await readFile(join(scope.folder, `${FIRST}.service`), "utf8");
   expect(service).toContain(
-    `ExecStart=${process.execPath} "/opt/han dled/$$bin.js" backup data --backup nightly `,
+    `ExecStart=${process.execPath} "/opt/han dled/$$bin.js" --quiet backup data --backup nightly `,
   );
   expect(service).toContain(`StandardOutput=append:${folder}/50%% log\n`);
 
@@ -91,7 +93,7 @@ describe("where systemd runs", () => {
     expect(await calls()).toEqual(["daemon-reload", `enable --now ${SECOND}.timer ${FIRST}.timer`]);
     expect((await showSystemd(scope, STRATEGY.path)).map(({ name }) => name)).toEqual(FILES);
 
-    expect(await removeSystemd(runtime, scope, STRATEGY.path, signal)).toEqual({
+    expect(await removeSystemd(runtime, scope, STRATEGY.path, () => true, signal)).toEqual({
       changed: true,
       commands: [],
     });
@@ -100,7 +102,7 @@ describe("where systemd runs", () => {
       "daemon-reload",
     ]);
     expect(await readdir(scope.folder)).toEqual([]);
-    expect(await removeSystemd(runtime, scope, STRATEGY.path, signal)).toEqual({
+    expect(await removeSystemd(runtime, scope, STRATEGY.path, () => true, signal)).toEqual({
       changed: false,
       commands: [],
     });
@@ -137,7 +139,7 @@ test("where systemd does not run, what to type is told and links of old timers g
   const wants = join(scope.folder, "timers.target.wants");
   await mkdir(wants);
   await symlink(`../${FIRST}.timer`, join(wants, `${FIRST}.timer`));
-  await removeSystemd(runtime, scope, STRATEGY.path, signal);
+  await removeSystemd(runtime, scope, STRATEGY.path, () => true, signal);
   expect(await readdir(wants)).toEqual([]);
   expect(await calls()).toEqual([]);
 });
@@ -150,7 +152,7 @@ test("units of others are neither overwritten nor removed", async () => {
   await expect(install()).rejects.toMatchObject({ code: "target_exists" });
   expect(await readdir(scope.folder)).toHaveLength(2);
   await install(without("data"));
-  await removeSystemd(runtime, scope, STRATEGY.path, signal);
+  await removeSystemd(runtime, scope, STRATEGY.path, () => true, signal);
   expect((await readdir(scope.folder)).toSorted()).toEqual([`${FIRST}.timer`, "nginx.service"]);
 });
 
@@ -164,10 +166,14 @@ test("a user's own units lie in the user's folder", () => {
   expect(defaultScope(makeRuntime({ env }), 0).folder).toBe("/etc/systemd/system");
 });
 
-test("no two backups share a unit's name, and no name is too long for a file", () => {
-  expect(unitName("my-data", "nightly")).toBe(String.raw`handled-my\x2ddata-nightly`);
-  expect(unitName("a-b", "c")).not.toBe(unitName("a", "b-c"));
+test("no two jobs share a unit's name, and no name is too long for a file", () => {
+  const nameOf = (database: string, entry: string | null, operation: Job["operation"] = "backup"): string =>
+    unitName({ database, operation, entry });
+  expect(nameOf("my-data", "nightly")).toBe(String.raw`handled-my\x2ddata-nightly`);
+  expect(nameOf("data", "weekly", "verify")).toBe("handled-data-verify:weekly");
+  expect(nameOf("a-b", "c")).not.toBe(nameOf("a", "b-c"));
+  expect(nameOf("a", "prune")).not.toBe(nameOf("a", null, "prune"));
   const [long, other] = ["é".repeat(31), `${"é".repeat(30)}è`];
-  expect(unitName(long, "x".repeat(63)).length).toBeLessThan(240);
-  expect(unitName(long, "x")).not.toBe(unitName(other, "x"));
+  expect(nameOf(long, "x".repeat(63), "verify").length).toBeLessThan(240);
+  expect(nameOf(long, "x")).not.toBe(nameOf(other, "x"));
 });

@@ -3,9 +3,10 @@ import { join } from "node:path";
 import { AppError, errorCode } from "../../errors.ts";
 import { syncFolder, writeDurable } from "../../lib/durable.ts";
 import type { Runtime } from "../../lib/runtime.ts";
-import type { ScheduledLine, ScheduledStrategy } from "./plan.ts";
+import type { ScheduledStrategy } from "./jobs.ts";
+import type { ScheduledLine } from "./plan.ts";
 import { isRunning, runOrTell, systemctl, type SystemdScope, typedCommands } from "./systemctl.ts";
-import { ownershipMark, renderUnits, type UnitFile } from "./systemd-units.ts";
+import { DAEMON_UNIT, ownershipMark, renderUnits, type UnitFile } from "./systemd-units.ts";
 
 export interface SystemdChange {
   readonly changed: boolean;
@@ -14,25 +15,38 @@ export interface SystemdChange {
 }
 
 export interface SystemdInstallation {
-  readonly lines: readonly ScheduledLine[];
-  readonly logFile: string;
-  /** Whether the timers are switched on as well. */
+  readonly files: readonly UnitFile[];
+  /** Names of those that are switched on: timers, or a service. */
+  readonly units: readonly string[];
+  /** Whether they are switched on at all. */
   readonly enable: boolean;
 }
 
+/** The timers of a strategy's lines, and what they start. */
+export function timerUnits(
+  scope: SystemdScope,
+  strategy: ScheduledStrategy,
+  lines: readonly ScheduledLine[],
+  logFile: string,
+): Pick<SystemdInstallation, "files" | "units"> {
+  const all = lines.map((line) => renderUnits(strategy, line, logFile, scope.kind === "user"));
+  return {
+    files: all.flatMap(({ timer, service }) => [service, timer]),
+    units: all.map(({ timer }) => timer.name),
+  };
+}
+
 /**
- * Writes the units of a strategy's lines, removes those of lines it no longer has, and switches the timers on. Throws
+ * Writes units of a strategy, removes those it no longer has, and switches them on. Throws
  * `target_exists` when another strategy has units of the same names, `tool_failed` when `systemctl` fails.
  */
 export async function installSystemd(
   runtime: Runtime,
   scope: SystemdScope,
   strategy: ScheduledStrategy,
-  { lines, logFile, enable }: SystemdInstallation,
+  { files, units, enable }: SystemdInstallation,
   signal: AbortSignal,
 ): Promise<SystemdChange> {
-  const units = lines.map((line) => renderUnits(strategy, line, logFile, scope.kind === "user"));
-  const files = units.flatMap(({ timer, service }) => [service, timer]);
   await mkdir(scope.folder, { recursive: true });
   const present = await readUnits(scope);
   refuseForeign(scope, present, strategy.path, files);
@@ -44,7 +58,14 @@ export async function installSystemd(
   for (const { name, text } of fresh) await writeDurable(join(scope.folder, name), text, 0o644);
   // Both change nothing where nothing changed, and mend what an interrupted installation left.
   const toldToReload = await runOrTell(runtime, scope, [["daemon-reload"]], signal);
-  const switchOn = [["enable", "--now", ...units.map(({ timer }) => timer.name)]];
+  // What runs already goes on with its old unit until it is told.
+  const changed = units.filter(
+    (name) => name.endsWith(".service") && fresh.some((file) => file.name === name),
+  );
+  const switchOn = [
+    ["enable", "--now", ...units],
+    ...(changed.length === 0 ? [] : [["try-restart", ...changed]]),
+  ];
   const toldToEnable = enable
     ? await runOrTell(runtime, scope, switchOn, signal)
     : typedCommands(scope, switchOn);
@@ -57,14 +78,15 @@ export async function showSystemd(scope: SystemdScope, strategyPath: string): Pr
   return [...ownNames(present, strategyPath)].map((name) => ({ name, text: present.get(name) ?? "" }));
 }
 
-/** Switches a strategy's timers off and removes its units. Throws `tool_failed` when `systemctl` fails. */
+/** Switches those of a strategy's units off and removes them that `isWanted` names. Throws `tool_failed` when `systemctl` fails. */
 export async function removeSystemd(
   runtime: Runtime,
   scope: SystemdScope,
   strategyPath: string,
+  isWanted: (name: string) => boolean,
   signal: AbortSignal,
 ): Promise<SystemdChange> {
-  const names = [...ownNames(await readUnits(scope), strategyPath)];
+  const names = [...ownNames(await readUnits(scope), strategyPath)].filter(isWanted);
   if (names.length === 0) return { changed: false, commands: [] };
   await switchOff(runtime, scope, names, signal);
   return { changed: true, commands: await runOrTell(runtime, scope, [["daemon-reload"]], signal) };
@@ -78,13 +100,14 @@ async function switchOff(
   signal: AbortSignal,
 ): Promise<void> {
   if (names.length === 0) return;
-  const timers = names.filter((name) => name.endsWith(".timer"));
-  if (timers.length > 0 && (await isRunning(scope)))
-    await systemctl(runtime, scope, ["disable", "--now", ...timers], signal);
+  const started = names.filter((name) => name.endsWith(".timer") || name === DAEMON_UNIT);
+  if (started.length > 0 && (await isRunning(scope)))
+    await systemctl(runtime, scope, ["disable", "--now", ...started], signal);
   for (const name of names) {
     await rm(join(scope.folder, name), { force: true });
     // The link by which a timer was switched on, where no systemd runs that would have removed it.
-    await rm(join(scope.folder, "timers.target.wants", name), { force: true });
+    for (const target of ["timers", "multi-user", "default"])
+      await rm(join(scope.folder, `${target}.target.wants`, name), { force: true });
   }
   await syncFolder(scope.folder);
 }

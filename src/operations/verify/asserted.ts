@@ -1,4 +1,4 @@
-import type { Verify } from "../../config/assertions.ts";
+import type { Asserted } from "../../config/assertions.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import { askAssertions } from "./assertions.ts";
@@ -11,7 +11,7 @@ const SQL_SHOWN = 80;
 export async function checkAsserted(
   runtime: Runtime,
   settings: ConnectionSettings,
-  { assertions, application }: Verify,
+  { assertions, application }: Asserted,
   findings: Findings,
   signal: AbortSignal,
 ): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Verify } from "../../config/assertions.ts";
+import type { Asserted } from "../../config/assertions.ts";
 import type { DumpFacts } from "../../engines/archive/inspect-dump.ts";
 import { AppError, isAppError, messageOf } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
@@ -30,7 +30,7 @@ export interface RestoreToProve {
   readonly index: BackupIndex;
   readonly sound: Sound;
   readonly level: ProofLevel;
-  readonly asserted?: Verify | undefined;
+  readonly asserted?: Asserted | undefined;
   readonly to: ConnectionSettings | null;
   readonly jobs: number;
 }

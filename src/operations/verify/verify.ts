@@ -1,4 +1,4 @@
-import type { Verify } from "../../config/assertions.ts";
+import type { Asserted } from "../../config/assertions.ts";
 import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { counted } from "../../lib/text.ts";
@@ -23,10 +23,12 @@ export interface VerifyRequest {
   /** `latest`, a backup's id, or the name of its archive. */
   readonly which: string;
   readonly level: ProofLevel;
+  /** The strategy's entry that asks for it; null where somebody else does. */
+  readonly entry: string | null;
   /** A server to restore on; null: one is made and thrown away. */
   readonly to: ConnectionSettings | null;
   /** What the copy must hold up to at the level `assertions`. */
-  readonly asserted?: Verify | undefined;
+  readonly asserted?: Asserted | undefined;
   /** Threads and connections. */
   readonly jobs: number;
   /** What is damaged will be mended, and checked again: where nothing is opened only that is recorded, for it proves nothing. */
@@ -45,10 +47,10 @@ export async function verifyBackup(
   request: VerifyRequest,
   signal: AbortSignal,
 ): Promise<VerifyReport> {
-  const { database, storage } = request;
+  const { database, entry, storage } = request;
   return await recordingRun(
     runtime,
-    { operation: "verify", database, entry: null, storages: [storage] },
+    { operation: "verify", database, entry, storages: [storage] },
     async () => await verifyRecorded(runtime, request, signal),
     runResult,
     signal,

@@ -1,0 +1,21 @@
+import { z } from "zod";
+
+/** A refinement from a function that says what is wrong. */
+export function checked(problemOf: (text: string) => string | undefined) {
+  return z.string().superRefine((text, context) => {
+    const message = problemOf(text);
+    if (message !== undefined) context.addIssue({ code: "custom", message });
+  });
+}
+
+// Labels appear in commands, crontabs and file names, where spaces, quotes and `%` hurt.
+/** A short name: letters, digits, `.`, `_` and `-`. */
+export const label = () =>
+  checked((text) =>
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(text)
+      ? undefined
+      : "must be a short name of letters, digits, `.`, `_` and `-`",
+  );
+
+/** A text that is not empty. */
+export const text = () => z.string().min(1);

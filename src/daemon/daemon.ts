@@ -1,0 +1,265 @@
+import type { Strategy } from "../config/strategy.ts";
+import { type AppError, isAppError, messageOf } from "../errors.ts";
+import type { Clock } from "../lib/clock.ts";
+import { type Job, scheduledJobs } from "../operations/schedule/jobs.ts";
+import { type Due, nextDue, type PastRun } from "./due.ts";
+import type { JobEnd } from "./job-process.ts";
+
+/** A job, with how long it may take. */
+export type DaemonJob = Job & { readonly deadlineMs: number };
+
+/** What happens, for whoever keeps a log of it. */
+export type DaemonEvent =
+  | { readonly kind: "reloaded"; readonly strategy: Strategy; readonly first: boolean }
+  | { readonly kind: "strategy broken"; readonly error: AppError }
+  | { readonly kind: "history unread"; readonly database: string; readonly error: AppError }
+  | { readonly kind: "job started"; readonly job: DaemonJob; readonly due: Due }
+  | { readonly kind: "job line"; readonly job: DaemonJob; readonly line: string }
+  | { readonly kind: "job ended"; readonly job: DaemonJob; readonly end: JobEnd; readonly tookMs: number }
+  | { readonly kind: "stopping"; readonly running: number };
+
+/** The strategy's file as it is now. */
+interface StrategyVersion {
+  /** Another one whenever the file is. */
+  readonly stamp: string;
+  readonly changedAt: Date;
+}
+
+/** All that the daemon does to the outside. */
+export interface DaemonWorld {
+  readonly clock: Clock;
+  /** Undefined where the file is not there. */
+  readonly version: () => Promise<StrategyVersion | undefined>;
+  /** Fails with `strategy_invalid` and the like. */
+  readonly load: () => Promise<Strategy>;
+  /** What the repository knows of a job's runs, newest first. */
+  readonly past: (strategy: Strategy, job: DaemonJob) => Promise<PastRun[]>;
+  readonly run: (
+    strategy: Strategy,
+    job: DaemonJob,
+    onLine: (line: string) => void,
+    signal: AbortSignal,
+  ) => Promise<JobEnd>;
+  readonly tell: (event: DaemonEvent) => void;
+}
+
+// So often it looks whether the file has changed, the clock was set, or somebody else has run what is due.
+const LOOK_MS = 30_000;
+const DEFAULT_DEADLINE_MS = 12 * 3_600_000;
+// What nobody has seen the end of, and is over its deadline by this much, runs no more.
+const LOST_AFTER_MS = 3_600_000;
+
+/**
+ * Runs everything that a strategy schedules, each at its time, until the signal is aborted; then it stops what runs, and
+ * waits for it. Knows nothing that the repository does not know as well: started anew it goes on where it was. Fails only when
+ * there is no strategy to begin with.
+ */
+export class Daemon {
+  readonly #world: DaemonWorld;
+  #strategy: Strategy | undefined;
+  #stamp: string | undefined;
+  #jobs: readonly DaemonJob[] = [];
+  /** Since when the strategy has each job. */
+  #since = new Map<string, Date>();
+  /** What is known of each job until something happens to it. */
+  readonly #known = new Map<string, Known>();
+  /** What was run here; a run that failed before it began is recorded nowhere else. */
+  readonly #seen = new Map<string, readonly PastRun[]>();
+  readonly #running = new Map<string, Running>();
+  #wake = Promise.withResolvers<void>();
+
+  constructor(world: DaemonWorld) {
+    this.#world = world;
+  }
+
+  /** Reads the strategy again, though its file may not have changed. */
+  reload(): void {
+    this.#stamp = undefined;
+    this.#wake.resolve();
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, tell } = this.#world;
+    await this.#load(true);
+    try {
+      while (!signal.aborted) {
+        this.#wake = Promise.withResolvers();
+        const next = await this.#startDue(signal);
+        if (signal.aborted) break;
+        const pause = Math.min(LOOK_MS, Math.max(0, (next?.getTime() ?? Infinity) - clock.now().getTime()));
+        await this.#sleep(pause, signal);
+        await this.#load(false);
+      }
+    } finally {
+      tell({ kind: "stopping", running: this.#running.size });
+      const all = [...this.#running.values()];
+      for (const { stop } of all) stop.abort(signal.reason);
+      await Promise.all(all.map(async ({ ended }) => await ended));
+    }
+  }
+
+  /** Until so much time has passed, a job has ended, or somebody wants something. */
+  async #sleep(ms: number, signal: AbortSignal): Promise<void> {
+    const stop = new AbortController();
+    const either = AbortSignal.any([signal, stop.signal]);
+    await Promise.race([
+      this.#wake.promise,
+      this.#world.clock.wait(ms, either).catch((error: unknown) => {
+        if (!either.aborted) throw error;
+      }),
+    ]);
+    stop.abort();
+  }
+
+  /** A file that is broken or gone is told once, and the strategy stays as it was. */
+  async #load(first: boolean): Promise<void> {
+    const { version, load, tell, clock } = this.#world;
+    const found = await version();
+    const stamp = found?.stamp ?? "";
+    if (stamp === this.#stamp) return;
+    this.#stamp = stamp;
+    try {
+      const strategy = await load();
+      const since = found?.changedAt ?? clock.now();
+      this.#strategy = strategy;
+      this.#jobs = scheduledJobs(strategy).map((job) => ({
+        ...job,
+        deadlineMs: job.deadlineMs ?? DEFAULT_DEADLINE_MS,
+      }));
+      this.#since = new Map(
+        this.#jobs.map((job) => {
+          const key = keyOf(job);
+          return [key, this.#since.get(key) ?? since];
+        }),
+      );
+      tell({ kind: "reloaded", strategy, first });
+      this.#known.clear();
+    } catch (error) {
+      if (first || !isAppError(error)) throw error;
+      tell({ kind: "strategy broken", error });
+    }
+  }
+
+  /** Starts what is due, as far as there is room. @returns when to look again at the latest; undefined: nothing is to come */
+  async #startDue(signal: AbortSignal): Promise<Date | undefined> {
+    const { clock } = this.#world;
+    const strategy = this.#strategy;
+    if (strategy === undefined) return undefined;
+    const planned: { readonly job: DaemonJob; readonly due: Due }[] = [];
+    let next: Date | undefined;
+    for (const job of this.#jobs) {
+      if (this.#running.has(keyOf(job))) continue;
+      // What somebody else runs is looked at again each time.
+      if (this.#known.get(keyOf(job))?.elsewhere === true) this.#known.delete(keyOf(job));
+      const due = await this.#dueOf(strategy, job);
+      if (due === undefined) continue;
+      if (due.at <= clock.now()) planned.push({ job, due });
+      else if (next === undefined || due.at < next) next = due.at;
+    }
+    for (const { job } of planned.toSorted(inOrder)) {
+      if (signal.aborted || this.#running.size >= strategy.daemon.jobs) break;
+      if (this.#isBusy(job.database)) continue;
+      // Cron, or somebody at a terminal, may have run it meanwhile.
+      this.#known.delete(keyOf(job));
+      const due = await this.#dueOf(strategy, job);
+      if (due !== undefined && due.at <= clock.now()) this.#start(strategy, job, due);
+    }
+    return next;
+  }
+
+  #isBusy(database: string): boolean {
+    return [...this.#running.values()].some(({ job }) => job.database === database);
+  }
+
+  async #dueOf(strategy: Strategy, job: DaemonJob): Promise<Due | undefined> {
+    const key = keyOf(job);
+    const known = this.#known.get(key);
+    if (known !== undefined) return known.due;
+    const now = this.#world.clock.now();
+    const recorded = (await this.#readPast(strategy, job)).map((run) => asSeenNow(run, job, now));
+    const seen = this.#seen.get(key) ?? [];
+    const past = [...recorded, ...seen.filter((run) => !recorded.some((one) => isSame(one, run)))];
+    past.sort((a, b) => b.startedAt.getTime() - a.startedAt.getTime());
+    const timing = { timeZone: strategy.timeZone, ...strategy.daemon };
+    const due = nextDue(job, timing, past, this.#since.get(key) ?? now, now);
+    this.#known.set(key, { due, elsewhere: past[0]?.outcome === null });
+    return due;
+  }
+
+  async #readPast(strategy: Strategy, job: DaemonJob): Promise<readonly PastRun[]> {
+    try {
+      return await this.#world.past(strategy, job);
+    } catch (error) {
+      if (!isAppError(error)) throw error;
+      // The run itself will say what is wrong with the place, and be recorded as failed where that is possible.
+      this.#world.tell({ kind: "history unread", database: job.database, error });
+      return [];
+    }
+  }
+
+  #start(strategy: Strategy, job: DaemonJob, due: Due): void {
+    const { clock, tell, run } = this.#world;
+    const key = keyOf(job);
+    const stop = new AbortController();
+    const startedAt = clock.now();
+    const started = clock.monotonic();
+    tell({ kind: "job started", job, due });
+    const work = async (): Promise<void> => {
+      const onLine = (line: string): void => tell({ kind: "job line", job, line });
+      let end: JobEnd;
+      try {
+        end = await run(strategy, job, onLine, stop.signal);
+      } catch (error) {
+        end = { outcome: "failed", how: messageOf(error) };
+      }
+      const finishedAt = clock.now();
+      const before = this.#seen.get(key) ?? [];
+      this.#seen.set(key, [{ startedAt, finishedAt, outcome: end.outcome }, ...before].slice(0, SEEN));
+      this.#known.delete(key);
+      this.#running.delete(key);
+      tell({ kind: "job ended", job, end, tookMs: clock.monotonic() - started });
+      this.#wake.resolve();
+    };
+    this.#running.set(key, { job, stop, ended: work() });
+  }
+}
+
+// More than are ever tried again.
+const SEEN = 16;
+
+interface Known {
+  readonly due: Due | undefined;
+  /** Whether somebody else is at it. */
+  readonly elsewhere: boolean;
+}
+
+interface Running {
+  readonly job: DaemonJob;
+  readonly stop: AbortController;
+  readonly ended: Promise<void>;
+}
+
+function keyOf({ database, operation, entry }: Pick<Job, "database" | "operation" | "entry">): string {
+  return JSON.stringify([database, operation, entry]);
+}
+
+/** First what makes backups, then what has waited longest. */
+function inOrder(
+  a: { readonly job: Job; readonly due: Due },
+  b: { readonly job: Job; readonly due: Due },
+): number {
+  const rank = ({ operation }: Job): number => (operation === "backup" ? 0 : 1);
+  return rank(a.job) - rank(b.job) || a.due.at.getTime() - b.due.at.getTime();
+}
+
+/** Whether a record is that of a run that was seen here: it is written a moment after the process was started. */
+function isSame(recorded: PastRun, seen: PastRun): boolean {
+  const at = recorded.startedAt.getTime();
+  return at >= seen.startedAt.getTime() && at <= (seen.finishedAt ?? seen.startedAt).getTime();
+}
+
+/** On another machine nobody can see whether it still runs; not for ever. */
+function asSeenNow(run: PastRun, job: DaemonJob, now: Date): PastRun {
+  const lost = run.startedAt.getTime() + job.deadlineMs + LOST_AFTER_MS < now.getTime();
+  return run.outcome === null && lost ? { ...run, outcome: "interrupted" } : run;
+}

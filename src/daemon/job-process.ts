@@ -1,0 +1,98 @@
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+import { AppError, errorCode, messageOf } from "../errors.ts";
+import type { Runtime } from "../lib/runtime.ts";
+import { type Job, jobArguments } from "../operations/schedule/jobs.ts";
+
+/** How a job is started. All paths are absolute. */
+export interface JobProgram {
+  readonly node: string;
+  readonly program: string;
+  readonly strategyPath: string;
+  readonly cwd: string;
+}
+
+/** How a job ended. */
+export interface JobEnd {
+  readonly outcome: "done" | "degraded" | "failed" | "interrupted";
+  /** Exit code or signal, in words. */
+  readonly how: string;
+}
+
+const DEGRADED_EXIT = 3;
+const INTERRUPTED_EXIT = 130;
+// What is stopped tidies up: drops what it made, says how it ended. Then it is ended.
+const GRACE_MS = 30_000;
+// A job stops itself at its deadline; one that hangs does not.
+const DEADLINE_GRACE_MS = 60_000;
+
+/**
+ * Does a job by a process of its own, the same that cron would start: what it takes of memory goes with it, and it survives
+ * this process. Aborting the signal stops it; one that does not stop is killed, and with it whatever it has started. Fails
+ * with `tool_failed` when it cannot be started.
+ * @param onLine hears what it says
+ */
+export async function runJobProcess(
+  { env }: Runtime,
+  job: Job & { readonly deadlineMs: number },
+  { node, program, strategyPath, cwd }: JobProgram,
+  onLine: (line: string) => void,
+  signal: AbortSignal,
+): Promise<JobEnd> {
+  signal.throwIfAborted();
+  const child = spawn(node, [program, "--quiet", "--no-color", ...jobArguments(strategyPath, job)], {
+    cwd,
+    env,
+    stdio: ["ignore", "pipe", "pipe"],
+    // Ctrl-C is for us; it is told once, by us. And with its group goes what it has started.
+    detached: true,
+  });
+  const kill = (name: NodeJS.Signals): void => {
+    if (name === "SIGTERM") child.kill(name);
+    else if (child.pid !== undefined) killGroup(child.pid, name);
+  };
+  let last: NodeJS.Timeout | undefined;
+  const late = setTimeout(() => kill("SIGKILL"), job.deadlineMs + DEADLINE_GRACE_MS);
+  const onAbort = (): void => {
+    kill("SIGTERM");
+    last = setTimeout(() => kill("SIGKILL"), GRACE_MS);
+  };
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    const [end] = await Promise.all([
+      new Promise<{ code: number | null; name: NodeJS.Signals | null }>((resolve, reject) => {
+        child.once("error", reject);
+        child.once("close", (code, name) => resolve({ code, name }));
+      }),
+      hearLines(child.stdout, onLine),
+      hearLines(child.stderr, onLine),
+    ]);
+    return { outcome: outcomeOf(end.code), how: end.name ?? `exit code ${end.code}` };
+  } catch (cause) {
+    throw new AppError("tool_failed", `start ${node}: ${messageOf(cause)}`, { cause });
+  } finally {
+    clearTimeout(late);
+    clearTimeout(last);
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+function killGroup(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, name);
+  } catch (error) {
+    // All of it has ended meanwhile.
+    if (errorCode(error) !== "ESRCH") throw error;
+  }
+}
+
+async function hearLines(stream: Readable, onLine: (line: string) => void): Promise<void> {
+  for await (const line of createInterface({ input: stream })) onLine(line);
+}
+
+function outcomeOf(code: number | null): JobEnd["outcome"] {
+  if (code === null || code === INTERRUPTED_EXIT) return "interrupted";
+  if (code === 0) return "done";
+  return code === DEGRADED_EXIT ? "degraded" : "failed";
+}

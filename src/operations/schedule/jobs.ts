@@ -1,0 +1,58 @@
+import type { Strategy, StrategyBackup, StrategyDatabase } from "../../config/strategy.ts";
+
+/** What scheduling reads of a strategy. */
+export type ScheduledStrategy = Pick<Strategy, "path" | "timeZone"> & {
+  readonly databases: readonly ScheduledDatabase[];
+};
+
+type ScheduledDatabase = Pick<StrategyDatabase, "name"> &
+  Partial<Pick<StrategyDatabase, "verifications" | "prune" | "copy">> & {
+    readonly backups: readonly (Pick<StrategyBackup, "name" | "schedule"> &
+      Partial<Pick<StrategyBackup, "deadlineMs">>)[];
+  };
+
+/** Something that a strategy wants done at certain times. */
+export interface Job {
+  readonly database: string;
+  readonly operation: "backup" | "verify" | "prune" | "copy";
+  /** The strategy's entry; null for what a database has one of. */
+  readonly entry: string | null;
+  /** Five fields of cron. */
+  readonly schedule: string;
+  readonly deadlineMs: number | undefined;
+}
+
+/** All that has a schedule, in the strategy's order. */
+export function scheduledJobs({ databases }: Pick<ScheduledStrategy, "databases">): Job[] {
+  return databases.flatMap(({ name: database, backups, verifications = [], prune, copy }) => {
+    const wanted = [
+      ...backups.map((entry) => ({ operation: "backup" as const, ...entry })),
+      ...verifications.map((entry) => ({ operation: "verify" as const, ...entry })),
+      ...(prune === undefined ? [] : [{ operation: "prune" as const, name: null, ...prune }]),
+      ...(copy === undefined ? [] : [{ operation: "copy" as const, name: null, ...copy }]),
+    ];
+    return wanted.flatMap(({ operation, name: entry, schedule, deadlineMs }) =>
+      schedule === undefined ? [] : [{ database, operation, entry, schedule, deadlineMs }],
+    );
+  });
+}
+
+/** `backup nightly`, `prune`. */
+export function describeJob({ operation, entry }: Pick<Job, "operation" | "entry">): string {
+  return entry === null ? operation : `${operation} ${entry}`;
+}
+
+/** The command line that does a job, without the program. */
+export function jobArguments(strategyPath: string, job: Job): string[] {
+  const { database, operation, entry, deadlineMs } = job;
+  const options = [
+    ...(entry === null ? [] : [operation === "backup" ? "--backup" : "--entry", entry]),
+    ...(deadlineMs === undefined ? [] : ["--deadline", `${deadlineMs / 1000}s`]),
+    "--config",
+    strategyPath,
+  ];
+  // A name may begin like an option.
+  return database.startsWith("-")
+    ? [operation, ...options, "--", database]
+    : [operation, database, ...options];
+}

@@ -1,0 +1,208 @@
+import { readFile, utimes, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { HistoryJson } from "../src/cli/json/history.ts";
+import { ServeEventJson } from "../src/cli/json/serve.ts";
+import { type CliResult, jsonOf, runCli } from "./support/cli.ts";
+import { lockTable } from "./support/lock-table.ts";
+import { type FreshDatabase, freshDatabase, temporaryFolder } from "./support/postgres.ts";
+import { type Served, serve } from "./support/serve.ts";
+
+let live: FreshDatabase;
+beforeAll(async () => {
+  live = await freshDatabase({ sql: "create table item as select generate_series(1, 100) as id" });
+});
+afterAll(async () => await live[Symbol.asyncDispose]());
+
+// Once a year, a while from now: what is due is due because it was missed.
+const YEARLY = (() => {
+  const at = new Date(Date.now() + 40 * 86_400_000);
+  return `0 3 ${at.getUTCDate()} ${at.getUTCMonth() + 1} *`;
+})();
+
+interface Site extends AsyncDisposable {
+  readonly folder: string;
+  readonly strategy: string;
+  /** Writes the strategy, as if it had been there for so many days. */
+  write(databases: string, options?: { readonly daysAgo?: number; readonly daemon?: string }): Promise<void>;
+  history(database?: string): Promise<HistoryJson["runs"]>;
+  cli(...args: string[]): Promise<CliResult>;
+  serve(): Served;
+}
+
+async function openSite(): Promise<Site> {
+  const there = await temporaryFolder();
+  const folder = there.path;
+  const strategy = join(folder, "handled.yaml");
+  const cli = async (...args: string[]): Promise<CliResult> => await runCli(args, { cwd: folder });
+  return {
+    folder,
+    strategy,
+    write: async (databases, { daysAgo = 400, daemon = "{ retryAfter: 1s }" } = {}) => {
+      const head = "version: 1\ntimezone: UTC\nrepositories: { local: { url: backups } }\n";
+      await writeFile(strategy, `${head}daemon: ${daemon}\ndatabases:\n${databases}`);
+      const at = new Date(Date.now() - daysAgo * 86_400_000);
+      await utimes(strategy, at, at);
+    },
+    history: async (database = "data") =>
+      HistoryJson.parse(jsonOf(await cli("history", database, "--json"))).runs,
+    cli,
+    serve: () => serve(folder),
+    [Symbol.asyncDispose]: async () => await there[Symbol.asyncDispose](),
+  };
+}
+
+const data = (more: string): string => `  data:\n    url: ${live.url}\n${more}`;
+
+describe("handled serve", () => {
+  test("does all that was missed, in order, and each once; what it did is in the history", async () => {
+    await using site = await openSite();
+    await site.write(
+      data(`    backups: [{ name: nightly, kind: snapshot, schedule: "${YEARLY}" }]
+    verify: [{ name: monthly, level: content, schedule: "${YEARLY}" }]
+    prune: { schedule: "${YEARLY}" }
+`),
+    );
+    await using served = site.serve();
+    const ended = await served.events("job ended", 3);
+    expect(ended.map(({ operation, entry, outcome }) => [operation, entry, outcome])).toEqual([
+      ["backup", "nightly", "done"],
+      ["verify", "monthly", "done"],
+      ["prune", null, "done"],
+    ]);
+    expect(await served.stop("SIGTERM")).toBe(0);
+    // Started anew there is nothing left to do: all it knows is in the repository.
+    await using again = site.serve();
+    await again.events("reloaded", 1);
+    await again.looked();
+    expect(await again.stop("SIGINT")).toBe(0);
+    expect(again.all().some(({ event }) => event === "job started")).toBe(false);
+    expect((await site.history()).map(({ operation, entry }) => [operation, entry])).toEqual([
+      ["prune", null],
+      ["verify", "monthly"],
+      ["backup", "nightly"],
+    ]);
+    const listed = jsonOf(await site.cli("list", "data", "--json"));
+    expect(listed).toMatchObject({ databases: [{ backups: [{ schedule: "nightly" }] }] });
+  });
+
+  test("what fails is tried again, and tells why in its log", async () => {
+    await using site = await openSite();
+    await site.write(
+      data(`    schemas: [nowhere]\n    backups: [{ name: nightly, schedule: "${YEARLY}" }]\n`),
+      { daemon: "{ retries: 1, retryAfter: 1s }" },
+    );
+    await using served = site.serve();
+    const ended = await served.events("job ended", 2);
+    expect(ended.map(({ outcome }) => outcome)).toEqual(["failed", "failed"]);
+    const lines = served.all().filter(({ event }) => event === "job line");
+    expect(lines.map(({ message }) => message).join("\n")).toContain("nowhere");
+    expect(await served.stop("SIGTERM")).toBe(0);
+  });
+
+  test("a job that takes longer than its deadline is stopped and has failed; the next goes on", async () => {
+    await using site = await openSite();
+    await site.cli("backup", "--url", live.url, "--repository", join(site.folder, "backups"));
+    await using _ = await lockTable(live.url, "item");
+    await site.write(
+      data(
+        `    lockTimeout: 60s\n    backups: [{ name: nightly, schedule: "${YEARLY}", deadline: 2s }]\n`,
+      ).replace("  data:", `  ${live.name}:`),
+      { daemon: "{ retries: 0 }" },
+    );
+    await using served = site.serve();
+    const [ended] = await served.events("job ended", 1);
+    expect(ended).toMatchObject({ outcome: "failed" });
+    expect(await served.stop("SIGTERM")).toBe(0);
+    expect((await site.history(live.name))[0]).toMatchObject({
+      operation: "backup",
+      entry: "nightly",
+      outcome: "failed",
+      error: { code: "deadline_passed", message: expect.stringContaining("not done within 2.0 s") },
+    });
+  });
+
+  test("SIGTERM stops what runs; started anew, it is tried again", async () => {
+    await using site = await openSite();
+    await site.write(data(`    backups: [{ name: nightly, schedule: "${YEARLY}" }]\n`));
+    await site.cli("backup");
+    const first = await site.history();
+    expect(first).toHaveLength(1);
+    await site.write(data(`    backups: [{ name: weekly, schedule: "${YEARLY}" }]\n`));
+    const lock = await lockTable(live.url, "item");
+    await using served = site.serve();
+    await served.events("job started", 1);
+    await expect.poll(async () => (await site.history())[0]?.outcome).toBe(null);
+    expect(await served.stop("SIGTERM")).toBe(0);
+    expect((await site.history())[0]).toMatchObject({ entry: "weekly", outcome: "interrupted" });
+    await lock[Symbol.asyncDispose]();
+    await using again = site.serve();
+    expect(await again.events("job ended", 1)).toMatchObject([{ outcome: "done" }]);
+    await again.stop("SIGTERM");
+  });
+
+  test("killed in the middle of each job: what runs goes on alone, is not started twice, and nothing is lost", async () => {
+    await using site = await openSite();
+    await site.write(
+      data(`    backups: [{ name: nightly, schedule: "${YEARLY}" }]
+    verify: [{ name: monthly, level: content, schedule: "${YEARLY}" }]
+    prune: { schedule: "${YEARLY}" }
+`),
+    );
+    for (let jobs = 1; jobs <= 3; jobs++) {
+      await using served = site.serve();
+      await served.events("job started", 1);
+      expect(await served.stop("SIGKILL")).toBe(null);
+    }
+    await using last = site.serve();
+    const done = async (): Promise<(string | null)[]> =>
+      (await site.history()).filter(({ outcome }) => outcome === "done").map(({ operation }) => operation);
+    await expect.poll(done, { timeout: 60_000 }).toEqual(["prune", "verify", "backup"]);
+    await last.looked();
+    expect(await last.stop("SIGTERM")).toBe(0);
+    // Each once: none that still ran was started beside it.
+    expect(await site.history()).toHaveLength(3);
+  });
+});
+
+describe("the strategy's file", () => {
+  test("broken, it is told and the old one stays; mended, it is read; on SIGHUP at once", async () => {
+    await using site = await openSite();
+    const nightly = data(`    backups: [{ name: nightly, schedule: "${YEARLY}" }]\n`);
+    await site.write(nightly, { daysAgo: 0 });
+    await using served = site.serve();
+    await served.events("reloaded", 1);
+    await writeFile(site.strategy, "version: 1\ndatabases: {");
+    served.signal("SIGHUP");
+    const [broken] = await served.events("strategy broken", 1);
+    expect(broken?.message).toContain(site.strategy);
+    await site.write(nightly.replace("nightly", "weekly"));
+    served.signal("SIGHUP");
+    await served.events("reloaded", 2);
+    expect(await served.events("job ended", 1)).toMatchObject([{ entry: "weekly", outcome: "done" }]);
+    expect(await served.stop("SIGTERM")).toBe(0);
+  });
+
+  test("missing or broken at the start ends it with a hint", async () => {
+    await using there = await temporaryFolder();
+    const none = await runCli(["serve"], { cwd: there.path });
+    expect(none).toMatchObject({ code: 2 });
+    expect(none.stderr).toContain("handled init");
+    await writeFile(join(there.path, "handled.yaml"), "version: 7");
+    expect(await runCli(["serve"], { cwd: there.path })).toMatchObject({ code: 2 });
+  });
+});
+
+test("for people it writes a line for each thing that happens", async () => {
+  await using site = await openSite();
+  await site.write(data(`    backups: [{ name: nightly, schedule: "${YEARLY}" }]\n`));
+  const stop = new AbortController();
+  const running = runCli(["serve"], { cwd: site.folder, signal: stop.signal });
+  await expect.poll(async () => (await site.history())[0]?.outcome, { timeout: 30_000 }).toBe("done");
+  stop.abort(new Error("stopped"));
+  const { stdout } = await running;
+  expect(stdout).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d watching .* with 1 scheduled job$/m);
+  expect(stdout).toMatch(/ data: backup nightly: started$/m);
+  expect(await readFile(site.strategy, "utf8")).toContain("nightly");
+  expect(ServeEventJson.shape.event.options).toContain("job started");
+});
