@@ -109,17 +109,22 @@ describe("the line on the page brings the database back on a machine that has no
   }
 });
 
-test("the way without Handled, as it stands on the page", async () => {
+/** How archives are written, and the program that the page says brings each back. */
+const ARCHIVES = [
+  { written: "gzip", program: "gunzip ", asked: [] },
+  { written: "zstd", program: "zstd ", asked: ["--compression", "zstd"] },
+  { written: "custom", program: "pg_restore ", asked: ["--format", "custom"] },
+] as const;
+
+test.each(ARCHIVES)("the way without Handled, as it stands on the page: $written", async (archive) => {
   await using live = await freshDatabase({ sql: SQL });
   await using folder = await temporaryFolder();
   const options = ["--url", live.url, "--repository", folder.path];
-  await runCli(["backup", ...options]);
+  expect(await runCli(["backup", ...options, ...archive.asked])).toMatchObject({ code: 0 });
   const before = await live.query(SUM);
   const { stdout } = await runCli(["kit", ...options]);
-  const lines = ["cd ", "echo ", "createdb ", "gunzip "].flatMap((start) => linesOf(stdout, start));
-  expect(lines).toHaveLength(4);
   await runSql(clusterUrl(), `drop database "${live.name}" with (force)`);
-  await onBareMachine(["set -euo pipefail", ...lines].join("\n"), {});
+  await onBareMachine(archiveLines(stdout, "cd ", archive.program), {});
   expect(await runSql(live.url, SUM)).toEqual(before);
 });
 
@@ -180,22 +185,28 @@ describe("encrypted: the page says to whom, and its line works with the identity
     expect(linesOf(unread.stdout, "handled restore")[0]).toContain("--identity identity.txt");
   });
 
-  test.each(["archive", "snapshot"])("without Handled, with age: %s", async (kind) => {
-    await using live = await freshDatabase({ sql: SQL });
-    await using folder = await temporaryFolder();
-    const { owner, env } = sealedHost(folder.path);
-    const options = ["--url", live.url, "--repository", join(folder.path, "it's sealed")];
-    await runCli(["backup", ...options, "--recipient", owner.recipient, "--kind", kind], { env });
-    const before = await live.query(SUM);
-    const { stdout } = await runCli(["kit", ...options], { env });
-    await runSql(clusterUrl(), `drop database "${live.name}" with (force)`);
-    await onBareMachine(kind === "archive" ? archiveLines(stdout) : snapshotLines(stdout), {}, owner);
-    expect(await runSql(live.url, SUM)).toEqual(before);
-  });
+  test.each([...ARCHIVES, { written: "snapshot", program: undefined, asked: ["--kind", "snapshot"] }])(
+    "without Handled, with age: $written",
+    async ({ program, asked }) => {
+      await using live = await freshDatabase({ sql: SQL });
+      await using folder = await temporaryFolder();
+      const { owner, env } = sealedHost(folder.path);
+      const options = ["--url", live.url, "--repository", join(folder.path, "it's sealed")];
+      const backup = await runCli(["backup", ...options, "--recipient", owner.recipient, ...asked], { env });
+      expect(backup, backup.stderr).toMatchObject({ code: 0 });
+      const before = await live.query(SUM);
+      const { stdout } = await runCli(["kit", ...options], { env });
+      await runSql(clusterUrl(), `drop database "${live.name}" with (force)`);
+      const lines = program === undefined ? snapshotLines(stdout) : archiveLines(stdout, "age ", program);
+      await onBareMachine(lines, {}, owner);
+      expect(await runSql(live.url, SUM)).toEqual(before);
+    },
+  );
 });
 
-function archiveLines(page: string): string {
-  const lines = ["age ", "echo ", "createdb ", "gunzip "].flatMap((start) => linesOf(page, start));
+/** @param starts of the line that gets at the archive, and of the one that loads it */
+function archiveLines(page: string, ...[get, load]: readonly [string, string]): string {
+  const lines = [get, "echo ", "createdb ", load].flatMap((start) => linesOf(page, start));
   expect(lines).toHaveLength(4);
   return ["set -euo pipefail", ...lines].join("\n");
 }

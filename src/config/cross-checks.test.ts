@@ -32,6 +32,25 @@ describe("names that belong together", () => {
   });
 });
 
+test("a check at the level assertions needs some", () => {
+  const strategy = (more: string): string =>
+    "version: 1\nrepositories: { local: { url: /a } }\n" +
+    `databases: { shop: { url: service=shop, verify: [{ name: monthly, level: assertions }]${more} } }\n`;
+  expect(problemsOf(strategy("")).map(({ message }) => message)).toEqual([
+    "databases.shop.verify[0].level is `assertions`, and databases.shop has neither `assertions` nor `trial`",
+  ]);
+  const [shop] = parse(strategy(', assertions: [{ expect: "select true" }]')).databases;
+  expect(shop?.asserted.assertions).toEqual([{ expect: "select true", timeout: 60_000 }]);
+  const trial = ", trial: { start: 'run ${X}', health: /, environment: [PGPASSWORD, DATABASE_URL] }";
+  expect(problemsOf(strategy(trial)).map(({ message }) => message)).toEqual([
+    expect.stringContaining("must name each variable once"),
+    expect.stringContaining("must not begin with `PG` or `HANDLED_`"),
+  ]);
+  expect(problemsOf(strategy(", trial: { start: run, health: 'http://live/' }"))[0]?.message).toContain(
+    "must be a path that begins with `/`",
+  );
+});
+
 test("the places of one database are encrypted to the same keys", () => {
   const [a, b] = [newIdentity().recipient.text, newIdentity().recipient.text];
   const problems = (local: string, offsite: string): string[] =>

@@ -22,6 +22,7 @@ export function crossCheck(root: unknown): Finding[] {
       ...checkUnique(asList(schemas), (index) => [...path, "schemas", index]),
       ...checkUnique(namesIn(backups), (index) => [...path, "backups", index, "name"]),
       ...checkUnique(namesIn(verify), (index) => [...path, "verify", index, "name"]),
+      ...checkAsserted(asBlock(database), path),
       ...asList(backups).flatMap((backup, index) => checkKind(asBlock(backup), [...path, "backups", index])),
     ];
   });
@@ -40,6 +41,17 @@ function checkDuties(duties: readonly unknown[], databases: Block): Finding[] {
     return [{ path, part: "value", message }];
   });
   return [...checkUnique(names, (index) => ["duties", index, "name"]), ...unknown];
+}
+
+/** A check of what nobody has asserted would fail every time. */
+function checkAsserted({ verify, assertions, trial }: Block, path: Path): Finding[] {
+  if (asList(assertions).length > 0 || trial !== undefined) return [];
+  return asList(verify).flatMap((entry, index): Finding[] => {
+    if (asBlock(entry)["level"] !== "assertions") return [];
+    const inside = [...path, "verify", index, "level"];
+    const message = `${formatPath(inside)} is \`assertions\`, and ${formatPath(path)} has neither \`assertions\` nor \`trial\``;
+    return [{ path: inside, part: "value", message }];
+  });
 }
 
 /** Half a pair of keys opens nothing, and a folder has none, nor locks. A URL that comes from a variable is looked at when it is opened. */

@@ -51,6 +51,7 @@ describe("a good strategy", () => {
             health: undefined,
             healthTimeoutMs: 60_000,
           },
+          asserted: { assertions: [], application: undefined },
           lockTimeoutMs: 45_000,
         },
       ],
@@ -106,6 +107,7 @@ describe("a good strategy", () => {
         prune: undefined,
         copy: undefined,
         application: undefined,
+        asserted: { assertions: [], application: undefined },
         lockTimeoutMs: 30_000,
       },
     ]);

@@ -22,7 +22,7 @@ export const Scheduled = z.strictObject({
 export const Verification = z.strictObject({
   name: label().describe("Name of the entry, unique within the database"),
   level: z
-    .enum(["integrity", "restore", "content"])
+    .enum(["integrity", "restore", "content", "assertions"])
     .describe("What is proven of the newest backup, as `handled verify --level` does"),
   schedule: cronExpression()
     .optional()

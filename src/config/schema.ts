@@ -2,6 +2,7 @@ import { isAbsolute } from "node:path";
 import { z } from "zod";
 import { messageOf } from "../errors.ts";
 import { parseRecipient } from "../lib/age/keys.ts";
+import { assertedKeys } from "./assertions.ts";
 import { duration, LONGEST_TIMEOUT } from "./durations.ts";
 import { MOST_JOBS } from "./jobs.ts";
 import { Keep } from "./keep.ts";
@@ -127,6 +128,7 @@ const Database = z.strictObject({
   application: Application.optional().describe(
     "The application that uses this database, in place of the common one",
   ),
+  ...assertedKeys,
   lockTimeout: duration(LONGEST_TIMEOUT)
     .prefault("30s")
     .describe("How long a backup waits for a table that another session has locked"),
@@ -238,7 +240,7 @@ export type StrategyFile = z.output<typeof StrategyFile>;
 /** Whether the strategy's format has one block at this path that is a shell command, which we must not touch. */
 export function isCommandPath(path: readonly PropertyKey[]): boolean {
   const [section, key] = path.slice(-2);
-  return section === "application" && (key === "stop" || key === "start");
+  return (section === "application" || section === "trial") && (key === "stop" || key === "start");
 }
 
 /** Whether the value at this path is looked up in the environment only when it is needed. */

@@ -1,5 +1,6 @@
 import { dirname, join, resolve } from "node:path";
 import { AppError } from "../errors.ts";
+import type { Asserted } from "./assertions.ts";
 import { nearest } from "../lib/text.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { resolveTemplate, type Template } from "./interpolate.ts";
@@ -66,6 +67,8 @@ export interface StrategyDatabase {
   readonly copy: ScheduledTask | undefined;
   /** Its own, or the one that all databases share. */
   readonly application: Application | undefined;
+  /** What a restored copy must hold up to. */
+  readonly asserted: Asserted;
   readonly lockTimeoutMs: number;
 }
 
@@ -168,6 +171,7 @@ export function buildStrategy(file: StrategyFile, path: string, whereIs: (path: 
       prune: buildTask(database.prune),
       copy: buildTask(database.copy),
       application: buildApplication(database.application ?? file.application),
+      asserted: { assertions: database.assertions, application: database.trial },
       lockTimeoutMs: database.lockTimeout,
     })),
     keepReplacedMs: file.recovery.keepReplaced,

@@ -47,7 +47,7 @@ export async function runTool<T>(runtime: Runtime, call: ToolCall<T>, signal: Ab
   signal.addEventListener("abort", onAbort, { once: true });
   try {
     const closed = closing(child);
-    const stderr = keepStderr(runtime, child.stderr, call.onLine);
+    const stderr = keepTail(runtime, child.stderr, call.onLine);
     let cause: { readonly error: unknown } | undefined;
     const settle = <R>(
       work: Promise<R>,
@@ -188,10 +188,11 @@ async function feed(child: ChildProcess, input: Readable | undefined): Promise<v
   await pipeline(input, child.stdin);
 }
 
-function keepStderr(
+/** Keeps the end of what a child writes, line by line and without secrets; the result gives it. */
+export function keepTail(
   runtime: Runtime,
   stream: Readable | null | undefined,
-  onLine: ((line: string) => boolean) | undefined,
+  onLine?: (line: string) => boolean,
 ): () => string {
   let kept = "";
   let line = "";

@@ -1,10 +1,12 @@
 import { AppError, isAppError } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { describeHolder, stateOfHolder } from "../repository/holder.ts";
+import { monthOfRun } from "../repository/layout.ts";
 import type { Holder } from "../repository/manifest.ts";
+import { type IndexedRuns, openIndexedRuns } from "../repository/indexed-runs.ts";
 import { openRepository, type Repository, whatIsKnownOf } from "../repository/repository.ts";
 import type { RunFile } from "../repository/run-file.ts";
-import { asInterrupted, monthsOfRuns, readBegun, readMonth } from "../repository/runs.ts";
+import { asInterrupted, monthsOfRuns, readBegun } from "../repository/runs.ts";
 import type { Storage } from "../storage/storage.ts";
 
 interface RunsRequest {
@@ -13,7 +15,13 @@ interface RunsRequest {
   readonly last: number;
   /** Only those that began then or later. */
   readonly since?: Date | undefined;
+  readonly operation?: RunFile["operation"] | undefined;
+  /** Only what failed, was interrupted or is degraded. */
+  readonly failed?: boolean | undefined;
+  /** What else must be true of them. */
   readonly wanted?: ((run: RunFile) => boolean) | undefined;
+  /** Make the index on this machine anew, of all that there is. */
+  readonly rebuild?: boolean | undefined;
 }
 
 export interface HistoryRequest extends RunsRequest {
@@ -34,8 +42,8 @@ export interface History extends Runs {
 }
 
 /**
- * The runs that the places of a database have recorded, each once. Only as many months are read as are asked for. Throws
- * where no place can be read.
+ * The runs that the places of a database have recorded, each once. Only as many months are looked at as are asked for, and read
+ * is only what the index on this machine has not got yet. Throws where no place can be read.
  */
 export async function readHistory(
   runtime: Runtime,
@@ -64,13 +72,22 @@ export async function readHistory(
 export async function readRuns(
   runtime: Runtime,
   repositories: readonly Repository[],
-  { database, last, since, wanted }: RunsRequest,
+  request: RunsRequest,
   signal: AbortSignal,
 ): Promise<Runs> {
+  const { database, last, since, operation, failed = false, rebuild = false } = request;
+  const wanted = request.wanted ?? ((): boolean => true);
   const from = since?.toISOString() ?? "";
-  const isAsked = (run: RunFile): boolean => run.startedAt >= from && (wanted?.(run) ?? true);
-  // Where none is passed over, no more need be read.
-  const newest = wanted === undefined ? last + 1 : undefined;
+  const query = { from, operation, failed, wanted, limit: last + 1 };
+  const isAsked = (run: RunFile): boolean =>
+    run.startedAt >= from &&
+    (operation === undefined || run.operation === operation) &&
+    (!failed || (run.outcome !== null && run.outcome !== "done")) &&
+    wanted(run);
+  using indexes = new DisposableStack();
+  const places: IndexedRuns[] = [];
+  for (const repository of repositories)
+    places.push(indexes.use(await openIndexedRuns(runtime, repository, database, rebuild, signal)));
   const found = new Map<string, RunFile>();
   const begun = new Map<string, RunFile>();
   const months = new Set<string>();
@@ -78,15 +95,14 @@ export async function readRuns(
     for (const run of await readBegun(runtime, repository, database, signal)) begun.set(run.id, run);
     for (const month of await monthsOfRuns(repository, database, signal)) months.add(month);
   }
+  const begunIn = (month: string): string[] => [...begun.keys()].filter((id) => monthOfRun(id) === month);
   for (const month of [...months].toSorted().toReversed()) {
-    if (month < from.slice(0, 7)) break;
-    if (found.size > last) break;
-    for (const repository of repositories) {
-      for (const run of await readMonth(runtime, repository, { database, month, newest }, signal)) {
-        // One place may have seen the end that another was not there for.
-        begun.delete(run.id);
-        if (isAsked(run)) found.set(run.id, run);
-      }
+    if (!rebuild && (month < from.slice(0, 7) || found.size > last)) break;
+    for (const place of places) {
+      const { runs, ended } = await place.month(month, query, begunIn(month));
+      // One place may have seen the end that another was not there for.
+      for (const id of ended) begun.delete(id);
+      for (const run of runs) found.set(run.id, run);
     }
   }
   const self = await describeHolder("look");

@@ -42,6 +42,13 @@ interface ServerState {
   readonly readOnly: boolean;
 }
 
+/** What a statement gave. */
+export interface ResultTable {
+  /** Names, and the types' object ids. */
+  readonly columns: readonly { readonly name: string; readonly type: number }[];
+  readonly rows: readonly (readonly unknown[])[];
+}
+
 /** One connection to one server. Statements run one after the other, in the order of the calls. */
 export class Session implements AsyncDisposable {
   /** Pinned to the host that answered, so that tools reach the very same server. */
@@ -90,6 +97,23 @@ export class Session implements AsyncDisposable {
   async query<Row extends object>(sql: string, params: readonly unknown[] = []): Promise<Row[]> {
     const run = this.#last.then(() => this.#run<Row>(sql, params));
     // The caller gets the failure; the next statement only waits for this one's end.
+    this.#last = run.catch(() => undefined);
+    return await run;
+  }
+
+  /** Runs one statement and returns its columns and rows as they came, also where columns share a name. Fails like `query`. */
+  async table(sql: string): Promise<ResultTable> {
+    const run = this.#last.then(() =>
+      this.#observed(sql, async () => {
+        const query: pg.QueryArrayConfig & { queryMode: "extended" } = {
+          text: sql,
+          rowMode: "array",
+          queryMode: "extended",
+        };
+        const { fields, rows } = await this.#open.client.query<unknown[]>(query);
+        return { columns: fields.map(({ name, dataTypeID }) => ({ name, type: dataTypeID })), rows };
+      }),
+    );
     this.#last = run.catch(() => undefined);
     return await run;
   }

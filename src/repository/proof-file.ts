@@ -1,13 +1,22 @@
 import { z } from "zod";
+import { ApplicationResult, AssertionResult } from "./asserted.ts";
 import { BackupId } from "./manifest.ts";
 
 const count = z.int().min(0);
 const milliseconds = z.int().min(0);
 
 /** What can be shown of a backup, each level with all that the ones before it show. */
-export const PROOF_LEVELS = ["integrity", "restore", "content"] as const;
+export const PROOF_LEVELS = ["integrity", "restore", "content", "assertions"] as const;
 export const ProofLevel = z.enum(PROOF_LEVELS);
 export type ProofLevel = z.infer<typeof ProofLevel>;
+
+/** Whether what shows `level` shows `least`, too. */
+export function includesLevel(level: ProofLevel, least: ProofLevel): boolean {
+  return PROOF_LEVELS.indexOf(level) >= PROOF_LEVELS.indexOf(least);
+}
+
+/** Proofs of the level `assertions` are of format 2, all others of format 1. */
+export const NEWEST_PROOF_FORMAT = 2;
 
 /** Something that is not as it should be. */
 export const ProofProblem = z.strictObject({
@@ -23,6 +32,8 @@ export const ProofProblem = z.strictObject({
     "rows",
     "sequence",
     "definition",
+    "assertion",
+    "application",
   ]),
   /** `schema.name`; null where it is not about one table. */
   table: z.string().nullable(),
@@ -90,5 +101,8 @@ export const ProofFile = z.strictObject({
   /** Everything found wrong, and the first of it in full. */
   problemCount: count,
   problems: z.array(ProofProblem).max(PROBLEMS_KEPT),
+  /** From format 2 on: every query that was asked, and the application where one was tried. */
+  assertions: z.array(AssertionResult).optional(),
+  application: ApplicationResult.optional(),
 });
 export type ProofFile = z.infer<typeof ProofFile>;

@@ -3,7 +3,7 @@ import type { Runtime } from "../lib/runtime.ts";
 import { partsOfProofKey, proofKey, proofsFolder } from "./layout.ts";
 import type { BackupId } from "./manifest.ts";
 import { encodeJson, parseVersioned, requireSound } from "./parse.ts";
-import { ProofFile } from "./proof-file.ts";
+import { NEWEST_PROOF_FORMAT, ProofFile } from "./proof-file.ts";
 import type { Repository } from "./repository.ts";
 
 // So many texts are held at once.
@@ -114,7 +114,7 @@ function parseQuietly(key: string, data: Buffer | AppError | undefined): ProofFi
 function tryParse(runtime: Runtime, key: string, data: Buffer | AppError | undefined): ProofFile | undefined {
   try {
     if (data instanceof AppError) throw data;
-    return data === undefined ? undefined : parseVersioned(ProofFile, data, key);
+    return data === undefined ? undefined : parseVersioned(ProofFile, data, key, NEWEST_PROOF_FORMAT);
   } catch (error) {
     if (!isAppError(error)) throw error;
     runtime.reporter.warn(`${messageOf(error)}: this proof is passed over`);

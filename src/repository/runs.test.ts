@@ -84,24 +84,6 @@ async function lease(runtime: TestRuntime, repository: Repository): Promise<Leas
 const keysOf = async ({ storage }: Repository, month: string): Promise<string[]> =>
   await storage.keys(monthFolder("data", month), "here", noAbort());
 
-test("of the newest no more are read than are asked for, beside those that are folded up", async () => {
-  const made = await fresh();
-  const { runtime, repository } = made;
-  const ids = await recordDays(made, 4);
-  const month = "2024-12";
-  const read = async (newest?: number) =>
-    (await readMonth(runtime, repository, { database: "data", month, newest }, noAbort())).map(
-      ({ id }) => id,
-    );
-  const all = ids.filter((id) => id.startsWith("202412"));
-  expect(await read()).toEqual(all);
-  expect(await read(3)).toEqual(all.slice(-3));
-  await using held = await lease(runtime, repository);
-  await made.clock.advance(31 * DAY);
-  await foldMonths(runtime, repository, "data", held, noAbort());
-  expect(await read(3)).toEqual(all);
-});
-
 describe("folding months", () => {
   test("a month that is over becomes one file, the present one stays; what is read is the same", async () => {
     const made = await fresh();

@@ -102,28 +102,46 @@ export async function monthsOfRuns(
   return folders.filter((name) => /^\d{4}-\d{2}$/.test(name)).toReversed();
 }
 
-interface MonthRequest {
-  readonly database: string;
-  readonly month: string;
-  /** That so many of the newest are enough: of those with a file of their own no more are read. */
-  readonly newest?: number | undefined;
-}
-
 /** The ended runs that began in a month, oldest first. What cannot be read is told and passed over. */
 export async function readMonth(
   runtime: Runtime,
   repository: Repository,
-  { database, month, newest = Infinity }: MonthRequest,
+  which: MonthOfRuns,
   signal: AbortSignal,
 ): Promise<RunFile[]> {
+  const all = async ({ keys }: ListedRuns): Promise<RunFile[]> => {
+    const { runs } = await readKeys(runtime, repository, keys, signal);
+    return runs;
+  };
+  return await listMonth(runtime, repository, which, all, signal);
+}
+
+export interface MonthOfRuns {
+  readonly database: string;
+  readonly month: string;
+}
+
+/** What the records of a month lie in. */
+export interface ListedRuns {
+  readonly keys: readonly string[];
+  /** The records in some of these, by key; undefined for what cannot be read, which is told. */
+  readonly load: (keys: readonly string[]) => Promise<Map<string, readonly RunFile[] | undefined>>;
+}
+
+/** Gives `use` the objects of a month, again where it is folded up meanwhile. */
+export async function listMonth<T>(
+  runtime: Runtime,
+  repository: Repository,
+  { database, month }: MonthOfRuns,
+  use: (listed: ListedRuns) => Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
       const keys = await repository.storage.keys(monthFolder(database, month), "here", signal);
-      const [packed, single] = [keys.filter(isPacked), keys.filter((key) => !isPacked(key))];
-      // Their names begin with the time.
-      const some = [...packed, ...single.toSorted().slice(-newest)];
-      const { runs } = await readKeys(runtime, repository, some, signal);
-      return runs;
+      const load = async (some: readonly string[]): ReturnType<ListedRuns["load"]> =>
+        await readObjects(runtime, repository, some, signal);
+      return await use({ keys, load });
     } catch (error) {
       if (!isAppError(error, "object_missing") || tries === TRIES) throw error;
     }
@@ -139,18 +157,32 @@ async function readKeys(
 ): Promise<{ readonly runs: RunFile[]; readonly complete: boolean }> {
   const runs = new Map<string, RunFile>();
   let complete = true;
+  const objects = await readObjects(runtime, { storage }, keys.toSorted(byWeight), signal);
+  for (const read of objects.values()) {
+    if (read === undefined) complete = false;
+    for (const run of read ?? []) runs.set(run.id, run);
+  }
+  return { runs: [...runs.values()].toSorted(byId), complete };
+}
+
+/** Fails with `object_missing` when one of them is not there any more. */
+async function readObjects(
+  runtime: Runtime,
+  { storage }: Pick<Repository, "storage">,
+  keys: readonly string[],
+  signal: AbortSignal,
+): Promise<Map<string, RunFile[] | undefined>> {
+  const objects = new Map<string, RunFile[] | undefined>();
   for (let at = 0; at < keys.length; at += READ_TOGETHER) {
     const some = keys.slice(at, at + READ_TOGETHER);
     const found = await storage.getMany(some, signal);
     for (const [n, key] of some.entries()) {
       const data = found[n];
       if (isAppError(data, "object_missing")) throw data;
-      const read = tryParse(runtime, key, data);
-      if (read === undefined) complete = false;
-      for (const run of read ?? []) runs.set(run.id, run);
+      objects.set(key, tryParse(runtime, key, data));
     }
   }
-  return { runs: [...runs.values()].toSorted(byId), complete };
+  return objects;
 }
 
 /**
@@ -202,6 +234,15 @@ function tryParse(runtime: Runtime, key: string, data: Buffer | AppError | undef
     );
     return undefined;
   }
+}
+
+/**
+ * Of two records of one run that in the last of these objects counts: a folded one is the older, and whoever was first has said how
+ * it ended. Whatever order a storage lists them in.
+ */
+export function byWeight(a: string, b: string): number {
+  const [packed, other] = [a.endsWith(PACKED), b.endsWith(PACKED)];
+  return packed === other ? (a < b ? -1 : a > b ? 1 : 0) : packed ? 1 : -1;
 }
 
 const byId = (a: RunFile, b: RunFile): number => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);

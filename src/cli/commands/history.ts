@@ -13,6 +13,7 @@ interface Options extends PlaceOptions {
   readonly since?: number;
   readonly failed?: true;
   readonly operation?: RunFile["operation"];
+  readonly rebuild?: true;
 }
 
 const SHOWN = 20;
@@ -32,6 +33,10 @@ export function addHistory(program: Command, cli: () => Cli): void {
     .option("--since <duration>", "only what began so long ago or later, such as 7d", durationArgument)
     .option("--failed", "only what failed, was interrupted or is degraded")
     .addOption(new Option("--operation <name>", "only runs of this operation").choices(RUN_OPERATIONS))
+    .option(
+      "--rebuild",
+      "make the index of these runs on this machine anew, which otherwise looks after itself",
+    )
     .action(async (names: string[], options: Options) => {
       await runHistory(cli(), names, options);
     });
@@ -42,7 +47,7 @@ async function runHistory(cli: Cli, names: readonly string[], options: Options):
 }
 
 async function showHistory(cli: Cli, target: Target, options: Options): Promise<void> {
-  const { last, since, failed, operation } = options;
+  const { last, since, failed, operation, rebuild } = options;
   const now = cli.runtime.clock.now();
   const history = await readHistory(
     cli.runtime,
@@ -51,9 +56,9 @@ async function showHistory(cli: Cli, target: Target, options: Options): Promise<
       storages: placesOf(target, undefined).map(({ storage }) => storage),
       last,
       since: since === undefined ? undefined : new Date(now.getTime() - since),
-      wanted: (run) =>
-        (operation === undefined || run.operation === operation) &&
-        (failed === undefined || (run.outcome !== null && run.outcome !== "done")),
+      operation,
+      failed,
+      rebuild,
     },
     cli.signal,
   );

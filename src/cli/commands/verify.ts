@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import type { Asserted } from "../../config/assertions.ts";
 import { defaultJobs } from "../../config/jobs.ts";
 import { AppError, inOperation, isAppError } from "../../errors.ts";
 import type { Place } from "../../operations/places.ts";
@@ -13,9 +14,10 @@ import { nearest } from "../../lib/text.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Cli } from "../cli.ts";
 import { reportFailure } from "../failure.ts";
-import { asOfOption, placeOptions, jobsArgument } from "../options.ts";
+import { asOfOption, jobsArgument, many, placeOptions } from "../options.ts";
 import { renderVerify, verifyJson } from "../render/verify.ts";
 import { resolveAllTargets, resolveBackup } from "../repositories.ts";
+import { askedLevel, assertedOf, levelFor } from "./verify-asserted.ts";
 import { placesOf, type PlaceOptions, resolveTarget, type Target } from "../targets.ts";
 
 interface Options extends PlaceOptions {
@@ -24,6 +26,7 @@ interface Options extends PlaceOptions {
   readonly to?: string;
   readonly jobs?: number;
   readonly repair?: true;
+  readonly expect?: readonly string[];
 }
 
 export function addVerify(program: Command, cli: () => Cli): void {
@@ -38,11 +41,19 @@ export function addVerify(program: Command, cli: () => Cli): void {
     .addOption(
       new Option(
         "--level <level>",
-        "integrity: every stored byte is right (without an identity of an encrypted repository: as far as that shows, and nothing is proven); restore: it can be restored, too; content: what comes back is what was backed up (default: the strongest possible)",
+        "integrity: every stored byte is right (without an identity of an encrypted repository: as far as that shows, and nothing is proven); restore: it can be restored, too; content: what comes back is what was backed up; assertions: it holds up to what the strategy or `--expect` says, too (default: the strongest possible)",
       ).choices(PROOF_LEVELS),
     )
     .addOption(
       new Option("--entry <name>", "do what this entry of the strategy's `verify` says").conflicts("level"),
+    )
+    .addOption(
+      new Option(
+        "--expect <sql>",
+        "a query that must give one row with one boolean column that is true, beside those of the strategy (may be repeated)",
+      )
+        .argParser(many)
+        .conflicts("entry"),
     )
     .option("--to <url>", "restore into a scratch database on this server, and drop it")
     .option(
@@ -68,6 +79,8 @@ interface Subject {
   /** Undefined: the strongest that is possible. */
   readonly level: ProofLevel | undefined;
   readonly entry: string | null;
+  /** What a restored copy must hold up to. */
+  readonly asserted: Asserted;
   readonly storage: () => Storage;
   /** The place's name where there are several. */
   readonly place?: string;
@@ -121,15 +134,16 @@ async function subjectsOf(
       ? await resolveAllTargets(cli, [], options)
       : [await resolveTarget(cli, database, options)];
   return targets.flatMap((target) => {
-    const asked = { which, ...whatIsAsked(target, options) };
+    const asked = { which, asserted: assertedOf(target, options), ...whatIsAsked(target, options) };
     return options.repair === true ? toBeMended(target, asked) : inEachPlace(target, asked);
   });
 }
 
-type Asked = Pick<Subject, "which" | "level" | "entry">;
+type Asked = Pick<Subject, "which" | "level" | "entry" | "asserted">;
 
-function whatIsAsked({ name, entry: database }: Target, { level, entry }: Options): Omit<Asked, "which"> {
-  if (entry === undefined) return { level, entry: null };
+function whatIsAsked({ name, entry: database }: Target, options: Options): Pick<Asked, "level" | "entry"> {
+  const { entry } = options;
+  if (entry === undefined) return { level: askedLevel(options), entry: null };
   const entries = database?.verifications ?? [];
   const found = entries.find((one) => one.name === entry);
   if (found !== undefined) return { level: found.level, entry };
@@ -205,7 +219,7 @@ async function verifyAndRepair(
 
 async function verify(
   cli: Cli,
-  { database, which, storage, level = "content", entry }: Subject,
+  { database, which, storage, level, entry, asserted }: Subject,
   options: Options,
   beforeRepair: boolean,
 ): Promise<VerifyReport> {
@@ -214,7 +228,8 @@ async function verify(
     database,
     storage: storage(),
     which,
-    level,
+    level: levelFor(level, asserted),
+    asserted,
     entry,
     to: to === undefined ? null : await resolveConnection(cli.runtime, to, cli.signal),
     jobs,

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ApplicationResult, AssertionResult } from "../../repository/asserted.ts";
 import { BACKUP_ID } from "../../repository/manifest.ts";
 import { bytes, count, level, milliseconds, outcome, time } from "./common.ts";
 
@@ -50,6 +51,25 @@ export const VerifyJson = z.strictObject({
   notCompared: z
     .array(z.strictObject({ what: z.string().describe("What"), reason: z.string().describe("Why not") }))
     .describe("What could not be compared"),
+  assertions: z
+    .array(
+      z.strictObject({
+        name: z.string().nullable().describe("Its name; null where it has none"),
+        sql: z.string().describe("The query"),
+        outcome: AssertionResult.shape.outcome.describe("What it gave; only `true` is as it should be"),
+        reason: z.string().nullable().describe("Why it does not hold; null where it does"),
+        ms: milliseconds.describe("How long the answer took"),
+      }),
+    )
+    .describe("The queries that the restored copy was asked"),
+  application: z
+    .strictObject({
+      outcome: ApplicationResult.shape.outcome.describe("Whether it became healthy on the restored copy"),
+      reason: z.string().nullable().describe("Why it failed; null where it did not"),
+      ms: milliseconds.describe("How long it took until then"),
+    })
+    .nullable()
+    .describe("What came of the application; null where none was tried"),
   server: z
     .strictObject({
       version: z.string().describe("Version of the server"),

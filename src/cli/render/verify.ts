@@ -20,6 +20,8 @@ export function verifyJson(
     place,
     kind: index?.kind ?? null,
     ...rest,
+    assertions: rest.assertions ?? [],
+    application: rest.application ?? null,
     outcome,
     problems: [...problems],
     record: key,
@@ -50,6 +52,7 @@ export function renderVerify(
           string,
         ][])),
     ...describeWork(proof, outcome),
+    ...describeAsserted(proof),
     ...proof.notCompared.map(({ what, reason }): [string, string] => ["Not compared", `${what}: ${reason}`]),
     ["Record", key ?? "not written"],
   ];
@@ -85,6 +88,24 @@ function describeWork(
   }
   if (proven !== null) lines.push(["Compared", describeCompared(compared, compareMs)]);
   return lines;
+}
+
+function describeAsserted({ assertions = [], application }: ProofFile): [string, string][] {
+  const held = assertions.filter(({ outcome }) => outcome === "true").length;
+  const all = assertions.length;
+  const ms = assertions.reduce((sum, one) => sum + one.ms, 0);
+  const healthy = application?.outcome === "healthy" ? "healthy" : "NOT healthy";
+  return [
+    ...(all === 0
+      ? []
+      : ([["Asserted", `${held} of ${counted(all, "assertion")} true in ${formatDuration(ms)}`]] as [
+          string,
+          string,
+        ][])),
+    ...(application === undefined
+      ? []
+      : ([["Application", `${healthy} after ${formatDuration(application.ms)}`]] as [string, string][])),
+  ];
 }
 
 function describeCompared(compared: ProofFile["compared"], compareMs: number | null): string {

@@ -1,4 +1,5 @@
 import { isAppError, messageOf } from "../../errors.ts";
+import type { ApplicationResult, AssertionResult } from "../../repository/asserted.ts";
 import type { ProofFile, ProofProblem } from "../../repository/proof-file.ts";
 
 /** What a check has found so far. Each of its stages adds to it. */
@@ -7,6 +8,9 @@ export interface Findings {
   readonly compared: ProofFile["compared"];
   readonly notCompared: ProofFile["notCompared"];
   readonly durations: ProofFile["durations"];
+  /** What a restored copy was asked, once it was. */
+  readonly assertions: AssertionResult[];
+  application: ApplicationResult | undefined;
   server: ProofFile["server"];
   /** False where no key that is known opens the backup: what was found wrong is, but nothing can be proven. */
   opened: boolean;
@@ -28,6 +32,8 @@ export function noFindings(): Findings {
       definitions: 0,
     },
     notCompared: [],
+    assertions: [],
+    application: undefined,
     durations: { integrityMs: null, restoreMs: null, compareMs: null },
     server: null,
     opened: true,
@@ -65,6 +71,8 @@ export function isStored({ object }: ProofProblem): boolean {
     case "rows":
     case "sequence":
     case "definition":
+    case "assertion":
+    case "application":
       return false;
   }
 }

@@ -1,15 +1,17 @@
+import type { Asserted } from "../../config/assertions.ts";
 import type { DumpFacts } from "../../engines/archive/inspect-dump.ts";
 import { AppError, isAppError, messageOf } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import type { BackupIndex } from "../../repository/manifest.ts";
 import type { PartListHeader } from "../../repository/part-list-lines.ts";
-import type { ProofLevel, ProofProblem } from "../../repository/proof-file.ts";
+import { includesLevel, type ProofLevel, type ProofProblem } from "../../repository/proof-file.ts";
 import type { Repository } from "../../repository/repository.ts";
 import type { RowComparison } from "../restore/compare-rows.ts";
 import { fillDatabase, type FillTarget, loadDatabase } from "../restore/fill.ts";
 import { type CheckedSource, checkSource } from "../restore/plan.ts";
 import { type BackupSource, backupSource } from "../restore/source.ts";
+import { checkAsserted } from "./asserted.ts";
 import { type CheckServer, withCheckServer } from "./check-server.ts";
 import { compareContent } from "./content.ts";
 import { type Findings, isDamage } from "./findings.ts";
@@ -28,6 +30,7 @@ export interface RestoreToProve {
   readonly index: BackupIndex;
   readonly sound: Sound;
   readonly level: ProofLevel;
+  readonly asserted?: Asserted | undefined;
   readonly to: ConnectionSettings | null;
   readonly jobs: number;
 }
@@ -53,7 +56,7 @@ export async function proveRestore(
 
 async function restoreAndCompare(
   runtime: Runtime,
-  { repository, index, sound, level, to, jobs }: RestoreToProve,
+  { repository, index, sound, level, asserted, to, jobs }: RestoreToProve,
   findings: Findings,
   signal: AbortSignal,
 ): Promise<void> {
@@ -73,17 +76,27 @@ async function restoreAndCompare(
     const into = await target(server, restored.settings);
     const { source } = checked;
     // All rows are about to be compared, not only how many there are.
-    const more = level === "content" && source.kind === "snapshot" ? { ...checked, source } : undefined;
+    const more =
+      includesLevel(level, "content") && source.kind === "snapshot" ? { ...checked, source } : undefined;
     if (more === undefined) addRows(findings, await fillDatabase(runtime, checked, into, signal));
     else await loadDatabase(runtime, more, into, signal);
-    const done = runtime.clock.monotonic();
-    findings.durations.restoreMs = Math.round(done - started);
+    findings.durations.restoreMs = Math.round(runtime.clock.monotonic() - started);
     // The rows of an archive were counted by the restore, and its manifest has nothing more to compare.
-    if (more === undefined) return;
+    if (more !== undefined) await compareAll(server, more, restored.settings);
+    // Last, for the application may change rows.
+    if (level === "assertions" && asserted !== undefined)
+      await checkAsserted(runtime, restored.settings, asserted, findings, signal);
+  };
+  const compareAll = async (
+    server: CheckServer,
+    more: CheckedSnapshot,
+    restored: ConnectionSettings,
+  ): Promise<void> => {
+    const started = runtime.clock.monotonic();
     const request = {
       ...more.source.manifest,
       headers: sound.headers,
-      restored: restored.settings,
+      restored,
       threads: jobs,
       withDefinitionsAlone: async <T>(use: (settings: ConnectionSettings) => Promise<T>): Promise<T> => {
         await using alone = await server.createDatabase();
@@ -92,7 +105,7 @@ async function restoreAndCompare(
       },
     };
     await compareContent(runtime, request, findings, signal);
-    findings.durations.compareMs = Math.round(runtime.clock.monotonic() - done);
+    findings.durations.compareMs = Math.round(runtime.clock.monotonic() - started);
   };
   await withCheckServer(runtime, { index, content, roles, to }, findings, compare, signal);
 }

@@ -4,6 +4,8 @@ import type { Runtime } from "../../lib/runtime.ts";
 import { describeHolder } from "../../repository/holder.ts";
 import { type BackupId, type BackupIndex, FORMAT_VERSION } from "../../repository/manifest.ts";
 import {
+  includesLevel,
+  NEWEST_PROOF_FORMAT,
   PROBLEMS_KEPT,
   type ProofFile,
   type ProofLevel,
@@ -96,9 +98,12 @@ export async function proofOf(runtime: Runtime, checked: Checked): Promise<Proof
   const { problems, compared, notCompared, durations, server, contentComplete } = findings;
   const { host, user } = await describeHolder(operation);
   const failed = problems.length > 0 || !findings.opened;
-  const reached = level === "content" && !contentComplete ? "restore" : level;
+  const reached = includesLevel(level, "content") && !contentComplete ? "restore" : level;
+  const { assertions, application } = findings;
+  const asserted =
+    level === "assertions" ? { assertions, ...(application === undefined ? {} : { application }) } : {};
   return {
-    format: FORMAT_VERSION,
+    format: level === "assertions" ? NEWEST_PROOF_FORMAT : FORMAT_VERSION,
     backup: id,
     database,
     operation,
@@ -115,5 +120,6 @@ export async function proofOf(runtime: Runtime, checked: Checked): Promise<Proof
     durations,
     problemCount: problems.length,
     problems: problems.slice(0, PROBLEMS_KEPT),
+    ...asserted,
   };
 }

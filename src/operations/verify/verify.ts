@@ -1,3 +1,4 @@
+import type { Asserted } from "../../config/assertions.ts";
 import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { counted } from "../../lib/text.ts";
@@ -26,6 +27,8 @@ export interface VerifyRequest {
   readonly entry: string | null;
   /** A server to restore on; null: one is made and thrown away. */
   readonly to: ConnectionSettings | null;
+  /** What the copy must hold up to at the level `assertions`. */
+  readonly asserted?: Asserted | undefined;
   /** Threads and connections. */
   readonly jobs: number;
   /** What is damaged will be mended, and checked again: where nothing is opened only that is recorded, for it proves nothing. */
@@ -33,8 +36,8 @@ export interface VerifyRequest {
 }
 
 /**
- * Shows that a backup is whole (`integrity`), that it can be restored (`restore`), and that what comes back is what was
- * backed up (`content`); each level includes the ones before it. Whatever comes of it is recorded in the repository. Where
+ * Shows that a backup is whole (`integrity`), that it can be restored (`restore`), that what comes back is what was
+ * backed up (`content`), and that it holds up to what it is asked (`assertions`); each level includes the ones before it. Whatever comes of it is recorded in the repository. Where
  * no key opens the backup, `integrity` compares what can be compared and proves nothing; the others are `wrong_key`. What
  * keeps the check from being made at all (no server programs, no space, no connection) is thrown and not recorded: it says
  * nothing about the backup.

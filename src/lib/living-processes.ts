@@ -1,0 +1,51 @@
+import { readdir, readFile } from "node:fs/promises";
+import { errorCode } from "../errors.ts";
+
+/**
+ * The living processes of a group; one that has ended and whom nobody has waited for is none. Empty where there is no `/proc`.
+ * @param group number of the process group
+ */
+export async function livingOfGroup(group: number): Promise<number[]> {
+  const found = await Promise.all(
+    (await allProcesses()).map(async (pid) => {
+      const text = await readProc(`/proc/${pid}/stat`);
+      // The name, in parentheses, may hold anything; then come the state, the parent and the group (proc(5)).
+      const [state, , of] = text?.slice(text.lastIndexOf(")") + 2).split(" ") ?? [];
+      return Number(of) === group && state !== "Z" && state !== "X" ? [pid] : [];
+    }),
+  );
+  return found.flat();
+}
+
+/** The processes that were started with a variable in their environment, and its values; of other users' nobody is told. */
+export async function withVariable(
+  name: string,
+): Promise<{ readonly pid: number; readonly value: string }[]> {
+  const found = await Promise.all(
+    (await allProcesses()).map(async (pid) => {
+      const text = await readProc(`/proc/${pid}/environ`);
+      const entry = text?.split("\0").find((one) => one.startsWith(`${name}=`));
+      return entry === undefined ? [] : [{ pid, value: entry.slice(name.length + 1) }];
+    }),
+  );
+  return found.flat();
+}
+
+async function allProcesses(): Promise<number[]> {
+  try {
+    return (await readdir("/proc")).filter((name) => /^\d+$/.test(name)).map(Number);
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return [];
+    throw error;
+  }
+}
+
+/** Undefined where it has ended meanwhile, or is not for us to read. */
+async function readProc(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if (["ENOENT", "ESRCH", "EACCES", "EPERM"].includes(errorCode(error) ?? "")) return undefined;
+    throw error;
+  }
+}
