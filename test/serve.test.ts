@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HistoryJson } from "../src/cli/json/history.ts";
 import { ServeEventJson } from "../src/cli/json/serve.ts";
 import { type CliResult, jsonOf, runCli } from "./support/cli.ts";
+import { httpReceiver } from "./support/http-receiver.ts";
 import { lockTable } from "./support/lock-table.ts";
 import { type FreshDatabase, freshDatabase, temporaryFolder } from "./support/postgres.ts";
 import { type Served, serve } from "./support/serve.ts";
@@ -129,13 +130,14 @@ describe("handled serve", () => {
     const first = await site.history();
     expect(first).toHaveLength(1);
     await site.write(data(`    backups: [{ name: weekly, schedule: "${YEARLY}" }]\n`));
-    const lock = await lockTable(live.url, "item");
+    await using held = new AsyncDisposableStack();
+    held.use(await lockTable(live.url, "item"));
     await using served = site.serve();
     await served.events("job started", 1);
-    await expect.poll(async () => (await site.history())[0]?.outcome).toBe(null);
+    await expect.poll(async () => (await site.history())[0]?.outcome, { timeout: 30_000 }).toBe(null);
     expect(await served.stop("SIGTERM")).toBe(0);
     expect((await site.history())[0]).toMatchObject({ entry: "weekly", outcome: "interrupted" });
-    await lock[Symbol.asyncDispose]();
+    await held.disposeAsync();
     await using again = site.serve();
     expect(await again.events("job ended", 1)).toMatchObject([{ outcome: "done" }]);
     await again.stop("SIGTERM");
@@ -162,7 +164,22 @@ describe("handled serve", () => {
     expect(await last.stop("SIGTERM")).toBe(0);
     // Each once: none that still ran was started beside it.
     expect(await site.history()).toHaveLength(3);
-  });
+  }, 120_000);
+});
+
+test("what goes wrong is told to the strategy's channels, by itself", async () => {
+  await using site = await openSite();
+  await using team = await httpReceiver();
+  await site.write(
+    `${data(`    schemas: [nowhere]\n    backups: [{ name: nightly, schedule: "${YEARLY}" }]\n`)}notify: { channels: { team: { kind: slack, url: "${team.url}" } } }\n`,
+    { daemon: "{ retries: 0 }" },
+  );
+  await using served = site.serve();
+  await served.events("told", 1);
+  expect(await served.stop("SIGTERM")).toBe(0);
+  const [message] = team.requests;
+  expect(message?.body).toContain("data: ");
+  expect(message?.body).toContain("no backup");
 });
 
 describe("the strategy's file", () => {

@@ -45,6 +45,9 @@ class Stage {
   endOf: (job: DaemonJob, n: number) => JobEnd = () => ({ outcome: "done", how: "exit code 0" });
   /** Whether what ran left a record. */
   leavesRecords = true;
+  /** What was known to be wrong with the strategy, at each look. */
+  readonly looks: string[] = [];
+  deaf: AppError | undefined;
   unread: AppError | undefined;
   #stop = new AbortController();
   #ended: Promise<void> = Promise.resolve();
@@ -78,6 +81,11 @@ class Stage {
         return await Promise.resolve([...(this.records.get(nameOf(job)) ?? [])]);
       },
       tell: (event) => void this.events.push(event),
+      alert: async (_, broken) => {
+        this.looks.push(broken?.code ?? "");
+        if (this.deaf !== undefined) throw this.deaf;
+        return await Promise.resolve({ sent: 1, failures: [] });
+      },
       run: async (_, job, onLine, signal) => {
         const name = nameOf(job);
         if ([...this.running].some((one) => one.split(" ")[0] === job.database))
@@ -159,7 +167,7 @@ describe("the daemon", () => {
     expect(stage.times("primary backup hourly")).toEqual([]);
     stage.records.set("primary backup hourly", [{ ...own, finishedAt: stage.clock.now(), outcome: "done" }]);
     await stage.clock.advance(MINUTE);
-    expect(stage.times("primary backup hourly")).toEqual(["2024-06-01T14:02"]);
+    expect(stage.times("primary backup hourly")).toEqual(["2024-06-01T14:01"]);
     await stage.stop();
   });
 
@@ -216,6 +224,47 @@ describe("the daemon", () => {
     await stage.clock.advance(3 * HOUR);
     expect(stage.times("primary backup hourly")).toHaveLength(3);
     expect(stage.events.some(({ kind }) => kind === "history unread")).toBe(true);
+    await stage.stop();
+  });
+});
+
+describe("how everything is", () => {
+  test("is looked at every five minutes, and when a job has ended", async () => {
+    const stage = new Stage();
+    stage.text = strategyText().replace('"0 * * * *"', '"7 * * * *"');
+    stage.takesMs = MINUTE;
+    stage.start();
+    await stage.clock.advance(6 * MINUTE);
+    expect(stage.looks).toHaveLength(2);
+    await stage.clock.advance(2 * MINUTE);
+    expect(stage.times("primary backup hourly")).toHaveLength(1);
+    expect(stage.looks).toHaveLength(3);
+    expect(stage.events.filter(({ kind }) => kind === "told")).toHaveLength(3);
+    await stage.stop();
+  });
+
+  test("also while the strategy's file is broken, which is part of it", async () => {
+    const stage = new Stage();
+    stage.start();
+    await stage.clock.advance(MINUTE);
+    stage.text = "version: [";
+    stage.stamp += 1;
+    await stage.clock.advance(MINUTE);
+    expect(stage.looks.at(-1)).toBe("strategy_invalid");
+    stage.text = strategyText();
+    stage.stamp += 1;
+    await stage.clock.advance(MINUTE);
+    expect(stage.looks.at(-1)).toBe("");
+    await stage.stop();
+  });
+
+  test("that nobody can be told keeps nothing from running", async () => {
+    const stage = new Stage();
+    stage.deaf = new AppError("repository_unreachable", "list: no answer");
+    stage.start();
+    await stage.clock.advance(3 * HOUR);
+    expect(stage.times("primary backup hourly")).toHaveLength(3);
+    expect(stage.events.some(({ kind }) => kind === "not told")).toBe(true);
     await stage.stop();
   });
 });

@@ -1,5 +1,5 @@
 import type { Strategy } from "../config/strategy.ts";
-import { type AppError, isAppError, messageOf } from "../errors.ts";
+import { type AppError, inOperation, isAppError, messageOf } from "../errors.ts";
 import type { Clock } from "../lib/clock.ts";
 import { type Job, scheduledJobs } from "../operations/schedule/jobs.ts";
 import { type Due, nextDue, type PastRun } from "./due.ts";
@@ -16,6 +16,8 @@ export type DaemonEvent =
   | { readonly kind: "job started"; readonly job: DaemonJob; readonly due: Due }
   | { readonly kind: "job line"; readonly job: DaemonJob; readonly line: string }
   | { readonly kind: "job ended"; readonly job: DaemonJob; readonly end: JobEnd; readonly tookMs: number }
+  | { readonly kind: "told"; readonly messages: number }
+  | { readonly kind: "not told"; readonly error: AppError }
   | { readonly kind: "stopping"; readonly running: number };
 
 /** The strategy's file as it is now. */
@@ -23,6 +25,12 @@ interface StrategyVersion {
   /** Another one whenever the file is. */
   readonly stamp: string;
   readonly changedAt: Date;
+}
+
+/** What came of telling. */
+interface AlertReport {
+  readonly sent: number;
+  readonly failures: readonly AppError[];
 }
 
 /** All that the daemon does to the outside. */
@@ -40,11 +48,24 @@ export interface DaemonWorld {
     onLine: (line: string) => void,
     signal: AbortSignal,
   ) => Promise<JobEnd>;
+  /**
+   * Looks how everything is, and tells the strategy's channels; undefined where it has none.
+   * @param broken what is wrong with the strategy's file, where an older one is in force
+   */
+  readonly alert: (
+    strategy: Strategy,
+    broken: AppError | undefined,
+    signal: AbortSignal,
+  ) => Promise<AlertReport | undefined>;
   readonly tell: (event: DaemonEvent) => void;
 }
 
 // So often it looks whether the file has changed, the clock was set, or somebody else has run what is due.
 const LOOK_MS = 30_000;
+// What somebody else runs may end any moment, and others wait for it.
+const LOOK_ELSEWHERE_MS = 5000;
+// And so often, and when a job has ended, how everything is.
+const ALERT_MS = 5 * 60_000;
 const DEFAULT_DEADLINE_MS = 12 * 3_600_000;
 // What nobody has seen the end of, and is over its deadline by this much, runs no more.
 const LOST_AFTER_MS = 3_600_000;
@@ -57,6 +78,10 @@ const LOST_AFTER_MS = 3_600_000;
 export class Daemon {
   readonly #world: DaemonWorld;
   #strategy: Strategy | undefined;
+  #broken: AppError | undefined;
+  /** When it was looked last how everything is; undefined: something has happened since. */
+  #alertedAt: number | undefined;
+  #alerting: Promise<void> | undefined;
   #stamp: string | undefined;
   #jobs: readonly DaemonJob[] = [];
   /** Since when the strategy has each job. */
@@ -86,7 +111,11 @@ export class Daemon {
         this.#wake = Promise.withResolvers();
         const next = await this.#startDue(signal);
         if (signal.aborted) break;
-        const pause = Math.min(LOOK_MS, Math.max(0, (next?.getTime() ?? Infinity) - clock.now().getTime()));
+        this.#alert(signal);
+        const longest = [...this.#known.values()].some(({ elsewhere }) => elsewhere)
+          ? LOOK_ELSEWHERE_MS
+          : LOOK_MS;
+        const pause = Math.min(longest, Math.max(0, (next?.getTime() ?? Infinity) - clock.now().getTime()));
         await this.#sleep(pause, signal);
         await this.#load(false);
       }
@@ -94,7 +123,7 @@ export class Daemon {
       tell({ kind: "stopping", running: this.#running.size });
       const all = [...this.#running.values()];
       for (const { stop } of all) stop.abort(signal.reason);
-      await Promise.all(all.map(async ({ ended }) => await ended));
+      await Promise.all([...all.map(async ({ ended }) => await ended), this.#alerting]);
     }
   }
 
@@ -122,6 +151,8 @@ export class Daemon {
       const strategy = await load();
       const since = found?.changedAt ?? clock.now();
       this.#strategy = strategy;
+      this.#broken = undefined;
+      this.#alertedAt = undefined;
       this.#jobs = scheduledJobs(strategy).map((job) => ({
         ...job,
         deadlineMs: job.deadlineMs ?? DEFAULT_DEADLINE_MS,
@@ -136,6 +167,8 @@ export class Daemon {
       this.#known.clear();
     } catch (error) {
       if (first || !isAppError(error)) throw error;
+      this.#broken = error;
+      this.#alertedAt = undefined;
       tell({ kind: "strategy broken", error });
     }
   }
@@ -165,6 +198,26 @@ export class Daemon {
       if (due !== undefined && due.at <= clock.now()) this.#start(strategy, job, due);
     }
     return next;
+  }
+
+  /** Looks how everything is, beside all else, when it is time. */
+  #alert(signal: AbortSignal): void {
+    const { clock, alert, tell } = this.#world;
+    const strategy = this.#strategy;
+    if (strategy === undefined || this.#alerting !== undefined) return;
+    if (this.#alertedAt !== undefined && clock.monotonic() - this.#alertedAt < ALERT_MS) return;
+    this.#alertedAt = clock.monotonic();
+    const work = async (): Promise<void> => {
+      try {
+        const report = await alert(strategy, this.#broken, signal);
+        if (report !== undefined && report.sent > 0) tell({ kind: "told", messages: report.sent });
+        for (const error of report?.failures ?? []) tell({ kind: "not told", error });
+      } catch (error) {
+        if (!signal.aborted) tell({ kind: "not told", error: inOperation("look how everything is", error) });
+      }
+      this.#alerting = undefined;
+    };
+    this.#alerting = work();
   }
 
   #isBusy(database: string): boolean {
@@ -216,6 +269,7 @@ export class Daemon {
       const before = this.#seen.get(key) ?? [];
       this.#seen.set(key, [{ startedAt, finishedAt, outcome: end.outcome }, ...before].slice(0, SEEN));
       this.#known.delete(key);
+      this.#alertedAt = undefined;
       this.#running.delete(key);
       tell({ kind: "job ended", job, end, tookMs: clock.monotonic() - started });
       this.#wake.resolve();

@@ -1,3 +1,4 @@
+import { isAppError } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { readHistory } from "../operations/history.ts";
 import type { Job } from "../operations/schedule/jobs.ts";
@@ -19,7 +20,11 @@ export async function readPast(
   const wanted = (run: RunFile): boolean =>
     run.operation === operation && (entry === null || run.entry === entry);
   const request = { database, storages, last: LAST, since: undefined, wanted };
-  const { runs } = await readHistory(runtime, request, signal);
+  const { runs } = await readHistory(runtime, request, signal).catch((error: unknown) => {
+    // Before the first backup there is none.
+    if (!isAppError(error, "repository_missing")) throw error;
+    return { runs: [] };
+  });
   // A process that checks one place after the other records each.
   const attempts = new Map<string, RunFile[]>();
   for (const run of runs) {

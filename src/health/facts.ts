@@ -1,3 +1,6 @@
+import type { StrategyDuty } from "../config/strategy.ts";
+import { readDuties } from "../repository/duties.ts";
+import type { DutyFile } from "../repository/duty-file.ts";
 import type { DamagedBackup } from "../repository/backups.ts";
 import { AppError, isAppError } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
@@ -35,6 +38,8 @@ export interface Expected {
   readonly entries: readonly ExpectedEntry[];
   /** All that is scheduled for it. */
   readonly jobs: readonly ExpectedJob[];
+  /** What people have to do for it. */
+  readonly duties: readonly StrategyDuty[];
   /** The one that schedules are in, and that tells days apart. */
   readonly timeZone: string;
 }
@@ -83,6 +88,8 @@ export interface Facts extends Expected {
   readonly knownSince: Date | null;
   /** What is in the newest complete backup, and in those to compare it with, newest first. */
   readonly tables: readonly TablesOf[];
+  /** What people have done of their duties. */
+  readonly dutiesDone: readonly DutyFile[];
   /** The last runs, newest first; or why they could not be read. */
   readonly runs: readonly RunFile[] | AppError;
 }
@@ -119,6 +126,7 @@ export async function gatherFacts(
     lastProof: await findLastProof(repositories, database, signal),
     knownSince: await findFirst(repositories, listing, signal),
     tables: tables.compared,
+    dutiesDone: await readDutiesDone(runtime, request, repositories, signal),
     runs: await readLastRuns(runtime, request, repositories, signal),
     refusals: repositories.flatMap((repository) => refusalsBy(runtime, repository)),
   };
@@ -150,6 +158,19 @@ async function findFirst(
     if (first !== undefined) times.push(Date.UTC(Number(first.slice(0, 4)), Number(first.slice(5)), 1));
   }
   return times.length === 0 ? null : new Date(times.reduce((a, b) => Math.min(a, b)));
+}
+
+async function readDutiesDone(
+  runtime: Runtime,
+  { database, duties }: HealthRequest,
+  repositories: readonly Repository[],
+  signal: AbortSignal,
+): Promise<DutyFile[]> {
+  if (duties.length === 0) return [];
+  const done = new Map<string, DutyFile>();
+  for (const repository of repositories)
+    for (const [id, file] of await readDuties(runtime, repository, database, signal)) done.set(id, file);
+  return [...done.values()];
 }
 
 // Enough to find the last run of a weekly backup among hourly ones.

@@ -53,6 +53,8 @@ export const CHECKS = {
   "run-degraded": "defect",
   "run-unended": "defect",
   "history-unreadable": "defect",
+  "duty-overdue": "defect",
+  "strategy-broken": "defect",
   "schedule-not-firing": "defect",
   "schedule-not-installed": "remark",
 } as const satisfies Record<string, Weight>;

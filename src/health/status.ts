@@ -2,6 +2,7 @@ import type { AppError } from "../errors.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
 import { storedBytesOf } from "../repository/stored-bytes.ts";
 import { checkAge } from "./checks/age.ts";
+import { checkDuties } from "./checks/duties.ts";
 import { checkLocks } from "./checks/locks.ts";
 import { checkRecovery } from "./checks/recovery.ts";
 import { checkRuns } from "./checks/runs.ts";
@@ -70,6 +71,7 @@ const CHECKS_OF_DATABASE: readonly ((facts: Facts) => Finding[])[] = [
   checkServer,
   checkRuns,
   checkSchedules,
+  checkDuties,
 ];
 
 /** Every check of one database, the gravest family first. */

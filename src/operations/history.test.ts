@@ -288,11 +288,13 @@ describe("an index that cannot be trusted", () => {
     expect(world.runtime.notes.join()).toContain("database is locked; the repository is read instead");
   });
 
-  test("no folder for it: the repository is read, and that is noted", async () => {
+  test("no folder for it: the repository is read, and that is noted where somebody asks for the index", async () => {
     const world = await freshWorld();
     await record(world, 3);
     const away = { XDG_CACHE_HOME: join(world.cache, "a/b/c") };
     expect(await history(world, {}, away)).toEqual(await withoutIndex(world));
+    expect(world.runtime.notes.join()).not.toContain("is not used");
+    await history(world, { rebuild: true }, away);
     expect(world.runtime.notes.join()).toContain("is not used: ENOENT");
     await writeFile(join(world.cache, "handled"), "a file");
     expect(await history(world)).toEqual(await withoutIndex(world));

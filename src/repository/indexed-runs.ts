@@ -13,6 +13,8 @@ export interface IndexedRuns extends Disposable {
   month(month: string, query: RunQuery, begun: readonly string[]): Promise<MonthAnswer>;
 }
 
+const NO_CACHE = ["ENOENT", "EACCES", "EROFS"];
+
 /**
  * Opens the index of a repository's history, a file of our own in the user's cache folder, or makes it. One that is damaged, or of
  * another version, is made anew; where none can be used, that is noted, and the repository itself is read.
@@ -33,6 +35,8 @@ export async function openIndexedRuns(
   };
   const giveUp = (error: unknown): void => {
     close();
+    // A user without a home folder, such as a service's, has no cache; that is nothing to tell each time.
+    if (!anew && NO_CACHE.includes(errorCode(error) ?? "")) return;
     runtime.reporter.note(
       `the index of the history ${path ?? "in the cache folder"} is not used: ${messageOf(error)}; the repository is read instead`,
     );

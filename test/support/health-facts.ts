@@ -35,6 +35,8 @@ export function factsOf(parts: Partial<Facts> = {}): Facts {
     knownSince: null,
     tables: [],
     runs: [],
+    duties: [],
+    dutiesDone: [],
     ...parts,
   };
 }

@@ -5,9 +5,12 @@ import { findDatabase } from "../../config/strategy.ts";
 import { Daemon, type DaemonWorld } from "../../daemon/daemon.ts";
 import { readPast } from "../../daemon/job-past.ts";
 import { runJobProcess } from "../../daemon/job-process.ts";
-import { errorCode } from "../../errors.ts";
+import { type AppError, errorCode } from "../../errors.ts";
+import { type Finding, finding } from "../../health/finding.ts";
 import { requireStrategyPath } from "../strategy-file.ts";
 import type { Cli } from "../cli.ts";
+import { healthOf } from "../health-of.ts";
+import { notifyOfHealth } from "../notify-of-health.ts";
 import { eventJson, renderEvent } from "../render/serve.ts";
 import { placesOf, strategyTarget } from "../targets.ts";
 
@@ -32,6 +35,14 @@ async function runServe(cli: Cli): Promise<void> {
   await daemon.run(cli.signal);
   // Being stopped is how this command ends.
   cli.exitWith(0);
+}
+
+function brokenStrategy({ message, hint }: AppError): Finding {
+  const said = {
+    message: `the strategy stays as it was: ${message}`,
+    hint: hint ?? "`handled config check` says what is wrong",
+  };
+  return finding("strategy-broken", { database: null, criticality: null }, said);
 }
 
 function worldOf(cli: Cli, path: string): DaemonWorld {
@@ -61,6 +72,17 @@ function worldOf(cli: Cli, path: string): DaemonWorld {
     run: async (strategy, job, onLine, stop) => {
       const program = { node: cli.node, program: cli.script, strategyPath: strategy.path, cwd: cli.cwd };
       return await runJobProcess(runtime, job, program, onLine, stop);
+    },
+    alert: async (strategy, broken, stop) => {
+      if (strategy.notify === undefined) return undefined;
+      const own = { ...cli, signal: stop };
+      const targets = strategy.databases.map((entry) => strategyTarget(own, strategy, entry, {}));
+      // This very process runs what is scheduled.
+      const health = await healthOf(own, targets, { isInstalled: () => true, connect: true });
+      const all =
+        broken === undefined ? health : { ...health, findings: [...health.findings, brokenStrategy(broken)] };
+      const { sent, failures } = await notifyOfHealth(own, targets, all);
+      return { sent: sent.length, failures: failures.map(({ error }) => error) };
     },
     tell: (event) => {
       if (cli.output.options.json) cli.output.json(eventJson(event, runtime.clock.now()));

@@ -1,17 +1,15 @@
 import type { Command } from "commander";
-import { nextRun } from "../../config/schedule.ts";
 import { ERRORS } from "../../errors.ts";
-import type { HealthRequest } from "../../health/facts.ts";
-import { lookAtHealth } from "../../health/health.ts";
+import { counted } from "../../lib/text.ts";
 import { readInstalled } from "../../operations/schedule/installed.ts";
-import { scheduledJobs } from "../../operations/schedule/jobs.ts";
 import type { Cli } from "../cli.ts";
-import { notifyOfStatus } from "../notify-of-status.ts";
+import { healthOf, type IsInstalled } from "../health-of.ts";
+import { notifyOfHealth } from "../notify-of-health.ts";
 import { placeOptions } from "../options.ts";
 import { renderStatus, statusJson } from "../render/status.ts";
 import { resolveAllTargets } from "../repositories.ts";
 import { scheduleRequest } from "../schedule-request.ts";
-import { placesOf, type PlaceOptions, type Target } from "../targets.ts";
+import type { PlaceOptions, Target } from "../targets.ts";
 
 interface StatusOptions extends PlaceOptions {
   readonly connect?: true;
@@ -41,52 +39,25 @@ export function addStatus(program: Command, cli: () => Cli): void {
 async function runStatus(cli: Cli, names: readonly string[], options: StatusOptions): Promise<void> {
   const targets = await resolveAllTargets(cli, names, options);
   const isInstalled = await installedIn(cli, targets);
-  const requests = targets.map((target) => ({
-    ...requestOf(cli, target, isInstalled),
-    connection: options.connect === true ? () => target.connection() : undefined,
-  }));
-  const health = await lookAtHealth(cli.runtime, requests, targets[0]?.strategy ?? null, cli.signal);
+  const health = await healthOf(cli, targets, { isInstalled, connect: options.connect === true });
   const timeZone = targets[0]?.timeZone ?? "UTC";
   cli.output.result(statusJson(health), () =>
     renderStatus(cli.output, health, cli.runtime.clock.now(), timeZone),
   );
   if (!health.healthy) cli.exitWith(ERRORS.unhealthy.exit);
-  if (options.notify === true) await notifyOfStatus(cli, targets, health);
+  if (options.notify !== true) return;
+  const { sent, failures } = await notifyOfHealth(cli, targets, health);
+  for (const { error } of failures) {
+    cli.output.warn(error.message);
+    if (error.hint !== undefined) cli.output.note(`hint: ${error.hint}`);
+  }
+  if (sent.length > 0) cli.output.note(`${counted(sent.length, "message")} sent`);
+  if (failures.length > 0 && health.healthy) cli.exitWith(ERRORS.unexpected.exit);
 }
-
-type IsInstalled = Awaited<ReturnType<typeof readInstalled>>;
 
 async function installedIn(cli: Cli, targets: readonly Target[]): Promise<IsInstalled> {
   const strategy = targets[0]?.strategy ?? null;
   return strategy === null
     ? null
     : await readInstalled(cli.runtime, scheduleRequest(cli, strategy), cli.signal);
-}
-
-function requestOf(cli: Cli, target: Target, isInstalled: IsInstalled): Omit<HealthRequest, "connection"> {
-  const { entry } = target;
-  const now = cli.runtime.clock.now();
-  return {
-    database: target.name,
-    criticality: entry?.criticality ?? null,
-    rpoMs: entry?.objectives.rpoMs ?? null,
-    rtoMs: entry?.objectives.rtoMs ?? null,
-    proofMs: entry?.objectives.proofMs ?? null,
-    timeZone: target.timeZone,
-    places: () => placesOf(target, undefined),
-    schemas: entry === null ? undefined : (entry.schemas ?? null),
-    entries: (entry?.backups ?? []).map(({ name, kind, schedule }) => ({
-      name,
-      kind,
-      nextRun: schedule === undefined ? null : nextRun(schedule, target.timeZone, now),
-      installed:
-        schedule === undefined
-          ? null
-          : (isInstalled?.({ database: target.name, operation: "backup", entry: name }) ?? null),
-    })),
-    jobs: scheduledJobs({ databases: entry === null ? [] : [entry] }).map((job) => ({
-      ...job,
-      installed: isInstalled?.(job) ?? null,
-    })),
-  };
 }

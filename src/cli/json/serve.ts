@@ -13,6 +13,8 @@ export const ServeEventJson = z.strictObject({
       "job started",
       "job line",
       "job ended",
+      "told",
+      "not told",
       "stopping",
     ])
     .describe("What happened"),

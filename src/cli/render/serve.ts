@@ -63,6 +63,10 @@ function messageOf(event: DaemonEvent): string {
         ? `done ${took}`
         : `${event.end.outcome} ${took} (${event.end.how})`;
     }
+    case "told":
+      return `${counted(event.messages, "message")} sent`;
+    case "not told":
+      return `nobody could be told: ${event.error.message}`;
     case "stopping":
       return event.running === 0 ? "stopping" : `stopping; ${counted(event.running, "job")} are told to end`;
   }
@@ -76,12 +80,14 @@ function colorOf(event: DaemonEvent): "red" | "yellow" | "green" | "bold" | "dim
   switch (event.kind) {
     case "strategy broken":
     case "history unread":
+    case "not told":
       return "red";
     case "job line":
       return "dim";
     case "job ended":
       return event.end.outcome === "done" ? "green" : event.end.outcome === "degraded" ? "yellow" : "red";
     case "reloaded":
+    case "told":
     case "job started":
     case "stopping":
       return "bold";

@@ -1,18 +1,18 @@
-import { ERRORS, AppError } from "../errors.ts";
+import { AppError } from "../errors.ts";
 import type { Health } from "../health/health.ts";
-import { counted } from "../lib/text.ts";
-import { type Looked, notifyFindings } from "../notify/notify-findings.ts";
+import { type Looked, notifyFindings, type NotifyReport } from "../notify/notify-findings.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Cli } from "./cli.ts";
 import { placesOf, type Target } from "./targets.ts";
 
 const UNREADABLE: readonly string[] = ["repository-unreadable", "history-unreadable"];
 
-/**
- * Tells the channels of the strategy what a status says that they were not told before. A message that does not arrive is a
- * warning and, where all is well otherwise, exit code 1.
- */
-export async function notifyOfStatus(cli: Cli, targets: readonly Target[], health: Health): Promise<void> {
+/** Tells the channels of the strategy what is wrong, or over, that they were not told before. Fails with `usage` where it has none. */
+export async function notifyOfHealth(
+  cli: Cli,
+  targets: readonly Target[],
+  health: Health,
+): Promise<NotifyReport> {
   const strategy = targets[0]?.strategy ?? null;
   if (strategy === null || strategy.notify === undefined) {
     throw new AppError("usage", "tell somebody: no strategy with `notify` says whom", {
@@ -36,13 +36,7 @@ export async function notifyOfStatus(cli: Cli, targets: readonly Target[], healt
   if (isWhole) looked.push({ database: null, findings: health.findings, complete, storages: [] });
   const digest = isWhole ? { timeZone } : null;
   const request = { notify, strategyPath, digest, looked };
-  const { sent, failures } = await notifyFindings(cli.runtime, request, cli.signal);
-  for (const { error } of failures) {
-    cli.output.warn(error.message);
-    if (error.hint !== undefined) cli.output.note(`hint: ${error.hint}`);
-  }
-  if (sent.length > 0) cli.output.note(`${counted(sent.length, "message")} sent`);
-  if (failures.length > 0 && health.healthy) cli.exitWith(ERRORS.unexpected.exit);
+  return await notifyFindings(cli.runtime, request, cli.signal);
 }
 
 /** Those that can be opened; what keeps the others from it is among the findings. */

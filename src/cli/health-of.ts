@@ -1,0 +1,52 @@
+import { nextRun } from "../config/schedule.ts";
+import type { HealthRequest } from "../health/facts.ts";
+import { type Health, lookAtHealth } from "../health/health.ts";
+import type { readInstalled } from "../operations/schedule/installed.ts";
+import { scheduledJobs } from "../operations/schedule/jobs.ts";
+import type { Cli } from "./cli.ts";
+import { placesOf, type Target } from "./targets.ts";
+
+/** Whether something runs a job at its times; null where that cannot be told. */
+export type IsInstalled = Awaited<ReturnType<typeof readInstalled>>;
+
+/** How databases stand. `connect`: ask the live servers, too. */
+export async function healthOf(
+  cli: Cli,
+  targets: readonly Target[],
+  { isInstalled, connect }: { readonly isInstalled: IsInstalled; readonly connect: boolean },
+): Promise<Health> {
+  const requests = targets.map((target) => ({
+    ...requestOf(cli, target, isInstalled),
+    connection: connect ? () => target.connection() : undefined,
+  }));
+  return await lookAtHealth(cli.runtime, requests, targets[0]?.strategy ?? null, cli.signal);
+}
+
+function requestOf(cli: Cli, target: Target, isInstalled: IsInstalled): Omit<HealthRequest, "connection"> {
+  const { entry } = target;
+  const now = cli.runtime.clock.now();
+  return {
+    database: target.name,
+    criticality: entry?.criticality ?? null,
+    rpoMs: entry?.objectives.rpoMs ?? null,
+    rtoMs: entry?.objectives.rtoMs ?? null,
+    proofMs: entry?.objectives.proofMs ?? null,
+    timeZone: target.timeZone,
+    places: () => placesOf(target, undefined),
+    schemas: entry === null ? undefined : (entry.schemas ?? null),
+    entries: (entry?.backups ?? []).map(({ name, kind, schedule }) => ({
+      name,
+      kind,
+      nextRun: schedule === undefined ? null : nextRun(schedule, target.timeZone, now),
+      installed:
+        schedule === undefined
+          ? null
+          : (isInstalled?.({ database: target.name, operation: "backup", entry: name }) ?? null),
+    })),
+    jobs: scheduledJobs({ databases: entry === null ? [] : [entry] }).map((job) => ({
+      ...job,
+      installed: isInstalled?.(job) ?? null,
+    })),
+    duties: (target.strategy?.duties ?? []).filter(({ database }) => database === target.name),
+  };
+}
