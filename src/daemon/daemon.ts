@@ -36,7 +36,7 @@ interface AlertReport {
 /** All that the daemon does to the outside. */
 export interface DaemonWorld {
   readonly clock: Clock;
-  /** Undefined where the file is not there. */
+  /** Undefined where the file is not there, or cannot be looked at. */
   readonly version: () => Promise<StrategyVersion | undefined>;
   /** Fails with `strategy_invalid` and the like. */
   readonly load: () => Promise<Strategy>;
@@ -244,6 +244,8 @@ export class Daemon {
       return await this.#world.past(strategy, job);
     } catch (error) {
       if (!isAppError(error)) throw error;
+      // We are about to stop.
+      if (error.code === "interrupted") return [];
       // The run itself will say what is wrong with the place, and be recorded as failed where that is possible.
       this.#world.tell({ kind: "history unread", database: job.database, error });
       return [];

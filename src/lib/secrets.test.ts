@@ -86,6 +86,12 @@ test("no known secret survives, however many there are, in whatever form, and wh
   );
 });
 
+test("of a password that no URL may have, but for a part that is known, no other part stays", () => {
+  const secrets = new Secrets();
+  secrets.add(" open");
+  expect(secrets.redact("postgresql://ada: open@sesame@host/shop")).toBe("postgresql://ada:***@host/shop");
+});
+
 test("a secret within another, or overlapping another, leaves no end of either", () => {
   const secrets = new Secrets();
   for (const one of ["hunter", "hunter22", "22tail", "aaaa"]) secrets.add(one);

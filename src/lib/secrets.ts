@@ -27,6 +27,15 @@ export class Secrets {
   redact(text: string): string {
     // Most texts: a listing as JSON has hundreds of thousands.
     if (this.#patterns.size === 0 && !text.includes("://")) return text;
+    // What stood in a secret may have kept the rest of a URL from looking like one.
+    for (let before = text; ; ) {
+      const shown = this.#redactOnce(before);
+      if (shown === before) return shown;
+      before = shown;
+    }
+  }
+
+  #redactOnce(text: string): string {
     const spans = [URL_PASSWORD, ...this.#patterns.values()]
       .flatMap((pattern) => [...text.matchAll(pattern)].map((match): Span | undefined => match.indices?.[1]))
       .filter((span) => span !== undefined)

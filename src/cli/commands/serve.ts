@@ -55,7 +55,8 @@ function worldOf(cli: Cli, path: string): DaemonWorld {
         const { mtime, mtimeMs, size, ino } = await stat(path);
         return { stamp: `${mtimeMs} ${size} ${ino}`, changedAt: mtime };
       } catch (error) {
-        if (errorCode(error) === "ENOENT") return undefined;
+        // Whatever keeps it from being looked at, reading it says what.
+        if (errorCode(error) !== undefined) return undefined;
         throw error;
       }
     },
