@@ -154,6 +154,8 @@ describe("handled serve", () => {
     for (let jobs = 1; jobs <= 3; jobs++) {
       await using served = site.serve();
       await served.events("job started", 1);
+      // From when its record says that it has begun, everybody can see that it runs.
+      await expect.poll(async () => (await site.history()).length, { timeout: 30_000 }).toBe(jobs);
       expect(await served.stop("SIGKILL")).toBe(null);
     }
     await using last = site.serve();
