@@ -167,6 +167,9 @@ export const ERRORS = {
   interrupted: { exit: 130, http: 499, retry: true, meaning: "stopped by a signal or a cancelled request" },
 } as const satisfies Record<string, { exit: number; http: number; retry: boolean; meaning: string }>;
 
+/** Exit code of what was done, but not everywhere, or not as well as it should be. */
+export const DEGRADED_EXIT = 3;
+
 export type ErrorCode = keyof typeof ERRORS;
 
 export interface AppErrorOptions {

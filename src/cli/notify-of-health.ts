@@ -3,7 +3,7 @@ import type { Health } from "../health/health.ts";
 import { type Looked, notifyFindings, type NotifyReport } from "../notify/notify-findings.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Cli } from "./cli.ts";
-import { placesOf, type Target } from "./targets.ts";
+import { storagesOf, type Target } from "./targets.ts";
 
 const UNREADABLE: readonly string[] = ["repository-unreadable", "history-unreadable"];
 
@@ -26,7 +26,7 @@ export async function notifyOfHealth(
       findings: status.findings,
       // While something cannot be read, what would be found in it is not over.
       complete: status.known && !status.findings.some(({ id }) => UNREADABLE.includes(id)),
-      storages: target === undefined ? [] : storagesOf(target),
+      storages: target === undefined ? [] : openable(target),
     };
   });
   const { notify, path: strategyPath, timeZone, databases } = strategy;
@@ -40,9 +40,9 @@ export async function notifyOfHealth(
 }
 
 /** Those that can be opened; what keeps the others from it is among the findings. */
-function storagesOf(target: Target): Storage[] {
+function openable(target: Target): Storage[] {
   try {
-    return placesOf(target, undefined).map(({ storage }) => storage);
+    return storagesOf(target);
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     return [];

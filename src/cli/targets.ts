@@ -227,6 +227,11 @@ export function retentionOf(
   };
 }
 
+/** The storages of a target's places; of several one that cannot be opened is one that fails. */
+export function storagesOf(target: Target): Storage[] {
+  return placesOf(target, undefined).map(({ storage }) => storage);
+}
+
 /** The places of a target, opened, each with its retention rules. Of several one that cannot be opened is one that fails. */
 export function placesOf(target: Target, keep: Keep | undefined): Place[] {
   const places = target.places();

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
-import { AppError, errorCode, messageOf } from "../errors.ts";
+import { AppError, errorCode, messageOf, DEGRADED_EXIT, ERRORS } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { type Job, jobArguments } from "../operations/schedule/jobs.ts";
 
@@ -20,8 +20,6 @@ export interface JobEnd {
   readonly how: string;
 }
 
-const DEGRADED_EXIT = 3;
-const INTERRUPTED_EXIT = 130;
 // What is stopped tidies up: drops what it made, says how it ended. Then it is ended.
 const GRACE_MS = 30_000;
 // A job stops itself at its deadline; one that hangs does not.
@@ -92,7 +90,7 @@ async function hearLines(stream: Readable, onLine: (line: string) => void): Prom
 }
 
 function outcomeOf(code: number | null): JobEnd["outcome"] {
-  if (code === null || code === INTERRUPTED_EXIT) return "interrupted";
+  if (code === null || code === ERRORS.interrupted.exit) return "interrupted";
   if (code === 0) return "done";
   return code === DEGRADED_EXIT ? "degraded" : "failed";
 }

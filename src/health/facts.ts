@@ -6,7 +6,7 @@ import { AppError, isAppError } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { splitByProof } from "../operations/damage-found.ts";
 import { readRuns } from "../operations/history.ts";
-import { listPlaces, type PlacesListing } from "../operations/list-places.ts";
+import { emptyListing, listPlaces, type PlacesListing } from "../operations/list-places.ts";
 import type { Place } from "../operations/places.ts";
 import type { Job } from "../operations/schedule/jobs.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
@@ -213,15 +213,5 @@ async function listOne(
     // Before the first backup there is no repository yet; that is "no backup", not a failure to look.
     if (!isAppError(error, "repository_missing")) throw error;
   }
-  return {
-    database,
-    backups: [],
-    damaged: [],
-    foreign: [],
-    proofs: new Map(),
-    places: new Map(),
-    damagedIn: new Map(),
-    shortfalls: [],
-    repositories: [],
-  };
+  return emptyListing(database);
 }

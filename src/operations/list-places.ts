@@ -19,6 +19,21 @@ export interface PlacesListing extends DatabaseListing {
   readonly repositories: readonly Repository[];
 }
 
+/** What is listed of a database of which there is nothing yet. */
+export function emptyListing(database: string): PlacesListing {
+  return {
+    database,
+    backups: [],
+    damaged: [],
+    foreign: [],
+    proofs: new Map(),
+    places: new Map(),
+    damagedIn: new Map(),
+    shortfalls: [],
+    repositories: [],
+  };
+}
+
 /** What one place lacks of what others have. */
 export interface Shortfall {
   readonly place: string;

@@ -1,5 +1,5 @@
 import type { Facts } from "../../src/health/facts.ts";
-import type { PlacesListing } from "../../src/operations/list-places.ts";
+import { emptyListing } from "../../src/operations/list-places.ts";
 import { BackupId, BackupIndex } from "../../src/repository/manifest.ts";
 import { encodeManifest } from "../../src/repository/manifests.ts";
 import type { ProofFile } from "../../src/repository/proof-file.ts";
@@ -27,7 +27,7 @@ export function factsOf(parts: Partial<Facts> = {}): Facts {
     complete: backups,
     failed: [],
     damaged: [],
-    listing: listingOf(backups),
+    listing: { ...emptyListing("data"), backups },
     places: [],
     server: [],
     refusals: [],
@@ -38,21 +38,6 @@ export function factsOf(parts: Partial<Facts> = {}): Facts {
     duties: [],
     dutiesDone: [],
     ...parts,
-  };
-}
-
-/** A listing that has these backups, and nothing else to tell. */
-function listingOf(backups: readonly BackupIndex[]): PlacesListing {
-  return {
-    database: "data",
-    backups,
-    damaged: [],
-    foreign: [],
-    proofs: new Map(),
-    places: new Map(),
-    damagedIn: new Map(),
-    shortfalls: [],
-    repositories: [],
   };
 }
 

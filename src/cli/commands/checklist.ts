@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { stat } from "node:fs/promises";
 import { findDatabase, type Strategy, type StrategyDuty } from "../../config/strategy.ts";
-import { AppError, ERRORS } from "../../errors.ts";
+import { AppError, ERRORS, DEGRADED_EXIT } from "../../errors.ts";
 import { nearest } from "../../lib/text.ts";
 import { readChecklist, recordDutyDone } from "../../operations/checklist/checklist.ts";
 import { scheduledJobs } from "../../operations/schedule/jobs.ts";
@@ -10,7 +10,7 @@ import type { Cli } from "../cli.ts";
 import type { ChecklistDoneJson } from "../json/checklist.ts";
 import { checklistJson, renderChecklist } from "../render/checklist.ts";
 import { requireStrategy } from "../strategy-file.ts";
-import { placesOf, strategyTarget } from "../targets.ts";
+import { storagesOf, strategyTarget } from "../targets.ts";
 
 export function addChecklist(program: Command, cli: () => Cli): void {
   const checklist = program
@@ -42,7 +42,7 @@ async function runChecklist(cli: Cli): Promise<void> {
     duties,
     timeZone,
     since: (await stat(path)).mtime,
-    storagesOf: (database: string) => storagesOf(cli, strategy, database),
+    storagesOf: (database: string) => keptIn(cli, strategy, database),
   };
   const checklist = await readChecklist(cli.runtime, request, cli.signal);
   cli.output.result(checklistJson(checklist), () =>
@@ -57,7 +57,7 @@ async function runChecklist(cli: Cli): Promise<void> {
 async function runDone(cli: Cli, name: string, note: string): Promise<void> {
   const strategy = await requireStrategy(cli);
   const duty = findDuty(strategy, name);
-  const storages = storagesOf(cli, strategy, duty.database);
+  const storages = keptIn(cli, strategy, duty.database);
   const failures = await recordDutyDone(cli.runtime, duty, { note, storages }, cli.signal);
   const unrecorded = failures.map(({ message }) => message);
   cli.output.result(
@@ -68,11 +68,8 @@ async function runDone(cli: Cli, name: string, note: string): Promise<void> {
   if (unrecorded.length > 0) cli.exitWith(DEGRADED_EXIT);
 }
 
-const DEGRADED_EXIT = 3;
-
-function storagesOf(cli: Cli, strategy: Strategy, database: string): readonly Storage[] {
-  const target = strategyTarget(cli, strategy, findDatabase(strategy, database), {});
-  return placesOf(target, undefined).map(({ storage }) => storage);
+function keptIn(cli: Cli, strategy: Strategy, database: string): readonly Storage[] {
+  return storagesOf(strategyTarget(cli, strategy, findDatabase(strategy, database), {}));
 }
 
 function findDuty({ duties, path }: Strategy, name: string): StrategyDuty {

@@ -6,7 +6,7 @@ import type { Cli } from "../cli.ts";
 import { durationArgument, placeOptions, positiveInteger } from "../options.ts";
 import { historyJson, renderHistory } from "../render/history.ts";
 import { resolveAllTargets } from "../repositories.ts";
-import { type PlaceOptions, placesOf, type Target } from "../targets.ts";
+import { type PlaceOptions, storagesOf, type Target } from "../targets.ts";
 
 interface Options extends PlaceOptions {
   readonly last: number;
@@ -53,7 +53,7 @@ async function showHistory(cli: Cli, target: Target, options: Options): Promise<
     cli.runtime,
     {
       database: target.name,
-      storages: placesOf(target, undefined).map(({ storage }) => storage),
+      storages: storagesOf(target),
       last,
       since: since === undefined ? undefined : new Date(now.getTime() - since),
       operation,

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
-import { AppError } from "../../errors.ts";
+import { AppError, DEGRADED_EXIT } from "../../errors.ts";
 import { writeDurable } from "../../lib/durable.ts";
 import { gatherKit } from "../../operations/kit.ts";
 import { describeConnection } from "../../postgres/connection.ts";
@@ -40,8 +40,6 @@ export function addKit(program: Command, cli: () => Cli): void {
       await runKit(cli(), names, options);
     });
 }
-
-const DEGRADED_EXIT = 3;
 
 async function runKit(cli: Cli, names: readonly string[], options: Options): Promise<void> {
   const { file, withSecrets = false } = options;

@@ -1,3 +1,4 @@
+import { DEGRADED_EXIT } from "../../errors.ts";
 import type { Command } from "commander";
 import {
   planRepair,
@@ -19,7 +20,6 @@ interface Options extends PlaceOptions {
 }
 
 const DAY_MS = 86_400_000;
-const DEGRADED_EXIT = 3;
 
 export function addRepair(repository: Command, cli: () => Cli): void {
   placeOptions(repository.command("repair"))

@@ -12,7 +12,7 @@ import type { Cli } from "../cli.ts";
 import { healthOf } from "../health-of.ts";
 import { notifyOfHealth } from "../notify-of-health.ts";
 import { eventJson, renderEvent } from "../render/serve.ts";
-import { placesOf, strategyTarget } from "../targets.ts";
+import { storagesOf, strategyTarget } from "../targets.ts";
 
 export function addServe(program: Command, cli: () => Cli): void {
   program
@@ -67,8 +67,7 @@ function worldOf(cli: Cli, path: string): DaemonWorld {
     },
     past: async (strategy, job) => {
       const target = strategyTarget(cli, strategy, findDatabase(strategy, job.database), {});
-      const storages = placesOf(target, undefined).map(({ storage }) => storage);
-      return await readPast(runtime, job, storages, signal);
+      return await readPast(runtime, job, storagesOf(target), signal);
     },
     run: async (strategy, job, onLine, stop) => {
       const program = { node: cli.node, program: cli.script, strategyPath: strategy.path, cwd: cli.cwd };

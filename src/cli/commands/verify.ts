@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
 import type { Asserted } from "../../config/assertions.ts";
 import { defaultJobs } from "../../config/jobs.ts";
-import { AppError, inOperation, isAppError } from "../../errors.ts";
+import { AppError, inOperation, isAppError, DEGRADED_EXIT } from "../../errors.ts";
 import type { Place } from "../../operations/places.ts";
 import { isStored } from "../../operations/verify/findings.ts";
 import type { VerifyReport } from "../../operations/verify/record.ts";
@@ -90,7 +90,6 @@ interface Subject {
 
 const DAMAGED_EXIT = 13;
 const NOT_PROVEN_EXIT = 4;
-const DEGRADED_EXIT = 3;
 
 async function runVerify(
   cli: Cli,
