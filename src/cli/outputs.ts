@@ -5,6 +5,7 @@ import { KeyNewJson, KeyRewrapJson, KeyShowJson } from "./json/keys.ts";
 import { DiffJson, ListJson, ShowJson } from "./json/look.ts";
 import { StatusJson } from "./json/status.ts";
 import { NotifyTestJson } from "./json/notify.ts";
+import { MissingRowsJson } from "./json/missing-rows.ts";
 import { ExportJson, RestoreJson, UndoJson, VerifyJson } from "./json/restore.ts";
 import { ChecklistDoneJson, ChecklistJson } from "./json/checklist.ts";
 import { ServeEventJson } from "./json/serve.ts";
@@ -49,6 +50,11 @@ export const OUTPUTS: readonly OutputSchema[] = [
     schema: StatusJson,
   },
   { command: "restore", about: "One object.", schema: RestoreJson },
+  {
+    command: "restore --missing-rows",
+    about: "One object.",
+    schema: MissingRowsJson,
+  },
   { command: "restore --undo", about: "One object.", schema: UndoJson },
   {
     command: "verify",
