@@ -5,7 +5,7 @@ import { connect } from "../src/postgres/session.ts";
 import { resolveConnection } from "../src/postgres/connection.ts";
 import { type BackedUp, backedUp } from "./support/backed-up.ts";
 import { jsonOf, runCli, spawnCli } from "./support/cli.ts";
-import { clusterUrl, runSql, uniqueName, waitFor } from "./support/postgres.ts";
+import { clusterUrl, runSql, uniqueName } from "./support/postgres.ts";
 import { noAbort, testRuntime } from "./support/runtime.ts";
 
 const ROWS = 2100;
@@ -20,7 +20,18 @@ const SQL = `
 type Change = readonly [what: string, from: number, length: number];
 
 const change: fc.Arbitrary<Change> = fc.tuple(
-  fc.constantFrom("delete", "delete", "update", "move", "insert", "again", "swap", "rollback", "vacuum", "rewrite"),
+  fc.constantFrom(
+    "delete",
+    "delete",
+    "update",
+    "move",
+    "insert",
+    "again",
+    "swap",
+    "rollback",
+    "vacuum",
+    "rewrite",
+  ),
   fc.integer({ min: 1, max: ROWS }),
   fc.integer({ min: 0, max: 25 }),
 );
@@ -72,7 +83,8 @@ test("whatever is done to a table, the filter finds the rows that reading everyt
     let round = 0;
     await fc.assert(
       fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 6 }), async (changes) => {
-        for (const one of changes) for (const sql of statement(one).split("; ")) await runEach(live.url, sql, one);
+        for (const one of changes)
+          for (const sql of statement(one).split("; ")) await runEach(live.url, sql, one);
         const [expected] = await live.query<{ n: number }>(
           "select count(*)::int as n from kept.t k where not exists (select from t where t.id = k.id)",
         );
@@ -131,20 +143,23 @@ test("killed in the middle of the insert, the table is as it was", async () => {
   await using holder = await connect(testRuntime(), settings, noAbort());
   await holder.query("select pg_catalog.pg_advisory_lock(4711)");
   const place = ["--url", live.url, "--repository", subject.repository, "--yes"];
-  const running = spawnCli(["restore", subject.name, "latest", "--missing-rows", "--table", "public.t", ...place], {
-    cwd: subject.scratch,
-  });
+  const running = spawnCli(
+    ["restore", subject.name, "latest", "--missing-rows", "--table", "public.t", ...place],
+    {
+      cwd: subject.scratch,
+    },
+  );
   const waiting = async (): Promise<number> => {
     const [row] = await live.query<{ n: number }>(
       "select count(*)::int as n from pg_stat_activity where datname = current_database() and query ilike 'insert into%'",
     );
     return row?.n ?? 0;
   };
-  await waitFor(async () => (await waiting()) === 1);
+  await expect.poll(waiting, { timeout: 20_000 }).toBe(1);
   process.kill(running.pid, "SIGKILL");
   await running.result;
   await holder.query("select pg_catalog.pg_advisory_unlock(4711)");
-  await waitFor(async () => (await waiting()) === 0);
+  await expect.poll(waiting, { timeout: 20_000 }).toBe(0);
   expect(await live.query("select count(*)::int as n from t where id < 20")).toEqual([{ n: 0 }]);
   // And it can be done again.
   expect((await missing(subject, live.url)).inserted).toBe(19);

@@ -3,16 +3,10 @@ import { PassThrough } from "node:stream";
 import { SET_COPY_SETTINGS } from "../../engines/snapshot/session-settings.ts";
 import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
-import { connectBeside } from "../../postgres/admin.ts";
-import { chooseClient, findClients } from "../../postgres/clients.ts";
-import { dropRoles, ensureRoles } from "../../postgres/roles.ts";
 import { readEncoding } from "../../postgres/server.ts";
-import { connect, type Session } from "../../postgres/session.ts";
-import { fillDatabase } from "../restore/fill.ts";
-import { checkSource } from "../restore/plan.ts";
-import { requireServerSpace } from "../restore/server-space.ts";
+import type { Session } from "../../postgres/session.ts";
 import type { ArchiveSource } from "../restore/source.ts";
-import { createTemporaryDatabase, dropAbandoned } from "../restore/temporary-database.ts";
+import { withScratch } from "../restore/scratch.ts";
 import { columnsWith, type LiveTable } from "./live-table.ts";
 import { copyIntoStage, finishStage, makeStage, type Staged } from "./stage.ts";
 
@@ -32,21 +26,8 @@ export async function stageArchive(
   signal: AbortSignal,
 ): Promise<Staged[]> {
   const { source, tables, writer, lanes, database } = call;
-  const { settings: live } = writer;
-  await using admin = await connectBeside(runtime, live, [live.database], signal);
-  const client = chooseClient(await findClients(runtime, signal), admin.serverVersion);
-  const whole = { schemas: [], tables: [] };
-  const checked = await checkSource(runtime, source, whole, client, signal);
-  await dropAbandoned(runtime, admin, signal);
-  const stored = source.manifest?.index.totals.serverBytes ?? checked.facts.bytes;
-  await requireServerSpace(admin, { stored, copies: 1, copied: null });
-  const made = await ensureRoles(admin, checked.facts.roles);
-  try {
-    const properties = source.manifest?.content.database ?? null;
-    await using scratch = await createTemporaryDatabase(runtime, admin, database, properties);
-    const target = { client, settings: scratch.settings, singleTransaction: false, lanes, statistics: false };
-    await fillDatabase(runtime, checked, target, signal);
-    await using from = await connect(runtime, scratch.settings, signal);
+  const names = tables.map(({ quoted }) => quoted);
+  const work = async (from: Session): Promise<Staged[]> => {
     await from.query("begin read only");
     await from.query(SET_COPY_SETTINGS);
     const staged: Staged[] = [];
@@ -54,10 +35,9 @@ export async function stageArchive(
       staged.push(await stageTable(from, writer, table, number));
     await from.query("commit");
     return staged;
-  } finally {
-    // Of a scratch database nothing stays, and so do not the roles that were made for it.
-    for (const problem of await dropRoles(runtime, admin.settings, made)) runtime.reporter.warn(problem);
-  }
+  };
+  const scratch = { source, database, tables: names, live: writer.settings, lanes };
+  return await withScratch(runtime, scratch, work, signal);
 }
 
 async function stageTable(from: Session, writer: Session, live: LiveTable, number: number): Promise<Staged> {
