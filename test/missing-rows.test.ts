@@ -1,10 +1,14 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { MissingRowsJson } from "../src/cli/json/missing-rows.ts";
+import { databaseFolder } from "../src/repository/layout.ts";
 import { type BackedUp, backedUp } from "./support/backed-up.ts";
 import { jsonOf, runCli } from "./support/cli.ts";
+import { damageStored } from "./support/damage-stored.ts";
 import { runSql } from "./support/postgres.ts";
+import { noAbort } from "./support/runtime.ts";
 
 const SQL = `
   create table customer (id int primary key, email text unique, name text);
@@ -173,6 +177,37 @@ test("after a rewrite all is read, and said; a condition chooses; an archive ser
   expect(other.result.code, other.result.stderr).toBe(0);
   expect(other.report().inserted).toBe(2);
   expect(await contents()).toBe(before);
+});
+
+test("whoever writes is waited for, no longer than told; a damaged part is found before anything is inserted", async () => {
+  await subject.live.query("delete from big where id = 15");
+  const before = await contents();
+  const writer = new pg.Client({ connectionString: subject.live.url });
+  await writer.connect();
+  try {
+    await writer.query("begin; update big set note = 'written' where id = 16");
+    const waited = await missing(
+      "latest",
+      "--table",
+      "public.big",
+      "--lock-timeout",
+      "1s",
+      "--undo-file",
+      "w.sql",
+    );
+    expect(waited.result.stderr).toContain("public.big");
+    expect(waited.result.stderr).toMatch(/lock/);
+    expect(waited.result.code).not.toBe(0);
+  } finally {
+    await writer.end();
+  }
+  const folder = `${databaseFolder(subject.name)}parts/`;
+  for await (const { key } of subject.storage.list(folder, "all", noAbort()))
+    await damageStored(subject.storage, key, "flipped");
+  const damaged = await missing(subject.id, "--table", "public.big", "--undo-file", "w.sql");
+  expect(damaged.result.code, damaged.result.stderr).toBe(13);
+  expect(await contents()).toBe(before);
+  expect(await readdir(subject.scratch)).not.toContain("w.sql");
 });
 
 test("tables that have drifted apart or have no primary key are refused with a way on", async () => {
