@@ -7,7 +7,7 @@ import { databaseFolder } from "../src/repository/layout.ts";
 import { type BackedUp, backedUp } from "./support/backed-up.ts";
 import { jsonOf, runCli } from "./support/cli.ts";
 import { damageStored } from "./support/damage-stored.ts";
-import { runSql } from "./support/postgres.ts";
+import { clusterUrl, runSql } from "./support/postgres.ts";
 import { noAbort } from "./support/runtime.ts";
 
 const SQL = `
@@ -163,12 +163,17 @@ test("after a rewrite all is read, and said; a condition chooses; an archive ser
   const before = await contents();
   await subject.live.query("delete from big where id in (11, 12)");
   await subject.live.query("vacuum full big");
+  await subject.live.query(`alter database ${subject.live.name} set default_transaction_read_only = on`);
   const one = await missing("latest", "--table", "public.big", "--where", "id = 11", "--undo-file", "e.sql");
   expect(one.result.code, one.result.stderr).toBe(0);
   expect(one.report()).toMatchObject({
     inserted: 1,
     tables: [{ parts: { fullRead: expect.stringContaining("rewritten") } }],
   });
+  await runSql(clusterUrl(), `alter database ${subject.live.name} reset default_transaction_read_only`);
+  const there = await missing("latest", "--table", "public.big", "--undo-file", "e.sql");
+  expect(there.result.code).toBe(2);
+  expect(there.result.stderr).toContain("--undo-file");
   await missing("latest", "--table", "public.big", "--undo-file", "f.sql");
   expect(await contents()).toBe(before);
   const archive = await subject.backup("--kind", "archive");

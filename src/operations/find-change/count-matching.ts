@@ -57,7 +57,10 @@ export class MatchingRows implements AsyncDisposable {
   }
 
   static async open(runtime: Runtime, call: MatchingCall, signal: AbortSignal): Promise<MatchingRows> {
-    return new MatchingRows(runtime, await connect(runtime, call.live, signal), call, signal);
+    const session = await connect(runtime, call.live, signal);
+    // Temporary tables are made outside of a read-only transaction.
+    await session.query("select pg_catalog.set_config('default_transaction_read_only', 'off', false)");
+    return new MatchingRows(runtime, session, call, signal);
   }
 
   get named(): number {

@@ -25,7 +25,7 @@ export async function insertMissing(
   session: Session,
   { staged, where, disableTriggers, lockTimeoutMs, observer, beforeCommit }: InsertCall,
 ): Promise<{ readonly compared: readonly Compared[]; readonly altered: readonly string[] }> {
-  await session.query("begin");
+  await session.query("begin isolation level read committed");
   try {
     await session.query("set local row_security = off");
     await session.query(`set local lock_timeout = ${Math.max(1, Math.round(lockTimeoutMs))}`);

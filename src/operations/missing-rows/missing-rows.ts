@@ -1,4 +1,4 @@
-import { AppError } from "../../errors.ts";
+import { AppError, isAppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { requireWritable } from "../../lib/durable.ts";
 import { connect, quoteName, type Session } from "../../postgres/session.ts";
@@ -30,10 +30,7 @@ export async function restoreMissingRows(
   await using writer = await connect(runtime, request.connection, signal);
   await using reader = await connect(runtime, writer.settings, signal);
   await using observer = await connect(runtime, writer.settings, signal);
-  // Values of the type money are read as they were written.
-  await writer.query(
-    "select pg_catalog.set_config('lc_monetary', 'C', false), pg_catalog.set_config('xmloption', 'content', false)",
-  );
+  await writer.query(WRITER_SETTINGS);
   const tables = parentsFirst(await readTables(reader, source, request.tables));
   const sessions = { writer, reader, observer };
   const stage = async (): Promise<Staged[]> =>
@@ -45,7 +42,7 @@ export async function restoreMissingRows(
   requireParents(compared);
   const none = compared.every(({ facts }) => facts.missing.rows === 0);
   if (!none) {
-    await requireWritable(request.undoFile, false);
+    await requireNewFile(request.undoFile);
     await request.confirm(preview);
   }
   const inserted = none
@@ -67,10 +64,26 @@ export async function restoreMissingRows(
   };
 }
 
+// Values of the types money and xml are read as they were written; and a role may be set to read only by default.
+const WRITER_SETTINGS = `select pg_catalog.set_config('lc_monetary', 'C', false), pg_catalog.set_config('xmloption', 'content', false),
+  pg_catalog.set_config('default_transaction_read_only', 'off', false)`;
+
 interface Sessions {
   readonly writer: Session;
   readonly reader: Session;
   readonly observer: Session;
+}
+
+async function requireNewFile(path: string): Promise<void> {
+  try {
+    await requireWritable(path, false);
+  } catch (error) {
+    if (!isAppError(error, "target_exists")) throw error;
+    throw new AppError("target_exists", error.message, {
+      cause: error,
+      hint: "it may be what undoes an earlier run: choose another path with `--undo-file`",
+    });
+  }
 }
 
 /** Rows of one database must not get into another because an address was mistyped. */
@@ -204,9 +217,12 @@ async function insertAll(
       },
     });
   } catch (error) {
-    // Where the connection was lost during the commit, nobody knows whether it happened: then the file stays.
-    const unknown = committing && error instanceof AppError && error.code === "database_unreachable";
-    if (!unknown) await removeUndoFile(undoFile);
+    // Only the server can say that it did not commit. Where it could not say it, the file stays.
+    if (!committing || isAppError(error, "query_failed")) await removeUndoFile(undoFile);
+    else
+      runtime.reporter.warn(
+        `nobody knows whether the rows were inserted, for the connection was lost meanwhile: look, or run it again; ${undoFile} takes them out`,
+      );
     throw error;
   }
 }
