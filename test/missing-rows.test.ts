@@ -233,3 +233,51 @@ test("tables that have drifted apart or have no primary key are refused with a w
   expect(added.result.code, added.result.stderr).toBe(0);
   expect(added.report().tables).toMatchObject([{ added: ["vip"] }]);
 });
+
+test("keys of any kind: two columns, text without case, tables that refer to themselves, reset sequences, odd names", async () => {
+  await using odd = await backedUp({
+    sql: `
+      create extension citext;
+      create table "Odd ""Table" ("Key" citext, part int, note money, primary key ("Key", part));
+      insert into "Odd ""Table" select 'K' || g, g % 3, g from generate_series(1, 30) g;
+      create unique index twice on "Odd ""Table" ((note * 2)) where part = 1;
+      create table tree (id serial primary key, up int references tree, doc json);
+      insert into tree (up, doc) select nullif(g - 1, 0), json_build_object('n', g) from generate_series(1, 20) g;
+      create table parted (id int primary key) partition by range (id);
+      create table parted_1 partition of parted for values from (0) to (100);
+      insert into parted select generate_series(1, 9);`,
+    backup: ["--kind", "snapshot"],
+  });
+  const bring = async (table: string, ...args: string[]) => {
+    const place = ["--url", odd.live.url, "--repository", odd.repository, "--yes", "--json"];
+    const all = ["restore", odd.name, "latest", "--missing-rows", "--table", table, ...place, ...args];
+    return await runCli(all, { cwd: odd.scratch });
+  };
+  const inserted = async (table: string, file: string) => {
+    const result = await bring(table, "--undo-file", file);
+    expect(result.code, result.stderr).toBe(0);
+    return MissingRowsJson.parse(jsonOf(result));
+  };
+  const quoted = '"public"."Odd ""Table"';
+  await odd.live.query(
+    `delete from ${quoted} where part in (0, 1);
+     insert into ${quoted} values ('k3', 0, 7), ('k4', 5, 7), ('k7', 1, 8), ('k', 1, 10)`,
+  );
+  // 'k3' is the key that 'K3' was, and 'k7' too; 'k4' of another part is in nobody's way, and K10 has the value of 'k'.
+  expect(await inserted(quoted, "1.sql")).toMatchObject({
+    inserted: 17,
+    tables: [{ changed: { rows: 2 }, conflicts: [{ index: "twice", keys: ["(K10,1)"] }] }],
+  });
+  await runSql(odd.live.url, await readFile(join(odd.scratch, "1.sql"), "utf8"));
+  expect(await odd.live.query(`select count(*)::int as n from ${quoted}`)).toEqual([{ n: 14 }]);
+
+  await odd.live.query("truncate tree restart identity");
+  expect(await inserted("public.tree", "2.sql")).toMatchObject({ inserted: 20 });
+  expect(await odd.live.query("insert into tree (up) values (20) returning id")).toEqual([{ id: 21 }]);
+
+  await odd.live.query("delete from parted where id > 4");
+  const root = await bring("public.parted");
+  expect(root.code).toBe(2);
+  expect(root.stderr).toContain("name its partitions");
+  expect(await inserted("public.parted_1", "3.sql")).toMatchObject({ inserted: 5 });
+});
