@@ -15,11 +15,13 @@ const EXAMPLES = 10;
 /**
  * Finds by primary key which staged rows the live tables lack, and what keeps them from coming back. The session is in a
  * transaction; only under locks that keep writers out is the answer still true afterwards.
+ * @param before an earlier answer, for what is only told and need not be looked for again while writers wait
  */
 export async function compareStaged(
   session: Session,
   all: readonly Staged[],
   where: string | null,
+  before?: readonly Compared[],
 ): Promise<Compared[]> {
   const found: { staged: Staged; missing: string; conflicts: Conflict[] }[] = [];
   for (const staged of all) {
@@ -62,7 +64,9 @@ export async function compareStaged(
         inBackup,
         parts,
         missing: await examplesOf(session, live, `${missing} r`),
-        changed: await findChanged(session, staged, where),
+        changed:
+          before?.find((one) => one.staged === staged)?.facts.changed ??
+          (await findChanged(session, staged, where)),
         conflicts,
         orphans,
         triggers: live.triggers.map(({ name }) => name),

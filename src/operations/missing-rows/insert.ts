@@ -8,6 +8,8 @@ import type { Staged } from "./stage.ts";
 interface InsertCall {
   /** Parents first. */
   readonly staged: readonly Staged[];
+  /** What was shown to whoever agreed. */
+  readonly preview: readonly Compared[];
   readonly where: string | null;
   readonly disableTriggers: boolean;
   readonly lockTimeoutMs: number;
@@ -23,7 +25,7 @@ interface InsertCall {
  */
 export async function insertMissing(
   session: Session,
-  { staged, where, disableTriggers, lockTimeoutMs, observer, beforeCommit }: InsertCall,
+  { staged, preview, where, disableTriggers, lockTimeoutMs, observer, beforeCommit }: InsertCall,
 ): Promise<{ readonly compared: readonly Compared[]; readonly altered: readonly string[] }> {
   await session.query("begin isolation level read committed");
   try {
@@ -39,7 +41,7 @@ export async function insertMissing(
     await namingBlocker(observer, wait, () =>
       session.query(`lock table ${names} in share row exclusive mode`),
     );
-    const compared = await compareStaged(session, staged, where);
+    const compared = await compareStaged(session, staged, where, preview);
     requireParents(compared);
     await session.query("set constraints all deferred");
     for (const one of compared) await insert(session, one, disableTriggers);

@@ -47,7 +47,7 @@ export async function restoreMissingRows(
   }
   const inserted = none
     ? { compared: [], altered: [] }
-    : await insertAll(runtime, request, preview, staged, sessions);
+    : await insertAll(runtime, request, preview.source, { staged, preview: compared }, sessions);
   for (const name of inserted.altered)
     runtime.reporter.warn(
       `${name}: a trigger changed rows while they were inserted; they are not as in the backup`,
@@ -197,8 +197,8 @@ function previewOf(
 async function insertAll(
   runtime: Runtime,
   request: MissingRowsRequest,
-  { source }: MissingRowsPreview,
-  staged: readonly Staged[],
+  source: string,
+  what: { readonly staged: readonly Staged[]; readonly preview: readonly Compared[] },
   { writer, observer }: Sessions,
 ): ReturnType<typeof insertMissing> {
   const { where, disableTriggers, lockTimeoutMs, undoFile, database } = request;
@@ -206,7 +206,7 @@ async function insertAll(
   let committing = false;
   try {
     return await insertMissing(writer, {
-      staged,
+      ...what,
       where,
       disableTriggers,
       lockTimeoutMs,
