@@ -15,7 +15,7 @@ const EXAMPLES = 10;
 /**
  * Finds by primary key which staged rows the live tables lack, and what keeps them from coming back. The session is in a
  * transaction; only under locks that keep writers out is the answer still true afterwards.
- * @param before an earlier answer, for what is only told and need not be looked for again while writers wait
+ * @param before an earlier answer of this session, committed: then only what was missing is looked for again, for writers wait
  */
 export async function compareStaged(
   session: Session,
@@ -28,10 +28,17 @@ export async function compareStaged(
     const { live, stage, columns } = staged;
     const missing = stage.replace("_stage_", "_missing_");
     const condition = where === null ? "" : ` where (${where}\n)`;
+    const lost = stage.replace("_stage_", "_lost_");
+    const gone = `not exists (select from only ${live.quoted} t where ${sameKey(live, "t", "s")})`;
+    if (before === undefined) {
+      await session.query(
+        `create temporary table ${lost.replace("pg_temp.", "")} as
+           select ${columnsWith("s", columns)} from (select * from ${stage}${condition}) s where ${gone}`,
+      );
+      await session.query(`analyze ${lost}`);
+    }
     await session.query(
-      `create temporary table ${missing.replace("pg_temp.", "")} on commit drop as
-         select ${columnsWith("s", columns)} from (select * from ${stage}${condition}) s
-          where not exists (select from only ${live.quoted} t where ${sameKey(live, "t", "s")})`,
+      `create temporary table ${missing.replace("pg_temp.", "")} on commit drop as select * from ${lost} s where ${gone}`,
     );
     await session.query(`analyze ${missing}`);
     const conflicts: Conflict[] = [];

@@ -174,7 +174,7 @@ async function previewed(
   await session.query("begin");
   await session.query("set local row_security = off");
   const compared = await compareStaged(session, staged, where);
-  await session.query("rollback");
+  await session.query("commit");
   return compared;
 }
 
