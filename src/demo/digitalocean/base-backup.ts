@@ -59,15 +59,11 @@ export async function takeBaseBackup(
       ),
     );
     const completeAt = new Date(row?.now ?? service.runtime.clock.now());
+    const bytes = await folderBytes(folder);
     // Backups are told apart by the second: time goes on to the next one rather than that somebody waits for it.
     const last = others.at(-1);
     if (last !== undefined) service.time.skipTo(new Date(last.createdAt.getTime() + 1000));
-    return {
-      folder,
-      createdAt: wholeSecond(service.time.now()),
-      completeAt,
-      bytes: await folderBytes(folder),
-    };
+    return { folder, createdAt: wholeSecond(service.time.now()), completeAt, bytes };
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
     throw error;
