@@ -70,10 +70,11 @@ export function backupsView(cluster: ManagedCluster): object {
   };
 }
 
-function connectionView(
+/** How a user connects to a database of a server. */
+export function connectionView(
   server: Cluster,
   { user, database, tls }: { readonly user: DatabaseUser; readonly database: string; readonly tls: boolean },
-): object {
+): { readonly uri: string } & Readonly<Record<string, unknown>> {
   const { name, password } = user;
   const login = `${encodeURIComponent(name)}:${encodeURIComponent(password)}`;
   const place = `127.0.0.1:${server.port}/${encodeURIComponent(database)}`;

@@ -11,9 +11,11 @@ import { keepTime, passTime } from "./daily-backups.ts";
 import { databaseRoutes } from "./database-routes.ts";
 import { Faults } from "./faults.ts";
 import { type SeenRequest, startApiServer } from "./http-server.ts";
-import type { ListedBackup } from "./managed-cluster.ts";
+import { connectionView } from "./cluster-view.ts";
+import { ADMIN, DEFAULT_DATABASE, type ListedBackup } from "./managed-cluster.ts";
 import type { ServerTls, Service } from "./managed-server.ts";
 import { RateLimit } from "./rate-limit.ts";
+import type { CreateRequest } from "./requests.ts";
 import { ServiceTime } from "./service-time.ts";
 
 export interface EmulatorOptions extends Partial<Omit<AccountRules, "majors">> {
@@ -40,6 +42,16 @@ export interface Emulator extends AsyncDisposable {
   readonly rules: AccountRules;
   /** Lets time pass, with all backups that fall due. */
   passTime(ms: number): Promise<void>;
+  /**
+   * Makes a cluster as a customer would, of the smallest size where nothing else is said, and returns when it is online. Its URL is the
+   * administrator's.
+   */
+  makeCluster(
+    name: string,
+    more?: Partial<CreateRequest>,
+  ): Promise<{ readonly id: string; readonly url: string }>;
+  /** The administrator's URL of a database in a cluster; default `defaultdb`. */
+  adminUrl(name: string, database?: string): string;
   /** Resolves once all that goes on in the background of a cluster is done; rejects when it cannot be made. */
   settled(name: string): Promise<void>;
   /** Superuser's URL, which the real service gives to nobody: to look behind the scenes. */
@@ -139,6 +151,8 @@ function rulesOf(options: EmulatorOptions, majors: readonly number[]): AccountRu
   };
 }
 
+const SMALLEST = { engine: "pg", num_nodes: 1, size: "db-s-1vcpu-1gb", region: "fra1" };
+
 function handOf(
   account: Account,
 ): Omit<Emulator, "url" | "token" | "clock" | "requests" | "faults" | "rules" | typeof Symbol.asyncDispose> {
@@ -157,13 +171,26 @@ function handOf(
     if (found === undefined) throw new Error(`cluster ${name} has no such backup`);
     return found;
   };
+  const adminUrl = (name: string, database = DEFAULT_DATABASE): string => {
+    const user = account.byName(name).users.get(ADMIN);
+    if (user === undefined) throw new Error(`cluster ${name} has no administrator yet`);
+    const tls = account.service.tls !== undefined;
+    return connectionView(serverOf(name), { user, database, tls }).uri;
+  };
+  const settled = async (name: string): Promise<void> => {
+    const cluster = account.byName(name);
+    await cluster.work;
+    if (cluster.failure !== undefined) throw cluster.failure;
+  };
   return {
-    passTime: (ms) => passTime(account, new Date(time.now().getTime() + ms)),
-    settled: async (name) => {
-      const cluster = account.byName(name);
-      await cluster.work;
-      if (cluster.failure !== undefined) throw cluster.failure;
+    makeCluster: async (name, more) => {
+      const cluster = account.create({ ...SMALLEST, name, ...more });
+      await settled(name);
+      return { id: cluster.id, url: adminUrl(name) };
     },
+    adminUrl,
+    settled,
+    passTime: (ms) => passTime(account, new Date(time.now().getTime() + ms)),
     superuserUrl: (name, database) => serverOf(name).url(database),
     takeBackup: async (name) => (await account.backUp(account.byName(name))).createdAt,
     setDailyBackups: (name, taken) => {

@@ -19,10 +19,7 @@ test("stopping it removes every server and file, also of a cluster that is just 
   let url = "";
   {
     await using emulator = await startEmulator(runtime, { firstBackup: false }, noAbort());
-    const made = await ask(emulator, "POST", "/v2/databases", { ...NEW_CLUSTER, name: "shop" });
-    await emulator.settled("shop");
-    const got = await ask(emulator, "GET", `/v2/databases/${made.body.database.id}`);
-    url = got.body.database.connection.uri;
+    ({ url } = await emulator.makeCluster("shop"));
     expect(await runSql(url, "select 1 as a")).toEqual([{ a: 1 }]);
     await ask(emulator, "POST", "/v2/databases", { ...NEW_CLUSTER, name: "half-made" });
     expect(await readdir(home)).toHaveLength(1);
