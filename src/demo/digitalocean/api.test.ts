@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { ask, NEW_CLUSTER, type Said, testEmulator } from "../../../test/support/emulator.ts";
 import { runSql } from "../../../test/support/postgres.ts";
 import type { Emulator } from "./emulator.ts";
+import { RateLimit } from "./rate-limit.ts";
 
 let emulator: Emulator;
 let id: string;
@@ -210,8 +211,40 @@ test("an answer says how many requests are left; the one too many is 429", async
     left.push(headers.get("ratelimit-remaining"));
   }
   expect(left).toEqual(["1", "0", "0"]);
-  await busy.passTime(60 * 60 * 1000);
-  expect((await ask(busy, "GET", "/v2/account")).status).toBe(200);
+});
+
+test("a request counts for its time, and then another one is let in", () => {
+  const limit = new RateLimit(2, 60_000);
+  const count = (second: number): boolean => limit.count(new Date(second * 1000)).exceeded;
+  expect([0, 10, 20, 59, 61, 62, 71].map(count)).toEqual([false, false, true, true, false, true, false]);
+});
+
+test("429 on demand says when to come again", async () => {
+  emulator.faults.failNext({ status: 429, resetAfter: 30_000 });
+  const { status, headers } = await ask(emulator, "GET", "/v2/account");
+  expect([status, headers.get("ratelimit-remaining")]).toEqual([429, "0"]);
+  const seconds = Number(headers.get("ratelimit-reset")) - Date.now() / 1000;
+  expect(seconds).toBeGreaterThan(25);
+  expect(seconds).toBeLessThan(35);
+});
+
+test("backups have the size of what is in them; they may be listed with another one, or be gone", async () => {
+  const url = emulator.adminUrl("shop");
+  await runSql(url, "create table big as select repeat('x', 1000) as a from generate_series(1, 5000)");
+  await emulator.takeBackup("shop");
+  const sizes = async (): Promise<number[]> =>
+    (await ask(emulator, "GET", `/v2/databases/${id}/backups`)).body.backups.map(
+      (one: { size_gigabytes: number }) => one.size_gigabytes,
+    );
+  const [small = 0, large = 0] = await sizes();
+  expect(large - small).toBeGreaterThan(0.005);
+  expect(large).toBeLessThan(0.1);
+  emulator.setBackupSize("shop", 0.001);
+  expect(await sizes()).toEqual([small, 0.001]);
+  await emulator.dropBackups("shop");
+  expect(await sizes()).toEqual([]);
+  const none = await create({ name: "other", backup_restore: { database_name: "shop" } });
+  expect(none).toMatchObject({ status: 422, body: { message: /no backups/ } });
 });
 
 async function create(request: object): Promise<Said> {

@@ -1,4 +1,5 @@
 import { rm } from "node:fs/promises";
+import { messageOf } from "../../errors.ts";
 import { isServing } from "../../postgres/cluster-control.ts";
 import { type Account, DAY_MS } from "./account.ts";
 import type { ManagedCluster } from "./managed-cluster.ts";
@@ -16,11 +17,24 @@ export async function passTime(account: Account, until: Date): Promise<void> {
     if (due === undefined) break;
     time.skipTo(due.nextBackup);
     due.nextBackup = new Date(due.nextBackup.getTime() + DAY_MS);
-    if (due.daily && (await isServing(due.folders.server))) await account.backUp(due);
+    if (due.daily && (await isServing(due.folders.server))) await backUp(account, due);
     await removeOld(account, due);
   }
   time.skipTo(until);
   for (const cluster of account.clusters.values()) await removeOld(account, cluster);
+}
+
+/** A backup that fails is missing; nobody but the list of backups tells the customer. */
+async function backUp(account: Account, cluster: ManagedCluster): Promise<void> {
+  try {
+    await account.backUp(cluster);
+  } catch (error) {
+    if (cluster.end.signal.aborted) return;
+    const { name } = cluster.request;
+    account.service.runtime.reporter.warn(
+      `daily backup of the emulated cluster ${name}: ${messageOf(error)}`,
+    );
+  }
 }
 
 async function removeOld(account: Account, cluster: ManagedCluster): Promise<void> {

@@ -3,6 +3,7 @@ import { rm } from "node:fs/promises";
 import type { Clock } from "../../lib/clock.ts";
 import { type Runtime, silentObserver } from "../../lib/runtime.ts";
 import { makeServerFolder, removeServerFolder } from "../../operations/server-folder.ts";
+import { findServerPrograms } from "../../postgres/cluster-control.ts";
 import { findInstallations, majorOf } from "../../postgres/clients.ts";
 import { accessRoutes } from "./access-routes.ts";
 import { Account, type AccountRules, DAY_MS, type Mishap } from "./account.ts";
@@ -71,7 +72,10 @@ export interface Emulator extends AsyncDisposable {
   wreck(name: string): Promise<void>;
 }
 
-/** Starts the emulator of a managed-database service, with real servers behind it. */
+/**
+ * Starts the emulator of a managed-database service, with real servers behind it. Fails with `client_missing` where there are no
+ * programs of PostgreSQL servers.
+ */
 export async function startEmulator(
   outside: Runtime,
   options: EmulatorOptions,
@@ -79,6 +83,7 @@ export async function startEmulator(
 ): Promise<Emulator> {
   // What goes on behind the service is no operation of whoever asks it.
   const runtime: Runtime = { ...outside, observer: silentObserver };
+  await findServerPrograms(runtime, undefined, signal);
   const installed = await findInstallations(runtime, "initdb", signal);
   const majors = [...new Set(installed.map(({ version }) => majorOf(version)))];
   const folder = await makeServerFolder(runtime, "demo", signal);
@@ -96,7 +101,6 @@ export async function startEmulator(
       faults,
       limit: new RateLimit(options.rateLimit ?? 5000, 60 * 60 * 1000),
       clock,
-      now: () => time.now(),
       seen: (request) => void requests.push(request),
     });
     const ticking = keepTime(account, end.signal).catch((error: unknown) => {

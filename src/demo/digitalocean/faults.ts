@@ -11,6 +11,8 @@ interface RequestMatch {
 export interface Failure extends RequestMatch {
   /** The HTTP status to answer with; `cut`: the connection ends without an answer. */
   readonly status: number | "cut";
+  /** With 429: in how many milliseconds a request is let in again, by the headers; default one second. */
+  readonly resetAfter?: number;
   /** Whether the request is carried out all the same, and only its answer is lost. Default: not. */
   readonly carriedOut?: boolean;
 }

@@ -5,7 +5,7 @@ import { AppError, messageOf } from "../../errors.ts";
 import { collect } from "../../lib/process.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Faults } from "./faults.ts";
-import type { RateLimit } from "./rate-limit.ts";
+import { limitedUntil, type RateLimit } from "./rate-limit.ts";
 import { errorId, Refusal } from "./refusal.ts";
 import { type ApiAnswer, findRoute, type Route } from "./router.ts";
 
@@ -26,7 +26,6 @@ export interface ApiServerOptions {
   readonly faults: Faults;
   readonly limit: RateLimit;
   readonly clock: Clock;
-  readonly now: () => Date;
   readonly seen: (request: SeenRequest) => void;
 }
 
@@ -65,8 +64,9 @@ async function answer(
   const { method = "", url = "" } = request;
   const { pathname: path, searchParams: query } = new URL(url, "http://localhost");
   const text = await collect(request, LONGEST_BODY);
-  const { exceeded, headers } = options.limit.count(options.now());
+  const { exceeded, headers } = options.limit.count(options.clock.now());
   let given: ApiAnswer | "cut";
+  let limited: Readonly<Record<string, string>> = {};
   try {
     authenticate(request, options.token);
     const body = readJson(text);
@@ -79,6 +79,8 @@ async function answer(
     if (failure === undefined) given = await run();
     else {
       if (failure.carriedOut === true) await run();
+      if (failure.status === 429)
+        limited = limitedUntil(new Date(options.clock.now().getTime() + (failure.resetAfter ?? 1000)));
       given = failure.status === "cut" ? "cut" : errorAnswer(new Refusal(failure.status, "on demand"));
     }
   } catch (error) {
@@ -91,7 +93,7 @@ async function answer(
   }
   const json = given.body === undefined ? undefined : JSON.stringify(given.body);
   const type = json === undefined ? {} : { "content-type": "application/json; charset=utf-8" };
-  response.writeHead(given.status, { ...headers, ...type }).end(json);
+  response.writeHead(given.status, { ...headers, ...limited, ...type }).end(json);
 }
 
 async function carryOut(

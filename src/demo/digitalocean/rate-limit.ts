@@ -1,4 +1,4 @@
-/** A number of requests within the time that each of them counts. */
+/** A number of requests within the time that each of them counts; by the machine's time, which whoever waits for it has. */
 export class RateLimit {
   readonly #limit: number;
   readonly #windowMs: number;
@@ -26,4 +26,12 @@ export class RateLimit {
       },
     };
   }
+}
+
+/** The headers of a refusal on demand. */
+export function limitedUntil(moment: Date): Readonly<Record<string, string>> {
+  return {
+    "ratelimit-remaining": "0",
+    "ratelimit-reset": String(Math.ceil(moment.getTime() / 1000)),
+  };
 }
