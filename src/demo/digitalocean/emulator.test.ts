@@ -30,12 +30,10 @@ afterAll(async () => {
 });
 
 test("a restore to a moment between two commits has the rows of before, and only those", async () => {
-  for (const [index, moment] of moments.slice(0, 2).entries()) {
-    await using fork = await forked({ backup_created_at: moment });
-    expect(await orders(fork.url)).toEqual([1, 2, 3].slice(0, index + 1));
-    // It takes writes, and is a server of its own.
-    await runSql(fork.url, "insert into orders values (9)");
-  }
+  await using fork = await forked({ backup_created_at: moments[0] });
+  expect(await orders(fork.url)).toEqual([1]);
+  // It takes writes, and is a server of its own.
+  await runSql(fork.url, "insert into orders values (9)");
   expect(await orders(await urlOf(shop))).toEqual([1, 2, 3]);
 });
 

@@ -6,17 +6,15 @@ import { makeServerFolder, removeServerFolder } from "../../operations/server-fo
 import { findServerPrograms } from "../../postgres/cluster-control.ts";
 import { findInstallations, majorOf } from "../../postgres/clients.ts";
 import { accessRoutes } from "./access-routes.ts";
-import { Account, type AccountRules, DAY_MS, type Mishap } from "./account.ts";
+import { Account, type AccountRules, DAY_MS } from "./account.ts";
 import { clusterRoutes } from "./cluster-routes.ts";
-import { keepTime, passTime } from "./daily-backups.ts";
+import { controlsOf, type EmulatorControls } from "./controls.ts";
+import { keepTime } from "./daily-backups.ts";
 import { databaseRoutes } from "./database-routes.ts";
 import { Faults } from "./faults.ts";
 import { type SeenRequest, startApiServer } from "./http-server.ts";
-import { connectionView } from "./cluster-view.ts";
-import { ADMIN, DEFAULT_DATABASE, type ListedBackup } from "./managed-cluster.ts";
 import type { ServerTls, Service } from "./managed-server.ts";
 import { RateLimit } from "./rate-limit.ts";
-import type { CreateRequest } from "./requests.ts";
 import { ServiceTime } from "./service-time.ts";
 
 export interface EmulatorOptions extends Partial<Omit<AccountRules, "majors">> {
@@ -26,12 +24,14 @@ export interface EmulatorOptions extends Partial<Omit<AccountRules, "majors">> {
   readonly rateLimit?: number;
   readonly tls?: ServerTls;
   readonly enforceFirewall?: boolean;
+  /** How many milliseconds ago the service's time begins; default 0. With `catchUp` it gets a past with backups. */
+  readonly startAgo?: number;
   /** More lines of each server's postgresql.conf. */
   readonly settings?: Readonly<Record<string, string>>;
 }
 
-/** The emulated service, and the hand of fate. Clusters are named by their names. Disposing removes everything. */
-export interface Emulator extends AsyncDisposable {
+/** The emulated service, and the hand of fate. Disposing removes everything. */
+export interface Emulator extends EmulatorControls, AsyncDisposable {
   /** Where the API is: `http://127.0.0.1:…`. */
   readonly url: string;
   readonly token: string;
@@ -41,35 +41,6 @@ export interface Emulator extends AsyncDisposable {
   readonly requests: readonly SeenRequest[];
   readonly faults: Faults;
   readonly rules: AccountRules;
-  /** Lets time pass, with all backups that fall due. */
-  passTime(ms: number): Promise<void>;
-  /**
-   * Makes a cluster as a customer would, of the smallest size where nothing else is said, and returns when it is online. Its URL is the
-   * administrator's.
-   */
-  makeCluster(
-    name: string,
-    more?: Partial<CreateRequest>,
-  ): Promise<{ readonly id: string; readonly url: string }>;
-  /** The administrator's URL of a database in a cluster; default `defaultdb`. */
-  adminUrl(name: string, database?: string): string;
-  /** Resolves once all that goes on in the background of a cluster is done; rejects when it cannot be made. */
-  settled(name: string): Promise<void>;
-  /** Superuser's URL, which the real service gives to nobody: to look behind the scenes. */
-  superuserUrl(name: string, database?: string): string;
-  takeBackup(name: string): Promise<Date>;
-  /** Whether a cluster's daily backups are taken. */
-  setDailyBackups(name: string, taken: boolean): void;
-  /** Lists a backup (default: the newest) with another size. */
-  setBackupSize(name: string, gigabytes: number, createdAt?: Date): void;
-  dropBackups(name: string): Promise<void>;
-  /** What becomes of the next cluster that is made. */
-  nextCluster(mishap: Mishap): void;
-  /** The server stops; its disk stays. */
-  stopServer(name: string): Promise<void>;
-  startServer(name: string): Promise<void>;
-  /** The server is killed, and its disk is gone; backups stay. */
-  wreck(name: string): Promise<void>;
 }
 
 /**
@@ -88,7 +59,7 @@ export async function startEmulator(
   const majors = [...new Set(installed.map(({ version }) => majorOf(version)))];
   const folder = await makeServerFolder(runtime, "demo", signal);
   const token = options.token ?? `dop_v1_${randomBytes(32).toString("hex")}`;
-  const time = new ServiceTime(runtime.clock);
+  const time = new ServiceTime(runtime.clock, options.startAgo);
   const account = new Account(serviceOf(runtime, folder, time, options), rulesOf(options, majors));
   const faults = new Faults();
   const requests: SeenRequest[] = [];
@@ -114,7 +85,7 @@ export async function startEmulator(
       requests,
       faults,
       rules: account.rules,
-      ...handOf(account),
+      ...controlsOf(account),
       [Symbol.asyncDispose]: async () => {
         end.abort();
         await server[Symbol.asyncDispose]();
@@ -152,69 +123,5 @@ function rulesOf(options: EmulatorOptions, majors: readonly number[]): AccountRu
     firstBackup: options.firstBackup ?? true,
     keepBackupsMs: options.keepBackupsMs ?? 7 * DAY_MS,
     majors: majors.toSorted((a, b) => a - b),
-  };
-}
-
-const SMALLEST = { engine: "pg", num_nodes: 1, size: "db-s-1vcpu-1gb", region: "fra1" };
-
-function handOf(
-  account: Account,
-): Omit<Emulator, "url" | "token" | "clock" | "requests" | "faults" | "rules" | typeof Symbol.asyncDispose> {
-  const { time } = account.service;
-  const serverOf = (name: string): NonNullable<ReturnType<Account["byName"]>["server"]> => {
-    const { server } = account.byName(name);
-    if (server === undefined) throw new Error(`cluster ${name} has no server yet`);
-    return server;
-  };
-  const backupOf = (name: string, createdAt?: Date): ListedBackup => {
-    const { backups } = account.byName(name);
-    const found =
-      createdAt === undefined
-        ? backups.at(-1)
-        : backups.find((one) => one.createdAt.getTime() === createdAt.getTime());
-    if (found === undefined) throw new Error(`cluster ${name} has no such backup`);
-    return found;
-  };
-  const adminUrl = (name: string, database = DEFAULT_DATABASE): string => {
-    const user = account.byName(name).users.get(ADMIN);
-    if (user === undefined) throw new Error(`cluster ${name} has no administrator yet`);
-    const tls = account.service.tls !== undefined;
-    return connectionView(serverOf(name), { user, database, tls }).uri;
-  };
-  const settled = async (name: string): Promise<void> => {
-    const cluster = account.byName(name);
-    await cluster.work;
-    if (cluster.failure !== undefined) throw cluster.failure;
-  };
-  return {
-    makeCluster: async (name, more) => {
-      const cluster = account.create({ ...SMALLEST, name, ...more });
-      await settled(name);
-      return { id: cluster.id, url: adminUrl(name) };
-    },
-    adminUrl,
-    settled,
-    passTime: (ms) => passTime(account, new Date(time.now().getTime() + ms)),
-    superuserUrl: (name, database) => serverOf(name).url(database),
-    takeBackup: async (name) => (await account.backUp(account.byName(name))).createdAt,
-    setDailyBackups: (name, taken) => {
-      account.byName(name).daily = taken;
-    },
-    setBackupSize: (name, gigabytes, createdAt) => {
-      backupOf(name, createdAt).gigabytes = gigabytes;
-    },
-    dropBackups: async (name) => {
-      const cluster = account.byName(name);
-      const dropped = cluster.backups;
-      cluster.backups = [];
-      for (const { folder } of dropped) await rm(folder, { recursive: true, force: true });
-    },
-    nextCluster: (mishap) => void account.mishaps.push(mishap),
-    stopServer: (name) => serverOf(name).stop("immediate"),
-    startServer: (name) => serverOf(name).start(),
-    wreck: async (name) => {
-      await serverOf(name).stop("immediate");
-      await rm(account.byName(name).folders.server, { recursive: true, force: true });
-    },
   };
 }

@@ -8,6 +8,7 @@ import { clusterFolder } from "../../../test/support/cluster-folder.ts";
 import { ask, NEW_CLUSTER, testEmulator } from "../../../test/support/emulator.ts";
 import { runSql, temporaryFolder } from "../../../test/support/postgres.ts";
 import { noAbort, testRuntime } from "../../../test/support/runtime.ts";
+import { DAY_MS } from "./account.ts";
 import { startEmulator } from "./emulator.ts";
 
 const MAIN = join(import.meta.dirname, "../../../test/support/emulator-main.ts");
@@ -80,10 +81,18 @@ test("with certificates, servers and their forks speak TLS only, and the authori
   }
 });
 
-test("of two requests at a time for the last place, one gets it", async () => {
-  await using emulator = await testEmulator({ maxClusters: 1, firstBackup: false });
+test("of two requests at a time for the last place, one gets it; it may have a past", async () => {
+  await using emulator = await testEmulator({ maxClusters: 1, startAgo: 2.5 * DAY_MS });
   const create = (name: string): Promise<{ status: number }> =>
     ask(emulator, "POST", "/v2/databases", { ...NEW_CLUSTER, name });
   const both = await Promise.all([create("one"), create("two")]);
   expect(both.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([201, 422]);
+  const [database] = (await ask(emulator, "GET", "/v2/databases")).body.databases;
+  await emulator.settled(database.name);
+  await emulator.catchUp();
+  const { backups } = (await ask(emulator, "GET", `/v2/databases/${database.id}/backups`)).body;
+  const days = backups.map(({ created_at }: { created_at: string }) =>
+    Math.round((2 * (Date.now() - Date.parse(created_at))) / DAY_MS),
+  );
+  expect(days).toEqual([5, 3, 1]);
 });

@@ -27,6 +27,14 @@ test("whatever is skipped, each moment of the service leads back to the machine'
   );
 });
 
+test("time may begin in the past, and catches up", () => {
+  const time = new ServiceTime(manualClock(new Date("2024-12-10T14:05:00Z")), 3_600_000);
+  expect(stamp(time.now())).toBe("2024-12-10T13:05:00Z");
+  expect(stamp(time.machineTime(time.now()))).toBe("2024-12-10T14:05:00Z");
+  time.skipTo(new Date("2024-12-10T14:05:00Z"));
+  expect(stamp(time.machineTime(time.now()))).toBe("2024-12-10T14:05:00Z");
+});
+
 test("time does not go back", () => {
   const time = new ServiceTime(manualClock(new Date("2024-12-10T14:05:00.900Z")));
   time.skipTo(new Date("2024-12-10T14:00:00Z"));

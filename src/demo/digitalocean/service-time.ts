@@ -1,16 +1,18 @@
 import type { Clock } from "../../lib/clock.ts";
 
 /**
- * The time of the emulated service: the clock's, and ahead of it by what was skipped, so that days pass at once. PostgreSQL knows
+ * The time of the emulated service: the clock's, moved by what was skipped, so that days pass at once. PostgreSQL knows
  * the machine's time alone, which is what its write-ahead log holds; `machineTime` leads back to it.
  */
 export class ServiceTime {
   readonly #clock: Clock;
-  /** Since when, by the machine's time, the service has been ahead by how much (milliseconds); oldest first. */
+  /** Since when, by the machine's time, the service has been ahead by how much (milliseconds; negative: behind); oldest first. */
   readonly #skips: { readonly since: number; readonly ahead: number }[] = [];
 
-  constructor(clock: Clock) {
+  /** @param behind milliseconds by which it is behind the clock at first */
+  constructor(clock: Clock, behind = 0) {
     this.#clock = clock;
+    if (behind > 0) this.#skips.push({ since: clock.now().getTime(), ahead: -behind });
   }
 
   now(): Date {
