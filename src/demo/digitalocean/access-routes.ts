@@ -37,11 +37,13 @@ export function accessRoutes(account: Account): Route[] {
     {
       method: "GET",
       path: FIREWALL,
+      answer: "rules",
       handle: (request) => ({ status: 200, body: { rules: find(request).rules } }),
     },
     {
       method: "PUT",
       path: FIREWALL,
+      answer: "nothing",
       handle: async (request) => {
         const cluster = find(request);
         const { rules } = readBody(FirewallRequest, request.body);
@@ -55,6 +57,7 @@ export function accessRoutes(account: Account): Route[] {
     {
       method: "GET",
       path: USERS,
+      answer: "users",
       handle: (request) => ({
         status: 200,
         body: { users: [...find(request).users.values()].map(userView) },
@@ -63,6 +66,7 @@ export function accessRoutes(account: Account): Route[] {
     {
       method: "POST",
       path: USERS,
+      answer: "user",
       handle: async (request) => {
         const cluster = find(request);
         const { name, settings } = readBody(UserRequest, request.body);
@@ -78,11 +82,13 @@ export function accessRoutes(account: Account): Route[] {
     {
       method: "GET",
       path: USER,
+      answer: "user",
       handle: (request) => ({ status: 200, body: { user: userView(findUser(request).user) } }),
     },
     {
       method: "DELETE",
       path: USER,
+      answer: "nothing",
       handle: async (request) => {
         const { cluster, user } = findUser(request);
         if (user.name === ADMIN) throw unprocessable(`${ADMIN} cannot be deleted`);
@@ -94,6 +100,7 @@ export function accessRoutes(account: Account): Route[] {
     {
       method: "POST",
       path: `${USER}/reset_auth`,
+      answer: "user",
       handle: async (request) => {
         const { cluster, user } = findUser(request);
         const password = newPassword();

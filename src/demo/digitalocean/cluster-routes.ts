@@ -16,16 +16,19 @@ export function clusterRoutes(account: Account): Route[] {
     {
       method: "GET",
       path: "/v2/account",
+      answer: "account",
       handle: () => ({ status: 200, body: { account: ACCOUNT } }),
     },
     {
       method: "GET",
       path: "/v2/databases/options",
+      answer: "options",
       handle: () => ({ status: 200, body: optionsAnswer(account.rules.majors) }),
     },
     {
       method: "GET",
       path: "/v2/databases",
+      answer: "clusters",
       handle: ({ query }) => {
         const tag = query.get("tag_name");
         const all = [...account.clusters.values()];
@@ -36,6 +39,7 @@ export function clusterRoutes(account: Account): Route[] {
     {
       method: "POST",
       path: "/v2/databases",
+      answer: "cluster",
       handle: ({ body }) => {
         const cluster = account.create(readBody(CreateRequest, body));
         return { status: 201, body: { database: view(cluster) } };
@@ -44,11 +48,13 @@ export function clusterRoutes(account: Account): Route[] {
     {
       method: "GET",
       path: CLUSTER,
+      answer: "cluster",
       handle: (request) => ({ status: 200, body: { database: view(find(request)) } }),
     },
     {
       method: "DELETE",
       path: CLUSTER,
+      answer: "nothing",
       handle: async (request) => {
         await account.remove(find(request));
         return { status: 204 };
@@ -57,16 +63,19 @@ export function clusterRoutes(account: Account): Route[] {
     {
       method: "GET",
       path: `${CLUSTER}/backups`,
+      answer: "backups",
       handle: (request) => ({ status: 200, body: backupsView(find(request)) }),
     },
     {
       method: "GET",
       path: `${CLUSTER}/events`,
+      answer: "events",
       handle: (request) => ({ status: 200, body: { events: find(request).events } }),
     },
     {
       method: "GET",
       path: `${CLUSTER}/ca`,
+      answer: "certificate",
       handle: (request) => {
         find(request);
         if (tls === undefined) throw notFound("a certificate (servers here speak no TLS)");

@@ -33,6 +33,7 @@ function databases(service: Service, find: Find): Route[] {
     {
       method: "GET",
       path: DATABASES,
+      answer: "databases",
       handle: async (request) => {
         const names = await currentDatabases(service, find(request));
         return { status: 200, body: { dbs: names.map((name) => ({ name })) } };
@@ -41,6 +42,7 @@ function databases(service: Service, find: Find): Route[] {
     {
       method: "POST",
       path: DATABASES,
+      answer: "database",
       handle: async (request) => {
         const cluster = find(request);
         const { name } = readBody(DatabaseRequest, request.body);
@@ -52,6 +54,7 @@ function databases(service: Service, find: Find): Route[] {
     {
       method: "GET",
       path: DATABASE,
+      answer: "database",
       handle: async (request) => ({
         status: 200,
         body: { db: { name: (await findDatabase(request)).name } },
@@ -60,6 +63,7 @@ function databases(service: Service, find: Find): Route[] {
     {
       method: "DELETE",
       path: DATABASE,
+      answer: "nothing",
       handle: async (request) => {
         const { cluster, name } = await findDatabase(request);
         if (name === DEFAULT_DATABASE) throw unprocessable(`${name} cannot be deleted`);
@@ -99,6 +103,7 @@ function pools(service: Service, find: Find): Route[] {
     {
       method: "GET",
       path: POOLS,
+      answer: "pools",
       handle: (request) => {
         const cluster = find(request);
         const all = [...cluster.pools.values()].map((pool) => poolView(pool, cluster, tls));
@@ -108,6 +113,7 @@ function pools(service: Service, find: Find): Route[] {
     {
       method: "POST",
       path: POOLS,
+      answer: "pool",
       handle: async (request) => {
         const cluster = find(request);
         const pool = readBody(PoolRequest, request.body);
@@ -119,6 +125,7 @@ function pools(service: Service, find: Find): Route[] {
     {
       method: "GET",
       path: POOL,
+      answer: "pool",
       handle: (request) => {
         const { cluster, pool } = findPool(request);
         return { status: 200, body: { pool: poolView(pool, cluster, tls) } };
@@ -127,6 +134,7 @@ function pools(service: Service, find: Find): Route[] {
     {
       method: "PUT",
       path: POOL,
+      answer: "nothing",
       handle: async (request) => {
         const { cluster, pool } = findPool(request);
         await put(cluster, { ...readBody(PoolUpdate, request.body), name: pool.name });
@@ -136,6 +144,7 @@ function pools(service: Service, find: Find): Route[] {
     {
       method: "DELETE",
       path: POOL,
+      answer: "nothing",
       handle: (request) => {
         const { cluster, pool } = findPool(request);
         cluster.pools.delete(pool.name);

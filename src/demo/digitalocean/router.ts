@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import type { ANSWERS } from "./answers.ts";
 import { notFound } from "./refusal.ts";
 
 /** A request as its handler gets it. */
@@ -21,7 +21,7 @@ export interface Route {
   readonly path: string;
   readonly handle: (request: ApiRequest) => ApiAnswer | Promise<ApiAnswer>;
   /** What the contract says that its answer is. */
-  readonly answer?: z.ZodType;
+  readonly answer: keyof typeof ANSWERS;
 }
 
 /** The route of a method and path, with what its path names; refused with 404 when there is none. */
