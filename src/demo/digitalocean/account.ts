@@ -134,13 +134,17 @@ export class Account {
     const started = clock.monotonic();
     await makeClusterFolders(cluster.folders, await serverUser());
     if (source !== undefined) cluster.status = rules.forkStatus;
-    await provision(service, cluster, source, rules.forkUsers);
-    if (rules.firstBackup) await this.backUp(cluster);
+    // Nobody would ever see the server of one that does not come online.
+    const comes = mishap === undefined || mishap === "refuses-connections";
+    if (comes) {
+      await provision(service, cluster, source, rules.forkUsers);
+      if (rules.firstBackup) await this.backUp(cluster);
+    }
     await clock.wait(Math.max(0, rules.onlineAfter - (clock.monotonic() - started)), cluster.end.signal);
     cluster.nextBackup = new Date(service.time.now().getTime() + DAY_MS);
-    if (mishap === "never-online") return;
     if (mishap === "refuses-connections") await cluster.server?.stop("immediate");
-    cluster.status = mishap === "error" ? "error" : "online";
+    if (comes) cluster.status = "online";
+    if (mishap === "error") cluster.status = "error";
   }
 
   #source(

@@ -11,7 +11,7 @@ const moments: string[] = [];
 let shop: string;
 
 beforeAll(async () => {
-  emulator = await testEmulator();
+  emulator = await testEmulator({ settings: { track_commit_timestamp: "on" } });
   shop = (await create("shop")).body.database.id;
   await emulator.settled("shop");
   // Of forks, those have one that need it.
@@ -37,6 +37,33 @@ test("a restore to a moment between two commits has the rows of before, and only
   expect(await orders(await urlOf(shop))).toEqual([1, 2, 3]);
 });
 
+test("in a stream of commits, while a backup is taken, a restore has exactly those up to its moment", async () => {
+  await using source = await forked({ backup_created_at: moments[0] });
+  await runSql(source.url, "create table stream (id serial)");
+  let stop = false;
+  const writing = (async () => {
+    while (!stop)
+      await runSql(
+        source.url,
+        "insert into stream default values; commit; insert into stream default values",
+      );
+  })();
+  await emulator.takeBackup(source.name);
+  await untilRows(source.url, 5);
+  const moment = emulator.clock.now();
+  await untilRows(source.url, 5);
+  stop = true;
+  await writing;
+  await using fork = await forked({ database_name: source.name, backup_created_at: moment.toISOString() });
+  const committed = await runSql(
+    emulator.superuserUrl(source.name, "defaultdb"),
+    "select id from stream where pg_xact_commit_timestamp(xmin) <= to_timestamp($1) order by id",
+    [(moment.getTime() - aheadOfMachine()) / 1000],
+  );
+  expect(committed.length).toBeGreaterThan(4);
+  expect(await runSql(fork.url, "select id from stream order by id")).toEqual(committed);
+});
+
 test("a restore from a backup has what was there when it was taken; without a time it is the newest", async () => {
   const { body } = await ask(emulator, "GET", `/v2/databases/${shop}/backups`);
   const times: string[] = body.backups.map((one: { created_at: string }) => one.created_at);
@@ -49,14 +76,19 @@ test("a restore from a backup has what was there when it was taken; without a ti
   expect(await runSql(older.url, "select to_regclass('orders')::text as name")).toEqual([{ name: null }]);
 });
 
-test("a fork can be forked, with what was written into it", async () => {
+test("a fork can be forked, with what was written into it, and deleted meanwhile: it stays until it has been read", async () => {
   await using fork = await forked({ backup_created_at: moments[1] });
   await emulator.takeBackup(fork.name);
   await runSql(fork.url, "insert into orders values (20)");
-  const moment = await justAfter();
+  const backup_created_at = await justAfter();
   await runSql(fork.url, "insert into orders values (30)");
-  await using second = await forked({ database_name: fork.name, backup_created_at: moment });
-  expect(await orders(second.url)).toEqual([1, 2, 20]);
+  const backup_restore = { database_name: fork.name, backup_created_at };
+  const { database } = (await create("heir", { backup_restore })).body;
+  expect((await ask(emulator, "DELETE", `/v2/databases/${fork.id}`)).status).toBe(204);
+  expect((await ask(emulator, "GET", `/v2/databases/${fork.id}`)).status).toBe(404);
+  await emulator.settled("heir");
+  expect(await orders(await urlOf(database.id))).toEqual([1, 2, 20]);
+  expect((await ask(emulator, "DELETE", `/v2/databases/${database.id}`)).status).toBe(204);
 });
 
 test("where the contract is silent: a moment that is no backup's is refused, or the backup before it is taken", async () => {
@@ -120,26 +152,17 @@ test("a fork has the users of its source with their passwords, but for the admin
   emulator.rules.forkUsers = "keep";
 });
 
-test("a source that is deleted while it is being restored stays until it has been read", async () => {
-  await using source = await forked({ backup_created_at: moments[1] });
-  await emulator.takeBackup(source.name);
-  const { body } = await create("heir", { backup_restore: { database_name: source.name } });
-  expect((await ask(emulator, "DELETE", `/v2/databases/${source.id}`)).status).toBe(204);
-  expect((await ask(emulator, "GET", `/v2/databases/${source.id}`)).status).toBe(404);
-  await emulator.settled("heir");
-  expect(await orders(await urlOf(body.database.id))).toEqual([1, 2]);
-  expect((await ask(emulator, "DELETE", `/v2/databases/${body.database.id}`)).status).toBe(204);
-});
-
 test("a fork may refuse connections, never come online, or end in an error", async () => {
   for (const mishap of ["refuses-connections", "never-online", "error"] as const) {
     emulator.nextCluster(mishap);
-    await using fork = await forked({});
-    const { database } = (await ask(emulator, "GET", `/v2/databases/${fork.id}`)).body;
+    const id = (await begin(++forks, {})).body.database.id;
+    await emulator.settled(`fork-${forks}`);
+    const { database } = (await ask(emulator, "GET", `/v2/databases/${id}`)).body;
     const expected = { "refuses-connections": "online", "never-online": "creating", error: "error" };
     expect(database.status).toBe(expected[mishap]);
     if (mishap === "refuses-connections")
       await expect(runSql(database.connection.uri, "select")).rejects.toMatchObject({ code: "ECONNREFUSED" });
+    expect((await ask(emulator, "DELETE", `/v2/databases/${id}`)).status).toBe(204);
   }
 });
 
@@ -183,10 +206,8 @@ async function create(name: string, more: object = {}): Promise<Said> {
 async function forked(
   restore: object,
 ): Promise<AsyncDisposable & { readonly id: string; readonly name: string; readonly url: string }> {
-  const name = `fork-${++forks}`;
-  const made = await create(name, { backup_restore: { database_name: "shop", ...restore } });
-  expect(made.body).toMatchObject({ database: { status: "creating" } });
-  const { id } = made.body.database;
+  const made = await begin(++forks, restore);
+  const { id, name } = made.body.database;
   await emulator.settled(name);
   return {
     id,
@@ -199,8 +220,35 @@ async function forked(
 }
 let forks = 0;
 
+async function begin(number: number, restore: object): Promise<Said> {
+  const backup_restore = { database_name: "shop", ...restore };
+  const made = await create(`fork-${number}`, { backup_restore });
+  expect(made.body).toMatchObject({ database: { status: "creating" } });
+  return made;
+}
+
 async function urlOf(id: string): Promise<string> {
   return (await ask(emulator, "GET", `/v2/databases/${id}`)).body.database.connection.uri;
+}
+
+/** By how much the service is ahead of the machine, by whose time PostgreSQL stamps commits. */
+function aheadOfMachine(): number {
+  for (;;) {
+    const before = Date.now();
+    const service = emulator.clock.now().getTime();
+    // Within one millisecond, or it would be one too much.
+    if (Date.now() === before) return service - before;
+  }
+}
+
+async function untilRows(url: string, count: number): Promise<void> {
+  const [before] = await runSql<{ rows: number }>(url, "select count(*)::int as rows from stream");
+  const wanted = (before?.rows ?? 0) + count;
+  await expect
+    .poll(async () => await runSql(url, `select from stream having count(*) >= ${wanted}`), {
+      timeout: 20_000,
+    })
+    .toHaveLength(1);
 }
 
 async function orders(url: string): Promise<number[]> {
