@@ -11,8 +11,12 @@ const Rule = z.object({
 });
 export type RuleRequest = z.infer<typeof Rule>;
 
-const Name = z.string().regex(/^[a-z][a-z0-9-]{1,61}[a-z0-9]$/);
-const Identifier = z.string().regex(/^[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,62}$/);
+const Name = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{1,61}[a-z0-9]$/, "must be 3 to 63 lowercase letters, digits and hyphens");
+const Identifier = z
+  .string()
+  .regex(/^[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,62}$/, "must be at most 63 letters, digits, `_`, `.` and `-`");
 
 export const CreateRequest = z.object({
   name: Name,
@@ -21,7 +25,7 @@ export const CreateRequest = z.object({
   num_nodes: z.int(),
   size: z.string(),
   region: z.string(),
-  tags: z.array(z.string().regex(/^[\w:-]{1,255}$/)).nullish(),
+  tags: z.array(z.string().regex(/^[\w:-]{1,255}$/, "must be letters, digits, `:`, `-` and `_`")).nullish(),
   private_network_uuid: z.string().optional(),
   project_id: z.string().optional(),
   storage_size_mib: z.int().positive().optional(),
