@@ -1,8 +1,10 @@
+import { execFile } from "node:child_process";
 import { chmod, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseEnv } from "node:util";
+import { parseEnv, promisify } from "node:util";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { inMountNamespace } from "../../test/support/mounts.ts";
 import { temporaryFolder } from "../../test/support/temporary-folder.ts";
 import { switchBack, switchVariable } from "./env-file.ts";
 import { envWithValue } from "./env-text.ts";
@@ -92,4 +94,14 @@ test("the way back brings the old value, and leaves what else was changed since"
   await writeFile(file, (await readFile(file, "utf8")).replace("A=1", "A=2"));
   await switchBack(file, NAME, kept ?? "", "20241211_143100");
   expect(await readFile(file, "utf8")).toBe(`${NAME}='old#1'\nA=2\n`);
+});
+
+test("on a full disk the file is as it was, and nothing is left beside it", async () => {
+  await using folder = await temporaryFolder();
+  const program = `import { switchVariable } from ${JSON.stringify(join(import.meta.dirname, "env-file.ts"))};
+    await switchVariable(".env", "${NAME}", "${NEW}", "now").catch((error) => console.log(error.code));`;
+  const script = `mount -t tmpfs -o size=64k tmpfs "$1" && cd "$1" && echo ${NAME}=old > .env && { head -c 200000 /dev/zero > filler 2>/dev/null; "$2" --input-type=module -e "$3"; ls -A; cat .env; }`;
+  const [unshare = "", ...args] = inMountNamespace(script);
+  const { stdout } = await promisify(execFile)(unshare, [...args, folder.path, process.execPath, program]);
+  expect(stdout).toBe(`space_missing\n.env\nfiller\n${NAME}=old\n`);
 });

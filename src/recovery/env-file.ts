@@ -85,7 +85,11 @@ async function likeFile(path: string, bytes: Buffer): Promise<{ readonly path: s
     await file.sync();
   } catch (error) {
     await remove();
-    throw error;
+    if (!["ENOSPC", "EDQUOT"].includes(errorCode(error) ?? "")) throw error;
+    throw new AppError("space_missing", `change ${path}: no space left; it is as it was`, {
+      cause: error,
+      hint: "free some space on that disk, and try again",
+    });
   }
   return { path: temporary, [Symbol.asyncDispose]: remove };
 }
