@@ -57,10 +57,7 @@ export function runbookPage(runbook: RunbookFacts): Page {
       checklistSection(runbook),
       {
         title: "Quick reference",
-        blocks: [
-          text("None of these changes a live database."),
-          commands(...quickReference(each.map(({ run }) => run))),
-        ],
+        blocks: [text("None of these changes a live database."), commands(...quickReference(each))],
       },
     ],
   };
@@ -72,22 +69,25 @@ interface Each {
   readonly run: DatabaseCommands;
 }
 
-function quickReference(all: readonly DatabaseCommands[]): string[] {
-  const [first] = all;
-  if (first === undefined) return [];
-  const own = all.flatMap(({ list, backup, verify, restoreBeside, previewSwap }) => [
-    list,
-    backup,
-    verify,
-    restoreBeside,
-    previewSwap,
+function quickReference(each: readonly Each[]): string[] {
+  const own = each.flatMap(({ status, run }) => [
+    run.list,
+    run.backup,
+    ...(status.newest === null ? [] : [run.verify, run.restoreBeside, run.previewSwap]),
   ]);
-  return [first.status, ...own, first.checklist, first.history, first.kit];
+  const common = each.slice(0, 1).map(({ run }) => run);
+  return [
+    ...common.map(({ status }) => status),
+    ...own,
+    ...common.flatMap(({ checklist, history, kit }) => [checklist, history, kit]),
+  ];
 }
 
 function nowBlocks({ health, strategy }: RunbookFacts, each: readonly Each[]): Block[] {
   const findings = [...health.databases.flatMap((one) => one.findings), ...health.findings];
-  const time = (ms: number | null): string => (ms === null ? "not known" : formatDuration(Math.max(0, ms)));
+  const lost = (ms: number | null): string =>
+    ms === null ? "everything" : `the last ${formatDuration(Math.max(0, ms))}`;
+  const took = (ms: number | null): string => (ms === null ? "not known" : formatDuration(ms));
   const objective = (ms: number | null): string => (ms === null ? "no objective" : formatDuration(ms));
   return [
     ...each.flatMap(({ status, entry }): Block[] => {
@@ -104,11 +104,11 @@ function nowBlocks({ health, strategy }: RunbookFacts, each: readonly Each[]): B
           ["newest proven one", recoveryPoint(live.newestProven, strategy.timeZone)],
           [
             "lost if it were gone now",
-            `${time(live.dataAtRiskMs)}; ${time(live.provenAtRiskMs)} if only what is proven counts (RPO ${objective(status.rpoMs)})`,
+            `${lost(live.dataAtRiskMs)}; if only what is proven counts: ${lost(live.provenAtRiskMs)} (RPO ${objective(status.rpoMs)})`,
           ],
           [
             "time to restore it",
-            `${time(live.timeToRecover.predictedMs)} predicted, ${time(live.timeToRecover.measuredMs)} measured (RTO ${objective(status.rtoMs)})`,
+            `predicted: ${took(live.timeToRecover.predictedMs)}; measured: ${took(live.timeToRecover.measuredMs)} (RTO ${objective(status.rtoMs)})`,
           ],
         ]),
       ];
