@@ -226,7 +226,7 @@ test("for people it writes a line for each thing that happens", async () => {
   await using site = await openSite();
   await site.write(data(`    backups: [{ name: nightly, schedule: "${YEARLY}" }]\n`));
   const stop = new AbortController();
-  const running = runCli(["serve"], { cwd: site.folder, signal: stop.signal });
+  const running = runCli(["serve", "--port", "0"], { cwd: site.folder, signal: stop.signal });
   await expect.poll(async () => (await site.history())[0]?.outcome, { timeout: 30_000 }).toBe("done");
   stop.abort(new Error("stopped"));
   const { stdout } = await running;

@@ -61,6 +61,12 @@ export class Output implements Reporter {
     this.#stdout.write(`${this.#secrets.redact(text)}\n`);
   }
 
+  /** A result that holds nothing but names and figures, as it is: redacting would break its format. */
+  exact(text: string): void {
+    this.#clear();
+    this.#stdout.write(text);
+  }
+
   /** A command's result for machines: one line of JSON. */
   json(value: unknown): void {
     this.#clear();

@@ -18,6 +18,8 @@ export type DaemonEvent =
   | { readonly kind: "job ended"; readonly job: DaemonJob; readonly end: JobEnd; readonly tookMs: number }
   | { readonly kind: "told"; readonly messages: number }
   | { readonly kind: "not told"; readonly error: AppError }
+  | { readonly kind: "listening"; readonly url: string }
+  | { readonly kind: "not listening"; readonly error: AppError }
   | { readonly kind: "stopping"; readonly running: number };
 
 /** The strategy's file as it is now. */

@@ -1,5 +1,6 @@
-import type { AppError } from "../errors.ts";
+import { AppError } from "../errors.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
+import type { RunFile } from "../repository/run-file.ts";
 import { storedBytesOf } from "../repository/stored-bytes.ts";
 import { checkAge } from "./checks/age.ts";
 import { checkDuties } from "./checks/duties.ts";
@@ -13,6 +14,14 @@ import { checkTables } from "./checks/tables.ts";
 import type { Expected, ExpectedEntry, Facts } from "./facts.ts";
 import { type Criticality, type Finding, finding, isHealthy } from "./finding.ts";
 import { type LiveFigures, liveFigures, UNKNOWN_FIGURES } from "./live-figures.ts";
+
+/** How many of the last runs were of one operation and ended in one way. */
+interface RunCount extends Pick<RunFile, "operation"> {
+  readonly outcome: NonNullable<RunFile["outcome"]>;
+  readonly runs: number;
+  /** When the last of them ended; where nobody saw its end, when it began. */
+  readonly lastAt: string;
+}
 
 interface EntryStatus extends ExpectedEntry {
   readonly newest: BackupIndex | null;
@@ -39,6 +48,11 @@ export interface DatabaseStatus {
   readonly storedBytes: number;
   readonly nextRun: Date | null;
   readonly entries: readonly EntryStatus[];
+  /** When the newest verification ended that restored a backup and compared it; null where there is none. */
+  readonly lastProofAt: string | null;
+  readonly proofMs: number | null;
+  /** Of the runs that were looked at, those that have ended. */
+  readonly runs: readonly RunCount[];
 }
 
 /** How one database stands against its objectives, by the facts. */
@@ -59,7 +73,22 @@ export function statusOf(facts: Facts): DatabaseStatus {
       const own = backups.filter(({ schedule }) => schedule === entry.name);
       return { ...entry, newest: own[0] ?? null, backups: own.length, storedBytes: storedBytesOf(own) };
     }),
+    lastProofAt: facts.lastProof?.finishedAt ?? null,
+    runs: facts.runs instanceof AppError ? [] : countRuns(facts.runs),
   };
+}
+
+/** @param runs newest first */
+function countRuns(runs: readonly RunFile[]): RunCount[] {
+  const counts = new Map<string, RunCount>();
+  for (const { operation, outcome, finishedAt, startedAt } of runs) {
+    if (outcome === null) continue;
+    const key = `${operation} ${outcome}`;
+    const at = finishedAt ?? startedAt;
+    const before = counts.get(key) ?? { operation, outcome, runs: 0, lastAt: at };
+    counts.set(key, { ...before, runs: before.runs + 1, lastAt: before.lastAt > at ? before.lastAt : at });
+  }
+  return [...counts.values()];
 }
 
 const CHECKS_OF_DATABASE: readonly ((facts: Facts) => Finding[])[] = [
@@ -87,7 +116,7 @@ export function unreadableStatus(request: Expected, error: AppError): DatabaseSt
 }
 
 function unknownStatus(request: Expected): DatabaseStatus {
-  const { database, criticality, rpoMs, rtoMs, entries } = request;
+  const { database, criticality, rpoMs, rtoMs, proofMs, entries } = request;
   const runs = entries.flatMap(({ nextRun }) => nextRun ?? []);
   return {
     database,
@@ -104,5 +133,8 @@ function unknownStatus(request: Expected): DatabaseStatus {
     storedBytes: 0,
     nextRun: runs.toSorted((a, b) => a.getTime() - b.getTime())[0] ?? null,
     entries: entries.map((entry) => ({ ...entry, newest: null, backups: 0, storedBytes: 0 })),
+    lastProofAt: null,
+    proofMs,
+    runs: [],
   };
 }

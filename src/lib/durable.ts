@@ -27,6 +27,8 @@ export async function writeDurable(path: string, data: Uint8Array | string, mode
   try {
     {
       await using file = await open(temporary, "wx", mode);
+      // What others are to read, they can: the umask has no say.
+      if ((mode & 0o077) !== 0) await file.chmod(mode);
       await file.writeFile(data);
       await file.sync();
     }

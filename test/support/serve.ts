@@ -22,9 +22,17 @@ export interface Served extends AsyncDisposable {
 /** Starts the daemon in a folder with a strategy. */
 export function serve(
   folder: string,
-  { main = MAIN, env }: { readonly main?: string; readonly env?: Readonly<Record<string, string>> } = {},
+  {
+    main = MAIN,
+    env,
+    port = 0,
+  }: {
+    readonly main?: string;
+    readonly env?: Readonly<Record<string, string>>;
+    readonly port?: number;
+  } = {},
 ): Served {
-  const child = spawn(process.execPath, [main, "serve", "--json"], {
+  const child = spawn(process.execPath, [main, "serve", "--json", "--port", String(port)], {
     cwd: folder,
     env: cliEnvironment(env),
     stdio: ["ignore", "pipe", "inherit"],

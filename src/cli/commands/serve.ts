@@ -1,8 +1,8 @@
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { stat } from "node:fs/promises";
 import { loadStrategy } from "../../config/load.ts";
 import { findDatabase } from "../../config/strategy.ts";
-import { Daemon, type DaemonWorld } from "../../daemon/daemon.ts";
+import { Daemon, type DaemonEvent, type DaemonWorld } from "../../daemon/daemon.ts";
 import { readPast } from "../../daemon/job-past.ts";
 import { runJobProcess } from "../../daemon/job-process.ts";
 import { type AppError, errorCode } from "../../errors.ts";
@@ -12,7 +12,23 @@ import type { Cli } from "../cli.ts";
 import { healthOf } from "../health-of.ts";
 import { notifyOfHealth } from "../notify-of-health.ts";
 import { eventJson, renderEvent } from "../render/serve.ts";
+import { ServeHttp } from "../serve-http.ts";
 import { storagesOf, strategyTarget } from "../targets.ts";
+
+interface ServeOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly http: boolean;
+}
+
+// Loopback: whoever can reach it reads the names of the databases and how they are.
+const DEFAULT_ADDRESS = { host: "127.0.0.1", port: 8420 };
+
+function portNumber(value: string): number {
+  const port = Number(value);
+  if (/^\d{1,5}$/.test(value) && port <= 65_535) return port;
+  throw new InvalidArgumentError("Write a whole number from 0 to 65535.");
+}
 
 export function addServe(program: Command, cli: () => Cli): void {
   program
@@ -21,16 +37,41 @@ export function addServe(program: Command, cli: () => Cli): void {
     .description(
       "Runs the backups, verifications, prunings and copies of the strategy at their times, until it is stopped. What was missed while " +
         "the machine was off is made up once; what fails is tried again. It reads the strategy again when the file changes, or on SIGHUP. " +
-        "SIGTERM ends it, and what it runs, cleanly. All it knows is in the repositories.",
+        "SIGTERM ends it, and what it runs, cleanly. All it knows is in the repositories. Prometheus finds its metrics at " +
+        "/metrics (docs/metrics.md), and /healthz says whether it does its work.",
     )
-    .action(async () => {
-      await runServe(cli());
+    .option(
+      "--host <host>",
+      "address to listen on; nobody is asked who they are, so take no other without something in front of it",
+      DEFAULT_ADDRESS.host,
+    )
+    .addOption(
+      new Option("--port <n>", "port to listen on; 0 takes one that is free")
+        .argParser(portNumber)
+        .default(DEFAULT_ADDRESS.port),
+    )
+    .option("--no-http", "do not listen at all")
+    .action(async (options: ServeOptions) => {
+      await runServe(cli(), options);
     });
 }
 
-async function runServe(cli: Cli): Promise<void> {
+async function runServe(cli: Cli, { host, port, http }: ServeOptions): Promise<void> {
   const path = await requireStrategyPath(cli);
-  const daemon = new Daemon(worldOf(cli, path));
+  let timeZone = "UTC";
+  const show = (event: DaemonEvent): void => {
+    const now = cli.runtime.clock.now();
+    if (event.kind === "reloaded") ({ timeZone } = event.strategy);
+    if (cli.output.options.json) cli.output.json(eventJson(event, now));
+    else cli.output.text(renderEvent(cli.output, event, now, timeZone));
+  };
+  await using served = http ? new ServeHttp(cli.runtime.clock, { host, port }, show) : undefined;
+  await served?.listen();
+  const tell = (event: DaemonEvent): void => {
+    served?.count(event);
+    show(event);
+  };
+  const daemon = new Daemon(worldOf(cli, path, tell, served));
   cli.onHangup(() => daemon.reload());
   await daemon.run(cli.signal);
   // Being stopped is how this command ends.
@@ -45,9 +86,13 @@ function brokenStrategy({ message, hint }: AppError): Finding {
   return finding("strategy-broken", { database: null, criticality: null }, said);
 }
 
-function worldOf(cli: Cli, path: string): DaemonWorld {
+function worldOf(
+  cli: Cli,
+  path: string,
+  tell: DaemonWorld["tell"],
+  served: ServeHttp | undefined,
+): DaemonWorld {
   const { runtime, signal } = cli;
-  let timeZone = "UTC";
   return {
     clock: runtime.clock,
     version: async () => {
@@ -60,11 +105,7 @@ function worldOf(cli: Cli, path: string): DaemonWorld {
         throw error;
       }
     },
-    load: async () => {
-      const strategy = await loadStrategy(runtime, path, signal);
-      ({ timeZone } = strategy);
-      return strategy;
-    },
+    load: async () => await loadStrategy(runtime, path, signal),
     past: async (strategy, job) => {
       const target = strategyTarget(cli, strategy, findDatabase(strategy, job.database), {});
       return await readPast(runtime, job, storagesOf(target), signal);
@@ -74,19 +115,24 @@ function worldOf(cli: Cli, path: string): DaemonWorld {
       return await runJobProcess(runtime, job, program, onLine, stop);
     },
     alert: async (strategy, broken, stop) => {
-      if (strategy.notify === undefined) return undefined;
+      if (strategy.notify === undefined && served === undefined) return undefined;
+      // Whoever had the port may be gone.
+      await served?.listen();
+      const at = runtime.clock.now();
+      const started = runtime.clock.monotonic();
       const own = { ...cli, signal: stop };
       const targets = strategy.databases.map((entry) => strategyTarget(own, strategy, entry, {}));
       // This very process runs what is scheduled.
       const health = await healthOf(own, targets, { isInstalled: () => true, connect: true });
       const all =
-        broken === undefined ? health : { ...health, findings: [...health.findings, brokenStrategy(broken)] };
+        broken === undefined
+          ? health
+          : { ...health, healthy: false, findings: [...health.findings, brokenStrategy(broken)] };
+      await served?.show(all, { at, tookMs: runtime.clock.monotonic() - started });
+      if (strategy.notify === undefined) return undefined;
       const { sent, failures } = await notifyOfHealth(own, targets, all);
       return { sent: sent.length, failures: failures.map(({ error }) => error) };
     },
-    tell: (event) => {
-      if (cli.output.options.json) cli.output.json(eventJson(event, runtime.clock.now()));
-      else cli.output.text(renderEvent(cli.output, event, runtime.clock.now(), timeZone));
-    },
+    tell,
   };
 }

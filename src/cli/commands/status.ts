@@ -1,8 +1,10 @@
 import type { Command } from "commander";
 import { ERRORS } from "../../errors.ts";
+import type { Health } from "../../health/health.ts";
 import { counted } from "../../lib/text.ts";
 import type { Cli } from "../cli.ts";
 import { healthOf, installedIn } from "../health-of.ts";
+import { metricsTarget, writeMetrics } from "../metrics-file.ts";
 import { notifyOfHealth } from "../notify-of-health.ts";
 import { placeOptions } from "../options.ts";
 import { renderStatus, statusJson } from "../render/status.ts";
@@ -12,6 +14,7 @@ import type { PlaceOptions } from "../targets.ts";
 interface StatusOptions extends PlaceOptions {
   readonly connect?: true;
   readonly notify?: true;
+  readonly metrics?: string;
 }
 
 export function addStatus(program: Command, cli: () => Cli): void {
@@ -29,21 +32,34 @@ export function addStatus(program: Command, cli: () => Cli): void {
       "--notify",
       "tell the strategy's channels what is new, worse, still open or over since they were told last: for cron, every hour or so",
     )
+    .option(
+      "--metrics <file>",
+      "write the figures as Prometheus metrics, too: to a name ending in .prom in the folder of node_exporter's textfile collector, or instead of the table with - (docs/metrics.md)",
+    )
     .action(async (names: string[], options: StatusOptions) => {
       await runStatus(cli(), names, options);
     });
 }
 
 async function runStatus(cli: Cli, names: readonly string[], options: StatusOptions): Promise<void> {
+  const { clock } = cli.runtime;
+  const metrics = options.metrics === undefined ? undefined : await metricsTarget(cli, options.metrics);
+  const at = clock.now();
+  const started = clock.monotonic();
   const targets = await resolveAllTargets(cli, names, options);
   const isInstalled = await installedIn(cli, targets);
   const health = await healthOf(cli, targets, { isInstalled, connect: options.connect === true });
   const timeZone = targets[0]?.timeZone ?? "UTC";
-  cli.output.result(statusJson(health), () =>
-    renderStatus(cli.output, health, cli.runtime.clock.now(), timeZone),
-  );
+  const tookMs = clock.monotonic() - started;
+  if (metrics?.kind !== "stdout")
+    cli.output.result(statusJson(health), () => renderStatus(cli.output, health, clock.now(), timeZone));
   if (!health.healthy) cli.exitWith(ERRORS.unhealthy.exit);
-  if (options.notify !== true) return;
+  if (options.notify === true) await tell(cli, targets, health);
+  // Last: that this fails keeps nothing from being told.
+  if (metrics !== undefined) await writeMetrics(cli, metrics, health, { at, tookMs });
+}
+
+async function tell(cli: Cli, targets: readonly Target[], health: Health): Promise<void> {
   const { sent, failures } = await notifyOfHealth(cli, targets, health);
   for (const { error } of failures) {
     cli.output.warn(error.message);

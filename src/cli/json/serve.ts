@@ -15,6 +15,8 @@ export const ServeEventJson = z.strictObject({
       "job ended",
       "told",
       "not told",
+      "listening",
+      "not listening",
       "stopping",
     ])
     .describe("What happened"),

@@ -67,6 +67,10 @@ function messageOf(event: DaemonEvent): string {
       return `${counted(event.messages, "message")} sent`;
     case "not told":
       return `nobody could be told: ${event.error.message}`;
+    case "listening":
+      return `metrics at ${event.url}/metrics`;
+    case "not listening":
+      return `there are no metrics: ${event.error.message}`;
     case "stopping":
       return event.running === 0 ? "stopping" : `stopping; ${counted(event.running, "job")} are told to end`;
   }
@@ -81,6 +85,7 @@ function colorOf(event: DaemonEvent): "red" | "yellow" | "green" | "bold" | "dim
     case "strategy broken":
     case "history unread":
     case "not told":
+    case "not listening":
       return "red";
     case "job line":
       return "dim";
@@ -88,6 +93,7 @@ function colorOf(event: DaemonEvent): "red" | "yellow" | "green" | "bold" | "dim
       return event.end.outcome === "done" ? "green" : event.end.outcome === "degraded" ? "yellow" : "red";
     case "reloaded":
     case "told":
+    case "listening":
     case "job started":
     case "stopping":
       return "bold";

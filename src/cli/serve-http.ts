@@ -1,0 +1,83 @@
+import type { DaemonEvent } from "../daemon/daemon.ts";
+import { DaemonMetrics } from "../daemon/daemon-metrics.ts";
+import {
+  type HttpAddress,
+  type HttpAnswer,
+  type HttpServer,
+  PLAIN_TEXT,
+  startHttpServer,
+} from "../daemon/http-server.ts";
+import { AppError } from "../errors.ts";
+import type { Health } from "../health/health.ts";
+import { healthMetrics, type Look } from "../health/metrics.ts";
+import type { Clock } from "../lib/clock.ts";
+
+// Three looks in a row that did not come to an end.
+const STALE_MS = 15 * 60_000;
+const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+
+/** What the daemon tells whoever asks over HTTP: what it has found at its last look, never anything that it would have to look up. */
+export class ServeHttp implements AsyncDisposable {
+  readonly #metrics = new DaemonMetrics();
+  readonly #clock: Clock;
+  readonly #address: HttpAddress;
+  readonly #tell: (event: DaemonEvent) => void;
+  #server: HttpServer | undefined;
+  /** Why it could not listen, told once. */
+  #told: string | undefined;
+  #found = "";
+  /** By the monotonic clock, in milliseconds. */
+  #lookedAt: number;
+
+  /** @param tell hears of `listening` and `not listening` */
+  constructor(clock: Clock, address: HttpAddress, tell: (event: DaemonEvent) => void) {
+    this.#clock = clock;
+    this.#address = address;
+    this.#tell = tell;
+    this.#lookedAt = clock.monotonic();
+  }
+
+  /** Listens, unless it does. That it cannot is told, and keeps nothing else from its work. */
+  async listen(): Promise<void> {
+    if (this.#server !== undefined) return;
+    try {
+      this.#server = await startHttpServer(this.#address, {
+        "/metrics": async () => await this.#answerMetrics(),
+        "/healthz": async () => await this.#answerHealth(),
+      });
+      this.#told = undefined;
+      this.#tell({ kind: "listening", url: this.#server.url });
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      if (this.#told !== error.message) this.#tell({ kind: "not listening", error });
+      this.#told = error.message;
+    }
+  }
+
+  /** Takes note of what happens. */
+  count(event: DaemonEvent): void {
+    this.#metrics.count(event);
+  }
+
+  /** Shows from now on what was found at a look. */
+  async show(health: Health, look: Look): Promise<void> {
+    this.#found = await healthMetrics(health, look);
+    this.#lookedAt = this.#clock.monotonic();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server?.[Symbol.asyncDispose]();
+  }
+
+  async #answerMetrics(): Promise<HttpAnswer> {
+    return { status: 200, type: METRICS_TYPE, body: `${await this.#metrics.text()}${this.#found}` };
+  }
+
+  /** Whether the daemon does its work; how the databases are is another matter. */
+  async #answerHealth(): Promise<HttpAnswer> {
+    const ms = this.#clock.monotonic() - this.#lookedAt;
+    if (ms <= STALE_MS) return { status: 200, type: PLAIN_TEXT, body: "ok\n" };
+    const minutes = Math.floor(ms / 60_000);
+    return { status: 503, type: PLAIN_TEXT, body: `no look has come to an end for ${minutes} minutes\n` };
+  }
+}

@@ -1,0 +1,111 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { AppError, errorCode, messageOf } from "../errors.ts";
+
+export interface HttpAddress {
+  /** A name or an IP address of this machine. */
+  readonly host: string;
+  /** 0: any that is free. */
+  readonly port: number;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+/** What is answered to GET and HEAD, by path. */
+export type HttpRoutes = Readonly<Record<string, () => Promise<HttpAnswer>>>;
+
+export interface HttpServer extends AsyncDisposable {
+  readonly url: string;
+}
+
+export const PLAIN_TEXT = "text/plain; charset=utf-8";
+
+/** Listens and answers until it is disposed. Fails with `usage` where it cannot listen there. */
+export async function startHttpServer({ host, port }: HttpAddress, routes: HttpRoutes): Promise<HttpServer> {
+  const server = createServer((request, response) => {
+    void answer(routes, request, response);
+  });
+  // Whoever connects and says nothing must not hold a descriptor for long.
+  server.requestTimeout = 10_000;
+  server.headersTimeout = 10_000;
+  try {
+    // Rejects when the server says `error` before.
+    const listening = once(server, "listening");
+    server.listen({ host, port });
+    await listening;
+  } catch (error) {
+    throw cannotListen({ host, port }, error);
+  }
+  // Such as too many open files while a connection is accepted: that one is lost, the next may come through.
+  server.on("error", () => undefined);
+  const { address, port: taken } = server.address() as AddressInfo;
+  return {
+    url: `http://${address.includes(":") ? `[${address}]` : address}:${taken}`,
+    [Symbol.asyncDispose]: async () => {
+      const closed = once(server, "close");
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+function cannotListen({ host, port }: HttpAddress, cause: unknown): AppError {
+  const where = `listen on port ${port} of ${host}`;
+  const code = errorCode(cause);
+  if (code === "EADDRINUSE") {
+    return new AppError("usage", `${where}: another process has it`, {
+      cause,
+      hint: `\`ss -ltnp 'sport = :${port}'\` says which; \`--port\` takes another one`,
+    });
+  }
+  if (code === "EACCES") {
+    return new AppError("usage", `${where}: this user may not`, {
+      cause,
+      hint: "choose a port from 1024 on with `--port`",
+    });
+  }
+  return new AppError("usage", `${where}: ${messageOf(cause)}`, {
+    cause,
+    hint: "`--host` names an address of this machine",
+  });
+}
+
+async function answer(
+  routes: HttpRoutes,
+  { method = "", url = "" }: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { status, type, body, ...more } = await answerTo(routes, method, url);
+  response.writeHead(status, {
+    "content-type": type,
+    "content-length": Buffer.byteLength(body),
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    ...more.headers,
+  });
+  response.end(method === "HEAD" ? undefined : body);
+}
+
+async function answerTo(
+  routes: HttpRoutes,
+  method: string,
+  url: string,
+): Promise<HttpAnswer & { readonly headers?: Readonly<Record<string, string>> }> {
+  const path = url.split("?", 1)[0] ?? "";
+  const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
+  if (route === undefined) return { status: 404, type: PLAIN_TEXT, body: "there is no such page\n" };
+  if (method !== "GET" && method !== "HEAD")
+    return { status: 405, type: PLAIN_TEXT, body: "only GET and HEAD\n", headers: { allow: "GET, HEAD" } };
+  try {
+    return await route();
+  } catch {
+    // A stranger may ask: what went wrong inside is not for them.
+    return { status: 500, type: PLAIN_TEXT, body: "this cannot be answered\n" };
+  }
+}
