@@ -1,13 +1,22 @@
 import { nextRun } from "../config/schedule.ts";
 import type { HealthRequest } from "../health/facts.ts";
 import { type Health, lookAtHealth } from "../health/health.ts";
-import type { readInstalled } from "../operations/schedule/installed.ts";
+import { readInstalled } from "../operations/schedule/installed.ts";
 import { scheduledJobs } from "../operations/schedule/jobs.ts";
 import type { Cli } from "./cli.ts";
+import { scheduleRequest } from "./schedule-request.ts";
 import { placesOf, type Target } from "./targets.ts";
 
 /** Whether something runs a job at its times; null where that cannot be told. */
 export type IsInstalled = Awaited<ReturnType<typeof readInstalled>>;
+
+/** What this machine has installed of the strategy's schedules; null without a strategy. */
+export async function installedIn(cli: Cli, targets: readonly Target[]): Promise<IsInstalled> {
+  const strategy = targets[0]?.strategy ?? null;
+  return strategy === null
+    ? null
+    : await readInstalled(cli.runtime, scheduleRequest(cli, strategy), cli.signal);
+}
 
 /** How databases stand. `connect`: ask the live servers, too. */
 export async function healthOf(

@@ -19,6 +19,7 @@ import {
   ScheduleRemoveJson,
   ScheduleShowJson,
 } from "./json/setup.ts";
+import { RunbookJson } from "./json/runbook.ts";
 import { CheckJson, KitJson, RepairJson, UsageJson } from "./json/repository.ts";
 
 interface OutputSchema {
@@ -88,6 +89,7 @@ export const OUTPUTS: readonly OutputSchema[] = [
       "One object; the page itself goes to `--file`. The exit code is 3 when a repository could not be read.",
     schema: KitJson,
   },
+  { command: "runbook", about: "One object.", schema: RunbookJson },
   {
     command: "repository check",
     about:

@@ -24,6 +24,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   copy: async () => (await import("./commands/copy.ts")).addCopy,
   export: async () => (await import("./commands/export.ts")).addExport,
   kit: async () => (await import("./commands/kit.ts")).addKit,
+  runbook: async () => (await import("./commands/runbook.ts")).addRunbook,
   repository: async () => (await import("./commands/repository.ts")).addRepository,
   key: async () => (await import("./commands/key.ts")).addKey,
   serve: async () => (await import("./commands/serve.ts")).addServe,

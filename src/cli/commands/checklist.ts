@@ -1,16 +1,13 @@
 import type { Command } from "commander";
-import { stat } from "node:fs/promises";
-import { findDatabase, type Strategy, type StrategyDuty } from "../../config/strategy.ts";
+import { type Strategy, type StrategyDuty } from "../../config/strategy.ts";
 import { AppError, ERRORS, DEGRADED_EXIT } from "../../errors.ts";
 import { nearest } from "../../lib/text.ts";
-import { readChecklist, recordDutyDone } from "../../operations/checklist/checklist.ts";
-import { scheduledJobs } from "../../operations/schedule/jobs.ts";
-import type { Storage } from "../../storage/storage.ts";
+import { recordDutyDone } from "../../operations/checklist/checklist.ts";
+import { checklistOf, keptIn } from "../checklist-of.ts";
 import type { Cli } from "../cli.ts";
 import type { ChecklistDoneJson } from "../json/checklist.ts";
 import { checklistJson, renderChecklist } from "../render/checklist.ts";
 import { requireStrategy } from "../strategy-file.ts";
-import { storagesOf, strategyTarget } from "../targets.ts";
 
 export function addChecklist(program: Command, cli: () => Cli): void {
   const checklist = program
@@ -36,17 +33,9 @@ export function addChecklist(program: Command, cli: () => Cli): void {
 
 async function runChecklist(cli: Cli): Promise<void> {
   const strategy = await requireStrategy(cli);
-  const { timeZone, duties, path } = strategy;
-  const request = {
-    jobs: scheduledJobs(strategy),
-    duties,
-    timeZone,
-    since: (await stat(path)).mtime,
-    storagesOf: (database: string) => keptIn(cli, strategy, database),
-  };
-  const checklist = await readChecklist(cli.runtime, request, cli.signal);
+  const checklist = await checklistOf(cli, strategy);
   cli.output.result(checklistJson(checklist), () =>
-    renderChecklist(cli.output, checklist, cli.runtime.clock.now(), timeZone),
+    renderChecklist(cli.output, checklist, cli.runtime.clock.now(), strategy.timeZone),
   );
   for (const { message } of checklist.failures)
     cli.output.warn(`what is recorded there is not counted: ${message}`);
@@ -66,10 +55,6 @@ async function runDone(cli: Cli, name: string, note: string): Promise<void> {
   );
   for (const message of unrecorded) cli.output.warn(`it is not recorded there: ${message}`);
   if (unrecorded.length > 0) cli.exitWith(DEGRADED_EXIT);
-}
-
-function keptIn(cli: Cli, strategy: Strategy, database: string): readonly Storage[] {
-  return storagesOf(strategyTarget(cli, strategy, findDatabase(strategy, database), {}));
 }
 
 function findDuty({ duties, path }: Strategy, name: string): StrategyDuty {

@@ -2,18 +2,18 @@ import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { AppError, DEGRADED_EXIT } from "../../errors.ts";
-import { writeDurable } from "../../lib/durable.ts";
+import { requireWritable, writeDurable } from "../../lib/durable.ts";
 import { gatherKit } from "../../operations/kit.ts";
-import { describeConnection } from "../../postgres/connection.ts";
 import { packagedFile } from "../../lib/program.ts";
 import type { Cli } from "../cli.ts";
 import { kitCredentials, type KitPlace } from "../kit-credentials.ts";
 import { fileArgument, placeOptions } from "../options.ts";
 import { kitJson, kitPage } from "../render/kit/kit-page.ts";
-import { pageHtml } from "../render/kit/html.ts";
-import { pageText } from "../render/kit/text.ts";
+import { pageHtml } from "../render/page/html.ts";
+import { pageText } from "../render/page/text.ts";
+import { serversOf } from "../servers-of.ts";
 import { resolveAllTargets } from "../repositories.ts";
-import type { PlaceOptions, Target } from "../targets.ts";
+import type { PlaceOptions } from "../targets.ts";
 
 interface Options extends PlaceOptions {
   readonly format?: "html" | "text";
@@ -48,6 +48,8 @@ async function runKit(cli: Cli, names: readonly string[], options: Options): Pro
       hint: "what is shown in a terminal stays in its history, and in logs",
     });
   }
+  const path = file === undefined ? null : resolve(cli.cwd, file);
+  if (path !== null) await requireWritable(path, true);
   const targets = await resolveAllTargets(cli, names, options);
   const requests = targets.flatMap((target) => {
     const places = target.places().map((place) => ({
@@ -75,26 +77,12 @@ async function runKit(cli: Cli, names: readonly string[], options: Options): Pro
   if (cli.output.options.json) cli.output.json(kitJson(found, file ?? null, credentials));
   const format = options.format ?? (file?.endsWith(".html") === true ? "html" : "text");
   const text = format === "html" ? pageHtml(page) : pageText(page);
-  if (file === undefined) {
+  if (path === null) {
     if (!cli.output.options.json) cli.output.text(text.trimEnd());
   } else {
-    const path = resolve(cli.cwd, file);
     // Secrets that were asked for are in it, so it does not pass the redaction.
     await writeDurable(path, withSecrets ? text : cli.runtime.secrets.redact(text));
     cli.output.note(`wrote ${path}: print it, and keep it away from the machines it is about`);
   }
   if (found.databases.some(({ fault }) => fault !== null)) cli.exitWith(DEGRADED_EXIT);
-}
-
-/** Where each database's server is; one that cannot be told is left out, for it is the one that is lost. */
-async function serversOf(targets: readonly Target[]): Promise<Map<string, string>> {
-  const servers = new Map<string, string>();
-  for (const target of targets) {
-    try {
-      servers.set(target.name, describeConnection(await target.connection()));
-    } catch (error) {
-      if (!(error instanceof AppError) || error.code === "interrupted") throw error;
-    }
-  }
-  return servers;
 }

@@ -1,15 +1,13 @@
 import type { Command } from "commander";
 import { ERRORS } from "../../errors.ts";
 import { counted } from "../../lib/text.ts";
-import { readInstalled } from "../../operations/schedule/installed.ts";
 import type { Cli } from "../cli.ts";
-import { healthOf, type IsInstalled } from "../health-of.ts";
+import { healthOf, installedIn } from "../health-of.ts";
 import { notifyOfHealth } from "../notify-of-health.ts";
 import { placeOptions } from "../options.ts";
 import { renderStatus, statusJson } from "../render/status.ts";
 import { resolveAllTargets } from "../repositories.ts";
-import { scheduleRequest } from "../schedule-request.ts";
-import type { PlaceOptions, Target } from "../targets.ts";
+import type { PlaceOptions } from "../targets.ts";
 
 interface StatusOptions extends PlaceOptions {
   readonly connect?: true;
@@ -53,11 +51,4 @@ async function runStatus(cli: Cli, names: readonly string[], options: StatusOpti
   }
   if (sent.length > 0) cli.output.note(`${counted(sent.length, "message")} sent`);
   if (failures.length > 0 && health.healthy) cli.exitWith(ERRORS.unexpected.exit);
-}
-
-async function installedIn(cli: Cli, targets: readonly Target[]): Promise<IsInstalled> {
-  const strategy = targets[0]?.strategy ?? null;
-  return strategy === null
-    ? null
-    : await readInstalled(cli.runtime, scheduleRequest(cli, strategy), cli.signal);
 }

@@ -4,7 +4,7 @@ import type { ArchiveIndex, BackupIndex } from "../../../repository/manifest.ts"
 import { isArchive } from "../../../repository/listing.ts";
 import { databaseFolder } from "../../../repository/layout.ts";
 import { parseS3Url } from "../../../storage/s3/place.ts";
-import { type Block, commands, heading, type Section, text } from "./page.ts";
+import { type Block, commands, heading, type Section, text } from "../page/page.ts";
 
 /** Under this name the page asks for the file with the identity. */
 export const IDENTITY_FILE = "identity.txt";

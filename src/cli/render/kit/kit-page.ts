@@ -7,6 +7,7 @@ import { quoteForShell } from "../../../operations/schedule/quoting.ts";
 import { majorOf, parseVersion } from "../../../postgres/clients.ts";
 import type { KitJson } from "../../json/repository.ts";
 import { formatTime } from "../time.ts";
+import { contactSection } from "../page/contacts.ts";
 import { byHandBlocks, IDENTITY_FILE, snapshotAppendix } from "./by-hand.ts";
 import {
   blank,
@@ -18,7 +19,7 @@ import {
   type Section,
   text,
   warning,
-} from "./page.ts";
+} from "../page/page.ts";
 
 interface KitWords {
   readonly facts: KitFacts;
@@ -61,7 +62,7 @@ export function kitPage(kit: KitWords): Page {
       `Print it anew by ${day(until)}, and whenever a repository, a key, a database or a person on it changes. Keep it where you can reach it when all your machines are gone.`,
     ],
     sections: [
-      contactSection(kit),
+      contactSection(kit.contacts),
       {
         title: "Bring the databases back",
         blocks: [
@@ -112,15 +113,6 @@ export function kitJson(
       fault: one.fault?.message ?? null,
     })),
   };
-}
-
-function contactSection({ contacts }: KitWords): Section {
-  const rows = contacts.map(({ name, role, email, phone, note }): [string, string] => [
-    name,
-    [role, phone, email, note].filter((one) => one !== undefined).join(" · "),
-  ]);
-  const blocks = rows.length > 0 ? [facts(rows)] : [blank("First"), blank("Then")];
-  return { title: "Whom to call", blocks };
 }
 
 /** The lowest major version whose programs read all of it. */

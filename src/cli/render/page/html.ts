@@ -46,6 +46,12 @@ function blockHtml(block: Block): string {
       );
       return `<table>\n${rows.join("\n")}\n</table>`;
     }
+    case "table": {
+      const cells = (name: string, row: readonly string[]): string =>
+        `<tr>${row.map((cell) => `<${name}>${inline(cell)}</${name}>`).join("")}</tr>`;
+      const rows = block.rows.map((row) => cells("td", row));
+      return `<div class="wide"><table>\n${cells("th", block.head)}\n${rows.join("\n")}\n</table></div>`;
+    }
     case "commands":
       return `<pre>${block.lines.map(typed).join("\n")}</pre>`;
     case "blank":
@@ -96,7 +102,10 @@ h3 { font-size: 1.05rem; margin: 1.4rem 0 .4rem; }
 p { margin: .5rem 0; overflow-wrap: anywhere; }
 table { border-collapse: collapse; width: 100%; margin: .5rem 0; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .75rem .3rem 0; border-bottom: 1px solid #e4e8ec; overflow-wrap: anywhere; }
-th { width: 13rem; font-weight: 600; }
+th { font-weight: 600; }
+th[scope] { width: 13rem; }
+.wide { overflow-x: auto; }
+.wide td, .wide th { overflow-wrap: break-word; }
 pre, code { font-family: ui-monospace, "SFMono-Regular", "DejaVu Sans Mono", Consolas, monospace; }
 code { font-size: .9em; background: #f1f3f5; padding: .05em .3em; border-radius: 3px; }
 pre { font-size: .85rem; line-height: 1.45; background: #f6f8fa; border: 1px solid #d5dbe1; border-radius: 4px;
@@ -108,8 +117,8 @@ pre span { white-space: nowrap; }
 @page { margin: 16mm; }
 @media screen and (max-width: 34rem) {
   body { padding-top: 1rem; }
-  th, td { display: block; width: auto; }
-  th { border-bottom: 0; padding-bottom: 0; }
+  th[scope], th[scope] + td { display: block; width: auto; }
+  th[scope] { border-bottom: 0; padding-bottom: 0; }
   pre span { white-space: inherit; }
 }
 @media print {

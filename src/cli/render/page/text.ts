@@ -31,6 +31,11 @@ function blockLines(block: Block): string[] {
       const width = Math.max(...block.rows.map(([name]) => name.length)) + 2;
       return block.rows.flatMap(([name, value]) => hang(name.padEnd(width), wrap(value, "", WIDTH - width)));
     }
+    case "table":
+      return block.rows.flatMap((row) => [
+        "",
+        ...row.flatMap((cell, at) => hang(`${block.head[at] ?? ""}: `, wrap(cell, "", WIDTH - 12))),
+      ]);
     case "commands":
       return ["", ...block.lines.map((line) => `    ${line}`), ""];
     case "blank":

@@ -20,6 +20,12 @@ export type Block =
   | { readonly kind: "warning"; readonly text: string }
   /** A name and what it is. */
   | { readonly kind: "facts"; readonly rows: readonly (readonly [string, string])[] }
+  /** Rows under names of columns. */
+  | {
+      readonly kind: "table";
+      readonly head: readonly string[];
+      readonly rows: readonly (readonly string[])[];
+    }
   /** To be typed as it stands. */
   | { readonly kind: "commands"; readonly lines: readonly string[] }
   /** Something that is better not printed: a line to write on. */
@@ -31,3 +37,8 @@ export const heading = (words: string): Block => ({ kind: "heading", text: words
 export const commands = (...lines: string[]): Block => ({ kind: "commands", lines });
 export const blank = (label: string): Block => ({ kind: "blank", label });
 export const facts = (rows: readonly (readonly [string, string])[]): Block => ({ kind: "facts", rows });
+export const table = (head: readonly string[], rows: readonly (readonly string[])[]): Block => ({
+  kind: "table",
+  head,
+  rows,
+});

@@ -1,0 +1,220 @@
+import type { Strategy, StrategyDatabase } from "../../../config/strategy.ts";
+import type { Finding } from "../../../health/finding.ts";
+import type { Health } from "../../../health/health.ts";
+import type { DatabaseStatus } from "../../../health/status.ts";
+import { VERSION } from "../../../lib/program.ts";
+import { formatDuration } from "../../../lib/text.ts";
+import type { Checklist } from "../../../operations/checklist/checklist.ts";
+import { describeJob, scheduledJobs } from "../../../operations/schedule/jobs.ts";
+import type { BackupIndex } from "../../../repository/manifest.ts";
+import { contactSection } from "../page/contacts.ts";
+import {
+  type Block,
+  commands,
+  facts,
+  heading,
+  type Page,
+  type Section,
+  table,
+  text,
+  warning,
+} from "../page/page.ts";
+import { formatTime } from "../time.ts";
+import { commandsOf, type DatabaseCommands } from "./commands.ts";
+
+export interface RunbookFacts {
+  readonly strategy: Strategy;
+  readonly health: Health;
+  readonly checklist: Checklist;
+  /** By database: where its server is, without a password; one that is not known is left out. */
+  readonly servers: ReadonlyMap<string, string>;
+  /** By repository of the strategy: where it is. */
+  readonly places: ReadonlyMap<string, string>;
+  readonly printedAt: Date;
+  readonly host: string;
+}
+
+/** The strategy as it stands at this moment: what is protected, what there is to go back to, and what to type. */
+export function runbookPage(runbook: RunbookFacts): Page {
+  const { strategy, printedAt, host, health } = runbook;
+  const each = health.databases.flatMap((status) => {
+    const entry = strategy.databases.find(({ name }) => name === status.database);
+    return entry === undefined ? [] : [{ status, entry, run: commandsOf(strategy, entry, status) }];
+  });
+  return {
+    title: "Runbook",
+    lead: [
+      `Written ${formatTime(printedAt, strategy.timeZone)} (${strategy.timeZone}) on ${host} from ${strategy.path} and its repositories, by Handled ${VERSION}. Times are in that zone.`,
+      "Every figure and command on it is of that moment. Have it written anew rather than changed: `handled runbook`.",
+    ],
+    sections: [
+      contactSection(strategy.contacts),
+      { title: "Could we recover now?", blocks: nowBlocks(runbook, each) },
+      { title: "Bring data back", blocks: each.flatMap((one) => restoreBlocks(runbook, one)) },
+      { title: "The four disasters", blocks: each.flatMap(disasterBlocks) },
+      { title: "Where the backups are", blocks: placeBlocks(runbook) },
+      { title: "What runs by itself", blocks: jobBlocks(strategy) },
+      checklistSection(runbook),
+      {
+        title: "Quick reference",
+        blocks: [
+          text("None of these changes a live database."),
+          commands(...quickReference(each.map(({ run }) => run))),
+        ],
+      },
+    ],
+  };
+}
+
+interface Each {
+  readonly status: DatabaseStatus;
+  readonly entry: StrategyDatabase;
+  readonly run: DatabaseCommands;
+}
+
+function quickReference(all: readonly DatabaseCommands[]): string[] {
+  const [first] = all;
+  if (first === undefined) return [];
+  const own = all.flatMap(({ list, backup, verify, restoreBeside, previewSwap }) => [
+    list,
+    backup,
+    verify,
+    restoreBeside,
+    previewSwap,
+  ]);
+  return [first.status, ...own, first.checklist, first.history, first.kit];
+}
+
+function nowBlocks({ health, strategy }: RunbookFacts, each: readonly Each[]): Block[] {
+  const findings = [...health.databases.flatMap((one) => one.findings), ...health.findings];
+  const time = (ms: number | null): string => (ms === null ? "not known" : formatDuration(Math.max(0, ms)));
+  const objective = (ms: number | null): string => (ms === null ? "no objective" : formatDuration(ms));
+  return [
+    ...each.flatMap(({ status, entry }): Block[] => {
+      const { live } = status;
+      return [
+        heading(`${status.database}: ${status.healthy ? "protected" : "not as it should be"}`),
+        facts([
+          ["criticality", entry.criticality],
+          [
+            "protects",
+            entry.schemas === undefined ? "the whole database" : `the schemas ${entry.schemas.join(", ")}`,
+          ],
+          ["newest backup", recoveryPoint(status.newest, strategy.timeZone)],
+          ["newest proven one", recoveryPoint(live.newestProven, strategy.timeZone)],
+          [
+            "lost if it were gone now",
+            `${time(live.dataAtRiskMs)}; ${time(live.provenAtRiskMs)} if only what is proven counts (RPO ${objective(status.rpoMs)})`,
+          ],
+          [
+            "time to restore it",
+            `${time(live.timeToRecover.predictedMs)} predicted, ${time(live.timeToRecover.measuredMs)} measured (RTO ${objective(status.rtoMs)})`,
+          ],
+        ]),
+      ];
+    }),
+    ...(findings.length === 0 ? [text("Nothing is wrong.")] : findings.flatMap(findingBlocks)),
+  ];
+}
+
+function findingBlocks({ database, message, hint, severity }: Finding): Block[] {
+  const words = `${severity}: ${database === null ? "" : `${database}: `}${message}${hint === null ? "" : `. To do: ${hint}`}`;
+  return [severity === "notice" ? text(words) : warning(words)];
+}
+
+function recoveryPoint(backup: BackupIndex | null, timeZone: string): string {
+  if (backup === null) return "none";
+  return `${formatTime(new Date(backup.snapshotAt), timeZone)}, ${backup.kind} ${backup.id}`;
+}
+
+function restoreBlocks({ servers }: RunbookFacts, { status, run }: Each): Block[] {
+  const { database, newest } = status;
+  const server = servers.get(database);
+  if (newest === null)
+    return [heading(database), warning("There is no backup to restore. Take one, and write this anew.")];
+  return [
+    heading(database),
+    text(
+      `It lives ${server === undefined ? "on a server that could not be told" : `on ${server}`}. What is there to go back to:`,
+    ),
+    commands(run.list),
+    text("Into a new database beside the live one; nothing else is touched:"),
+    commands(run.restoreBeside),
+    text(
+      "In place: restored beside, compared, then exchanged by rename; the old one is kept. First only look, then do it; the third takes it back:",
+    ),
+    commands(run.previewSwap, run.swap, run.undo),
+    text("Onto another server, whose address replaces SERVER:"),
+    commands(run.restoreElsewhere),
+    text("Is the backup good? Restored on a throw-away server and compared, row by row:"),
+    commands(run.verify),
+  ];
+}
+
+function disasterBlocks({ status, run, entry }: Each): Block[] {
+  const { database, newest, rtoMs } = status;
+  if (newest === null) return [];
+  const rto = rtoMs === null ? "" : ` The objective is ${formatDuration(rtoMs)} (RTO).`;
+  const last =
+    entry.repositories.length > 1
+      ? "Any of its places is enough."
+      : `It is kept in one place only, ${entry.repositories[0]}: that must not have been on the same machine.`;
+  return [
+    heading(`${database}: rows were deleted or changed by mistake`),
+    text(
+      "Find the last backup that has them, then bring back what is missing, and only that. Write your table and condition in place of these:",
+    ),
+    commands(run.findChange, run.previewMissingRows, run.missingRows),
+    heading(`${database}: its server is lost, or its provider is down`),
+    text(
+      `Restore onto any PostgreSQL of the same or a newer major version, then point the application at it.${rto} ${last}`,
+    ),
+    commands(run.restoreElsewhere),
+    heading(`${database}: everything is lost`),
+    text(
+      "Without this machine and its strategy file: the recovery kit, which should lie printed elsewhere, has the lines for it. This writes it:",
+    ),
+    commands(run.kit),
+  ];
+}
+
+function placeBlocks({ strategy, places }: RunbookFacts): Block[] {
+  const rows = [...places].map(([name, place]): [string, string] => {
+    const kept = strategy.databases.filter(({ repositories }) => repositories.includes(name));
+    return [name, `${place}; keeps ${kept.map((one) => one.name).join(", ") || "nothing"}`];
+  });
+  return [facts(rows)];
+}
+
+function jobBlocks(strategy: Strategy): Block[] {
+  const jobs = scheduledJobs(strategy);
+  if (jobs.length === 0) return [warning("Nothing: the strategy has no `schedule`.")];
+  return [
+    table(
+      ["database", "what", "when (cron)"],
+      jobs.map((job) => [job.database, describeJob(job), `\`${job.schedule}\``]),
+    ),
+  ];
+}
+
+function checklistSection({ checklist, strategy }: RunbookFacts): Section {
+  const rows = checklist.items.map(({ every, database, by, name, what, state, lastAt, until }) => [
+    every,
+    database,
+    by === "person" ? `${what} (\`handled checklist done ${name}\`)` : what,
+    state,
+    lastAt === null ? "never" : formatTime(lastAt, strategy.timeZone),
+    formatTime(until, strategy.timeZone),
+  ]);
+  return {
+    title: "Checklist",
+    blocks: [
+      rows.length === 0
+        ? text("There are no duties.")
+        : table(["how often", "database", "what", "state", "last done", "until"], rows),
+      ...checklist.failures.map(({ message }) =>
+        warning(`What is recorded there is not counted: ${message}`),
+      ),
+    ],
+  };
+}
