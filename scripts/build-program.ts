@@ -10,6 +10,7 @@ const ENTRIES = {
   "copy-worker": "src/engines/snapshot/copy-worker.ts",
   "check-worker": "src/engines/snapshot/check-worker.ts",
   "load-worker": "src/engines/snapshot/load-worker.ts",
+  "look-worker": "src/operations/sources/look-worker.ts",
 };
 const LICENSES = "THIRD-PARTY-LICENSES.txt";
 

@@ -1,9 +1,13 @@
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { expect, test } from "vitest";
+import { stringify } from "yaml";
 import { StatusJson } from "../src/cli/json/status.ts";
 import { systemClock } from "../src/lib/clock.ts";
 import { type CliOptions, jsonOf, runCli } from "./support/cli.ts";
 import { freshPlace } from "./support/fresh-place.ts";
 import { freshDatabase } from "./support/postgres.ts";
+import { temporaryFolder } from "./support/temporary-folder.ts";
 
 test("a table that is emptied, one that is dropped and a backup that fails are found, and found no more once mended", async () => {
   await using place = await freshPlace();
@@ -68,4 +72,42 @@ test("a server that does not answer, and one whose clock is wrong, are found by 
   expect(await look(elsewhere.toString())).toEqual(["server-unreachable"]);
   const ahead = { ...systemClock, now: () => new Date(systemClock.now().getTime() + 30_000) };
   expect(await look(live.url, { clock: ahead })).toEqual(["clock-skew"]);
+});
+
+test("sources that a database can be made from: what backups recorded of them tells that one has shrunk, or is gone", async () => {
+  await using place = await freshPlace();
+  await using folder = await temporaryFolder();
+  await using live = await freshDatabase({ sql: "create table item as select 1 as id" });
+  const config = join(folder.path, "handled.yaml");
+  const source = join(folder.path, "in.csv");
+  await writeFile(
+    config,
+    stringify({
+      version: 1,
+      repositories: { local: { url: place.url } },
+      databases: {
+        data: {
+          url: live.url,
+          backups: [{ name: "nightly" }],
+          rebuild: { sources: ["in.csv"], commands: [{ name: "import", run: "true" }] },
+        },
+      },
+    }),
+  );
+  const handled = async (...args: string[]) => await runCli([...args, "--config", config, "--json"]);
+  const look = async () =>
+    StatusJson.parse(jsonOf(await handled("status"))).databases[0]?.problems.map(({ id, evidence }) => ({
+      id,
+      ...evidence,
+    }));
+  await writeFile(source, "a".repeat(1000));
+  expect((await handled("backup")).code).toBe(0);
+  expect(await look()).toEqual([]);
+  await writeFile(source, "a".repeat(400));
+  expect(await look()).toEqual([{ id: "source-shrunk", of: "bytes", now: 400, median: 1000, backups: 1 }]);
+  await rm(source);
+  expect((await handled("backup")).code).toBe(0);
+  expect(await look()).toEqual([{ id: "source-missing", lastFiles: 1, lastBytes: 1000 }]);
+  await writeFile(source, "a".repeat(1000));
+  expect(await look()).toEqual([]);
 });

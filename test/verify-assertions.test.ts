@@ -3,10 +3,14 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { stringify } from "yaml";
 import { VerifyJson } from "../src/cli/json/restore.ts";
+import { StatusJson } from "../src/cli/json/status.ts";
 import { withVariable } from "../src/lib/living-processes.ts";
 import { type BackedUp, backedUp } from "./support/backed-up.ts";
 import { type CliOptions, jsonOf, runCli, spawnCli } from "./support/cli.ts";
+import { newestRestored } from "../src/repository/proofs.ts";
+import { openRepository } from "../src/repository/repository.ts";
 import { clusterUrl } from "./support/postgres.ts";
+import { noAbort, testRuntime } from "./support/runtime.ts";
 import { proofsOf } from "./support/proofs-of.ts";
 
 const SQL = `
@@ -243,5 +247,49 @@ describe("the application", () => {
     process.kill(child.pid, signal);
     expect((await child.result).code).toBe(code);
     await expect.poll(running, { timeout: 10_000, interval: 50 }).toEqual([]);
+  });
+});
+
+describe("what a failure says of the backup", () => {
+  // What other tests did to it is over.
+  beforeAll(async () => void (await verify([])));
+  const count = "select count(*)";
+  const look = async () => {
+    const where = ["--repository", subject.repository, "--json"];
+    const [status] = StatusJson.parse(jsonOf(await runCli(["status", "shop", ...where]))).databases;
+    return [status?.backups, ...(status?.problems ?? []).map(({ id }) => id)];
+  };
+
+  test("a query that is false: nobody relies on it any more, until it is proven", async () => {
+    expect((await verify(expecting(`${count} = 0 from shop.orders`))).code).toBe(4);
+    expect(await look()).toEqual([0, "backup-overdue", "backup-damaged"]);
+    expect((await verify([])).code).toBe(0);
+    expect(await look()).toEqual([1]);
+  });
+
+  test.each([
+    ["a query that fails", { assertions: [{ expect: `${count} > 0 from nowhere` }] }],
+    ["one that takes too long", { assertions: [{ expect: "select pg_sleep(9) is null", timeout: "1s" }] }],
+    ["an application that does not work", application("exit 1")],
+  ])("%s: the verification has failed, and the backup counts as before", async (_what, asserted) => {
+    const { code, report } = await verify(await strategyWith(asserted));
+    expect(code).toBe(4);
+    expect(report).toMatchObject({ outcome: "failed", proven: null });
+    expect(await look()).toEqual([1, "run-failed"]);
+    // It was restored and compared all the same.
+    const status = await runCli(["status", "shop", "--repository", subject.repository, "--json"]);
+    expect(StatusJson.parse(jsonOf(status)).databases).toMatchObject([{ newestProven: subject.id }]);
+    // A restore of the latest takes it.
+    const listed = await runCli(["show", "latest", "--repository", subject.repository]);
+    expect(listed).toMatchObject({ code: 0, stdout: expect.stringContaining(subject.id) });
+    expect((await verify([])).code).toBe(0);
+    expect(await look()).toEqual([1]);
+  });
+
+  test("a proof of the highest level counts as one that was restored and compared", async () => {
+    expect((await verify(expecting(`${count} = 50 from shop.orders`))).code).toBe(0);
+    const storage = subject.storage;
+    const repository = await openRepository(testRuntime(), storage, noAbort());
+    expect(await newestRestored(repository, "shop", noAbort())).toMatchObject({ proven: "assertions" });
   });
 });

@@ -42,6 +42,7 @@ function requestOf(cli: Cli, target: Target, isInstalled: IsInstalled): Omit<Hea
     proofMs: entry?.objectives.proofMs ?? null,
     timeZone: target.timeZone,
     places: () => placesOf(target, undefined),
+    madeFrom: entry?.rebuild?.sources ?? [],
     schemas: entry === null ? undefined : (entry.schemas ?? null),
     entries: (entry?.backups ?? []).map(({ name, kind, schedule }) => ({
       name,

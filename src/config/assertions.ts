@@ -1,15 +1,10 @@
 import { z } from "zod";
 import { AppError } from "../errors.ts";
 import { duration, LONGEST_TIMEOUT } from "./durations.ts";
+import { environmentVariable } from "./fields.ts";
 
 // Kept in the proof with what came of it.
 const LONGEST_SQL = 10_000;
-
-const variable = () =>
-  z
-    .string()
-    .regex(/^[A-Za-z_]\w*$/, "must be the name of an environment variable")
-    .refine((name) => !/^(PG|HANDLED_)/.test(name), "must not begin with `PG` or `HANDLED_`");
 
 /** A query that is true of every copy that is worth anything. */
 const Assertion = z.strictObject({
@@ -49,14 +44,14 @@ const TrialApplication = z
     healthTimeout: duration(LONGEST_TIMEOUT)
       .prefault("60s")
       .describe("How long it may take to become healthy after its start"),
-    databaseVariable: variable()
+    databaseVariable: environmentVariable()
       .prefault("DATABASE_URL")
       .describe("Environment variable that has the URL of the restored copy"),
-    portVariable: variable()
+    portVariable: environmentVariable()
       .prefault("PORT")
       .describe("Environment variable that has the port it is to listen on, on 127.0.0.1"),
     environment: z
-      .array(variable())
+      .array(environmentVariable())
       .prefault([])
       .describe(
         "Variables of ours that it gets, too. Otherwise it gets none but such as PATH and HOME: one of them could lead it to the live database",

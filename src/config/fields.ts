@@ -19,3 +19,10 @@ export const label = () =>
 
 /** A text that is not empty. */
 export const text = () => z.string().min(1);
+
+/** The name of an environment variable that may be set for a program of somebody else. */
+export const environmentVariable = () =>
+  z
+    .string()
+    .regex(/^[A-Za-z_]\w*$/, "must be the name of an environment variable")
+    .refine((name) => !/^(PG|HANDLED_)/.test(name), "must not begin with `PG` or `HANDLED_`");

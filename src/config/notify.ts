@@ -73,6 +73,12 @@ export const NotifyFile = z.strictObject({
     .describe(
       "How long after a message the next one comes about what is still wrong: `[1d, 2d, 4d, 7d]` unless set; the last one repeats",
     ),
+  watch: cronExpression()
+    .prefault("*/15 * * * *")
+    .describe(
+      "When `handled schedule install`, where cron or timers run the strategy, has everything looked at and whoever is named here told; " +
+        "the daemon looks by itself",
+    ),
   digest: cronExpression()
     .prefault("0 8 * * 1")
     .describe("When the digest is sent: what ran, what was proven, what is open"),
@@ -114,7 +120,8 @@ export interface Notify {
   readonly routes: readonly Route[];
   /** Milliseconds after each message; the last one repeats. */
   readonly remindersMs: readonly number[];
-  /** Five fields of cron. */
+  /** Five fields of cron, both. */
+  readonly watch: string;
   readonly digest: string;
 }
 
@@ -144,6 +151,7 @@ export function buildNotify(
     channels,
     routes: file.routes.map((route) => ({ ...route, databases: route.databases })),
     remindersMs: file.reminders,
+    watch: file.watch,
     digest: file.digest,
   };
 }

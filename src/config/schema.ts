@@ -10,6 +10,7 @@ import { Duty } from "./duties.ts";
 import { isLateNotifyPath, NotifyFile } from "./notify.ts";
 import { checked, label, text } from "./fields.ts";
 import { Objectives } from "./objectives.ts";
+import { isRebuildCommandPath, rebuildKeys } from "./rebuild.ts";
 import { cronExpression, Daemon, Deadline, Scheduled, Verification } from "./scheduled.ts";
 import { timeZoneProblem } from "./time-zone.ts";
 
@@ -129,6 +130,7 @@ const Database = z.strictObject({
     "The application that uses this database, in place of the common one",
   ),
   ...assertedKeys,
+  ...rebuildKeys,
   lockTimeout: duration(LONGEST_TIMEOUT)
     .prefault("30s")
     .describe("How long a backup waits for a table that another session has locked"),
@@ -239,6 +241,7 @@ export type StrategyFile = z.output<typeof StrategyFile>;
 
 /** Whether the strategy's format has one block at this path that is a shell command, which we must not touch. */
 export function isCommandPath(path: readonly PropertyKey[]): boolean {
+  if (isRebuildCommandPath(path)) return true;
   const [section, key] = path.slice(-2);
   return (section === "application" || section === "trial") && (key === "stop" || key === "start");
 }

@@ -8,6 +8,7 @@ import type { Keep } from "./keep.ts";
 import { buildNotify, type Notify } from "./notify.ts";
 import { type ObjectivesMs, objectivesMs } from "./objectives.ts";
 import type { Path } from "./problems.ts";
+import { buildRebuild, type Rebuild } from "./rebuild.ts";
 import type { StrategyFile } from "./schema.ts";
 import { systemTimeZone } from "./time-zone.ts";
 
@@ -69,6 +70,8 @@ export interface StrategyDatabase {
   readonly application: Application | undefined;
   /** What a restored copy must hold up to. */
   readonly asserted: Asserted;
+  /** How it is made without a backup; undefined where it cannot. */
+  readonly rebuild: Rebuild | undefined;
   readonly lockTimeoutMs: number;
 }
 
@@ -172,6 +175,7 @@ export function buildStrategy(file: StrategyFile, path: string, whereIs: (path: 
       copy: buildTask(database.copy),
       application: buildApplication(database.application ?? file.application),
       asserted: { assertions: database.assertions, application: database.trial },
+      rebuild: buildRebuild(database.rebuild, dirname(path)),
       lockTimeoutMs: database.lockTimeout,
     })),
     keepReplacedMs: file.recovery.keepReplaced,

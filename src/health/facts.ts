@@ -1,3 +1,4 @@
+import type { RebuildSource } from "../config/rebuild.ts";
 import type { StrategyDuty } from "../config/strategy.ts";
 import { readDuties } from "../repository/duties.ts";
 import type { DutyFile } from "../repository/duty-file.ts";
@@ -17,6 +18,7 @@ import type { RunFile } from "../repository/run-file.ts";
 import { monthsOfRuns } from "../repository/runs.ts";
 import { covers, type Scope } from "../repository/scope.ts";
 import { requireSameRecipients } from "../repository/sealing/sealing.ts";
+import { lookAtSources, type SourceFacts } from "../operations/sources/look-at-sources.ts";
 import type { ConnectionSettings } from "../postgres/connection.ts";
 import { askServer, type ServerFacts } from "./ask-server.ts";
 import type { Criticality } from "./finding.ts";
@@ -61,6 +63,8 @@ export interface ExpectedJob extends Pick<Job, "operation" | "entry" | "schedule
 export interface HealthRequest extends Expected {
   /** Opens its places. */
   readonly places: () => readonly Place[];
+  /** What it can be made from without a backup. */
+  readonly madeFrom: readonly RebuildSource[];
   /** Looks the connection string up where the live server is to be asked, too; undefined leaves it alone. */
   readonly connection: (() => Promise<ConnectionSettings>) | undefined;
 }
@@ -80,6 +84,8 @@ export interface Facts extends Expected {
   readonly places: readonly PlaceFacts[];
   /** What is the matter with the live server; empty also where it was not asked. */
   readonly server: ServerFacts;
+  /** What there is of the files that it can be made from. */
+  readonly sources: readonly SourceFacts[];
   /** Why the next backup will be refused, by place. */
   readonly refusals: readonly Refusal[];
   /** The newest proof that a backup was restored and compared; that backup may be gone. */
@@ -123,6 +129,7 @@ export async function gatherFacts(
     listing,
     places: await gatherPlaces(runtime, places, timeZone, { listing, newest: complete[0] }, signal),
     server: connection === undefined ? [] : await askServer(runtime, database, connection, signal),
+    sources: await lookAtSources(runtime, request.madeFrom, signal),
     lastProof: await findLastProof(repositories, database, signal),
     knownSince: await findFirst(repositories, listing, signal),
     tables: tables.compared,

@@ -10,6 +10,7 @@ import { checkRuns } from "./checks/runs.ts";
 import { checkSchedules } from "./checks/schedules.ts";
 import { checkServer } from "./checks/server.ts";
 import { checkStored } from "./checks/stored.ts";
+import { checkSources } from "./checks/sources.ts";
 import { checkTables } from "./checks/tables.ts";
 import type { Expected, ExpectedEntry, Facts } from "./facts.ts";
 import { type Criticality, type Finding, finding, isHealthy } from "./finding.ts";
@@ -97,6 +98,7 @@ const CHECKS_OF_DATABASE: readonly ((facts: Facts) => Finding[])[] = [
   checkLocks,
   checkRecovery,
   checkTables,
+  checkSources,
   checkServer,
   checkRuns,
   checkSchedules,

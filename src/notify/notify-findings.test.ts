@@ -89,6 +89,7 @@ async function office({
     ],
     routes: [],
     remindersMs: [DAY, 2 * DAY, 4 * DAY, 7 * DAY],
+    watch: "*/15 * * * *",
     digest: "0 8 * * 1",
   };
   const env = { XDG_STATE_HOME: join(folder.path, "state") };

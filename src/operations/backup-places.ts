@@ -1,3 +1,4 @@
+import type { RebuildSource } from "../config/rebuild.ts";
 import { AppError } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { counted } from "../lib/text.ts";
@@ -7,12 +8,15 @@ import { backupsFolder } from "../repository/layout.ts";
 import { readRepositoryFile } from "../repository/repository.ts";
 import { absenceOf, isOfPlace, type Place, surveyPlaces } from "./places.ts";
 import { recordingRun, type RunResult } from "./record-run.ts";
+import { lookAtSources } from "./sources/look-at-sources.ts";
 
 export interface PlacesRequest extends Omit<BackupRequest, "storage" | "others" | "retention"> {
   /** In the order in which they are tried; at least one. */
   readonly places: readonly Place[];
   /** Objects that are copied at the same time. */
   readonly copyJobs: number;
+  /** What the database can be made from without a backup: how much that is now is recorded with the run. */
+  readonly sources: readonly RebuildSource[];
   /** Whether a place that is no repository, while others have backups, is made one. */
   readonly newPlace: boolean;
 }
@@ -36,13 +40,38 @@ export async function backupToPlaces(
 ): Promise<PlacesReport> {
   const { database, schedule: entry, places } = request;
   const storages = places.map(({ storage }) => storage);
+  const { sources, ...rest } = request;
+  let found: RunResult["sources"];
   return await recordingRun(
     runtime,
     { operation: "backup", database, entry, storages },
-    async () => await takeToPlaces(runtime, request, signal),
-    runResult,
+    async () => {
+      const report = await takeToPlaces(runtime, rest, signal);
+      found = await sizesOf(runtime, sources, signal);
+      return report;
+    },
+    (report) => ({ ...runResult(report), sources: found }),
     signal,
   );
+}
+
+/** Undefined where there is nothing to record. */
+async function sizesOf(
+  runtime: Runtime,
+  sources: readonly RebuildSource[],
+  signal: AbortSignal,
+): Promise<RunResult["sources"]> {
+  try {
+    const looked = await lookAtSources(runtime, sources, signal);
+    const sound = looked.filter(({ problem, bytes }) => problem === null && bytes > 0);
+    return sound.length === 0
+      ? undefined
+      : sound.map(({ source, files, bytes }) => ({ source, files, bytes }));
+  } catch (error) {
+    // The backup was taken by then: whoever interrupts the look does not undo it.
+    if (!signal.aborted) throw error;
+    return undefined;
+  }
 }
 
 function runResult({ index, degraded, deleted }: PlacesReport): RunResult {
@@ -59,7 +88,7 @@ function runResult({ index, degraded, deleted }: PlacesReport): RunResult {
 
 async function takeToPlaces(
   runtime: Runtime,
-  { places, copyJobs, newPlace, ...request }: PlacesRequest,
+  { places, copyJobs, newPlace, ...request }: Omit<PlacesRequest, "sources">,
   signal: AbortSignal,
 ): Promise<PlacesReport> {
   const missing = places.length < 2 ? [] : await findMissing(places, request.database, signal);

@@ -1,7 +1,7 @@
 import type { Runtime } from "../lib/runtime.ts";
 import { type BackupListing, type DamagedBackup, listBackups } from "../repository/listing.ts";
 import { type BackupIndex, PartName, type SnapshotIndex } from "../repository/manifest.ts";
-import type { ProofFile } from "../repository/proof-file.ts";
+import { type ProofFile, saysNothingOfBackup } from "../repository/proof-file.ts";
 import { newestProofs } from "../repository/proofs.ts";
 import type { Repository } from "../repository/repository.ts";
 
@@ -50,7 +50,10 @@ export async function reliableSnapshots(
   const isSince = ({ startedAt }: { readonly startedAt: string }): boolean => new Date(startedAt) > damage.at;
   const reliable = snapshots.filter((snapshot) => {
     const proof = proofs.get(snapshot.id);
-    return isSince(snapshot) || (proof?.outcome === "proven" && isSince(proof));
+    if (proof === undefined) return isSince(snapshot);
+    return (
+      isSince(snapshot) || ((proof.outcome === "proven" || saysNothingOfBackup(proof)) && isSince(proof))
+    );
   });
   return { snapshots: reliable, damage, damagedParts };
 }
@@ -111,7 +114,7 @@ export function splitByProof(
 
 /** What was found first, in words; undefined where nothing failed. */
 function failureOf(proof: ProofFile | undefined): string | undefined {
-  if (proof?.outcome !== "failed") return undefined;
+  if (proof?.outcome !== "failed" || saysNothingOfBackup(proof)) return undefined;
   const [first] = proof.problems;
   const what =
     first === undefined ? "" : `: ${first.table === null ? "" : `${first.table}: `}${first.reason}`;

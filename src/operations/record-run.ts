@@ -22,6 +22,7 @@ export interface RunRequest {
 /** What came of a run that did not throw. */
 export type RunResult = Pick<RunFile, "backup" | "figures" | "summary"> & {
   readonly outcome: "done" | "degraded" | "failed";
+  readonly sources?: RunFile["sources"];
   /** Why it failed, or is degraded. */
   readonly error?: AppError | undefined;
 };

@@ -106,3 +106,25 @@ export const ProofFile = z.strictObject({
   application: ApplicationResult.optional(),
 });
 export type ProofFile = z.infer<typeof ProofFile>;
+
+// What a query answers depends on the copy; that it cannot be asked, or gives no boolean, depends on the query.
+const UNANSWERED: readonly AssertionResult["outcome"][] = ["error", "timed out", "not boolean"];
+
+/**
+ * Whether a check failed, and what failed says nothing of the backup: it was restored and compared, and then a query could not be asked,
+ * or the application did not work. One query that was answered otherwise than the strategy demands, and it says something.
+ */
+export function saysNothingOfBackup({
+  outcome,
+  problems,
+  problemCount,
+  assertions = [],
+}: Pick<ProofFile, "outcome" | "problems" | "problemCount" | "assertions">): boolean {
+  return (
+    outcome === "failed" &&
+    problems.length === problemCount &&
+    problems.length > 0 &&
+    problems.every(({ object }) => object === "assertion" || object === "application") &&
+    assertions.every((result) => result.reason === null || UNANSWERED.includes(result.outcome))
+  );
+}

@@ -3,7 +3,7 @@ import type { Runtime } from "../lib/runtime.ts";
 import { partsOfProofKey, proofKey, proofsFolder } from "./layout.ts";
 import type { BackupId } from "./manifest.ts";
 import { encodeJson, parseVersioned, requireSound } from "./parse.ts";
-import { NEWEST_PROOF_FORMAT, ProofFile } from "./proof-file.ts";
+import { NEWEST_PROOF_FORMAT, ProofFile, saysNothingOfBackup } from "./proof-file.ts";
 import type { Repository } from "./repository.ts";
 
 // So many texts are held at once.
@@ -97,14 +97,15 @@ export async function newestRestored(
 }
 
 /** Whether it shows that the backup can be restored, and not only that its bytes are there. */
-export function isRestored({ outcome, proven }: ProofFile): boolean {
-  return outcome === "proven" && proven !== null && proven !== "integrity";
+export function isRestored(proof: ProofFile): boolean {
+  const { outcome, proven } = proof;
+  return saysNothingOfBackup(proof) || (outcome === "proven" && proven !== null && proven !== "integrity");
 }
 
 function parseQuietly(key: string, data: Buffer | AppError | undefined): ProofFile | undefined {
   if (data === undefined || data instanceof AppError) return undefined;
   try {
-    return parseVersioned(ProofFile, data, key);
+    return parseVersioned(ProofFile, data, key, NEWEST_PROOF_FORMAT);
   } catch (error) {
     if (!isAppError(error)) throw error;
     return undefined;

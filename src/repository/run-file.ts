@@ -41,6 +41,8 @@ export const RunFile = z.strictObject({
     bytes: count.nullable(),
     storedBytes: count.nullable(),
   }),
+  /** Of a backup: what the database can be made from without one had then; not what could not be looked at. */
+  sources: z.array(z.strictObject({ source: z.string(), files: count, bytes: count })).optional(),
   /** What came of it: a sentence in lower case without a full stop; empty while it runs, and after a failure. */
   summary: z.string(),
   error: z.strictObject({ code: z.string(), message: z.string(), hint: z.string().nullable() }).nullable(),

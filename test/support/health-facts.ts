@@ -30,6 +30,7 @@ export function factsOf(parts: Partial<Facts> = {}): Facts {
     listing: { ...emptyListing("data"), backups },
     places: [],
     server: [],
+    sources: [],
     refusals: [],
     lastProof: null,
     knownSince: null,

@@ -126,6 +126,7 @@ async function backupTarget(cli: Cli, target: Target, options: Options): Promise
       connection: await target.connection(),
       places: placesOf(target, options.keep),
       copyJobs: copyJobsOf({}),
+      sources: target.entry?.rebuild?.sources ?? [],
       newPlace: options.newPlace === true,
       schemas: options.schema ?? target.entry?.schemas ?? null,
       schedule,

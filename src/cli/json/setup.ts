@@ -47,8 +47,10 @@ export const DemoJson = z.strictObject({
 const scheduleMethod = z.enum(["cron", "systemd", "service"]).describe("What runs it");
 
 const scheduledLine = {
-  database: z.string().describe("Name of the database"),
-  operation: z.enum(["backup", "verify", "prune", "copy"]).describe("What is done"),
+  database: z.string().nullable().describe("Name of the database; null for all"),
+  operation: z
+    .enum(["backup", "verify", "prune", "copy", "status"])
+    .describe("What is done; `status` looks at everything and tells whoever `notify` names"),
   entry: z.string().nullable().describe("The strategy's entry; null for what a database has one of"),
   schedule: z.string().describe("Cron expression"),
   next: time.nullable().describe("When it is due next"),

@@ -1,5 +1,5 @@
 import { counted } from "../../lib/text.ts";
-import { describeJob } from "../../operations/schedule/jobs.ts";
+import { describeJob, WATCH } from "../../operations/schedule/jobs.ts";
 import type { ScheduleReport, ShownSchedule } from "../../operations/schedule/schedule.ts";
 import type { ScheduleInstallJson, ScheduleShowJson } from "../json/setup.ts";
 import type { Output } from "../output.ts";
@@ -41,8 +41,8 @@ export function renderInstall(
     renderTable(
       ["DATABASE", "JOB", "SCHEDULE", "NEXT RUN"].map((column) => ({ title: column })),
       lines.map((line) => [
-        line.database,
-        describeJob(line),
+        line.database ?? "all",
+        wordsFor(line),
         line.schedule,
         describeRun(line.next, now, timeZone),
       ]),
@@ -52,6 +52,10 @@ export function renderInstall(
     ...(envFile === undefined ? [] : [`environment variables are read from ${envFile}`]),
     ...renderCommands(report.commands),
   ].join("\n");
+}
+
+function wordsFor(line: Parameters<typeof describeJob>[0]): string {
+  return line.operation === WATCH ? "look, and tell" : describeJob(line);
 }
 
 /** What is left to type, where systemd could not be told. */
@@ -85,8 +89,8 @@ export function renderShown(output: Output, shown: ShownSchedule, now: Date, tim
   const table = renderTable(
     ["DATABASE", "JOB", "SCHEDULE", "NEXT RUN", "INSTALLED"].map((title) => ({ title })),
     lines.map((line) => [
-      line.database,
-      describeJob(line),
+      line.database ?? "all",
+      wordsFor(line),
       line.schedule,
       line.installed ? describeRun(line.next, now, timeZone) : "-",
       line.installed ? output.paint("green", "✓ yes") : output.paint("red", "✗ no"),

@@ -1,6 +1,7 @@
 import { AppError, isAppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import type { Job } from "./jobs.ts";
+import type { ScheduledLine } from "./plan.ts";
 import { type ScheduleRequest, showSchedule } from "./schedule.ts";
 
 type JobName = Pick<Job, "database" | "operation" | "entry">;
@@ -14,7 +15,7 @@ export async function readInstalled(
   request: Omit<ScheduleRequest, "method">,
   signal: AbortSignal,
 ): Promise<((job: JobName) => boolean) | null> {
-  const keyOf = ({ database, operation, entry }: JobName): string =>
+  const keyOf = ({ database, operation, entry }: JobName | ScheduledLine): string =>
     JSON.stringify([database, operation, entry]);
   const installed = new Set<string>();
   for (const method of ["cron", "systemd", "service"] as const) {

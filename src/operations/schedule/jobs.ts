@@ -1,8 +1,11 @@
+import type { Notify } from "../../config/notify.ts";
 import type { Strategy, StrategyBackup, StrategyDatabase } from "../../config/strategy.ts";
 
 /** What scheduling reads of a strategy. */
 export type ScheduledStrategy = Pick<Strategy, "path" | "timeZone"> & {
   readonly databases: readonly ScheduledDatabase[];
+  /** When somebody is to be told how everything is. */
+  readonly notify?: Pick<Notify, "watch"> | undefined;
 };
 
 type ScheduledDatabase = Pick<StrategyDatabase, "name"> &
@@ -37,6 +40,9 @@ export function scheduledJobs({ databases }: Pick<ScheduledStrategy, "databases"
   });
 }
 
+/** What one says of its own accord: looks at all databases and tells whoever is to be told. Where the daemon runs, it does that. */
+export const WATCH = "status";
+
 /** `backup nightly`, `prune`. */
 export function describeJob({
   operation,
@@ -46,6 +52,11 @@ export function describeJob({
   readonly entry: string | null;
 }): string {
   return entry === null ? operation : `${operation} ${entry}`;
+}
+
+/** The command line that looks at everything and tells, without the program. */
+export function watchArguments(strategyPath: string): string[] {
+  return [WATCH, "--connect", "--notify", "--config", strategyPath];
 }
 
 /** The command line that does a job, without the program. */

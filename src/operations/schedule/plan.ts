@@ -2,7 +2,14 @@ import { isAbsolute } from "node:path";
 import { nextRun } from "../../config/schedule.ts";
 import { AppError } from "../../errors.ts";
 import { parseCron, toCrontab } from "./cron-expression.ts";
-import { type Job, jobArguments, type ScheduledStrategy, scheduledJobs } from "./jobs.ts";
+import {
+  type Job,
+  jobArguments,
+  type ScheduledStrategy,
+  scheduledJobs,
+  WATCH,
+  watchArguments,
+} from "./jobs.ts";
 import { quoteForCrontab } from "./quoting.ts";
 
 /** How a scheduled run is started. All paths are absolute: cron and systemd start in another folder with a bare PATH. */
@@ -17,8 +24,11 @@ export interface ScheduledProgram {
   readonly envFile?: string | undefined;
 }
 
-/** One job of one database. */
-export interface ScheduledLine extends Job {
+/** One job of one database, or the look at all of them. */
+export interface ScheduledLine extends Omit<Job, "database" | "operation"> {
+  /** Null: all. */
+  readonly database: string | null;
+  readonly operation: Job["operation"] | typeof WATCH;
   /** Program and arguments. */
   readonly command: readonly string[];
   /** The line of the crontab. */
@@ -30,16 +40,27 @@ export interface ScheduledLine extends Job {
 // cron reads a command into 1000 bytes, the end mark included, and refuses a crontab with a longer one.
 const CRON_COMMAND_BYTES = 998;
 
-/** Everything scheduled of the strategy, in the strategy's order. Throws `usage` for what cannot be scheduled. */
+/**
+ * Everything scheduled of the strategy, in the strategy's order. Throws `usage` for what cannot be scheduled.
+ * @param watch also the look at everything, where the strategy says who is told
+ */
 export function planSchedule(
   strategy: ScheduledStrategy,
   program: ScheduledProgram,
   now: Date,
+  watch = false,
 ): ScheduledLine[] {
   const { node, program: script, logFile, envFile } = program;
   checkPaths([node, script, logFile, strategy.path, ...(envFile === undefined ? [] : [envFile])]);
-  return scheduledJobs(strategy).map((job) => {
-    const command = commandFor(strategy.path, program, job);
+  const jobs = scheduledJobs(strategy).map((job) => ({ ...job, args: jobArguments(strategy.path, job) }));
+  const { notify } = strategy;
+  const look = { database: null, operation: WATCH, entry: null, deadlineMs: undefined } as const;
+  const looks =
+    watch && notify !== undefined
+      ? [{ ...look, schedule: notify.watch, args: watchArguments(strategy.path) }]
+      : [];
+  return [...jobs, ...looks].map(({ args, ...job }) => {
+    const command = commandFor(program, args);
     const line = crontabLine(job.schedule, command, logFile);
     return { ...job, command, line, next: nextRun(job.schedule, strategy.timeZone, now) };
   });
@@ -52,11 +73,11 @@ export function daemonCommand(strategyPath: string, { node, program, envFile }: 
   return [node, ...nodeOptions, program, "serve", "--config", strategyPath];
 }
 
-function commandFor(strategyPath: string, program: ScheduledProgram, job: Job): string[] {
+function commandFor(program: ScheduledProgram, args: readonly string[]): string[] {
   // Node reads the file itself. A shell sourcing it would run what stands there: a password with `&` or `$` in it is
   // enough to lose the rest of the value.
   const nodeOptions = program.envFile === undefined ? [] : [`--env-file=${program.envFile}`];
-  return [program.node, ...nodeOptions, program.program, "--quiet", ...jobArguments(strategyPath, job)];
+  return [program.node, ...nodeOptions, program.program, "--quiet", ...args];
 }
 
 function crontabLine(schedule: string, command: readonly string[], logFile: string): string {

@@ -112,6 +112,37 @@ describe.each(["cron", "systemd"] as const)("with %s", (method) => {
     expect(await showSchedule(runtime, request, signal)).toMatchObject({ installed: [], upToDate: false });
   });
 
+  test("who is to be told is told by a line of its own, which the daemon needs not", async () => {
+    const strategy = { ...request.strategy, notify: { watch: "*/15 * * * *" } };
+    request = { ...request, method, strategy };
+    const report = await installSchedule(runtime, request, signal);
+    expect(report.lines).toMatchObject([
+      { database: "data", entry: "nightly" },
+      { database: null, operation: "status", schedule: "*/15 * * * *" },
+    ]);
+    const told = " --quiet status --connect --notify --config ";
+    expect(report.lines[1]?.line).toContain(told);
+    const shown = await showSchedule(runtime, request, signal);
+    expect(shown).toMatchObject({ lines: [{ installed: true }, { installed: true }], upToDate: true });
+    if (method === "systemd")
+      expect(await readFile(join(report.place, "handled-notify.service"), "utf8")).toMatch(
+        new RegExp(`SuccessExitStatus=4\nExecStart=.*${told}`),
+      );
+    const seldom = { ...request, strategy: { ...strategy, notify: { watch: "7 * * * *" } } };
+    expect(await showSchedule(runtime, seldom, signal)).toMatchObject({
+      lines: [{ installed: true }, { installed: false }],
+    });
+    const nobody = { ...request, strategy: { ...strategy, notify: undefined } };
+    expect((await showSchedule(runtime, nobody, signal)).upToDate).toBe(false);
+    expect(await installSchedule(runtime, nobody, signal)).toMatchObject({ changed: true });
+    expect((await showSchedule(runtime, nobody, signal)).upToDate).toBe(true);
+    expect(await removeSchedule(runtime, request, signal)).toMatchObject({ changed: true });
+    expect((await showSchedule(runtime, request, signal)).installed).toEqual([]);
+    const service = { ...request, method: "service" as const };
+    expect((await installSchedule(runtime, service, signal)).lines).toMatchObject([{ entry: "nightly" }]);
+    await removeSchedule(runtime, service, signal);
+  });
+
   test("it is up to date whatever log and environment file it was installed with", async () => {
     const envFile = join(folder, "env");
     await writeFile(envFile, "ROOT=/srv\n", { mode: 0o600 });

@@ -78,7 +78,8 @@ export async function installSchedule(
     });
   }
   if (method === "cron") await requireMachineTimeZone(strategy.timeZone, request.machineConfig);
-  const databases = lines.map(({ database }) => database);
+  const named = lines.flatMap(({ database }) => database ?? []);
+  const databases = named.length < lines.length ? strategy.databases.map(({ name }) => name) : named;
   const warnings = [
     ...(await checkEnvironment({ strategyPath: strategy.path, databases, envFile })),
     ...(await warnOfOther(runtime, request, signal)),
@@ -182,7 +183,8 @@ export async function removeSchedule(
 
 function plan(runtime: Runtime, request: ScheduleRequest): ScheduledLine[] {
   const program: ScheduledProgram = { ...request, logFile: logFileOf(runtime, request) };
-  return planSchedule(request.strategy, program, runtime.clock.now());
+  // The daemon looks by itself.
+  return planSchedule(request.strategy, program, runtime.clock.now(), request.method !== "service");
 }
 
 function logFileOf(runtime: Runtime, { logFile, uid }: ScheduleRequest): string {

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
+import { ERRORS } from "../../errors.ts";
 import { parseCron, toCalendarEvents } from "./cron-expression.ts";
-import { describeJob, type Job, type ScheduledStrategy } from "./jobs.ts";
+import { describeJob, type ScheduledStrategy } from "./jobs.ts";
 import type { ScheduledLine } from "./plan.ts";
 import { quoteForSystemd, systemdValue } from "./quoting.ts";
 
@@ -21,7 +22,10 @@ export function renderUnits(
   forUser: boolean,
 ): { timer: UnitFile; service: UnitFile } {
   const name = unitName(line);
-  const description = systemdValue(`Handled: ${describeJob(line)} of ${line.database}`);
+  const { database } = line;
+  const isWatch = database === null;
+  const what = isWatch ? "how everything is, and who is told" : `${describeJob(line)} of ${database}`;
+  const description = systemdValue(`Handled: ${what}`);
   const events = toCalendarEvents(parseCron(line.schedule), strategy.timeZone);
   const log = systemdValue(logFile);
   return {
@@ -51,6 +55,8 @@ export function renderUnits(
         "",
         "[Service]",
         "Type=oneshot",
+        // That something is wrong is what it is there to say, not a failure of the unit.
+        ...(isWatch ? [`SuccessExitStatus=${ERRORS.unhealthy.exit}`] : []),
         `ExecStart=${line.command.map(quoteForSystemd).join(" ")}`,
         `StandardOutput=append:${log}`,
         `StandardError=append:${log}`,
@@ -89,8 +95,10 @@ export function renderDaemonUnit(
   };
 }
 
-/** No job's unit is called so: theirs have a database and what is done of it. */
+/** No job's unit is called so, nor as the next: theirs have a database and what is done of it. */
 export const DAEMON_UNIT = "handled-serve.service";
+
+const WATCH_UNIT = "handled-notify";
 
 /** The first line of every unit file of a strategy; by it they are found again. */
 export function ownershipMark(strategyPath: string): string {
@@ -109,7 +117,8 @@ export function unitName({
   database,
   operation,
   entry,
-}: Pick<Job, "database" | "operation" | "entry">): string {
+}: Pick<ScheduledLine, "database" | "operation" | "entry">): string {
+  if (database === null) return WATCH_UNIT;
   const escaped = [...Buffer.from(database, "utf8")]
     .map((byte) => {
       const character = String.fromCharCode(byte);

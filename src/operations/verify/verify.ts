@@ -1,10 +1,10 @@
 import type { Asserted } from "../../config/assertions.ts";
-import { AppError } from "../../errors.ts";
+import { AppError, type ErrorCode } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { counted } from "../../lib/text.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import type { BackupIndex } from "../../repository/manifest.ts";
-import type { ProofLevel } from "../../repository/proof-file.ts";
+import { type ProofLevel, type ProofProblem, saysNothingOfBackup } from "../../repository/proof-file.ts";
 import { markReading } from "../../repository/readers.ts";
 import { openRepository, type Repository } from "../../repository/repository.ts";
 import { opensSecrets } from "../../repository/sealing/stored-object.ts";
@@ -70,11 +70,15 @@ function runResult({ outcome, proof, problems, key }: VerifyReport): RunResult {
     backup,
     figures: { rows: compared.rows, bytes: compared.bytes, storedBytes: compared.storedBytes },
     summary: summaries[outcome],
-    error:
-      first === undefined
-        ? undefined
-        : new AppError(isStored(first) ? "backup_damaged" : "rows_differ", first.reason),
+    error: first === undefined ? undefined : new AppError(codeOf(proof, first), first.reason),
   };
+}
+
+/** What the failure is about: the first two say that the backup cannot be relied on. */
+function codeOf(proof: VerifyReport["proof"], first: ProofProblem): ErrorCode {
+  if (isStored(first)) return "backup_damaged";
+  if (!saysNothingOfBackup(proof)) return "rows_differ";
+  return first.object === "application" ? "application_failed" : "query_failed";
 }
 
 async function verifyRecorded(
