@@ -9,7 +9,7 @@ import { notifyOfHealth } from "../notify-of-health.ts";
 import { placeOptions } from "../options.ts";
 import { renderStatus, statusJson } from "../render/status.ts";
 import { resolveAllTargets } from "../repositories.ts";
-import type { PlaceOptions } from "../targets.ts";
+import type { PlaceOptions, Target } from "../targets.ts";
 
 interface StatusOptions extends PlaceOptions {
   readonly connect?: true;
