@@ -1,6 +1,8 @@
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { defineConfig } from "vitest/config";
+import { useMemoryForTemporaryFiles } from "./test/support/memory-folder.ts";
+
+const TMPDIR = useMemoryForTemporaryFiles();
 
 export default defineConfig({
   test: {
@@ -10,7 +12,7 @@ export default defineConfig({
     pool: "forks",
     // As `bin/handled.js` does for the program: what threads run is compiled once, and V8 keeps its WebAssembly code.
     execArgv: ["--no-wasm-code-gc"],
-    env: { NODE_COMPILE_CACHE: join(tmpdir(), "handled-test-compile-cache") },
+    env: { TMPDIR, NODE_COMPILE_CACHE: join(TMPDIR, "handled-test-compile-cache") },
     // One more than there are cores where it is short: a tenth faster, for tests wait for servers and children now and then.
     // Four are no faster than three.
     maxWorkers: 3,

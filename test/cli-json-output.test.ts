@@ -9,6 +9,8 @@ import { HistoryJson } from "../src/cli/json/history.ts";
 import { DiffJson, ListJson, ShowJson } from "../src/cli/json/look.ts";
 import { StatusJson } from "../src/cli/json/status.ts";
 import { NotifyTestJson } from "../src/cli/json/notify.ts";
+import { FindChangeJson } from "../src/cli/json/find-change.ts";
+import { MissingRowsJson } from "../src/cli/json/missing-rows.ts";
 import { ExportJson, RestoreJson, UndoJson, VerifyJson } from "../src/cli/json/restore.ts";
 import {
   ConfigCheckJson,
@@ -140,6 +142,9 @@ describe("JSON output", () => {
     expect(checked.get("copy")).toMatchObject({ places: [{ copied: [] }, { copied: [{ id: backup.id }] }] });
     await run("prune", PruneJson, "prune", "--dry-run");
     await run("restore", RestoreJson, "restore", "shop", "--new-database", `${database.name}_new`);
+    await run("find-change", FindChangeJson, "find-change", "shop", "products", "--where", "id = 1");
+    const missing = ["--missing-rows", "--table", "shop.products"];
+    await run("restore --missing-rows", MissingRowsJson, "restore", "shop", ...missing, "--dry-run");
     await run("restore", RestoreJson, "restore", "shop", "--swap", "--yes");
     expect(checked.get("restore")).toMatchObject({
       replaces: true,

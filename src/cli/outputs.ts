@@ -5,6 +5,8 @@ import { KeyNewJson, KeyRewrapJson, KeyShowJson } from "./json/keys.ts";
 import { DiffJson, ListJson, ShowJson } from "./json/look.ts";
 import { StatusJson } from "./json/status.ts";
 import { NotifyTestJson } from "./json/notify.ts";
+import { FindChangeJson } from "./json/find-change.ts";
+import { MissingRowsJson } from "./json/missing-rows.ts";
 import { ExportJson, RestoreJson, UndoJson, VerifyJson } from "./json/restore.ts";
 import { ChecklistDoneJson, ChecklistJson } from "./json/checklist.ts";
 import { ServeEventJson } from "./json/serve.ts";
@@ -43,12 +45,18 @@ export const OUTPUTS: readonly OutputSchema[] = [
       "One object. The exit code is 0 also when they differ; with `--exit-code` it is 4 then, and 3 when no difference was found and not everything could be compared.",
     schema: DiffJson,
   },
+  { command: "find-change", about: "One object.", schema: FindChangeJson },
   {
     command: "status",
     about: "One object; the exit code is 4 unless every database is healthy.",
     schema: StatusJson,
   },
   { command: "restore", about: "One object.", schema: RestoreJson },
+  {
+    command: "restore --missing-rows",
+    about: "One object.",
+    schema: MissingRowsJson,
+  },
   { command: "restore --undo", about: "One object.", schema: UndoJson },
   {
     command: "verify",

@@ -15,6 +15,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   show: async () => (await import("./commands/show.ts")).addShow,
   history: async () => (await import("./commands/history.ts")).addHistory,
   diff: async () => (await import("./commands/diff.ts")).addDiff,
+  "find-change": async () => (await import("./commands/find-change.ts")).addFindChange,
   status: async () => (await import("./commands/status.ts")).addStatus,
   checklist: async () => (await import("./commands/checklist.ts")).addChecklist,
   restore: async () => (await import("./commands/restore.ts")).addRestore,

@@ -43,6 +43,11 @@ export interface ClusterOptions {
   readonly major?: number;
   /** Folder of the server programs; default: where they are installed. */
   readonly programs?: string;
+  /**
+   * Puts a data folder in place (a base backup, say) instead of `initdb`. Its roles are those of `superuser` and `password`, and its
+   * files belong to the server's user.
+   */
+  readonly fill?: (place: Place) => Promise<void>;
   /** Leave the server and its folder alone on dispose. */
   readonly keepRunning?: boolean;
 }
@@ -155,6 +160,25 @@ async function initialise(
   const auth = options.auth ?? (options.password === undefined ? "trust" : "scram-sha-256");
   const password = options.password ?? (auth === "trust" ? undefined : randomBytes(18).toString("base64url"));
   place.runtime.secrets.add(password);
+  await (options.fill === undefined
+    ? makeDataFolder(place, options, auth, password, signal)
+    : options.fill(place));
+  for (const [name, content] of Object.entries(options.files ?? {})) {
+    await writeOwned(place, join(dataFolder(place.folder), name), content);
+  }
+  if (options.hba !== undefined) {
+    await writeOwned(place, join(dataFolder(place.folder), "pg_hba.conf"), `${options.hba.join("\n")}\n`);
+  }
+  return password;
+}
+
+async function makeDataFolder(
+  place: Place,
+  options: ClusterOptions,
+  auth: string,
+  password: string | undefined,
+  signal: AbortSignal,
+): Promise<void> {
   const passwordFile = join(place.folder, "password");
   const args = [
     "--username",
@@ -174,13 +198,6 @@ async function initialise(
   }
   await runInitdb(place, args, signal);
   await rm(passwordFile, { force: true });
-  for (const [name, content] of Object.entries(options.files ?? {})) {
-    await writeOwned(place, join(dataFolder(place.folder), name), content);
-  }
-  if (options.hba !== undefined) {
-    await writeOwned(place, join(dataFolder(place.folder), "pg_hba.conf"), `${options.hba.join("\n")}\n`);
-  }
-  return password;
 }
 
 async function runInitdb(place: Place, args: readonly string[], signal: AbortSignal): Promise<void> {

@@ -100,11 +100,12 @@ export function spawnCli(args: readonly string[], options: SpawnOptions = {}): C
   };
 }
 
-/** The environment of the program under test: nothing of ours but the PATH. */
+/** The environment of the program under test: nothing of ours but the PATH and where temporary files go. */
 export function cliEnvironment(env: Readonly<Record<string, string>> = {}): Record<string, string> {
   return {
     PATH: process.env["PATH"] ?? "",
     HOME: join(tmpdir(), "handled-no-home"),
+    TMPDIR: tmpdir(),
     // Compiled code is kept between the many processes that the tests start.
     NODE_COMPILE_CACHE: join(tmpdir(), "handled-test-compile-cache"),
     ...bucketEnvironment(),

@@ -1,11 +1,12 @@
 import { readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { errorCode } from "../../src/errors.ts";
 import { makeRuntime, type Runtime } from "../../src/lib/runtime.ts";
 import { startCluster, stopStaleCluster } from "../../src/postgres/cluster.ts";
 import { cephOnDemand } from "./ceph-on-demand.ts";
-import { CLUSTER_HOMES, CLUSTER_PREFIX, clusterFolder } from "./cluster-folder.ts";
+import { CLUSTER_PREFIX, clusterFolder } from "./cluster-folder.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -23,7 +24,7 @@ declare module "vitest" {
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const runtime = makeRuntime({ env: { PATH: process.env["PATH"] } });
   const signal = new AbortController().signal;
-  for (const home of CLUSTER_HOMES) await removeStale(runtime, home, signal);
+  await removeStale(runtime, tmpdir(), signal);
   const folder = await clusterFolder();
   const settings = {
     max_connections: "200",

@@ -13,7 +13,7 @@ export interface TestRuntime extends Runtime {
   readonly operations: string[];
 }
 
-/** Real clock, PATH of the test process and nothing else of its environment; HOME is a folder that does not exist. */
+/** Real clock, PATH and TMPDIR of the test process and nothing else of its environment; HOME is a folder that does not exist. */
 export function testRuntime(parts: Partial<Runtime> = {}): TestRuntime {
   const notes: string[] = [];
   const warnings: string[] = [];
@@ -30,6 +30,7 @@ export function testRuntime(parts: Partial<Runtime> = {}): TestRuntime {
     env: {
       PATH: process.env["PATH"],
       HOME: join(tmpdir(), "handled-no-home"),
+      TMPDIR: tmpdir(),
       ...bucketEnvironment(),
       ...keyEnvironment(),
       ...parts.env,

@@ -20,6 +20,7 @@ import {
   undoJson,
   undoText,
 } from "../render/restore.ts";
+import { type MissingRowsOptions, runMissingRows } from "./restore-missing.ts";
 import { hintInFull, placesTyped, typed } from "../typed-again.ts";
 import {
   DEFAULT_KEEP_REPLACED_MS,
@@ -30,17 +31,9 @@ import {
   type Target,
 } from "../targets.ts";
 
-interface Options extends PlaceOptions {
-  readonly newDatabase?: string;
-  readonly to?: string;
-  readonly swap?: true;
+interface Options extends PlaceOptions, MissingRowsOptions {
+  readonly missingRows?: true;
   readonly undo?: true;
-  readonly schema?: string[];
-  readonly table?: string[];
-  readonly lockTimeout?: number;
-  readonly jobs?: number;
-  readonly yes?: true;
-  readonly dryRun?: true;
 }
 
 export function addRestore(program: Command, cli: () => Cli): void {
@@ -78,7 +71,23 @@ export function addRestore(program: Command, cli: () => Cli): void {
     )
     .option("--schema <schema>", "only this schema (may be repeated)", many)
     .option("--table <table>", "only this table, written schema.table (may be repeated)", many)
-    .option("--lock-timeout <duration>", "how long a swap waits for a locked table", durationArgument)
+    .addOption(
+      new Option(
+        "--missing-rows",
+        "insert the rows of the named tables that are in the backup and, by primary key, no more in the live tables, in one transaction",
+      ).conflicts("undo"),
+    )
+    .option("--where <sql>", "with --missing-rows: only rows for which this SQL condition holds")
+    .option("--disable-triggers", "with --missing-rows: the tables' triggers do not fire, as with pg_restore")
+    .option(
+      "--undo-file <file>",
+      "with --missing-rows: where to write the statements that take the rows out again (default: a new file here)",
+    )
+    .option(
+      "--lock-timeout <duration>",
+      "how long a swap, or an insert of missing rows, waits for a locked table",
+      durationArgument,
+    )
     .option(
       "--jobs <number>",
       "connections that load a snapshot (default: one a core; at most 64)",
@@ -90,20 +99,40 @@ export function addRestore(program: Command, cli: () => Cli): void {
     .action(async (database: string, backup: string, options: Options) => {
       const target = await resolveTarget(cli(), database, options);
       if (options.undo === true) await runUndo(cli(), target, options);
+      else if (options.missingRows === true) await runMissing(cli(), target, backup, options);
       else await runRestore(cli(), target, backup, options);
     });
 }
 
+async function runMissing(cli: Cli, target: Target, which: string, options: Options): Promise<void> {
+  await runMissingRows(cli, target, which, options).catch((error: unknown) => {
+    throw explained(cli, target, options, error);
+  });
+}
+
+function explained(cli: Cli, target: Target, options: Options, error: unknown): unknown {
+  return error instanceof AppError && error.code !== "interrupted" && error.code !== "not_confirmed"
+    ? inOperation(`restore ${target.name}`, hintInFull(error, everythingTyped(cli, options)))
+    : error;
+}
+
 async function runRestore(cli: Cli, target: Target, which: string, options: Options): Promise<void> {
+  const only = Object.entries(ONLY_MISSING).find(([name]) => options[name as keyof Options] !== undefined);
+  if (only !== undefined)
+    throw new AppError("usage", `restore: \`${only[1]}\` goes with \`--missing-rows\` only`);
   const report = await restore(cli, target, which, options).catch((error: unknown) => {
-    throw error instanceof AppError && error.code !== "interrupted" && error.code !== "not_confirmed"
-      ? inOperation(`restore ${target.name}`, hintInFull(error, everythingTyped(cli, options)))
-      : error;
+    throw explained(cli, target, options, error);
   });
   cli.output.result(restoreJson(target.name, report), () =>
     renderRestore(cli.output, target, report, undoCommand(cli, target, options)),
   );
 }
+
+const ONLY_MISSING = {
+  where: "--where",
+  disableTriggers: "--disable-triggers",
+  undoFile: "--undo-file",
+} satisfies Partial<Record<keyof Options, string>>;
 
 /** What puts the replaced database back, from here. */
 function undoCommand(cli: Cli, { name }: Target, { url }: Options): string {
@@ -112,11 +141,13 @@ function undoCommand(cli: Cli, { name }: Target, { url }: Options): string {
 
 /** What this command line said of where to and what. */
 function everythingTyped(cli: Cli, options: Options): string {
-  const { newDatabase, to, swap, schema = [], table = [] } = options;
+  const { newDatabase, to, swap, missingRows, where, schema = [], table = [] } = options;
   const words = [
     ...(newDatabase === undefined ? [] : ["--new-database", newDatabase]),
     ...(to === undefined ? [] : ["--to", to]),
     ...(swap === undefined ? [] : ["--swap"]),
+    ...(missingRows === undefined ? [] : ["--missing-rows"]),
+    ...(where === undefined ? [] : ["--where", where]),
     ...schema.flatMap((name) => ["--schema", name]),
     ...table.flatMap((name) => ["--table", name]),
   ];

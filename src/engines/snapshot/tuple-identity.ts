@@ -63,6 +63,28 @@ export function identitySql(table: SourceTable, range: BlockRange, secret: numbe
             ${fromOnly(table)} where ${rangeCondition(range)}`;
 }
 
+/** Of the tuples of a range that the earlier snapshot saw for certain, those that are still there. */
+export interface Survivors {
+  readonly rows: number;
+  /** As that of `TupleIdentity`, over these tuples alone. */
+  readonly hash: string;
+}
+
+/** The query for them; parameters and hash as those of `identitySql`. */
+export function survivorsSql(table: SourceTable, range: BlockRange, secret: number): string {
+  const id = "(($1::text::int8 - pg_catalog.age(t.xmin)) & 4294967295)";
+  const old = "filter (where not pg_catalog.age(t.xmin) between 0 and $2::text::int8)";
+  return `select count(*) ${old}::float8 as rows,
+                 coalesce(pg_catalog.bit_xor(pg_catalog.hashtidextended(t.ctid, (${secret}::int8 << 32) + ${id})) ${old}, 0)::text as hash
+            ${fromOnly(table)} where ${rangeCondition(range)}`;
+}
+
+export async function readSurvivors(session: Session, sql: string, scale: AgeScale): Promise<Survivors> {
+  const [row] = await session.query<Survivors>(sql, [scale.base, scale.bound]);
+  if (row === undefined) throw new AppError("unexpected", "read what is left of a range: no row");
+  return row;
+}
+
 export async function readIdentity(session: Session, sql: string, scale: AgeScale): Promise<TupleIdentity> {
   const [row] = await session.query<TupleIdentity>(sql, [scale.base, scale.bound]);
   if (row === undefined) throw new AppError("unexpected", "read the identity of a range: no row");
