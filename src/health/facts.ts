@@ -18,6 +18,7 @@ import { monthsOfRuns } from "../repository/runs.ts";
 import { covers, type Scope } from "../repository/scope.ts";
 import { requireSameRecipients } from "../repository/sealing/sealing.ts";
 import type { ConnectionSettings } from "../postgres/connection.ts";
+import { askProvider, type ManagedCluster, type ProviderFacts } from "./ask-provider.ts";
 import { askServer, type ServerFacts } from "./ask-server.ts";
 import type { Criticality } from "./finding.ts";
 import { gatherPlaces, type PlaceFacts } from "./place-facts.ts";
@@ -59,6 +60,8 @@ export interface ExpectedJob extends Pick<Job, "operation" | "entry" | "schedule
 }
 
 export interface HealthRequest extends Expected {
+  /** Opens the managed service that runs the database; undefined where none does. */
+  readonly managed?: (() => ManagedCluster) | undefined;
   /** Opens its places. */
   readonly places: () => readonly Place[];
   /** Looks the connection string up where the live server is to be asked, too; undefined leaves it alone. */
@@ -80,6 +83,8 @@ export interface Facts extends Expected {
   readonly places: readonly PlaceFacts[];
   /** What is the matter with the live server; empty also where it was not asked. */
   readonly server: ServerFacts;
+  /** Undefined where no managed service runs it. */
+  readonly provider?: ProviderFacts | undefined;
   /** Why the next backup will be refused, by place. */
   readonly refusals: readonly Refusal[];
   /** The newest proof that a backup was restored and compared; that backup may be gone. */
@@ -122,6 +127,7 @@ export async function gatherFacts(
     damaged: [...listing.damaged, ...tables.damaged],
     listing,
     places: await gatherPlaces(runtime, places, timeZone, { listing, newest: complete[0] }, signal),
+    provider: request.managed === undefined ? undefined : await askProvider(request.managed, signal),
     server: connection === undefined ? [] : await askServer(runtime, database, connection, signal),
     lastProof: await findLastProof(repositories, database, signal),
     knownSince: await findFirst(repositories, listing, signal),
