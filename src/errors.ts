@@ -158,6 +158,18 @@ export const ERRORS = {
     retry: false,
     meaning: "a channel for messages does not take them: login, certificate, address or content",
   },
+  provider_unreachable: {
+    exit: 1,
+    http: 502,
+    retry: true,
+    meaning: "the managed service does not answer, or is overloaded",
+  },
+  provider_refused: {
+    exit: 1,
+    http: 502,
+    retry: false,
+    meaning: "the managed service does not take the token or the request, or lacks what was asked for",
+  },
   deadline_passed: {
     exit: 1,
     http: 504,

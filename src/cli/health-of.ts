@@ -5,6 +5,7 @@ import { readInstalled } from "../operations/schedule/installed.ts";
 import { scheduledJobs } from "../operations/schedule/jobs.ts";
 import type { Cli } from "./cli.ts";
 import { scheduleRequest } from "./schedule-request.ts";
+import { providerOf } from "./provider-of.ts";
 import { placesOf, type Target } from "./targets.ts";
 
 /** Whether something runs a job at its times; null where that cannot be told. */
@@ -35,6 +36,13 @@ function requestOf(cli: Cli, target: Target, isInstalled: IsInstalled): Omit<Hea
   const { entry } = target;
   const now = cli.runtime.clock.now();
   return {
+    managed:
+      entry?.provider === undefined
+        ? undefined
+        : () => {
+            const { provider, managed } = providerOf(cli, target);
+            return { provider, cluster: managed.cluster };
+          },
     database: target.name,
     criticality: entry?.criticality ?? null,
     rpoMs: entry?.objectives.rpoMs ?? null,

@@ -30,14 +30,17 @@ export function asOfOption(): Option {
   return new Option(
     "--as-of <time>",
     "read the bucket as it was at this time (2026-11-28T02:00:00Z), whatever was overwritten or deleted since",
-  ).argParser((value: string): Date => {
-    const at = new Date(value);
-    const isWhole = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:?\d\d)$/.test(value);
-    if (isWhole && !Number.isNaN(at.getTime())) return at;
-    throw new InvalidArgumentError(
-      "Write a time with its zone, such as 2026-11-28T02:00:00Z or 2026-11-28T03:00+01:00.",
-    );
-  });
+  ).argParser(momentArgument);
+}
+
+/** A moment with its zone: an hour off would be a costly one. */
+export function momentArgument(value: string): Date {
+  const at = new Date(value);
+  const isWhole = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:?\d\d)$/.test(value);
+  if (isWhole && !Number.isNaN(at.getTime())) return at;
+  throw new InvalidArgumentError(
+    "Write a time with its zone, such as 2026-11-28T02:00:00Z or 2026-11-28T03:00+01:00.",
+  );
 }
 
 /** Collects an option that may be given more than once. */

@@ -7,6 +7,7 @@ import { StatusJson } from "./json/status.ts";
 import { NotifyTestJson } from "./json/notify.ts";
 import { FindChangeJson } from "./json/find-change.ts";
 import { MissingRowsJson } from "./json/missing-rows.ts";
+import { ProviderListJson, ProviderRestoreJson, ProviderSweepJson } from "./json/provider.ts";
 import { ExportJson, RestoreJson, UndoJson, VerifyJson } from "./json/restore.ts";
 import { ChecklistDoneJson, ChecklistJson } from "./json/checklist.ts";
 import { ServeEventJson } from "./json/serve.ts";
@@ -59,6 +60,17 @@ export const OUTPUTS: readonly OutputSchema[] = [
     schema: MissingRowsJson,
   },
   { command: "restore --undo", about: "One object.", schema: UndoJson },
+  {
+    command: "restore --provider",
+    about: "One object. Exit code 3 when something of the source's access could not be brought over.",
+    schema: ProviderRestoreJson,
+  },
+  { command: "provider list", about: "One object.", schema: ProviderListJson },
+  {
+    command: "provider sweep",
+    about: "One object. Exit code 3 when something could not be removed.",
+    schema: ProviderSweepJson,
+  },
   {
     command: "verify",
     about:

@@ -9,6 +9,7 @@ import { Keep } from "./keep.ts";
 import { Duty } from "./duties.ts";
 import { isLateNotifyPath, NotifyFile } from "./notify.ts";
 import { checked, label, text } from "./fields.ts";
+import { isLateProviderPath, ProviderFile } from "./provider.ts";
 import { Objectives } from "./objectives.ts";
 import { isRebuildCommandPath, rebuildKeys } from "./rebuild.ts";
 import { cronExpression, Daemon, Deadline, Scheduled, Verification } from "./scheduled.ts";
@@ -128,6 +129,9 @@ const Database = z.strictObject({
   ),
   application: Application.optional().describe(
     "The application that uses this database, in place of the common one",
+  ),
+  provider: ProviderFile.optional().describe(
+    "The managed service that runs the database, and takes backups of its own",
   ),
   ...assertedKeys,
   ...rebuildKeys,
@@ -249,7 +253,7 @@ export function isCommandPath(path: readonly PropertyKey[]): boolean {
 /** Whether the value at this path is looked up in the environment only when it is needed. */
 export function isLatePath(path: readonly PropertyKey[]): boolean {
   const [section, , key] = path;
-  if (path.length !== 3) return isLateNotifyPath(path);
+  if (path.length !== 3) return isLateNotifyPath(path) || isLateProviderPath(path);
   if (section === "repositories") return key === "url" || key === "accessKey" || key === "secretKey";
   return section === "databases" && key === "url";
 }

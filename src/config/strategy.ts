@@ -6,6 +6,7 @@ import type { Runtime } from "../lib/runtime.ts";
 import { resolveTemplate, type Template } from "./interpolate.ts";
 import type { Keep } from "./keep.ts";
 import { buildNotify, type Notify } from "./notify.ts";
+import { buildProvider, type ManagedBy } from "./provider.ts";
 import { type ObjectivesMs, objectivesMs } from "./objectives.ts";
 import type { Path } from "./problems.ts";
 import { buildRebuild, type Rebuild } from "./rebuild.ts";
@@ -72,6 +73,8 @@ export interface StrategyDatabase {
   readonly asserted: Asserted;
   /** How it is made without a backup; undefined where it cannot. */
   readonly rebuild: Rebuild | undefined;
+  /** Undefined: no managed service runs it, or none that Handled talks to. */
+  readonly provider: ManagedBy | undefined;
   readonly lockTimeoutMs: number;
 }
 
@@ -176,6 +179,13 @@ export function buildStrategy(file: StrategyFile, path: string, whereIs: (path: 
       application: buildApplication(database.application ?? file.application),
       asserted: { assertions: database.assertions, application: database.trial },
       rebuild: buildRebuild(database.rebuild, dirname(path)),
+      provider:
+        database.provider === undefined
+          ? undefined
+          : buildProvider(
+              database.provider,
+              template(["databases", name, "provider", "token"], database.provider.token),
+            ),
       lockTimeoutMs: database.lockTimeout,
     })),
     keepReplacedMs: file.recovery.keepReplaced,
@@ -237,6 +247,13 @@ function notInStrategy(
 /** The connection string of a database, with values from the environment. Fails with `strategy_invalid`. */
 export function databaseUrl(runtime: Runtime, database: StrategyDatabase): string {
   return resolveNotEmpty(runtime, database.url);
+}
+
+/** The token of a database's managed service. Fails with `strategy_invalid`. */
+export function providerToken(runtime: Runtime, { token }: ManagedBy): string {
+  const text = resolveNotEmpty(runtime, token);
+  runtime.secrets.add(text);
+  return text;
 }
 
 /** The repository of this name. Fails with `usage`, naming the nearest one. */

@@ -20,6 +20,7 @@ import { covers, type Scope } from "../repository/scope.ts";
 import { requireSameRecipients } from "../repository/sealing/sealing.ts";
 import { lookAtSources, type SourceFacts } from "../operations/sources/look-at-sources.ts";
 import type { ConnectionSettings } from "../postgres/connection.ts";
+import { askProvider, type ManagedCluster, type ProviderFacts } from "./ask-provider.ts";
 import { askServer, type ServerFacts } from "./ask-server.ts";
 import type { Criticality } from "./finding.ts";
 import { gatherPlaces, type PlaceFacts } from "./place-facts.ts";
@@ -61,6 +62,8 @@ export interface ExpectedJob extends Pick<Job, "operation" | "entry" | "schedule
 }
 
 export interface HealthRequest extends Expected {
+  /** Opens the managed service that runs the database; undefined where none does. */
+  readonly managed?: (() => ManagedCluster) | undefined;
   /** Opens its places. */
   readonly places: () => readonly Place[];
   /** What it can be made from without a backup. */
@@ -86,6 +89,8 @@ export interface Facts extends Expected {
   readonly server: ServerFacts;
   /** What there is of the files that it can be made from. */
   readonly sources: readonly SourceFacts[];
+  /** Undefined where no managed service runs it. */
+  readonly provider?: ProviderFacts | undefined;
   /** Why the next backup will be refused, by place. */
   readonly refusals: readonly Refusal[];
   /** The newest proof that a backup was restored and compared; that backup may be gone. */
@@ -128,6 +133,7 @@ export async function gatherFacts(
     damaged: [...listing.damaged, ...tables.damaged],
     listing,
     places: await gatherPlaces(runtime, places, timeZone, { listing, newest: complete[0] }, signal),
+    provider: request.managed === undefined ? undefined : await askProvider(request.managed, signal),
     server: connection === undefined ? [] : await askServer(runtime, database, connection, signal),
     sources: await lookAtSources(runtime, request.madeFrom, signal),
     lastProof: await findLastProof(repositories, database, signal),

@@ -5,6 +5,7 @@ import { storedBytesOf } from "../repository/stored-bytes.ts";
 import { checkAge } from "./checks/age.ts";
 import { checkDuties } from "./checks/duties.ts";
 import { checkLocks } from "./checks/locks.ts";
+import { checkProvider } from "./checks/provider.ts";
 import { checkRecovery } from "./checks/recovery.ts";
 import { checkRuns } from "./checks/runs.ts";
 import { checkSchedules } from "./checks/schedules.ts";
@@ -100,6 +101,7 @@ const CHECKS_OF_DATABASE: readonly ((facts: Facts) => Finding[])[] = [
   checkTables,
   checkSources,
   checkServer,
+  checkProvider,
   checkRuns,
   checkSchedules,
   checkDuties,

@@ -11,7 +11,15 @@ import { resolveConnection } from "../../postgres/connection.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Cli } from "../cli.ts";
 import { confirmByName } from "../confirm.ts";
-import { asOfOption, durationArgument, many, placeOptions, jobsArgument } from "../options.ts";
+import {
+  asOfOption,
+  durationArgument,
+  fileArgument,
+  jobsArgument,
+  many,
+  momentArgument,
+  placeOptions,
+} from "../options.ts";
 import {
   previewText,
   renderRestore,
@@ -22,6 +30,7 @@ import {
 } from "../render/restore.ts";
 import { type MissingRowsOptions, runMissingRows } from "./restore-missing.ts";
 import { hintInFull, placesTyped, typed } from "../typed-again.ts";
+import { type ProviderOptions, runProviderRestore } from "./restore-provider.ts";
 import {
   DEFAULT_KEEP_REPLACED_MS,
   DEFAULT_LOCK_TIMEOUT_MS,
@@ -31,7 +40,8 @@ import {
   type Target,
 } from "../targets.ts";
 
-interface Options extends PlaceOptions, MissingRowsOptions {
+interface Options extends PlaceOptions, MissingRowsOptions, ProviderOptions {
+  readonly provider?: true;
   readonly missingRows?: true;
   readonly undo?: true;
 }
@@ -93,12 +103,26 @@ export function addRestore(program: Command, cli: () => Cli): void {
       "connections that load a snapshot (default: one a core; at most 64)",
       jobsArgument,
     )
+    .addOption(
+      new Option(
+        "--provider",
+        "make a new cluster of the managed service from one of its own backups, or as of a moment",
+      ).conflicts(["newDatabase", "to", "undo", "missingRows", "schema", "table"]),
+    )
+    .option("--at <time>", "with --provider: the moment, such as 2024-12-10T14:05:00Z", momentArgument)
+    .option("--destroy-after", "with --provider: destroy the new cluster once it was checked")
+    .option(
+      "--url-file <file>",
+      "with --provider: write the new connection string, with its password, into this new file that only you can read",
+      fileArgument,
+    )
     .option("--yes", "do not ask")
     .option("--dry-run", "check the backup and say what would be done")
     .addOption(asOfOption())
     .action(async (database: string, backup: string, options: Options) => {
       const target = await resolveTarget(cli(), database, options);
       if (options.undo === true) await runUndo(cli(), target, options);
+      else if (options.provider === true) await runProviderRestore(cli(), target, backup, options);
       else if (options.missingRows === true) await runMissing(cli(), target, backup, options);
       else await runRestore(cli(), target, backup, options);
     });

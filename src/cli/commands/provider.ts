@@ -1,0 +1,102 @@
+import type { Command } from "commander";
+import { AppError, DEGRADED_EXIT } from "../../errors.ts";
+import { sweepProvider } from "../../operations/provider/sweep.ts";
+import type { Cli } from "../cli.ts";
+import { confirmByName } from "../confirm.ts";
+import { providerOf } from "../provider-of.ts";
+import {
+  madeLine,
+  providerListJson,
+  type ProviderListing,
+  renderProviderList,
+  renderSwept,
+  sweepJson,
+} from "../render/provider.ts";
+import { requireStrategy } from "../strategy-file.ts";
+import { resolveTarget, strategyTarget, type Target } from "../targets.ts";
+
+interface SweepOptions {
+  readonly all?: true;
+  readonly yes?: true;
+  readonly dryRun?: true;
+}
+
+export function addProvider(program: Command, cli: () => Cli): void {
+  const provider = program.command("provider").summary("look at a managed service, and tidy up in it");
+  provider
+    .command("list")
+    .summary("show clusters, the service's backups, and what restores made there")
+    .description(
+      "Shows for each database that a managed service runs its cluster, the service's own backups, and the clusters that `handled restore --provider` made and that are still there.",
+    )
+    .argument("[database]", "one database; all that have a `provider` when left out")
+    .action(async (name: string | undefined) => {
+      await runList(cli(), name);
+    });
+  provider
+    .command("sweep")
+    .summary("remove what restores left behind in a managed service")
+    .description(
+      "Removes the clusters that `handled restore --provider` made from this database's cluster and that are over their lifetime. They are known by their tags; nothing else is ever removed. Exit code 3 when something could not be.",
+    )
+    .argument("<database>", "name from the strategy")
+    .option("--all", "also what is within its lifetime")
+    .option("--yes", "do not ask")
+    .option("--dry-run", "only say what would be removed")
+    .action(async (name: string, options: SweepOptions) => {
+      await runSweep(cli(), name, options);
+    });
+}
+
+async function runList(cli: Cli, name: string | undefined): Promise<void> {
+  const targets = name === undefined ? await managedTargets(cli) : [await resolveTarget(cli, name, {})];
+  const listings: ProviderListing[] = [];
+  const now = cli.runtime.clock.now();
+  for (const target of targets) {
+    const { provider, managed } = providerOf(cli, target);
+    const cluster = await provider.find(managed.cluster, cli.signal);
+    const backups = await provider.backups(cluster, cli.signal);
+    const all = await provider.clusters(cli.signal);
+    const made = all.filter(({ lifetime }) => lifetime?.source === cluster.id);
+    const windowFrom = new Date(now.getTime() - managed.windowMs);
+    listings.push({ database: target.name, cluster, backups, windowFrom, made });
+  }
+  const timeZone = targets[0]?.timeZone ?? "UTC";
+  cli.output.result(providerListJson(listings), () =>
+    renderProviderList(cli.output, listings, now, timeZone),
+  );
+}
+
+async function managedTargets(cli: Cli): Promise<Target[]> {
+  const strategy = await requireStrategy(cli);
+  const managed = strategy.databases.filter(({ provider }) => provider !== undefined);
+  if (managed.length > 0) return managed.map((entry) => strategyTarget(cli, strategy, entry, {}));
+  throw new AppError("usage", `find a managed service: no database of ${strategy.path} has a \`provider\``);
+}
+
+async function runSweep(cli: Cli, name: string, options: SweepOptions): Promise<void> {
+  const target = await resolveTarget(cli, name, {});
+  const { provider, managed } = providerOf(cli, target);
+  const dryRun = options.dryRun === true;
+  const swept = await sweepProvider(
+    cli.runtime,
+    {
+      provider,
+      cluster: managed.cluster,
+      all: options.all === true,
+      dryRun,
+      confirm: async (clusters) => {
+        for (const one of clusters) cli.output.note(madeLine(one, target.timeZone));
+        await confirmByName(
+          cli,
+          `destroy what was made from ${managed.cluster}`,
+          managed.cluster,
+          options.yes === true,
+        );
+      },
+    },
+    cli.signal,
+  );
+  cli.output.result(sweepJson(swept, dryRun), () => renderSwept(cli.output, swept, dryRun));
+  if (swept.failures.length > 0) cli.exitWith(DEGRADED_EXIT);
+}

@@ -1,0 +1,77 @@
+import { AppError, DEGRADED_EXIT, inOperation } from "../../errors.ts";
+import { requireWritable, writeDurable } from "../../lib/durable.ts";
+import { restoreFromProvider } from "../../operations/provider/restore.ts";
+import type { Cli } from "../cli.ts";
+import { confirmByName } from "../confirm.ts";
+import { providerOf } from "../provider-of.ts";
+import { previewText, renderRestored, restoredJson } from "../render/provider.ts";
+import type { Target } from "../targets.ts";
+
+export interface ProviderOptions {
+  readonly at?: Date;
+  readonly destroyAfter?: true;
+  readonly urlFile?: string;
+  readonly swap?: true;
+  readonly yes?: true;
+  readonly dryRun?: true;
+}
+
+/** `handled restore DATABASE --provider`. */
+export async function runProviderRestore(
+  cli: Cli,
+  target: Target,
+  which: string,
+  options: ProviderOptions,
+): Promise<void> {
+  const { provider, managed } = providerOf(cli, target);
+  if (options.swap === true)
+    throw new AppError("swap_refused", `restore ${target.name}: the service replaces nothing in place`, {
+      hint: "restore into a new cluster with `--provider`, look at it, and point the application at it; or back the new cluster up and restore that with `--swap`",
+    });
+  if (which !== "latest")
+    throw new AppError(
+      "usage",
+      `restore ${target.name}: the service's backups have no names, ${which} is given`,
+      {
+        hint: "choose one by its time: `--at TIME`; `handled provider list` shows them",
+      },
+    );
+  const { urlFile } = options;
+  if (urlFile !== undefined) await requireWritable(urlFile, false);
+  const database = managed.database ?? (await target.connection()).database;
+  const report = await restoreFromProvider(
+    cli.runtime,
+    {
+      provider,
+      cluster: managed.cluster,
+      database,
+      at: options.at,
+      windowMs: managed.windowMs,
+      lifetimeMs: managed.lifetimeMs,
+      deadlineMs: managed.deadlineMs,
+      clusterLimit: managed.clusterLimit,
+      dryRun: options.dryRun === true,
+      destroyAfter: options.destroyAfter === true,
+      confirm: async (preview) => {
+        for (const line of previewText(preview, managed, target.timeZone)) cli.output.note(line);
+        const what = preview.moment.exact
+          ? `make a new cluster from ${preview.source.name}`
+          : `make a new cluster from ${preview.source.name} as of a moment that is not that of a backup`;
+        await confirmByName(cli, what, preview.source.name, options.yes === true);
+      },
+      useUrl: async (url) => {
+        if (urlFile !== undefined) await writeDurable(urlFile, `${url}\n`);
+      },
+    },
+    cli.signal,
+  ).catch((error: unknown) => {
+    throw error instanceof AppError && error.code !== "interrupted" && error.code !== "not_confirmed"
+      ? inOperation(`restore ${target.name}`, error)
+      : error;
+  });
+  if (report.done === null)
+    for (const line of previewText(report.preview, managed, target.timeZone)) cli.output.note(line);
+  const about = { database: target.name, inCluster: database, managed, urlFile, report };
+  cli.output.result(restoredJson(about), () => renderRestored(cli.output, about, target.timeZone));
+  if ((report.done?.access.lacking.length ?? 0) > 0) cli.exitWith(DEGRADED_EXIT);
+}

@@ -1,0 +1,74 @@
+import { z } from "zod";
+import { bytes, count, time } from "./common.ts";
+
+const madeCluster = z.strictObject({
+  id: z.string().describe("Identity in the service"),
+  name: z.string().describe("Its name"),
+  status: z.string().describe("The service's word: `creating`, `online` …"),
+  until: time.describe("How long it may stay"),
+});
+
+export const ProviderListJson = z.strictObject({
+  databases: z.array(
+    z.strictObject({
+      database: z.string().describe("Name in the strategy"),
+      cluster: z
+        .strictObject({
+          id: z.string().describe("Identity in the service"),
+          name: z.string().describe("Its name"),
+          status: z.string().describe("The service's word"),
+          size: z.string().describe("The service's word for its size"),
+          region: z.string().describe("Where it is"),
+          nodes: count.describe("How many nodes"),
+        })
+        .describe("The cluster that the database is in"),
+      backups: z
+        .array(
+          z.strictObject({
+            createdAt: time.describe("When it was taken"),
+            bytes: bytes.describe("Its size"),
+          }),
+        )
+        .describe("The service's backups of it, newest first"),
+      assumedWindowFrom: time.describe(
+        "From here on any moment is assumed to be restorable; the service does not tell",
+      ),
+      made: z.array(madeCluster).describe("What restores of it made, and is still there"),
+    }),
+  ),
+});
+export type ProviderListJson = z.infer<typeof ProviderListJson>;
+
+export const ProviderSweepJson = z.strictObject({
+  dryRun: z.boolean().describe("Whether nothing was removed"),
+  removed: z.array(madeCluster).describe("What was removed, or would be"),
+  kept: z.array(madeCluster).describe("Within their lifetime"),
+  failed: z.array(z.string()).describe("What could not be removed, and why"),
+});
+export type ProviderSweepJson = z.infer<typeof ProviderSweepJson>;
+
+export const ProviderRestoreJson = z.strictObject({
+  database: z.string().describe("Name in the strategy"),
+  source: z.string().describe("Name of the cluster it was restored from"),
+  at: time.describe("The moment that was asked for"),
+  exact: z.boolean().describe("Whether that is the time of a backup; where not, check what you got"),
+  backup: time.describe("The newest backup at or before that moment"),
+  cluster: z.string().describe("Name of the new cluster"),
+  id: z.string().nullable().describe("Its identity in the service; null for a dry run"),
+  until: time.describe("From then on `handled provider sweep` removes it"),
+  clusters: count.describe("How many clusters the account had before"),
+  clusterLimit: count.nullable().describe("How many it may have, by the strategy"),
+  price: z.string().nullable().describe("What it costs, by the strategy"),
+  dryRun: z.boolean().describe("Whether nothing was made"),
+  url: z.string().nullable().describe("Its connection string, without the password; null for a dry run"),
+  urlFile: z.string().nullable().describe("The file with the whole connection string"),
+  tables: count.nullable().describe("Tables in the restored database; null for a dry run"),
+  filledTables: count.nullable().describe("How many of them have rows"),
+  bytes: bytes.nullable().describe("Size of the restored database on its server"),
+  newUsers: z.array(z.string()).describe("Users that had to be made anew: they have new passwords"),
+  newPools: z.array(z.string()).describe("Connection pools that were made anew"),
+  lacking: z.array(z.string()).describe("What could not be brought over, and why"),
+  destroyed: z.boolean().describe("Whether it is gone again, as asked"),
+  durationMs: z.number().nullable().describe("Milliseconds it took; null for a dry run"),
+});
+export type ProviderRestoreJson = z.infer<typeof ProviderRestoreJson>;

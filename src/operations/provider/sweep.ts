@@ -1,0 +1,49 @@
+import { AppError } from "../../errors.ts";
+import type { Runtime } from "../../lib/runtime.ts";
+import type { Provider, ProviderCluster } from "../../providers/provider.ts";
+
+export interface SweepRequest {
+  readonly provider: Provider;
+  /** Name or id: only what came from it is removed. */
+  readonly cluster: string;
+  /** Also what is within its lifetime. */
+  readonly all: boolean;
+  readonly dryRun: boolean;
+  readonly confirm: (clusters: readonly ProviderCluster[]) => Promise<void>;
+}
+
+export interface Swept {
+  readonly removed: readonly ProviderCluster[];
+  /** Made by Handled, and within their lifetime. */
+  readonly kept: readonly ProviderCluster[];
+  readonly failures: readonly { readonly cluster: ProviderCluster; readonly error: AppError }[];
+}
+
+/** Removes what restores of a cluster left behind: by their tags, never the cluster itself. */
+export async function sweepProvider(
+  runtime: Runtime,
+  { provider, cluster, all, dryRun, confirm }: SweepRequest,
+  signal: AbortSignal,
+): Promise<Swept> {
+  const clusters = await provider.clusters(signal);
+  // The cluster may be gone, and what was made from it still be there.
+  const source = clusters.find(({ id, name }) => id === cluster || name === cluster)?.id ?? cluster;
+  const made = clusters.filter(({ id, lifetime }) => id !== source && lifetime?.source === source);
+  const now = runtime.clock.now();
+  const due = made.filter(({ lifetime }) => all || (lifetime !== null && lifetime.until <= now));
+  const kept = made.filter((one) => !due.includes(one));
+  if (due.length === 0 || dryRun) return { removed: due, kept, failures: [] };
+  await confirm(due);
+  const failures: { cluster: ProviderCluster; error: AppError }[] = [];
+  for (const one of due) {
+    try {
+      await provider.destroy(one.id, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof AppError)) throw error;
+      failures.push({ cluster: one, error });
+    }
+  }
+  const removed = due.filter((one) => !failures.some(({ cluster: failed }) => failed === one));
+  return { removed, kept, failures };
+}

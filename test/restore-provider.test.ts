@@ -1,0 +1,182 @@
+import { readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import type { Emulator } from "../src/demo/digitalocean/emulator.ts";
+import { type CliResult, jsonOf, runCli, spawnCli } from "./support/cli.ts";
+import { ask, testEmulator } from "./support/emulator.ts";
+import { runSql } from "./support/postgres.ts";
+import { type TemporaryFolder, temporaryFolder } from "./support/temporary-folder.ts";
+
+// One service for all: `shop` has an order before its backup, and one after it.
+
+let emulator: Emulator;
+let folder: TemporaryFolder;
+let backup: Date;
+
+beforeAll(async () => {
+  emulator = await testEmulator();
+  folder = await temporaryFolder();
+  const { id, url } = await emulator.makeCluster("shop");
+  await ask(emulator, "PUT", `/v2/databases/${id}/firewall`, {
+    rules: [{ type: "ip_addr", value: "192.0.2.7" }],
+  });
+  await ask(emulator, "POST", `/v2/databases/${id}/pools`, {
+    name: "web-pool",
+    mode: "transaction",
+    size: 5,
+    db: "defaultdb",
+    user: "doadmin",
+  });
+  await runSql(url, "create table orders (id int primary key); insert into orders values (1)");
+  backup = await emulator.takeBackup("shop");
+  await runSql(url, "insert into orders values (2)");
+  await writeStrategy("");
+}, 60_000);
+
+afterAll(async () => {
+  await emulator[Symbol.asyncDispose]();
+  await folder[Symbol.asyncDispose]();
+});
+
+beforeEach(async () => {
+  emulator.faults.clear();
+  await handled("provider", "sweep", "shop", "--all", "--yes");
+});
+
+async function writeStrategy(more: string): Promise<void> {
+  await writeFile(
+    join(folder.path, "handled.yaml"),
+    `version: 1
+repositories: { local: { url: ./backups } }
+databases:
+  shop:
+    url: \${SHOP_URL}
+    provider:
+      kind: digitalocean
+      cluster: shop
+      database: defaultdb
+      token: \${DIGITALOCEAN_TOKEN}
+      endpoint: ${emulator.url}
+      price: 15 dollars a month
+${more}`,
+  );
+}
+
+async function handled(...args: string[]): Promise<CliResult> {
+  const env = { DIGITALOCEAN_TOKEN: emulator.token };
+  return await runCli(args, { cwd: folder.path, clock: emulator.clock, env });
+}
+
+async function made(): Promise<string[]> {
+  const { body } = await ask(emulator, "GET", "/v2/databases?tag_name=handled");
+  return (body.databases ?? []).map(({ name }: { name: string }) => name);
+}
+
+test("a backup comes back in a new cluster, with trusted sources and pools; the password is only in the file", async () => {
+  const urlFile = join(folder.path, "new-url");
+  const result = await handled("restore", "shop", "--provider", "--yes", "--json", "--url-file", urlFile);
+  expect(result).toMatchObject({ code: 0 });
+  const { id, url } = jsonOf(result);
+  const whole = (await readFile(urlFile, "utf8")).trim();
+  expect(await runSql(whole, "select id from orders")).toEqual([{ id: 1 }]);
+  expect((await stat(urlFile)).mode & 0o777).toBe(0o600);
+  expect(url).toContain("/defaultdb");
+  const password = new URL(whole).password;
+  for (const text of [result.stdout, result.stderr]) {
+    expect(text).not.toContain(password);
+    expect(text).not.toContain(emulator.token);
+  }
+  const { body: firewall } = await ask(emulator, "GET", `/v2/databases/${String(id)}/firewall`);
+  expect(firewall.rules).toMatchObject([{ type: "ip_addr", value: "192.0.2.7" }]);
+  const { body: pools } = await ask(emulator, "GET", `/v2/databases/${String(id)}/pools`);
+  expect(pools.pools).toMatchObject([{ name: "web-pool" }]);
+  // Price and number of clusters were told before.
+  expect(result.stderr).toMatch(/the account has 1 cluster[\s\S]*15 dollars/);
+});
+
+test("a dry run, and a refusal to confirm, make nothing", async () => {
+  expect(await handled("restore", "shop", "--provider", "--dry-run")).toMatchObject({ code: 0 });
+  expect(await handled("restore", "shop", "--provider")).toMatchObject({ code: 2 });
+  expect(await made()).toEqual([]);
+});
+
+test("a cluster that is destroyed afterwards is gone", async () => {
+  const at = backup.toISOString();
+  const result = await handled(
+    "restore",
+    "shop",
+    "--provider",
+    "--at",
+    at,
+    "--destroy-after",
+    "--yes",
+    "--json",
+  );
+  expect(jsonOf(result)).toMatchObject({ exact: true, destroyed: true, filledTables: 1 });
+  expect(await made()).toEqual([]);
+});
+
+test("a lost answer to the request for a cluster makes no second one", async () => {
+  emulator.faults.failNext({ method: "POST", path: "/v2/databases", status: "cut", carriedOut: true });
+  expect(await handled("restore", "shop", "--provider", "--yes")).toMatchObject({ code: 0 });
+  expect(await made()).toHaveLength(1);
+});
+
+test("what fails on the way destroys the new cluster", async () => {
+  emulator.faults.failNext({ method: "PUT", path: /\/firewall$/, status: 422 });
+  const result = await handled("restore", "shop", "--provider", "--yes");
+  expect(result).toMatchObject({ code: 1 });
+  expect(result.stderr).toContain("answered 422");
+  expect(await made()).toEqual([]);
+});
+
+test("a kill leaves a cluster that the sweep finds; others are never touched", async () => {
+  // The program sees a cluster that is never online.
+  emulator.nextCluster("never-online");
+  const killed = spawnCli(["restore", "shop", "--provider", "--yes"], {
+    cwd: folder.path,
+    env: { DIGITALOCEAN_TOKEN: emulator.token },
+  });
+  await expect.poll(made, { timeout: 20_000 }).toHaveLength(1);
+  process.kill(killed.pid, "SIGKILL");
+  await killed.result;
+  const [name] = await made();
+  expect((await handled("provider", "list")).stdout).toContain(name);
+  expect((await handled("provider", "sweep", "shop", "--yes")).stdout).toContain("within their lifetime");
+  expect(await made()).toEqual([name]);
+  await emulator.passTime(25 * 3_600_000);
+  expect(jsonOf(await handled("provider", "sweep", "shop", "--yes", "--json"))).toMatchObject({
+    removed: [{ name }],
+  });
+  const { body } = await ask(emulator, "GET", "/v2/databases");
+  expect(body.databases).toMatchObject([{ name: "shop" }]);
+});
+
+test("questions are asked again where the service is out of order; a token that is not taken is told as such", async () => {
+  emulator.faults.failNext({ method: "GET", status: 500 });
+  emulator.faults.failNext({ method: "GET", status: 429, resetAfter: 10 });
+  expect(await handled("provider", "list")).toMatchObject({ code: 0 });
+  const refused = await runCli(["provider", "list"], {
+    cwd: folder.path,
+    env: { DIGITALOCEAN_TOKEN: "dop_v1_wrong_token" },
+  });
+  expect(refused).toMatchObject({ code: 1 });
+  expect(refused.stderr).toContain("answered 401");
+  expect(refused.stderr).not.toContain("dop_v1_wrong_token");
+});
+
+test("moments that cannot be there are refused with the nearest backup, in place never", async () => {
+  const early = await handled("restore", "shop", "--provider", "--at", "2001-01-01T00:00:00Z", "--yes");
+  expect(early).toMatchObject({ code: 1 });
+  expect(early.stderr).toContain("the oldest: `--at");
+  expect((await handled("restore", "shop", "--provider", "--swap", "--yes")).stderr).toContain("in place");
+  expect(await made()).toEqual([]);
+});
+
+test("a limit of clusters is kept to before anything is made", async () => {
+  await writeStrategy("      clusterLimit: 1\n");
+  const result = await handled("restore", "shop", "--provider", "--yes");
+  await writeStrategy("");
+  expect(result.stderr).toContain("1 clusters of at most 1");
+  expect(await made()).toEqual([]);
+});
