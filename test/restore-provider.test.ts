@@ -97,6 +97,7 @@ test("a backup comes back in a new cluster, with trusted sources and pools; the 
 test("a dry run, and a refusal to confirm, make nothing", async () => {
   expect(await handled("restore", "shop", "--provider", "--dry-run")).toMatchObject({ code: 0 });
   expect(await handled("restore", "shop", "--provider")).toMatchObject({ code: 2 });
+  expect(await handled("restore", "shop", "--at", backup.toISOString())).toMatchObject({ code: 2 });
   expect(await made()).toEqual([]);
 });
 
