@@ -97,6 +97,7 @@ test("a backup comes back in a new cluster, with trusted sources and pools; the 
 test("a dry run, and a refusal to confirm, make nothing", async () => {
   expect(await handled("restore", "shop", "--provider", "--dry-run")).toMatchObject({ code: 0 });
   expect(await handled("restore", "shop", "--provider")).toMatchObject({ code: 2 });
+  expect(await handled("restore", "shop", "--at", backup.toISOString())).toMatchObject({ code: 2 });
   expect(await made()).toEqual([]);
 });
 
@@ -179,4 +180,29 @@ test("a limit of clusters is kept to before anything is made", async () => {
   await writeStrategy("");
   expect(result.stderr).toContain("1 clusters of at most 1");
   expect(await made()).toEqual([]);
+});
+
+test("a cluster that does not come online in time is destroyed", async () => {
+  await writeStrategy("      deadline: 2s\n");
+  emulator.nextCluster("never-online");
+  const result = await handled("restore", "shop", "--provider", "--yes");
+  await writeStrategy("");
+  expect(result).toMatchObject({ code: 1 });
+  expect(result.stderr).toContain("it is still creating");
+  expect(await made()).toEqual([]);
+});
+
+test("a second that the service refuses is answered with the nearest backup", async () => {
+  emulator.faults.failNext({ method: "POST", path: "/v2/databases", status: 422 });
+  const at = new Date(backup.getTime() + 2000).toISOString();
+  await emulator.passTime(10_000);
+  const result = await handled("restore", "shop", "--provider", "--at", at, "--yes");
+  expect(result).toMatchObject({ code: 1 });
+  expect(result.stderr).toContain(`--at ${backup.toISOString()}`);
+});
+
+test("the status tells of backups that the service no longer has", async () => {
+  emulator.setDailyBackups("shop", false);
+  await emulator.passTime(40 * 3_600_000);
+  expect((await handled("status")).stdout).toContain("newest backup is 1 d");
 });

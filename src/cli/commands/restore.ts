@@ -120,6 +120,7 @@ export function addRestore(program: Command, cli: () => Cli): void {
     .option("--dry-run", "check the backup and say what would be done")
     .addOption(asOfOption())
     .action(async (database: string, backup: string, options: Options) => {
+      requireProvider(options);
       const target = await resolveTarget(cli(), database, options);
       if (options.undo === true) await runUndo(cli(), target, options);
       else if (options.provider === true) await runProviderRestore(cli(), target, backup, options);
@@ -259,4 +260,12 @@ async function runUndo(cli: Cli, target: Target, options: Options): Promise<void
     cli.signal,
   );
   cli.output.result(undoJson(report), () => renderUndo(cli.output, report, target.timeZone));
+}
+
+/** Without `--provider` they would be ignored, and another moment restored than the one asked for. */
+function requireProvider({ provider, at, destroyAfter, urlFile }: Options): void {
+  if (provider === true || (at === undefined && destroyAfter === undefined && urlFile === undefined)) return;
+  throw new AppError("usage", "`--at`, `--destroy-after` and `--url-file` are for `--provider`", {
+    hint: "add `--provider`; a backup of ours is chosen by its id, which `handled list` shows",
+  });
 }
