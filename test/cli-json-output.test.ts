@@ -9,6 +9,7 @@ import { HistoryJson } from "../src/cli/json/history.ts";
 import { DiffJson, ListJson, ShowJson } from "../src/cli/json/look.ts";
 import { StatusJson } from "../src/cli/json/status.ts";
 import { NotifyTestJson } from "../src/cli/json/notify.ts";
+import { RunbookJson } from "../src/cli/json/runbook.ts";
 import { FindChangeJson } from "../src/cli/json/find-change.ts";
 import { MissingRowsJson } from "../src/cli/json/missing-rows.ts";
 import { ExportJson, RestoreJson, UndoJson, VerifyJson } from "../src/cli/json/restore.ts";
@@ -155,6 +156,7 @@ describe("JSON output", () => {
     await run("schedule install", ScheduleInstallJson, "schedule", "install", "--log", "handled.log");
     await run("schedule show", ScheduleShowJson, "schedule", "show", "--cron");
     await run("kit", KitJson, "kit", "--file", join(there.path, "kit.html"));
+    await run("runbook", RunbookJson, "runbook");
     await run("repository check", CheckJson, "repository", "check");
     await run("repository repair", RepairJson, "repository", "repair", "--yes");
     await run("repository usage", UsageJson, "repository", "usage");
@@ -169,7 +171,7 @@ describe("JSON output", () => {
     const rewrap = ["key", "rewrap", ...sealed, "--recipient", recipient, "--identity", identity];
     await run("key rewrap", KeyRewrapJson, ...rewrap);
     // These have tests of their own.
-    const others = ["demo", "serve"];
+    const others = ["demo", "serve", "provider list", "provider sweep", "restore --provider"];
     expect(OUTPUTS.map(({ command }) => command).toSorted()).toEqual(
       [...checked.keys(), ...others].toSorted(),
     );

@@ -1,6 +1,7 @@
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { ProviderListJson, ProviderRestoreJson, ProviderSweepJson } from "../src/cli/json/provider.ts";
 import type { Emulator } from "../src/demo/digitalocean/emulator.ts";
 import { type CliResult, jsonOf, runCli, spawnCli } from "./support/cli.ts";
 import { ask, testEmulator } from "./support/emulator.ts";
@@ -76,7 +77,7 @@ test("a backup comes back in a new cluster, with trusted sources and pools; the 
   const urlFile = join(folder.path, "new-url");
   const result = await handled("restore", "shop", "--provider", "--yes", "--json", "--url-file", urlFile);
   expect(result).toMatchObject({ code: 0 });
-  const { id, url } = jsonOf(result);
+  const { id, url } = ProviderRestoreJson.parse(jsonOf(result));
   const whole = (await readFile(urlFile, "utf8")).trim();
   expect(await runSql(whole, "select id from orders")).toEqual([{ id: 1 }]);
   expect((await stat(urlFile)).mode & 0o777).toBe(0o600);
@@ -146,7 +147,9 @@ test("a kill leaves a cluster that the sweep finds; others are never touched", a
   expect((await handled("provider", "sweep", "shop", "--yes")).stdout).toContain("within their lifetime");
   expect(await made()).toEqual([name]);
   await emulator.passTime(25 * 3_600_000);
-  expect(jsonOf(await handled("provider", "sweep", "shop", "--yes", "--json"))).toMatchObject({
+  expect(
+    ProviderSweepJson.parse(jsonOf(await handled("provider", "sweep", "shop", "--yes", "--json"))),
+  ).toMatchObject({
     removed: [{ name }],
   });
   const { body } = await ask(emulator, "GET", "/v2/databases");
@@ -156,7 +159,9 @@ test("a kill leaves a cluster that the sweep finds; others are never touched", a
 test("questions are asked again where the service is out of order; a token that is not taken is told as such", async () => {
   emulator.faults.failNext({ method: "GET", status: 500 });
   emulator.faults.failNext({ method: "GET", status: 429, resetAfter: 10 });
-  expect(await handled("provider", "list")).toMatchObject({ code: 0 });
+  const listed = await handled("provider", "list", "--json");
+  expect(listed).toMatchObject({ code: 0 });
+  expect(() => ProviderListJson.parse(jsonOf(listed))).not.toThrow();
   const refused = await runCli(["provider", "list"], {
     cwd: folder.path,
     env: { DIGITALOCEAN_TOKEN: "dop_v1_wrong_token" },

@@ -4,8 +4,8 @@ import { PROGRAM } from "../../lib/program.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { answers, rateLimit } from "./contract.ts";
 
-// The published client for this API keeps the headers of an answer from us, which say when to ask again, and its errors
-// carry the whole request, token included. What is needed of HTTP is less than what would have to be worked around.
+// No client library: what is needed of HTTP is little, and what matters here, when the service wants to be asked again and that
+// no error carries the token, is held by what can be read below.
 
 export interface ApiSettings {
   /** Without a slash at its end. */
