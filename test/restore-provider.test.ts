@@ -3,12 +3,17 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { ProviderListJson, ProviderRestoreJson, ProviderSweepJson } from "../src/cli/json/provider.ts";
 import type { Emulator } from "../src/demo/digitalocean/emulator.ts";
+import { type ProviderRestoreRequest, restoreFromProvider } from "../src/operations/provider/restore.ts";
+import { DigitalOcean } from "../src/providers/digitalocean/digitalocean.ts";
 import { type CliResult, jsonOf, runCli, spawnCli } from "./support/cli.ts";
 import { ask, testEmulator } from "./support/emulator.ts";
 import { runSql } from "./support/postgres.ts";
+import { noAbort, testRuntime } from "./support/runtime.ts";
 import { type TemporaryFolder, temporaryFolder } from "./support/temporary-folder.ts";
 
 // One service for all: `shop` has an order before its backup, and one after it.
+
+const ONE_CLUSTER = /^\/v2\/databases\/[0-9a-f-]+$/;
 
 let emulator: Emulator;
 let folder: TemporaryFolder;
@@ -129,6 +134,42 @@ test("what fails on the way destroys the new cluster", async () => {
   const result = await handled("restore", "shop", "--provider", "--yes");
   expect(result).toMatchObject({ code: 1 });
   expect(result.stderr).toContain("answered 422");
+  expect(await made()).toEqual([]);
+});
+
+test("a service that cannot be asked while the cluster is made ends nothing: the wait goes on", async () => {
+  const running = handled("restore", "shop", "--provider", "--yes");
+  await expect.poll(made, { timeout: 20_000, interval: 20 }).toHaveLength(1);
+  // Longer than anybody waits for an answer: the question fails for good.
+  emulator.faults.failNext({ method: "GET", path: ONE_CLUSTER, status: 429, resetAfter: 600_000 });
+  expect(await running).toMatchObject({ code: 0 });
+});
+
+test("a request for a cluster that fails, and makes one all the same, leaves none", async () => {
+  const runtime = testRuntime({ clock: emulator.clock });
+  const { url: endpoint, token } = emulator;
+  const request: ProviderRestoreRequest = {
+    provider: new DigitalOcean(runtime, { endpoint, token }),
+    cluster: "shop",
+    database: "defaultdb",
+    at: undefined,
+    windowMs: 0,
+    lifetimeMs: 60_000,
+    deadlineMs: 60_000,
+    clusterLimit: undefined,
+    dryRun: false,
+    destroyAfter: false,
+    confirm: async () => {
+      emulator.faults.failNext({ method: "POST", path: "/v2/databases", status: "cut", carriedOut: true });
+      emulator.faults.failNext({ method: "GET", path: "/v2/databases", status: 429, resetAfter: 600_000 });
+      await Promise.resolve();
+    },
+    useUrl: async () => await Promise.reject(new Error("there is none")),
+  };
+  await expect(restoreFromProvider(runtime, request, noAbort())).rejects.toMatchObject({
+    code: "provider_unreachable",
+  });
+  expect(runtime.notes.at(-1)).toContain("destroyed again");
   expect(await made()).toEqual([]);
 });
 

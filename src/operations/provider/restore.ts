@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { AppError, inOperation, messageOf } from "../../errors.ts";
+import { AppError, inOperation, isAppError, messageOf } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { formatDuration } from "../../lib/text.ts";
 import { resolveConnection, withDatabase } from "../../postgres/connection.ts";
@@ -94,9 +94,8 @@ export async function restoreFromProvider(
     const durationMs = runtime.clock.monotonic() - started;
     return { preview, done: { cluster, access, content, durationMs, destroyed: request.destroyAfter } };
   } catch (error) {
-    if (id === undefined) throw moment.exact ? error : withNearest(moment, error);
     if (!finished || request.destroyAfter) await destroyAnyway(runtime, provider, id, name);
-    throw error;
+    throw id === undefined && !moment.exact ? withNearest(moment, error) : error;
   }
 }
 
@@ -152,19 +151,45 @@ async function untilOnline(
       );
     runtime.reporter.progress({ phase: `waiting, ${cluster.status}`, bytes: 0 });
     await runtime.clock.wait(Math.min(wait, deadlineMs - waited), signal);
-    cluster = await provider.look(made.id, signal);
+    cluster = await lookAgain(provider, cluster, signal);
   }
   return cluster;
 }
 
-/** Also when the command was interrupted: hence a signal of its own. */
-async function destroyAnyway(runtime: Runtime, provider: Provider, id: string, name: string): Promise<void> {
+/** A service that cannot be asked for a while says nothing of the cluster: that is no reason to give it up before the deadline. */
+async function lookAgain(
+  provider: Provider,
+  cluster: ProviderCluster,
+  signal: AbortSignal,
+): Promise<ProviderCluster> {
   try {
-    await provider.destroy(id, AbortSignal.timeout(60_000));
+    return await provider.look(cluster.id, signal);
+  } catch (error) {
+    if (isAppError(error, "provider_unreachable")) return cluster;
+    throw error;
+  }
+}
+
+/**
+ * Also when the command was interrupted: hence a signal of its own. Without an id the request for the cluster failed, which
+ * does not say that none was made: it is looked for by its name, which nobody else uses.
+ */
+async function destroyAnyway(
+  runtime: Runtime,
+  provider: Provider,
+  asked: string | undefined,
+  name: string,
+): Promise<void> {
+  const signal = AbortSignal.timeout(60_000);
+  try {
+    const id = asked ?? (await provider.clusters(signal)).find((one) => one.name === name)?.id;
+    if (id === undefined) return;
+    await provider.destroy(id, signal);
     runtime.reporter.note(`cluster ${name} is destroyed again`);
   } catch (error) {
+    const there = asked === undefined ? "may be there and cost money" : "is still there and costs money";
     runtime.reporter.warn(
-      `cluster ${name} is still there and costs money: ${messageOf(error)}; \`handled provider sweep\` removes it`,
+      `cluster ${name} ${there}: ${messageOf(error)}; \`handled provider sweep --all\` removes it at once`,
     );
   }
 }
