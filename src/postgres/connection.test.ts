@@ -287,6 +287,7 @@ describe("settings put to use", () => {
   test("tools get our environment without any PG variable of it, plus exactly the settings", async () => {
     const env = {
       HOME: "/home/x",
+      TMPDIR: "/scratch",
       PGSERVICE: "",
       PGCLIENTENCODING: "LATIN1",
       PGREQUIREAUTH: "none",
@@ -301,6 +302,7 @@ describe("settings put to use", () => {
     expect(toolEnvironment(runtime, settings)).toEqual({
       HOME: "/home/x",
       PATH: "/bin",
+      TMPDIR: "/scratch",
       LANG: "de_DE",
       LC_ALL: "C",
       LANGUAGE: "C",
