@@ -18,6 +18,7 @@ const ONE_CLUSTER = /^\/v2\/databases\/[0-9a-f-]+$/;
 let emulator: Emulator;
 let folder: TemporaryFolder;
 let backup: Date;
+let live: string;
 
 beforeAll(async () => {
   emulator = await testEmulator();
@@ -33,6 +34,7 @@ beforeAll(async () => {
     db: "defaultdb",
     user: "doadmin",
   });
+  live = url;
   await runSql(url, "create table orders (id int primary key); insert into orders values (1)");
   backup = await emulator.takeBackup("shop");
   await runSql(url, "insert into orders values (2)");
@@ -69,7 +71,12 @@ ${more}`,
 }
 
 async function handled(...args: string[]): Promise<CliResult> {
-  const env = { DIGITALOCEAN_TOKEN: emulator.token };
+  return await handledAt(live, ...args);
+}
+
+/** With the live database there. */
+async function handledAt(url: string, ...args: string[]): Promise<CliResult> {
+  const env = { DIGITALOCEAN_TOKEN: emulator.token, ...(url === "" ? {} : { SHOP_URL: url }) };
   return await runCli(args, { cwd: folder.path, clock: emulator.clock, env });
 }
 
@@ -195,6 +202,21 @@ test("a kill leaves a cluster that the sweep finds; others are never touched", a
   });
   const { body } = await ask(emulator, "GET", "/v2/databases");
   expect(body.databases).toMatchObject([{ name: "shop" }]);
+});
+
+test("what became the live cluster after a recovery is never swept; where that is not known, nothing is", async () => {
+  const urlFile = join(folder.path, "recovered-url");
+  expect(await handled("restore", "shop", "--provider", "--yes", "--url-file", urlFile)).toMatchObject({
+    code: 0,
+  });
+  const url = (await readFile(urlFile, "utf8")).trim();
+  const unknown = await handledAt("", "provider", "sweep", "shop", "--all", "--yes");
+  expect(unknown).toMatchObject({ code: 2 });
+  expect(unknown.stderr).toContain("SHOP_URL");
+  const swept = await handledAt(url, "provider", "sweep", "shop", "--all", "--yes");
+  expect(swept).toMatchObject({ code: 0 });
+  expect(swept.stdout).toContain("kept: a database of the strategy is in shop-handled-");
+  expect(await runSql(url, "select id from orders")).toContainEqual({ id: 1 });
 });
 
 test("questions are asked again where the service is out of order; a token that is not taken is told as such", async () => {

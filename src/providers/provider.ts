@@ -54,6 +54,8 @@ export interface Provider {
   /** Starts a new cluster from the source's backup of that moment, with the source's size, region and trusted sources. */
   restoreToNew(request: NewCluster, signal: AbortSignal): Promise<ProviderCluster>;
   look(id: string, signal: AbortSignal): Promise<ProviderCluster>;
+  /** Every `host:port` under which a cluster is reached, pools and private network included, in lower case. */
+  addresses(id: string, signal: AbortSignal): Promise<string[]>;
   /** Brings trusted sources, users and pools of `from` that `to` lacks over to it. */
   copyAccess(from: ProviderCluster, to: ProviderCluster, signal: AbortSignal): Promise<CopiedAccess>;
   /** Done, too, where it is gone already. */

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { AppError, DEGRADED_EXIT } from "../../errors.ts";
+import { AppError, DEGRADED_EXIT, inOperation } from "../../errors.ts";
 import { sweepProvider } from "../../operations/provider/sweep.ts";
 import type { Cli } from "../cli.ts";
 import { confirmByName } from "../confirm.ts";
@@ -83,6 +83,7 @@ async function runSweep(cli: Cli, name: string, options: SweepOptions): Promise<
     {
       provider,
       cluster: managed.cluster,
+      inUse: await liveAddresses(cli),
       all: options.all === true,
       dryRun,
       confirm: async (clusters) => {
@@ -99,4 +100,18 @@ async function runSweep(cli: Cli, name: string, options: SweepOptions): Promise<
   );
   cli.output.result(sweepJson(swept, dryRun), () => renderSwept(cli.output, swept, dryRun));
   if (swept.failures.length > 0) cli.exitWith(DEGRADED_EXIT);
+}
+
+/** `host:port` of each database with a managed service. Where one is not known, nothing may be destroyed. */
+async function liveAddresses(cli: Cli): Promise<string[]> {
+  const addresses: string[] = [];
+  for (const target of await managedTargets(cli)) {
+    const { hosts } = await target.connection().catch((error: unknown) => {
+      throw error instanceof AppError
+        ? inOperation(`sweep: see which cluster ${target.name} is in now`, error)
+        : error;
+    });
+    addresses.push(...hosts.map(({ host, port }) => `${host}:${port}`.toLowerCase()));
+  }
+  return addresses;
 }

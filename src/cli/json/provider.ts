@@ -43,6 +43,7 @@ export const ProviderSweepJson = z.strictObject({
   dryRun: z.boolean().describe("Whether nothing was removed"),
   removed: z.array(madeCluster).describe("What was removed, or would be"),
   kept: z.array(madeCluster).describe("Within their lifetime"),
+  used: z.array(madeCluster).describe("Kept because a database of the strategy is in it"),
   failed: z.array(z.string()).describe("What could not be removed, and why"),
 });
 export type ProviderSweepJson = z.infer<typeof ProviderSweepJson>;

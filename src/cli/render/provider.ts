@@ -171,21 +171,30 @@ export function madeLine({ name, status, lifetime }: ProviderCluster, timeZone: 
   return `made by a restore: ${name}, ${status}${until}`;
 }
 
-export function sweepJson({ removed, kept, failures }: Swept, dryRun: boolean): ProviderSweepJson {
+export function sweepJson({ removed, kept, used, failures }: Swept, dryRun: boolean): ProviderSweepJson {
   return {
     dryRun,
     removed: removed.map(madeJson),
     kept: kept.map(madeJson),
+    used: used.map(madeJson),
     failed: failures.map(({ cluster, error }) => `${cluster.name}: ${error.message}`),
   };
 }
 
-export function renderSwept(output: Output, { removed, kept, failures }: Swept, dryRun: boolean): string {
+export function renderSwept(
+  output: Output,
+  { removed, kept, used, failures }: Swept,
+  dryRun: boolean,
+): string {
   const names = (clusters: readonly ProviderCluster[]): string => clusters.map(({ name }) => name).join(", ");
   return [
     removed.length === 0
       ? "nothing to remove"
       : `${output.paint("green", "✓")} ${dryRun ? "would remove" : "removed"} ${names(removed)}`,
+    ...used.map(
+      ({ name }) =>
+        `kept: a database of the strategy is in ${name}; name it as \`cluster\` of the provider, and take the tag \`handled\` off it`,
+    ),
     ...(kept.length === 0 ? [] : [`within their lifetime: ${names(kept)}`]),
     ...failures.map(({ cluster, error }) => `${output.paint("red", "✗")} ${cluster.name}: ${error.message}`),
   ].join("\n");

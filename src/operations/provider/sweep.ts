@@ -6,6 +6,8 @@ export interface SweepRequest {
   readonly provider: Provider;
   /** Name or id: only what came from it is removed. */
   readonly cluster: string;
+  /** `host:port` of what applications work on, in lower case: a cluster there is kept whatever its tags say. */
+  readonly inUse: readonly string[];
   /** Also what is within its lifetime. */
   readonly all: boolean;
   readonly dryRun: boolean;
@@ -16,23 +18,32 @@ export interface Swept {
   readonly removed: readonly ProviderCluster[];
   /** Made by Handled, and within their lifetime. */
   readonly kept: readonly ProviderCluster[];
+  /** Made by Handled, and what an application works on now. */
+  readonly used: readonly ProviderCluster[];
   readonly failures: readonly { readonly cluster: ProviderCluster; readonly error: AppError }[];
 }
 
-/** Removes what restores of a cluster left behind: by their tags, never the cluster itself. */
+/**
+ * Removes what restores of a cluster left behind: by their tags, never the cluster itself, and never one that has become the
+ * live one: after a recovery that is what an application works on, and a destroyed cluster takes its backups with it.
+ */
 export async function sweepProvider(
   runtime: Runtime,
-  { provider, cluster, all, dryRun, confirm }: SweepRequest,
+  { provider, cluster, inUse, all, dryRun, confirm }: SweepRequest,
   signal: AbortSignal,
 ): Promise<Swept> {
   const clusters = await provider.clusters(signal);
   // The cluster may be gone, and what was made from it still be there.
   const source = clusters.find(({ id, name }) => id === cluster || name === cluster)?.id ?? cluster;
   const made = clusters.filter(({ id, lifetime }) => id !== source && lifetime?.source === source);
+  const used: ProviderCluster[] = [];
+  for (const one of made)
+    if ((await provider.addresses(one.id, signal)).some((address) => inUse.includes(address))) used.push(one);
+  const free = made.filter((one) => !used.includes(one));
   const now = runtime.clock.now();
-  const due = made.filter(({ lifetime }) => all || (lifetime !== null && lifetime.until <= now));
-  const kept = made.filter((one) => !due.includes(one));
-  if (due.length === 0 || dryRun) return { removed: due, kept, failures: [] };
+  const due = free.filter(({ lifetime }) => all || (lifetime !== null && lifetime.until <= now));
+  const kept = free.filter((one) => !due.includes(one));
+  if (due.length === 0 || dryRun) return { removed: due, kept, used, failures: [] };
   await confirm(due);
   const failures: { cluster: ProviderCluster; error: AppError }[] = [];
   for (const one of due) {
@@ -45,5 +56,5 @@ export async function sweepProvider(
     }
   }
   const removed = due.filter((one) => !failures.some(({ cluster: failed }) => failed === one));
-  return { removed, kept, failures };
+  return { removed, kept, used, failures };
 }

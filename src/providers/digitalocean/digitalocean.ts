@@ -35,6 +35,15 @@ export class DigitalOcean implements Provider {
     return this.#clusterOf((await this.#api.get(pathOf(id), answers.cluster, signal)).database);
   }
 
+  async addresses(id: string, signal: AbortSignal): Promise<string[]> {
+    const { database } = await this.#api.get(pathOf(id), answers.cluster, signal);
+    return [database, ...(await this.#pools(id, signal))]
+      .flatMap(({ connection, private_connection }) => [connection, private_connection])
+      .flatMap((one) =>
+        one?.host && one.port !== undefined ? [`${one.host}:${one.port}`.toLowerCase()] : [],
+      );
+  }
+
   async backups({ id }: ProviderCluster, signal: AbortSignal): Promise<ProviderBackup[]> {
     const { backups } = await this.#api.get(`${pathOf(id)}/backups`, answers.backups, signal);
     return backups
