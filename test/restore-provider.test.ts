@@ -130,6 +130,24 @@ test("a cluster that is destroyed afterwards is gone", async () => {
   expect(await made()).toEqual([]);
 });
 
+test("tables that the administrator may not read are named, and cost nobody the new cluster", async () => {
+  const { body } = await ask(emulator, "GET", "/v2/databases");
+  const { id } = body.databases[0];
+  const { body: app } = await ask(emulator, "POST", `/v2/databases/${id}/users`, { name: "app" });
+  await runSql(live, "grant create on schema public to app");
+  const asApp = new URL(live);
+  asApp.username = "app";
+  asApp.password = app.user.password;
+  await runSql(asApp.href, "create table private_notes (id int)");
+  const at = (await emulator.takeBackup("shop")).toISOString();
+  const result = await handled("restore", "shop", "--provider", "--at", at, "--yes", "--json");
+  expect(result).toMatchObject({ code: 3 });
+  expect(jsonOf(result)).toMatchObject({ filledTables: 1, unreadTables: ["public.private_notes"] });
+  expect(await made()).toHaveLength(1);
+  await runSql(asApp.href, "drop table private_notes");
+  await emulator.takeBackup("shop");
+});
+
 test("a lost answer to the request for a cluster makes no second one", async () => {
   emulator.faults.failNext({ method: "POST", path: "/v2/databases", status: "cut", carriedOut: true });
   expect(await handled("restore", "shop", "--provider", "--yes")).toMatchObject({ code: 0 });

@@ -73,5 +73,6 @@ export async function runProviderRestore(
     for (const line of previewText(report.preview, managed, target.timeZone)) cli.output.note(line);
   const about = { database: target.name, inCluster: database, managed, urlFile, report };
   cli.output.result(restoredJson(about), () => renderRestored(cli.output, about, target.timeZone));
-  if ((report.done?.access.lacking.length ?? 0) > 0) cli.exitWith(DEGRADED_EXIT);
+  const { access, content } = report.done ?? {};
+  if ((access?.lacking.length ?? 0) > 0 || (content?.unread.length ?? 0) > 0) cli.exitWith(DEGRADED_EXIT);
 }

@@ -65,6 +65,9 @@ export const ProviderRestoreJson = z.strictObject({
   urlFile: z.string().nullable().describe("The file with the whole connection string"),
   tables: count.nullable().describe("Tables in the restored database; null for a dry run"),
   filledTables: count.nullable().describe("How many of them have rows"),
+  unreadTables: z
+    .array(z.string())
+    .describe("Tables that the service's administrator may not read: they were not checked"),
   bytes: bytes.nullable().describe("Size of the restored database on its server"),
   newUsers: z.array(z.string()).describe("Users that had to be made anew: they have new passwords"),
   newPools: z.array(z.string()).describe("Connection pools that were made anew"),

@@ -75,6 +75,7 @@ export function restoredJson({
     urlFile: done === null ? null : (urlFile ?? null),
     tables: done?.content.tables ?? null,
     filledTables: done?.content.filled ?? null,
+    unreadTables: [...(done?.content.unread ?? [])],
     bytes: done?.content.bytes ?? null,
     newUsers: [...(done?.access.newUsers ?? [])],
     newPools: [...(done?.access.newPools ?? [])],
@@ -104,6 +105,11 @@ export function renderRestored(output: Output, restored: Restored, timeZone: str
     `${output.paint("green", "✓")} ${preview.source.name} is restored into ${preview.name} in ${took}: ${has}`,
     `  ${counted(access.sources, "trusted source")} brought over`,
     ...(access.newUsers.length === 0 ? [] : [`  users with new passwords: ${access.newUsers.join(", ")}`]),
+    ...(content.unread.length === 0
+      ? []
+      : [
+          `${output.paint("red", "✗")} not checked, for the administrator may not read: ${someOf(content.unread)}`,
+        ]),
     ...access.lacking.map((one) => `${output.paint("red", "✗")} not brought over: ${one}`),
   ];
   if (done.destroyed) return [...lines, "  the new cluster was destroyed, as asked"].join("\n");
@@ -113,6 +119,13 @@ export function renderRestored(output: Output, restored: Restored, timeZone: str
       : `  with its password: in ${urlFile}`;
   const until = `  it costs money; from ${formatTime(preview.until, timeZone)} on \`handled provider sweep\` removes it`;
   return [...lines, `  ${openUrl(cluster, inCluster) ?? ""}`, password, until].join("\n");
+}
+
+const MOST_NAMED = 5;
+
+function someOf(names: readonly string[]): string {
+  const more = names.length - MOST_NAMED;
+  return `${names.slice(0, MOST_NAMED).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
 export function providerListJson(listings: readonly ProviderListing[]): ProviderListJson {

@@ -5,27 +5,39 @@ import { connect, quoteName } from "../../postgres/session.ts";
 
 export interface RestoredContent {
   readonly tables: number;
-  /** How many of the tables have at least one row. */
+  /** How many of the tables have at least one row, of those that may be read. */
   readonly filled: number;
+  /** Tables that the service's administrator, who is no superuser, may not read: nobody knows what is in them. */
+  readonly unread: readonly string[];
   /** On the server's disk. */
   readonly bytes: number;
 }
 
 const TABLES = `
-  select n.nspname as schema, c.relname as name
+  select n.nspname as schema, c.relname as name,
+         pg_catalog.has_schema_privilege(n.oid, 'usage') and pg_catalog.has_table_privilege(c.oid, 'select') as readable
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-   where c.relkind = 'r' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'`;
+   where c.relkind = 'r' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+   order by 1, 2`;
 
-/** Connects to a restored database and looks whether something is in it. An empty one is no recovery: `rows_differ`. */
+/**
+ * Connects to a restored database and looks whether something is in it. An empty one is no recovery: `rows_differ`. One whose
+ * tables may not be read is no reason to give it up.
+ */
 export async function checkRestored(
   runtime: Runtime,
   connection: ConnectionSettings,
   signal: AbortSignal,
 ): Promise<RestoredContent> {
   await using session = await connect(runtime, connection, signal);
-  const tables = await session.query<{ schema: string; name: string }>(TABLES);
+  const tables = await session.query<{ schema: string; name: string; readable: boolean }>(TABLES);
   let filled = 0;
-  for (const { schema, name } of tables) {
+  const unread: string[] = [];
+  for (const { schema, name, readable } of tables) {
+    if (!readable) {
+      unread.push(`${schema}.${name}`);
+      continue;
+    }
     const [row] = await session.query<{ some: boolean }>(
       `select exists (select from only ${quoteName(schema, name)}) as some`,
     );
@@ -34,7 +46,7 @@ export async function checkRestored(
   const [size] = await session.query<{ bytes: string }>(
     "select pg_catalog.pg_database_size(pg_catalog.current_database())::pg_catalog.text as bytes",
   );
-  if (filled === 0)
+  if (filled === 0 && unread.length === 0)
     throw new AppError(
       "rows_differ",
       `check ${connection.database}: the restored database has no rows at all`,
@@ -42,5 +54,5 @@ export async function checkRestored(
         hint: "does `database` of the provider name the right one?",
       },
     );
-  return { tables: tables.length, filled, bytes: Number(size?.bytes ?? 0) };
+  return { tables: tables.length, filled, unread, bytes: Number(size?.bytes ?? 0) };
 }
