@@ -176,7 +176,10 @@ class FrameReader {
     this.#offset += count;
   }
 
-  /** Passes over what has come of a skippable frame; false while more of it is to come. */
+  /**
+   * Passes over what has come of a skippable frame; false while more of it is to come. Nothing in the format guards its length, so one
+   * that is damaged could hide whole frames: we write none, and the hash of an object and the end of a dump are asked for besides.
+   */
   #skipped(): boolean {
     const count = Math.min(this.#skip, this.#available);
     this.#skip -= count;

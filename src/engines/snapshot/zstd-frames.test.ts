@@ -191,15 +191,28 @@ describe("damage", () => {
   });
 
   test("every byte replaced by any other value is found or changes nothing", () => {
+    const frames = Buffer.concat([frameOf(text), frameOf(text.repeat(9))]);
     fc.assert(
-      fc.property(fc.nat({ max: stored.length - 1 }), fc.integer({ min: 0, max: 255 }), (at, value) => {
-        const changed = Buffer.from(stored);
+      fc.property(fc.nat({ max: frames.length - 1 }), fc.integer({ min: 0, max: 255 }), (at, value) => {
+        const changed = Buffer.from(frames);
         changed[at] = value;
         const outcome = outcomeOf(changed);
         if (outcome !== "backup_damaged") expect(outcome.toString()).toBe(whole);
       }),
       { numRuns: 2000 },
     );
+  });
+
+  test("only one value of a skippable frame's length hides anything: that which ends where a frame does", () => {
+    const length = frameOf(text).length + 4;
+    const hidden: number[] = [];
+    for (let value = 0; value < 256; value += 1) {
+      const changed = Buffer.from(stored);
+      changed[length] = value;
+      const outcome = outcomeOf(changed);
+      if (outcome !== "backup_damaged" && outcome.toString() !== whole) hidden.push(value);
+    }
+    expect(hidden).toEqual(["note".length + frameOf(text.repeat(9)).length]);
   });
 
   test("cut short anywhere but between frames", () => {
