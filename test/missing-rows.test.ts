@@ -45,6 +45,9 @@ const contents = async (): Promise<string> => {
   return row?.all ?? "";
 };
 
+/** A table and the one that it refers to. */
+const BOTH = ["--table", "public.big", "--table", "public.customer"];
+
 test("rows deleted by mistake come back as they were, and only the ranges that lost some are read", async () => {
   const before = await contents();
   await subject.live.query("delete from big where id between 5000 and 5049");
@@ -97,30 +100,12 @@ test("parents come with their children; without them nothing is inserted, and th
   const alone = await missing("latest", "--table", "public.big", "--undo-file", "x.sql");
   expect(alone.result.code).toBe(4);
   expect(alone.result.stderr).toContain(`--table "public"."customer"`);
-  const both = await missing(
-    "latest",
-    "--table",
-    "public.big",
-    "--table",
-    "public.customer",
-    "--disable-triggers",
-    "--undo-file",
-    "b.sql",
-  );
+  const both = await missing("latest", ...BOTH, "--disable-triggers", "--undo-file", "b.sql");
   expect(both.result.code, both.result.stderr).toBe(0);
   expect(both.report().tables.map(({ name }) => name)).toEqual(["customer", "big"]);
   expect(await contents()).toBe(before);
   await runSql(subject.live.url, await readFile(join(subject.scratch, "b.sql"), "utf8"));
-  await missing(
-    "latest",
-    "--table",
-    "public.big",
-    "--table",
-    "public.customer",
-    "--disable-triggers",
-    "--undo-file",
-    "c.sql",
-  );
+  await missing("latest", ...BOTH, "--disable-triggers", "--undo-file", "c.sql");
   expect(await contents()).toBe(before);
 });
 
@@ -147,16 +132,7 @@ test("what is there is never overwritten: same key, other contents, and other ro
   await subject.live.query(
     "delete from customer where id = 1008; update customer set name = 'Customer 9' where id = 9",
   );
-  await missing(
-    "latest",
-    "--table",
-    "public.big",
-    "--table",
-    "public.customer",
-    "--disable-triggers",
-    "--undo-file",
-    "d.sql",
-  );
+  await missing("latest", ...BOTH, "--disable-triggers", "--undo-file", "d.sql");
 });
 
 test("after a rewrite all is read, and said; a condition chooses; an archive serves as well", async () => {

@@ -61,3 +61,10 @@ export interface Provider {
   /** Done, too, where it is gone already. */
   destroy(id: string, signal: AbortSignal): Promise<void>;
 }
+
+/** The same server and user, another database. @param url of a cluster */
+export function urlOfDatabase(url: string, database: string): string {
+  const made = new URL(url);
+  made.pathname = `/${encodeURIComponent(database)}`;
+  return made.href;
+}

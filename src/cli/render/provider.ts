@@ -2,7 +2,7 @@ import type { ManagedBy } from "../../config/provider.ts";
 import { counted, formatBytes, formatDuration } from "../../lib/text.ts";
 import type { ProviderRestorePreview, ProviderRestoreReport } from "../../operations/provider/restore.ts";
 import type { Swept } from "../../operations/provider/sweep.ts";
-import type { ProviderBackup, ProviderCluster } from "../../providers/provider.ts";
+import { type ProviderBackup, type ProviderCluster, urlOfDatabase } from "../../providers/provider.ts";
 import type { ProviderListJson, ProviderRestoreJson, ProviderSweepJson } from "../json/provider.ts";
 import type { Output } from "../output.ts";
 import { renderTable } from "./table.ts";
@@ -88,9 +88,8 @@ export function restoredJson({
 /** Without its password. */
 function openUrl({ url }: ProviderCluster, database: string): string | null {
   if (url === null) return null;
-  const open = new URL(url);
+  const open = new URL(urlOfDatabase(url, database));
   open.password = "";
-  open.pathname = `/${encodeURIComponent(database)}`;
   return open.href;
 }
 

@@ -3,7 +3,12 @@ import { AppError, inOperation, isAppError, messageOf } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { formatDuration } from "../../lib/text.ts";
 import { resolveConnection, withDatabase } from "../../postgres/connection.ts";
-import type { CopiedAccess, Provider, ProviderCluster } from "../../providers/provider.ts";
+import {
+  type CopiedAccess,
+  type Provider,
+  type ProviderCluster,
+  urlOfDatabase,
+} from "../../providers/provider.ts";
 import { checkRestored, type RestoredContent } from "./check-restored.ts";
 import { chooseMoment, type Moment } from "./choose-moment.ts";
 
@@ -85,7 +90,7 @@ export async function restoreFromProvider(
     const server = await resolveConnection(runtime, cluster.url, signal);
     const connection = withDatabase(server, request.database);
     const content = await checkRestored(runtime, connection, signal);
-    await request.useUrl(urlOf(cluster.url, request.database));
+    await request.useUrl(urlOfDatabase(cluster.url, request.database));
     finished = true;
     if (request.destroyAfter) {
       await provider.destroy(id, signal);
@@ -97,13 +102,6 @@ export async function restoreFromProvider(
     if (!finished || request.destroyAfter) await destroyAnyway(runtime, provider, id, name);
     throw id === undefined && !moment.exact ? withNearest(moment, error) : error;
   }
-}
-
-/** The same server, another database, as a URL. */
-function urlOf(url: string, database: string): string {
-  const made = new URL(url);
-  made.pathname = `/${encodeURIComponent(database)}`;
-  return made.href;
 }
 
 async function previewOf(
