@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { isAbsolute, join } from "node:path";
 import { isAppError, messageOf } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
-import { homeFolder } from "../operations/schedule/log-file.ts";
+import { homeFolder } from "../lib/home-folder.ts";
 import { readAlerts, writeAlerts } from "../repository/alerts.ts";
 import type { AlertsFile } from "../repository/alerts-file.ts";
 import { FORMAT_VERSION } from "../repository/manifest.ts";

@@ -1,7 +1,7 @@
 import { mkdir, open } from "node:fs/promises";
-import { homedir } from "node:os";
 import { dirname, isAbsolute, join } from "node:path";
 import { AppError, messageOf } from "../../errors.ts";
+import { homeFolder } from "../../lib/home-folder.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 
 /** Where scheduled runs of a user write: `/var/log/handled.log` for root, otherwise in the user's state folder. */
@@ -11,10 +11,6 @@ export function defaultLogFile(runtime: Runtime, uid: number): string {
   const state = runtime.env["XDG_STATE_HOME"];
   const folder = state !== undefined && isAbsolute(state) ? state : join(homeFolder(runtime), ".local/state");
   return join(folder, "handled/handled.log");
-}
-
-export function homeFolder(runtime: Runtime): string {
-  return runtime.env["HOME"] || homedir();
 }
 
 /** Makes the log file and its folder, if need be: a run that cannot open its log does not even begin. */
