@@ -1,12 +1,8 @@
-import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
+import { homeFolder } from "./home-folder.ts";
 import type { Runtime } from "./runtime.ts";
 
-export function homeFolder(runtime: Runtime): string {
-  return runtime.env["HOME"] || homedir();
-}
-
-/** Where a user's programs keep what is to outlive a restart (XDG Base Directory Specification): our own folder in it. */
+/** Where our programs keep what is to outlive a restart (XDG Base Directory Specification). */
 export function stateFolder(runtime: Runtime): string {
   const xdg = runtime.env["XDG_STATE_HOME"];
   // A relative path there is invalid and to be ignored.
