@@ -222,6 +222,35 @@ test("a kill leaves a cluster that the sweep finds; others are never touched", a
   expect(body.databases).toMatchObject([{ name: "shop" }]);
 });
 
+test("a killed restore with a name of its own is gone on with by the same command, however often", async () => {
+  const more = ["--provider", "--new-cluster", "shop-again", "--keep-on-failure", "--yes", "--json"];
+  emulator.faults.slow({ method: "PUT", ms: 60_000 });
+  const killed = spawnCli(["restore", "shop", ...more], {
+    cwd: folder.path,
+    env: { DIGITALOCEAN_TOKEN: emulator.token },
+  });
+  await expect.poll(made, { timeout: 20_000 }).toEqual(["shop-again"]);
+  process.kill(killed.pid, "SIGKILL");
+  await killed.result;
+  emulator.faults.clear();
+  emulator.faults.failNext({ method: "PUT", status: 422 });
+  const failed = await handled("restore", "shop", ...more);
+  expect(failed).toMatchObject({ code: 1 });
+  expect(failed.stderr).toContain("shop-again is kept");
+  const again = await handled("restore", "shop", ...more);
+  expect(again).toMatchObject({ code: 0 });
+  expect(jsonOf(again)).toMatchObject({ cluster: "shop-again", adopted: true, exact: true, filledTables: 1 });
+  expect(await made()).toEqual(["shop-again"]);
+  const other = new Date(backup.getTime() - 3_600_000).toISOString();
+  const another = await handled("restore", "shop", ...more, "--at", other);
+  expect(another).toMatchObject({ code: 2 });
+  expect(another.stderr).toContain("shop-again already, of another moment");
+  const foreign = await handled("restore", "shop", "--provider", "--new-cluster", "shop", "--yes");
+  expect(foreign).toMatchObject({ code: 2 });
+  expect(foreign.stderr).toContain("Handled did not make it");
+  expect(await made()).toEqual(["shop-again"]);
+});
+
 test("what became the live cluster after a recovery is never swept; where that is not known, nothing is", async () => {
   const urlFile = join(folder.path, "recovered-url");
   expect(await handled("restore", "shop", "--provider", "--yes", "--url-file", urlFile)).toMatchObject({

@@ -10,8 +10,13 @@ export interface ProviderCluster {
   readonly nodes: number;
   /** Major version of PostgreSQL. */
   readonly version: string | null;
-  /** Of what Handled made: until when it may stay, and the id of the cluster it came from; otherwise null. */
-  readonly lifetime: { readonly until: Date; readonly source: string } | null;
+  /** Of what Handled made: until when it may stay, the id of the cluster it came from, and its moment; otherwise null. */
+  readonly lifetime: {
+    readonly until: Date;
+    readonly source: string;
+    /** The moment that was restored; null where an older Handled made it. */
+    readonly at: Date | null;
+  } | null;
   /** Connection string with its password, a registered secret; null while there is none. */
   readonly url: string | null;
 }

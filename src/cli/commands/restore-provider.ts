@@ -9,7 +9,9 @@ import type { Target } from "../targets.ts";
 
 export interface ProviderOptions {
   readonly at?: Date;
+  readonly newCluster?: string;
   readonly destroyAfter?: true;
+  readonly keepOnFailure?: true;
   readonly urlFile?: string;
   readonly swap?: true;
   readonly yes?: true;
@@ -36,6 +38,10 @@ export async function runProviderRestore(
         hint: "choose one by its time: `--at TIME`; `handled provider list` shows them",
       },
     );
+  if (options.keepOnFailure === true && options.newCluster === undefined)
+    throw new AppError("usage", `restore ${target.name}: \`--keep-on-failure\` is for \`--new-cluster\``, {
+      hint: "without a name of yours, no later command could go on with the cluster",
+    });
   const { urlFile } = options;
   if (urlFile !== undefined) await requireWritable(urlFile, false);
   const database = managed.database ?? (await target.connection()).database;
@@ -52,6 +58,8 @@ export async function runProviderRestore(
       clusterLimit: managed.clusterLimit,
       dryRun: options.dryRun === true,
       destroyAfter: options.destroyAfter === true,
+      ...(options.newCluster === undefined ? {} : { name: options.newCluster }),
+      keepOnFailure: options.keepOnFailure === true,
       confirm: async (preview) => {
         for (const line of previewText(preview, managed, target.timeZone)) cli.output.note(line);
         const what = preview.moment.exact

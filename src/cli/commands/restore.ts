@@ -110,7 +110,15 @@ export function addRestore(program: Command, cli: () => Cli): void {
       ).conflicts(["newDatabase", "to", "undo", "missingRows", "schema", "table"]),
     )
     .option("--at <time>", "with --provider: the moment, such as 2024-12-10T14:05:00Z", momentArgument)
+    .option(
+      "--new-cluster <name>",
+      "with --provider: name of the new cluster; one of this name that an earlier try made is gone on with",
+    )
     .option("--destroy-after", "with --provider: destroy the new cluster once it was checked")
+    .option(
+      "--keep-on-failure",
+      "with --provider and --new-cluster: a failure leaves the new cluster, and the same command goes on with it",
+    )
     .option(
       "--url-file <file>",
       "with --provider: write the new connection string, with its password, into this new file that only you can read",
@@ -262,10 +270,14 @@ async function runUndo(cli: Cli, target: Target, options: Options): Promise<void
   cli.output.result(undoJson(report), () => renderUndo(cli.output, report, target.timeZone));
 }
 
+const OF_PROVIDER = ["at", "newCluster", "destroyAfter", "keepOnFailure", "urlFile"] as const;
+
 /** Without `--provider` they would be ignored, and another moment restored than the one asked for. */
-function requireProvider({ provider, at, destroyAfter, urlFile }: Options): void {
-  if (provider === true || (at === undefined && destroyAfter === undefined && urlFile === undefined)) return;
-  throw new AppError("usage", "`--at`, `--destroy-after` and `--url-file` are for `--provider`", {
-    hint: "add `--provider`; a backup of ours is chosen by its id, which `handled list` shows",
-  });
+function requireProvider(options: Options): void {
+  if (options.provider === true || OF_PROVIDER.every((one) => options[one] === undefined)) return;
+  throw new AppError(
+    "usage",
+    "`--at`, `--new-cluster`, `--destroy-after`, `--keep-on-failure` and `--url-file` are for `--provider`",
+    { hint: "add `--provider`; a backup of ours is chosen by its id, which `handled list` shows" },
+  );
 }

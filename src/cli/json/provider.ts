@@ -55,6 +55,7 @@ export const ProviderRestoreJson = z.strictObject({
   exact: z.boolean().describe("Whether that is the time of a backup; where not, check what you got"),
   backup: time.describe("The newest backup at or before that moment"),
   cluster: z.string().describe("Name of the new cluster"),
+  adopted: z.boolean().describe("Whether an earlier try of the same name made it"),
   id: z.string().nullable().describe("Its identity in the service; null for a dry run"),
   until: time.describe("From then on `handled provider sweep` removes it"),
   clusters: count.describe("How many clusters the account had before"),

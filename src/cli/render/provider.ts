@@ -19,7 +19,7 @@ export interface ProviderListing {
 
 /** What is about to be made, and what that takes, before a person agrees to it. */
 export function previewText(
-  { source, name, moment, until, clusters, clusterLimit }: ProviderRestorePreview,
+  { source, name, moment, until, clusters, clusterLimit, adopted }: ProviderRestorePreview,
   { price }: ManagedBy,
   timeZone: string,
 ): string[] {
@@ -33,7 +33,7 @@ export function previewText(
       : [
           `the service promises the times of its backups only, and may refuse another second or round it: check what you get. The nearest backup before: \`--at ${backup.createdAt.toISOString()}\` (${nearest})`,
         ]),
-    `into a new cluster ${name}: ${source.size}, ${counted(source.nodes, "node")}, ${source.region}, PostgreSQL ${source.version ?? "of the same version"}; it may stay until ${formatTime(until, timeZone)}`,
+    `${adopted === null ? "into a new cluster" : "goes on with cluster"} ${name}: ${source.size}, ${counted(source.nodes, "node")}, ${source.region}, PostgreSQL ${source.version ?? "of the same version"}; it may stay until ${formatTime(until, timeZone)}`,
     `the account has ${counted(clusters, "cluster")}${clusterLimit === undefined ? "; how many it may have the service does not tell" : ` of at most ${clusterLimit}`}`,
     price === undefined
       ? `price: that of another ${source.size}, which the service does not tell; ${source.name} costs the same`
@@ -57,7 +57,7 @@ export function restoredJson({
   report,
 }: Restored): ProviderRestoreJson {
   const { preview, done } = report;
-  const { source, moment, name, until, clusters, clusterLimit = null } = preview;
+  const { source, moment, name, until, clusters, clusterLimit = null, adopted } = preview;
   return {
     database,
     source: source.name,
@@ -65,6 +65,7 @@ export function restoredJson({
     exact: moment.exact,
     backup: moment.backup.createdAt.toISOString(),
     cluster: name,
+    adopted: adopted !== null,
     id: done?.cluster.id ?? null,
     until: until.toISOString(),
     clusters,

@@ -22,7 +22,7 @@ export function chooseMoment(
     throw new AppError("backup_missing", `restore ${cluster}: the service lists no backup of it`);
   if (at === undefined) return { at: newest.createdAt, exact: true, backup: newest };
   // People type whole seconds.
-  const same = backups.find((one) => seconds(one.createdAt) === seconds(at));
+  const same = backups.find((one) => isSameSecond(one.createdAt, at));
   if (same !== undefined) return { at: same.createdAt, exact: true, backup: same };
   if (at > now) throw new AppError("usage", `restore ${cluster}: ${at.toISOString()} is still to come`);
   const backup = backups.find(({ createdAt }) => createdAt <= at);
@@ -39,4 +39,7 @@ export function chooseMoment(
   return { at, exact: false, backup };
 }
 
-const seconds = (at: Date): number => Math.floor(at.getTime() / 1000);
+/** The service tells its times to the second. */
+export function isSameSecond(one: Date, other: Date): boolean {
+  return Math.floor(one.getTime() / 1000) === Math.floor(other.getTime() / 1000);
+}

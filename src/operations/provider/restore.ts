@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { AppError, inOperation, isAppError, messageOf } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { formatDuration } from "../../lib/text.ts";
@@ -10,7 +9,8 @@ import {
   urlOfDatabase,
 } from "../../providers/provider.ts";
 import { checkRestored, type RestoredContent } from "./check-restored.ts";
-import { chooseMoment, type Moment } from "./choose-moment.ts";
+import type { Moment } from "./choose-moment.ts";
+import { isOf, previewRestore } from "./preview.ts";
 
 export interface ProviderRestoreRequest {
   readonly provider: Provider;
@@ -27,7 +27,14 @@ export interface ProviderRestoreRequest {
   readonly clusterLimit: number | undefined;
   readonly dryRun: boolean;
   readonly destroyAfter: boolean;
-  /** Shown before anything is made; throws where the user does not agree. */
+  /**
+   * The name of the new cluster, kept by the caller so that a second call after a crash goes on with what the first made. Default:
+   * one that nobody else has.
+   */
+  readonly name?: string;
+  /** Whether a failure leaves the new cluster for a second call of the same `name`. Default: it is destroyed. */
+  readonly keepOnFailure?: boolean;
+  /** Shown before anything is made; throws where the user does not agree. Not asked where a cluster is adopted. */
   readonly confirm: (preview: ProviderRestorePreview) => Promise<void>;
   /** Gets the URL with its password once all checks passed, before `destroyAfter`. */
   readonly useUrl: (url: string) => Promise<void>;
@@ -41,6 +48,8 @@ export interface ProviderRestorePreview {
   /** How many clusters the account has now. */
   readonly clusters: number;
   readonly clusterLimit: number | undefined;
+  /** What an earlier call of the same name made, and this one goes on with; null: a cluster is made. */
+  readonly adopted: ProviderCluster | null;
 }
 
 export interface ProviderRestoreReport {
@@ -57,12 +66,11 @@ export interface ProviderRestoreReport {
 
 const FIRST_LOOK_MS = 500;
 const LONGEST_LOOK_MS = 15_000;
-// The service takes names up to 63 letters.
-const LONGEST_SOURCE = 30;
 
 /**
- * Restores a managed database into a new cluster and checks it. Whatever fails after the cluster was asked for destroys it;
- * where that fails too, or this program is killed, its tags tell the sweep. Never touches the source.
+ * Restores a managed database into a new cluster and checks it. Whatever fails after the cluster was asked for destroys it, unless
+ * the caller wants it kept; where that fails too, or this program is killed, its tags tell the sweep. Called again with the
+ * same `name`, whatever became of the first call, it goes on with the cluster that call made. Never touches the source.
  */
 export async function restoreFromProvider(
   runtime: Runtime,
@@ -71,16 +79,17 @@ export async function restoreFromProvider(
 ): Promise<ProviderRestoreReport> {
   const { provider } = request;
   const started = runtime.clock.monotonic();
-  const preview = await previewOf(runtime, request, signal);
-  const { source, name, moment, until } = preview;
+  const preview = await previewRestore(runtime, request, signal);
+  const { source, name, moment, until, adopted } = preview;
   if (request.dryRun) return { preview, done: null };
-  await request.confirm(preview);
-  let id: string | undefined;
+  if (adopted === null) await request.confirm(preview);
+  let id = adopted?.id;
   let finished = false;
   try {
-    const made = await provider.restoreToNew({ name, source, at: moment.at, until }, signal);
+    const made = adopted ?? (await provider.restoreToNew({ name, source, at: moment.at, until }, signal));
     id = made.id;
-    runtime.reporter.note(`cluster ${name} is being made from ${source.name}`);
+    const what = adopted === null ? "is being made" : `is there already, ${made.status}, and was made`;
+    runtime.reporter.note(`cluster ${name} ${what} from ${source.name}`);
     const cluster = await untilOnline(runtime, request, made, signal);
     const access = await provider.copyAccess(source, cluster, signal);
     if (cluster.url === null)
@@ -99,36 +108,14 @@ export async function restoreFromProvider(
     const durationMs = runtime.clock.monotonic() - started;
     return { preview, done: { cluster, access, content, durationMs, destroyed: request.destroyAfter } };
   } catch (error) {
-    if (!finished || request.destroyAfter) await destroyAnyway(runtime, provider, id, name);
+    const isKept = request.keepOnFailure === true || (finished && !request.destroyAfter);
+    if (!isKept) await destroyAnyway(runtime, provider, id, preview);
+    else if (id !== undefined || isAppError(error, "provider_unreachable"))
+      runtime.reporter.warn(
+        `cluster ${name} ${id === undefined ? "may be there" : "is kept"}, and costs money`,
+      );
     throw id === undefined && !moment.exact ? withNearest(moment, error) : error;
   }
-}
-
-async function previewOf(
-  runtime: Runtime,
-  request: ProviderRestoreRequest,
-  signal: AbortSignal,
-): Promise<ProviderRestorePreview> {
-  const { provider, cluster, at, windowMs, lifetimeMs, clusterLimit } = request;
-  const source = await provider.find(cluster, signal);
-  const backups = await provider.backups(source, signal);
-  const now = runtime.clock.now();
-  const moment = chooseMoment(source.name, backups, { at, now, windowMs });
-  const clusters = (await provider.clusters(signal)).length;
-  if (clusterLimit !== undefined && clusters >= clusterLimit)
-    throw new AppError(
-      "provider_refused",
-      `restore ${source.name}: the account has ${clusters} clusters of at most ${clusterLimit}`,
-      {
-        hint: "`handled provider sweep` removes what restores left behind; `clusterLimit` in the strategy says how many there may be",
-      },
-    );
-  const time = now
-    .toISOString()
-    .replaceAll(/[-:]|\.\d+Z/g, "")
-    .toLowerCase();
-  const name = `${source.name.slice(0, LONGEST_SOURCE)}-handled-${time}-${randomBytes(2).toString("hex")}`;
-  return { source, name, moment, until: new Date(now.getTime() + lifetimeMs), clusters, clusterLimit };
 }
 
 async function untilOnline(
@@ -170,17 +157,17 @@ async function lookAgain(
 
 /**
  * Also when the command was interrupted: hence a signal of its own. Without an id the request for the cluster failed, which
- * does not say that none was made: it is looked for by its name, which nobody else uses.
+ * does not say that none was made: it is looked for by its name and tags.
  */
 async function destroyAnyway(
   runtime: Runtime,
   provider: Provider,
   asked: string | undefined,
-  name: string,
+  { name, source }: ProviderRestorePreview,
 ): Promise<void> {
   const signal = AbortSignal.timeout(60_000);
   try {
-    const id = asked ?? (await provider.clusters(signal)).find((one) => one.name === name)?.id;
+    const id = asked ?? (await provider.clusters(signal)).find((one) => isOf(one, name, source))?.id;
     if (id === undefined) return;
     await provider.destroy(id, signal);
     runtime.reporter.note(`cluster ${name} is destroyed again`);

@@ -4,7 +4,7 @@ import type { Runtime } from "../../lib/runtime.ts";
 import type { CopiedAccess, NewCluster, Provider, ProviderBackup, ProviderCluster } from "../provider.ts";
 import { Api, type ApiSettings } from "./api.ts";
 import { answers, requests } from "./contract.ts";
-import { lifetimeOf, TAG, tagsOf } from "./tags.ts";
+import { isSameRestore, lifetimeOf, TAG, tagsOf } from "./tags.ts";
 
 type Cluster = z.output<typeof answers.cluster>["database"];
 
@@ -66,7 +66,7 @@ export class DigitalOcean implements Provider {
       private_network_uuid: from.private_network_uuid || undefined,
       project_id: from.project_id || undefined,
       storage_size_mib: from.storage_size_mib || undefined,
-      tags: tagsOf(source.id, until),
+      tags: tagsOf({ source, until, at }),
       rules: await this.#rulesOf(source.id, signal),
       backup_restore: { database_name: from.name, backup_created_at: timeText(at) },
     });
@@ -95,7 +95,7 @@ export class DigitalOcean implements Provider {
     try {
       await this.#api.delete(pathOf(id), signal);
     } catch (error) {
-      if (!isAppError(error, "provider_refused") || error.details["status"] !== 404) throw error;
+      if (!isAppError(error, "provider_refused") || !hasStatus(error, 404)) throw error;
     }
   }
 
@@ -123,16 +123,22 @@ export class DigitalOcean implements Provider {
     return { newPools, lacking };
   }
 
-  /** An answer that never came says nothing: the cluster is looked for by tag and name before it is asked for again. */
+  /**
+   * An answer that never came says nothing, and a refusal may be that of a name which an earlier request has taken: the cluster is
+   * looked for by tags and name before it is asked for again.
+   */
   async #create(body: z.output<typeof requests.createCluster>, signal: AbortSignal): Promise<Cluster> {
     for (let tried = 1; ; tried++) {
       try {
         return (await this.#api.post("/v2/databases", body, answers.cluster, signal)).database;
       } catch (error) {
-        if (!isAppError(error, "provider_unreachable")) throw error;
-        const made = (await this.#list(signal, TAG)).find(({ name }) => name === body.name);
+        const isUnknown = isAppError(error, "provider_unreachable");
+        if (!isUnknown && !(isAppError(error, "provider_refused") && hasStatus(error, 409, 422))) throw error;
+        const made = (await this.#list(signal, TAG)).find(
+          ({ name, tags }) => name === body.name && isSameRestore(tags ?? [], body.tags ?? []),
+        );
         if (made !== undefined) return made;
-        if (tried === CREATE_TRIES) throw error;
+        if (!isUnknown || tried === CREATE_TRIES) throw error;
       }
     }
   }
@@ -192,6 +198,10 @@ export class DigitalOcean implements Provider {
 }
 
 const pathOf = (id: string): string => `/v2/databases/${encodeURIComponent(id)}`;
+
+function hasStatus({ details }: AppError, ...statuses: readonly number[]): boolean {
+  return statuses.some((one) => one === details["status"]);
+}
 
 /** As the service itself writes times: to the second unless there is more. */
 const timeText = (at: Date): string => at.toISOString().replace(".000Z", "Z");
