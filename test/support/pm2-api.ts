@@ -3,11 +3,11 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { SHOP_API } from "../../src/demo/shop-api.ts";
 import type { ApplicationCommands } from "../../src/operations/application.ts";
 import { freePort } from "../../src/postgres/free-port.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
-const MAIN = fileURLToPath(new URL("shop-api-main.ts", import.meta.url));
 const PM2 = fileURLToPath(new URL("../../node_modules/pm2/bin/pm2", import.meta.url));
 
 /** What a database answered to the application. */
@@ -49,10 +49,16 @@ export async function pm2Api(
   );
   const apps = join(folder.path, "apps.json");
   const args = [envFile, String(port), ...Object.entries(tables).map(([name, table]) => `${name}=${table}`)];
-  const app = { name: "shop-api", script: MAIN, interpreter: process.execPath, args };
+  const app = { name: "shop-api", script: SHOP_API, interpreter: process.execPath, args };
   await writeFile(apps, JSON.stringify({ apps: [app] }));
   const pm2 = `'${process.execPath}' '${PM2}'`;
-  const env = { PM2_HOME: home, NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] };
+  const env = {
+    PM2_HOME: home,
+    // Without these the first start asks a server on the internet whether there is a newer pm2.
+    PM2_DISCRETE_MODE: "true",
+    PM2_DISABLE_VERSION_CHECK: "true",
+    NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"],
+  };
   const health = `http://127.0.0.1:${port}/health`;
   return {
     envFile,
