@@ -1,11 +1,11 @@
 import { AppError, DEGRADED_EXIT, inOperation } from "../../errors.ts";
-import { requireWritable, writeDurable } from "../../lib/durable.ts";
 import { restoreFromProvider } from "../../operations/provider/restore.ts";
 import type { Cli } from "../cli.ts";
 import { confirmByName } from "../confirm.ts";
 import { providerOf } from "../provider-of.ts";
 import { previewText, renderRestored, restoredJson } from "../render/provider.ts";
 import type { Target } from "../targets.ts";
+import { openUrlFile } from "../url-file.ts";
 
 export interface ProviderOptions {
   readonly at?: Date;
@@ -42,8 +42,9 @@ export async function runProviderRestore(
     throw new AppError("usage", `restore ${target.name}: \`--keep-on-failure\` is for \`--new-cluster\``, {
       hint: "without a name of yours, no later command could go on with the cluster",
     });
-  const { urlFile } = options;
-  if (urlFile !== undefined) await requireWritable(urlFile, false);
+  const dryRun = options.dryRun === true;
+  const urlFile = options.urlFile === undefined || dryRun ? undefined : await openUrlFile(options.urlFile);
+  let unwritten: AppError | undefined;
   const database = managed.database ?? (await target.connection()).database;
   const report = await restoreFromProvider(
     cli.runtime,
@@ -56,7 +57,7 @@ export async function runProviderRestore(
       lifetimeMs: managed.lifetimeMs,
       deadlineMs: managed.deadlineMs,
       clusterLimit: managed.clusterLimit,
-      dryRun: options.dryRun === true,
+      dryRun,
       destroyAfter: options.destroyAfter === true,
       ...(options.newCluster === undefined ? {} : { name: options.newCluster }),
       keepOnFailure: options.keepOnFailure === true,
@@ -68,19 +69,29 @@ export async function runProviderRestore(
         await confirmByName(cli, what, preview.source.name, options.yes === true);
       },
       useUrl: async (url) => {
-        if (urlFile !== undefined) await writeDurable(urlFile, `${url}\n`);
+        await urlFile?.write(url).catch((error: unknown) => {
+          if (!(error instanceof AppError)) throw error;
+          unwritten = error;
+        });
       },
     },
     cli.signal,
-  ).catch((error: unknown) => {
+  ).catch(async (error: unknown) => {
+    await urlFile?.drop();
     throw error instanceof AppError && error.code !== "interrupted" && error.code !== "not_confirmed"
       ? inOperation(`restore ${target.name}`, error)
       : error;
   });
   if (report.done === null)
     for (const line of previewText(report.preview, managed, target.timeZone)) cli.output.note(line);
-  const about = { database: target.name, inCluster: database, managed, urlFile, report };
+  if (unwritten !== undefined)
+    cli.output.warn(
+      `${unwritten.message}; the cluster is there all the same, and its password in the service's control panel`,
+    );
+  const written = unwritten === undefined && report.done !== null ? options.urlFile : undefined;
+  const about = { database: target.name, inCluster: database, managed, urlFile: written, report };
   cli.output.result(restoredJson(about), () => renderRestored(cli.output, about, target.timeZone));
   const { access, content } = report.done ?? {};
+  if (unwritten !== undefined) cli.exitWith(DEGRADED_EXIT);
   if ((access?.lacking.length ?? 0) > 0 || (content?.unread.length ?? 0) > 0) cli.exitWith(DEGRADED_EXIT);
 }
