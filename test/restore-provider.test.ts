@@ -1,6 +1,7 @@
 import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { HistoryJson } from "../src/cli/json/history.ts";
 import { ProviderListJson, ProviderRestoreJson, ProviderSweepJson } from "../src/cli/json/provider.ts";
 import type { Emulator } from "../src/demo/digitalocean/emulator.ts";
 import { type ProviderRestoreRequest, restoreFromProvider } from "../src/operations/provider/restore.ts";
@@ -281,12 +282,30 @@ test("questions are asked again where the service is out of order; a token that 
   expect(refused.stderr).not.toContain("dop_v1_wrong_token");
 });
 
-test("moments that cannot be there are refused with the nearest backup, in place never", async () => {
+test("moments that cannot be there are refused with the nearest backup", async () => {
   const early = await handled("restore", "shop", "--provider", "--at", "2001-01-01T00:00:00Z", "--yes");
   expect(early).toMatchObject({ code: 1 });
   expect(early.stderr).toContain("the oldest: `--at");
-  expect((await handled("restore", "shop", "--provider", "--swap", "--yes")).stderr).toContain("in place");
   expect(await made()).toEqual([]);
+});
+
+test("a restore is in the history and proves that backup; in place is refused, naming what was proven", async () => {
+  // Before the first backup of our own there is nothing to record in.
+  expect(await handled("backup", "shop", "--kind", "snapshot")).toMatchObject({ code: 0 });
+  const refused = async (): Promise<string> => {
+    const result = await handled("restore", "shop", "--provider", "--swap", "--yes");
+    expect(result).toMatchObject({ code: 1 });
+    return result.stderr;
+  };
+  expect(await refused()).toMatch(/in place is refused unless.*proven within a day.*none was proven/);
+  const at = backup.toISOString();
+  const restored = await handled("restore", "shop", "--provider", "--at", at, "--yes", "--json");
+  expect(restored).toMatchObject({ code: 0 });
+  const { cluster, at: moment } = ProviderRestoreJson.parse(jsonOf(restored));
+  expect(await refused()).toContain(`proven: ${cluster}, from shop as of`);
+  const { runs } = HistoryJson.parse(jsonOf(await handled("history", "shop", "--json")));
+  expect(runs[0]).toMatchObject({ operation: "restore", outcome: "done" });
+  expect(runs[0]?.summary).toContain(`cluster ${cluster} made from shop as of ${moment}`);
 });
 
 test("a limit of clusters is kept to before anything is made", async () => {
