@@ -1,7 +1,9 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { resolve } from "node:path";
 import { AppError, errorCode, messageOf } from "../errors.ts";
+import { homeFolder } from "../lib/home-folder.ts";
 import type { Runtime } from "../lib/runtime.ts";
+import { checkVariables } from "./application-checks.ts";
 import { crossCheck } from "./cross-checks.ts";
 import { describeIssues } from "./describe-issue.ts";
 import { type Interpolate, readDocument } from "./document.ts";
@@ -53,16 +55,18 @@ export function parseStrategy(runtime: Runtime, text: string, file: string): Str
   );
   // A value that is wrong in itself would only repeat that in other words; the first finding at a place stays.
   const taken = new Set(problems.map(({ path }) => path));
-  for (const { path, part, message } of [...findings, ...crossCheck(value), ...checkNotify(value)]) {
+  const crossing = [...crossCheck(value), ...checkVariables(value), ...checkNotify(value)];
+  for (const { path, part, message } of [...findings, ...crossing]) {
     const problem = problemAt(path, part, message);
     if (!taken.has(problem.path)) problems.push(problem);
     taken.add(problem.path);
   }
   if (!parsed.success || problems.length > 0) throw strategyInvalid(file, problems);
-  return buildStrategy(parsed.data, file, (path) => {
+  const whereIs = (path: Path): string => {
     const { line, column } = problemAt(path, "value", "");
     return `${file}:${line}:${column}`;
-  });
+  };
+  return buildStrategy(parsed.data, { path: file, home: homeFolder(runtime), whereIs });
 }
 
 /** What is inside an unknown block has lost its meaning; the block's name is the mistake. */

@@ -2,6 +2,7 @@ import { isAbsolute } from "node:path";
 import { z } from "zod";
 import { messageOf } from "../errors.ts";
 import { parseRecipient } from "../lib/age/keys.ts";
+import { ApplicationFile, applicationKeys, isApplicationCommandPath } from "./application.ts";
 import { assertedKeys } from "./assertions.ts";
 import { duration, LONGEST_TIMEOUT } from "./durations.ts";
 import { MOST_JOBS } from "./jobs.ts";
@@ -27,11 +28,6 @@ function postgresNameProblem(name: string): string | undefined {
 
 const postgresName = () => checked(postgresNameProblem);
 
-function healthProblem(address: string): string | undefined {
-  const isHttp = URL.canParse(address) && /^https?:$/.test(new URL(address).protocol);
-  return isHttp ? undefined : "must be an address that begins with `http://` or `https://`";
-}
-
 function recipientProblem(recipient: string): string | undefined {
   try {
     parseRecipient(recipient);
@@ -40,21 +36,6 @@ function recipientProblem(recipient: string): string | undefined {
     return `must be an age recipient: ${messageOf(error).replace(/^read (a )?recipient[^:]*: /, "")}`;
   }
 }
-
-const Application = z.strictObject({
-  stop: text().describe(
-    "Shell command that stops the application before a swap; the shell itself expands variables in it",
-  ),
-  start: text().describe(
-    "Shell command that starts the application after a swap; the shell itself expands variables in it",
-  ),
-  health: checked(healthProblem)
-    .optional()
-    .describe("Address that answers with a 2xx status once the application works again"),
-  healthTimeout: duration(LONGEST_TIMEOUT)
-    .prefault("60s")
-    .describe("How long the application may take to become healthy after its start"),
-});
 
 const Backup = z.strictObject({
   name: label().describe("Name of the entry, unique within the database"),
@@ -127,9 +108,7 @@ const Database = z.strictObject({
   copy: Scheduled.optional().describe(
     "When `handled copy` brings over what a place lacks; each backup does the same at its end",
   ),
-  application: Application.optional().describe(
-    "The application that uses this database, in place of the common one",
-  ),
+  ...applicationKeys,
   provider: ProviderFile.optional().describe(
     "The managed service that runs the database, and takes backups of its own",
   ),
@@ -227,7 +206,7 @@ export const StrategyFile = z.strictObject({
     .record(postgresName(), Database)
     .refine(notEmpty, "needs at least one database")
     .describe("The databases to protect, by the name that commands and backups use"),
-  application: Application.optional().describe(
+  application: ApplicationFile.optional().describe(
     "The application that uses the databases; a swap stops it first and starts it afterwards",
   ),
   recovery: Recovery.prefault({}).describe("How databases are brought back"),
@@ -245,9 +224,9 @@ export type StrategyFile = z.output<typeof StrategyFile>;
 
 /** Whether the strategy's format has one block at this path that is a shell command, which we must not touch. */
 export function isCommandPath(path: readonly PropertyKey[]): boolean {
-  if (isRebuildCommandPath(path)) return true;
+  if (isRebuildCommandPath(path) || isApplicationCommandPath(path)) return true;
   const [section, key] = path.slice(-2);
-  return (section === "application" || section === "trial") && (key === "stop" || key === "start");
+  return section === "trial" && (key === "stop" || key === "start");
 }
 
 /** Whether the value at this path is looked up in the environment only when it is needed. */

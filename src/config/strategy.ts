@@ -1,5 +1,6 @@
 import { dirname, join, resolve } from "node:path";
 import { AppError } from "../errors.ts";
+import { type Application, buildApplication } from "./application.ts";
 import type { Asserted } from "./assertions.ts";
 import { nearest } from "../lib/text.ts";
 import type { Runtime } from "../lib/runtime.ts";
@@ -69,6 +70,8 @@ export interface StrategyDatabase {
   readonly copy: ScheduledTask | undefined;
   /** Its own, or the one that all databases share. */
   readonly application: Application | undefined;
+  /** The variable in the application's `envFile` that holds its URL; undefined where a recovery must not change one. */
+  readonly variable: string | undefined;
   /** What a restored copy must hold up to. */
   readonly asserted: Asserted;
   /** How it is made without a backup; undefined where it cannot. */
@@ -119,22 +122,26 @@ export interface DaemonSettings {
   readonly retryAfterMs: number;
 }
 
-interface Application {
-  /** Shell commands, as written: their variables are the shell's. */
-  readonly stop: string;
-  readonly start: string;
-  readonly health: string | undefined;
-  readonly healthTimeoutMs: number;
-}
-
 export type Contact = StrategyFile["contacts"][number];
 
-/** The strategy of a checked file. `whereIs` tells file, line and column of a path, for messages. */
-export function buildStrategy(file: StrategyFile, path: string, whereIs: (path: Path) => string): Strategy {
+/** What a checked file leaves open. */
+interface Surroundings {
+  /** Absolute path of the file. */
+  readonly path: string;
+  /** Where `~` is. */
+  readonly home: string;
+  /** File, line and column of a path in it, for messages. */
+  readonly whereIs: (path: Path) => string;
+}
+
+/** The strategy of a checked file. */
+export function buildStrategy(file: StrategyFile, { path, home, whereIs }: Surroundings): Strategy {
   const template = (at: Path, text: string): Template => ({ text, where: whereIs(at) });
   const optional = (at: Path, text: string | undefined): Template | undefined =>
     text === undefined ? undefined : template(at, text);
   const names = Object.keys(file.repositories);
+  const variables = Object.values(file.databases).flatMap(({ variable }) => variable ?? []);
+  const around = { folder: dirname(path), home, variables };
   return {
     path,
     timeZone: file.timezone ?? systemTimeZone(),
@@ -176,7 +183,8 @@ export function buildStrategy(file: StrategyFile, path: string, whereIs: (path: 
       })),
       prune: buildTask(database.prune),
       copy: buildTask(database.copy),
-      application: buildApplication(database.application ?? file.application),
+      application: buildApplication(database.application ?? file.application, around),
+      variable: database.variable,
       asserted: { assertions: database.assertions, application: database.trial },
       rebuild: buildRebuild(database.rebuild, dirname(path)),
       provider:
@@ -216,12 +224,6 @@ function placesOf(
 
 function buildTask(task: StrategyFile["databases"][string]["prune"]): ScheduledTask | undefined {
   return task === undefined ? undefined : { schedule: task.schedule, deadlineMs: task.deadline };
-}
-
-function buildApplication(application: StrategyFile["application"]): Application | undefined {
-  if (application === undefined) return undefined;
-  const { stop, start, health, healthTimeout } = application;
-  return { stop, start, health, healthTimeoutMs: healthTimeout };
 }
 
 /** The database of this name. Fails with `usage`, naming the nearest one. */

@@ -154,6 +154,7 @@ function applicationLines(application: ApplicationAnswers | undefined): string[]
       "#  stop: pm2 stop handled-api",
       "#  start: pm2 restart handled-api",
       "#  health: http://127.0.0.1:3000/health",
+      "#  envFile: /srv/handled-api/.env",
       "",
     ];
   const { stop, start, health } = application;
@@ -163,6 +164,8 @@ function applicationLines(application: ApplicationAnswers | undefined): string[]
     `  stop: ${yamlScalar(stop)}`,
     `  start: ${yamlScalar(start)}`,
     ...(health === undefined ? [] : [`  health: ${yamlScalar(escapeReferences(health))}`]),
+    "  # Its `.env`, in which a recovery on another server changes what `variable: NAME` of the database names.",
+    "  #envFile: /srv/handled-api/.env",
     "",
   ];
 }

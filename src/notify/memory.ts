@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { isAbsolute, join } from "node:path";
+import { join } from "node:path";
 import { isAppError, messageOf } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
-import { homeFolder } from "../operations/schedule/log-file.ts";
+import { stateFolder } from "../lib/state-folder.ts";
 import { readAlerts, writeAlerts } from "../repository/alerts.ts";
 import type { AlertsFile } from "../repository/alerts-file.ts";
 import { FORMAT_VERSION } from "../repository/manifest.ts";
@@ -109,11 +109,8 @@ async function onThisMachine(
 
 /** One for each strategy: two may have databases of the same name. */
 function localFolder(runtime: Runtime, strategyPath: string): string {
-  // The XDG specification: a relative path there is invalid and to be ignored.
-  const xdg = runtime.env["XDG_STATE_HOME"];
-  const state = xdg !== undefined && isAbsolute(xdg) ? xdg : join(homeFolder(runtime), ".local/state");
   const name = createHash("sha256").update(strategyPath).digest("hex").slice(0, 16);
-  return join(state, "handled/alerts", name);
+  return join(stateFolder(runtime), "alerts", name);
 }
 
 async function put(runtime: Runtime, shelf: Shelf, file: AlertsFile, signal: AbortSignal): Promise<void> {

@@ -7,7 +7,7 @@ import { parseConnectionKeywords } from "./connection-keywords.ts";
 import { isConnectionUri, parseConnectionUri } from "./connection-uri.ts";
 import { type Address, readAddresses } from "./addresses.ts";
 import { type Parameters, USED_PARAMETERS, type UsedParameter } from "./parameters.ts";
-import { homeFolder } from "./home-folder.ts";
+import { homeFolder } from "../lib/home-folder.ts";
 import { findPassword, readPassFile } from "./pass-file.ts";
 import { readService } from "./service-file.ts";
 

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AppError, errorCode } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
-import { homeFolder } from "./home-folder.ts";
+import { homeFolder } from "../lib/home-folder.ts";
 import { type Parameters, checkParameterName } from "./parameters.ts";
 
 // Where Debian's libpq looks when PGSYSCONFDIR is unset.

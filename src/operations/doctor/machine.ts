@@ -118,9 +118,11 @@ async function checkApplications(
   strategy: Strategy,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const commands = strategy.databases.flatMap(({ application }) =>
-    application === undefined ? [] : [application.stop, application.start],
-  );
+  const commands = strategy.databases
+    .flatMap(({ application }) =>
+      application === undefined ? [] : [application.stop, application.start, application.restart],
+    )
+    .filter((command) => command !== undefined);
   // Only the first word is told: the rest of the line may hold a secret.
   const words = [...new Set(commands.map(firstWord))].filter((word) => word !== undefined);
   if (words.length === 0) return ok("no application command to look for");

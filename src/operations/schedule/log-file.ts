@@ -1,20 +1,12 @@
 import { mkdir, open } from "node:fs/promises";
-import { homedir } from "node:os";
-import { dirname, isAbsolute, join } from "node:path";
+import { dirname, join } from "node:path";
 import { AppError, messageOf } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
+import { stateFolder } from "../../lib/state-folder.ts";
 
 /** Where scheduled runs of a user write: `/var/log/handled.log` for root, otherwise in the user's state folder. */
 export function defaultLogFile(runtime: Runtime, uid: number): string {
-  if (uid === 0) return "/var/log/handled.log";
-  // The XDG specification: a relative path there is invalid and to be ignored.
-  const state = runtime.env["XDG_STATE_HOME"];
-  const folder = state !== undefined && isAbsolute(state) ? state : join(homeFolder(runtime), ".local/state");
-  return join(folder, "handled/handled.log");
-}
-
-export function homeFolder(runtime: Runtime): string {
-  return runtime.env["HOME"] || homedir();
+  return uid === 0 ? "/var/log/handled.log" : join(stateFolder(runtime), "handled.log");
 }
 
 /** Makes the log file and its folder, if need be: a run that cannot open its log does not even begin. */

@@ -3,7 +3,7 @@ import { isAbsolute, join } from "node:path";
 import { AppError, errorCode, isAppError } from "../../errors.ts";
 import { runForText } from "../../lib/process.ts";
 import type { Runtime } from "../../lib/runtime.ts";
-import { homeFolder } from "./log-file.ts";
+import { homeFolder } from "../../lib/home-folder.ts";
 import { quoteForShell } from "./quoting.ts";
 
 /** Which systemd runs the timers, and where its units lie. */

@@ -1,5 +1,5 @@
 import { userInfo } from "node:os";
-import type { Runtime } from "../lib/runtime.ts";
+import type { Runtime } from "./runtime.ts";
 
 /** Where `~` is. Without HOME (a bare cron line) the user database knows, as it does for libpq. */
 export function homeFolder(runtime: Runtime): string {

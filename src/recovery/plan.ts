@@ -1,0 +1,68 @@
+import { AppError } from "../errors.ts";
+
+/** What steps tell those after them; kept in the journal, so never a secret. */
+export type Outputs = Readonly<Record<string, string | number>>;
+
+/** What a person agrees to before a step, by typing a name. */
+export interface Confirmation {
+  /** What is about to happen, as in `replace primary`. */
+  readonly what: string;
+  readonly name: string;
+}
+
+/** One step of a recovery. */
+export interface Step {
+  readonly id: string;
+  /** What it does, for a person: `Restore the newest proven backup`. */
+  readonly title: string;
+  /** What it runs: a command line where there is one that does the same, else words. */
+  readonly runs: string;
+  /** How it is found out that it did. */
+  readonly checkedBy: string;
+  /** How long it may take before it counts as late, in milliseconds. */
+  readonly budgetMs: number;
+  /** What to do when it fails, as a sentence for a person. */
+  readonly ifItFails: string;
+  /** Null where nobody is asked. */
+  readonly confirm: Confirmation | null;
+  /**
+   * Does it, and returns what later steps need. It may be called again after a crash at any moment of it, so it must look
+   * for what an earlier call has done.
+   */
+  run(outputs: Outputs, signal: AbortSignal): Promise<Outputs>;
+  /**
+   * Throws unless the step did what it is for. Also called for a step that was done before a crash: where it throws then, the
+   * step runs again.
+   */
+  check(outputs: Outputs, signal: AbortSignal): Promise<void>;
+  /** Undoes it, where what was there before is still there: the way back when a later step fails. */
+  readonly back?: (outputs: Outputs, signal: AbortSignal) => Promise<void>;
+}
+
+/** The disasters that there are plans for. */
+export const SCENARIOS = ["provider-down", "server-lost", "data-deleted", "everything-lost"] as const;
+export type Scenario = (typeof SCENARIOS)[number];
+
+/** The ordered steps out of one disaster. */
+export interface Plan {
+  readonly scenario: Scenario | "together";
+  /** The databases that it brings back. */
+  readonly databases: readonly string[];
+  /** How long all of it may take, in milliseconds. */
+  readonly budgetMs: number;
+  /** What it recovers from and to, without secrets. A recovery that was begun goes on only where all of it is the same. */
+  readonly aim: Readonly<Record<string, string>>;
+  /** What production has that it writes to or stops, in words; empty for a drill. */
+  readonly touches: readonly string[];
+  readonly steps: readonly Step[];
+}
+
+/** What an earlier step has told. */
+export function output(outputs: Outputs, name: string): string {
+  const value = outputs[name];
+  if (value === undefined)
+    throw new AppError("unexpected", `no step of the plan told ${name}`, {
+      hint: "begin anew with `--restart`",
+    });
+  return String(value);
+}

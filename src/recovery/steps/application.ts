@@ -1,0 +1,114 @@
+import { formatLocalTime } from "../../lib/local-time.ts";
+import type { Runtime } from "../../lib/runtime.ts";
+import type { ConnectionSettings } from "../../postgres/connection.ts";
+import { connectionUrl } from "../../postgres/connection-url.ts";
+import { switchBack, switchVariable } from "../env-file.ts";
+import type { Outputs, Step } from "../plan.ts";
+import { describeTarget, type RecoveryApplication } from "../subject.ts";
+
+/** What the application works on after a recovery. */
+export interface ApplicationSteps {
+  readonly database: string;
+  readonly application: RecoveryApplication;
+  /** Known only once it is restored where a service gives it its address. */
+  readonly target: () => ConnectionSettings;
+  readonly timeZone: string;
+  readonly budgetsMs: { readonly switch: number; readonly restart: number; readonly check: number };
+  /** Whether a person is asked before the application is pointed elsewhere. */
+  readonly confirm: boolean;
+}
+
+/** Points the application at the restored database, starts it anew, and asks whether it works. */
+export function applicationSteps(runtime: Runtime, request: ApplicationSteps): Step[] {
+  return [switchStep(runtime, request), restartStep(request), checkStep(request)].flatMap(
+    (step) => step ?? [],
+  );
+}
+
+function switchStep(
+  runtime: Runtime,
+  { database, application, target, timeZone, budgetsMs, confirm }: ApplicationSteps,
+): Step | null {
+  const { variable } = application;
+  if (variable === null) return null;
+  const { file, name } = variable;
+  const change = async (): Promise<{ readonly kept: string | undefined }> => {
+    const time = formatLocalTime(runtime.clock.now(), timeZone);
+    const url = connectionUrl(target());
+    runtime.secrets.add(url);
+    runtime.observer("before", "switch the variable");
+    const switched = await switchVariable(file, name, url, time);
+    runtime.observer("after", "switch the variable");
+    return switched;
+  };
+  return {
+    id: "switch",
+    title: `Point ${name} in ${file} at the restored database`,
+    runs: `one line of ${file}; the old file is kept beside it`,
+    checkedBy: "the file is read again as the application reads it",
+    budgetMs: budgetsMs.switch,
+    ifItFails: `write the new URL into ${file} by hand`,
+    confirm: confirm
+      ? { what: `point ${name} in ${file} at the restored ${database}`, name: database }
+      : null,
+    run: async (): Promise<Outputs> => {
+      const { kept } = await change();
+      runtime.reporter.note(
+        kept === undefined
+          ? `${file} has it already`
+          : `${name} leads to ${describeTarget(target())} now; the old file is ${kept}`,
+      );
+      return kept === undefined ? {} : { kept };
+    },
+    // It has the value already, or this gives it: the same words for both, and nothing is written where it has it.
+    check: async () => {
+      await change();
+    },
+    back: async (outputs, signal) => {
+      const { kept } = outputs;
+      if (kept === undefined) return;
+      await switchBack(file, name, String(kept), formatLocalTime(runtime.clock.now(), timeZone));
+      runtime.reporter.note(`${name} in ${file} has the value again that it had`);
+      await application.restart(signal);
+    },
+  };
+}
+
+function restartStep({ application, budgetsMs }: ApplicationSteps): Step | null {
+  const { restart } = application.described;
+  if (restart === null) return null;
+  return {
+    id: "restart",
+    title: "Start the application anew",
+    runs: restart,
+    checkedBy: "the commands end with exit code 0",
+    budgetMs: budgetsMs.restart,
+    ifItFails: "start it by hand, and go on",
+    confirm: null,
+    run: async (_outputs, signal) => {
+      await application.restart(signal);
+      return {};
+    },
+    // Whether it runs is what the next step finds out.
+    check: async () => {},
+  };
+}
+
+function checkStep({ application, target, budgetsMs }: ApplicationSteps): Step | null {
+  const { check } = application.described;
+  if (check === null) return null;
+  return {
+    id: "check",
+    title: "Ask the application whether it works",
+    runs: check,
+    checkedBy: "it answers with a 2xx status",
+    budgetMs: budgetsMs.check,
+    ifItFails: "look into its log; `--back` points it at where it was before",
+    confirm: null,
+    run: async (_outputs, signal) => {
+      await application.check(target(), signal);
+      return {};
+    },
+    check: async () => {},
+  };
+}

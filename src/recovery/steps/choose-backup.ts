@@ -1,0 +1,90 @@
+import { AppError } from "../../errors.ts";
+import type { Runtime } from "../../lib/runtime.ts";
+import { splitByProof } from "../../operations/damage-found.ts";
+import { listPlaces } from "../../operations/list-places.ts";
+import type { BackupIndex } from "../../repository/manifest.ts";
+import { isRestored } from "../../repository/proofs.ts";
+import { covers } from "../../repository/scope.ts";
+import { output, type Outputs, type Step } from "../plan.ts";
+import type { Subject } from "../subject.ts";
+
+/** A backup to recover from. */
+interface ChosenBackup {
+  readonly index: BackupIndex;
+  /** Whether it was restored and compared before. */
+  readonly proven: boolean;
+}
+
+/**
+ * The backup to recover from: the newest proven one that has all of the database; where a newer one was never proven, that is
+ * told; where none was proven, the newest. `which` names another one: its id, or `latest` for the newest, proven or not. Fails
+ * with `backup_missing`.
+ */
+async function chooseBackup(
+  runtime: Runtime,
+  { database, places, schemas, timeZone }: Subject,
+  which: string | undefined,
+  signal: AbortSignal,
+): Promise<ChosenBackup> {
+  const listing = await listPlaces(runtime, places, database, timeZone, signal);
+  const { good } = splitByProof(listing.backups, listing.proofs);
+  const complete = good.filter((index) => schemas === undefined || covers(index.schemas, schemas));
+  const proven = ({ id }: BackupIndex): boolean => {
+    const proof = listing.proofs.get(id);
+    return proof !== undefined && isRestored(proof);
+  };
+  if (which !== undefined && which !== "latest") {
+    const index = listing.backups.find(({ id }) => id === which);
+    if (index !== undefined) return { index, proven: proven(index) };
+    throw new AppError("backup_missing", `recover ${database}: there is no backup ${which}`, {
+      hint: `\`handled list ${database}\` shows what is there`,
+    });
+  }
+  const [newest] = complete;
+  if (newest === undefined)
+    throw new AppError("backup_missing", `recover ${database}: it has no backup that can be relied on`, {
+      hint: `\`handled list ${database}\` shows what is there; \`--backup ID\` takes one all the same`,
+    });
+  const best = which === "latest" ? newest : (complete.find(proven) ?? newest);
+  if (best !== newest)
+    runtime.reporter.warn(
+      `${newest.id} is newer (${newest.snapshotAt}) and was never proven; \`--backup latest\` takes it`,
+    );
+  if (!proven(best)) runtime.reporter.warn(`${best.id} was never proven by restoring it`);
+  return { index: best, proven: proven(best) };
+}
+
+/** Chooses the backup once; the journal keeps which, for one that was taken meanwhile is of a database that is half there. */
+export function chooseBackupStep(
+  runtime: Runtime,
+  subject: Subject,
+  which: string | undefined,
+  budgetMs: number,
+): Step {
+  const { database } = subject;
+  return {
+    id: "choose",
+    title: `Choose the backup of ${database}`,
+    runs: `handled list ${database}`,
+    checkedBy: "its index can be read in one of the places",
+    budgetMs,
+    ifItFails: "see what there is with `handled list`, and name a backup with `--backup`",
+    confirm: null,
+    run: async (_outputs: Outputs, signal) => {
+      const { index, proven } = await chooseBackup(runtime, subject, which, signal);
+      runtime.reporter.note(
+        `${index.kind} ${index.id} of ${index.snapshotAt}${proven ? ", proven" : ", never proven"}`,
+      );
+      return {
+        backup: index.id,
+        snapshotAt: index.snapshotAt,
+        database: index.server.database,
+        version: index.server.versionNumber,
+        bytes: index.totals.bytes,
+      };
+    },
+    check: async (outputs, signal) => {
+      await chooseBackup(runtime, subject, output(outputs, "backup"), signal);
+    },
+  };
+}

@@ -1,0 +1,154 @@
+import { AppError, isAppError } from "../../errors.ts";
+import type { Runtime } from "../../lib/runtime.ts";
+import { readingFromPlaces } from "../../operations/reading-places.ts";
+import { compareRows, type RowComparison } from "../../operations/restore/compare-rows.ts";
+import { recordingRestore } from "../../operations/restore/record.ts";
+import { restoreDatabase } from "../../operations/restore/restore.ts";
+import { findSource } from "../../operations/restore/source.ts";
+import { connectBeside, countUserObjects, databaseExists } from "../../postgres/admin.ts";
+import type { ConnectionSettings } from "../../postgres/connection.ts";
+import { connect } from "../../postgres/session.ts";
+import { type Confirmation, output, type Outputs, type Step } from "../plan.ts";
+import { describeTarget, type Subject } from "../subject.ts";
+
+export interface RestoreStepRequest {
+  readonly subject: Subject;
+  /** The database that it becomes: not there yet, or empty. */
+  readonly target: ConnectionSettings;
+  readonly budgetMs: number;
+  readonly confirm: Confirmation | null;
+}
+
+/** Restores the chosen backup. Where an earlier call has done that already, what is there is compared and stays. */
+export function restoreBackupStep(
+  runtime: Runtime,
+  { subject, target, budgetMs, confirm }: RestoreStepRequest,
+): Step {
+  const { database } = subject;
+  // What this process has compared a moment ago is not compared again.
+  let compared = false;
+  const compare = async (outputs: Outputs, signal: AbortSignal): Promise<RowComparison> => {
+    const found = await compareWithBackup(runtime, subject, output(outputs, "backup"), target, signal);
+    compared = true;
+    return found;
+  };
+  return {
+    id: "restore",
+    title: `Restore ${database} into ${describeTarget(target)}`,
+    runs: `handled restore ${database} BACKUP --to postgresql://…/${target.database}`,
+    checkedBy: "the rows of every table are counted and compared with the backup",
+    budgetMs,
+    ifItFails:
+      "nothing is there under the database's name: mend what the error says, or name another server with `--to`, and go on",
+    confirm,
+    run: async (outputs, signal) => {
+      if (await isFilled(runtime, target, signal)) {
+        const { tables, rows } = await compareIfOurs(compare, outputs, target, signal);
+        runtime.reporter.note(`${describeTarget(target)} has all rows of the backup already`);
+        return { tables, rows };
+      }
+      const { tables, rows } = await restore(
+        runtime,
+        subject,
+        { which: output(outputs, "backup"), target },
+        signal,
+      );
+      compared = true;
+      return { tables, rows };
+    },
+    check: async (outputs, signal) => {
+      if (!compared) await compare(outputs, signal);
+    },
+  };
+}
+
+async function restore(
+  runtime: Runtime,
+  subject: Subject,
+  { which, target }: { readonly which: string; readonly target: ConnectionSettings },
+  signal: AbortSignal,
+): Promise<RowComparison> {
+  const { database, places, timeZone, keepReplacedMs, lockTimeoutMs, jobs } = subject;
+  const reading = { places, database, which, operation: "restore" } as const;
+  const work = async () =>
+    await readingFromPlaces(
+      runtime,
+      reading,
+      async (chosen) =>
+        await restoreDatabase(
+          runtime,
+          {
+            database,
+            which: chosen.which,
+            storage: chosen.storage,
+            connection: target,
+            target: { kind: "to" },
+            selection: { schemas: [], tables: [] },
+            timeZone,
+            keepReplacedMs,
+            lockTimeoutMs,
+            jobs,
+            dryRun: false,
+            confirm: async () => {},
+          },
+          signal,
+        ),
+      signal,
+    );
+  const { done } = await recordingRestore(runtime, reading, work, signal);
+  if (done === null) throw new AppError("unexpected", `restore ${database}: nothing was done`);
+  return done;
+}
+
+/** Whether something is in the database already; fails as connecting to its server does. */
+async function isFilled(runtime: Runtime, target: ConnectionSettings, signal: AbortSignal): Promise<boolean> {
+  {
+    await using beside = await connectBeside(runtime, target, [target.database], signal);
+    if (!(await databaseExists(beside, target.database))) return false;
+  }
+  await using session = await connect(runtime, target, signal);
+  return (await countUserObjects(session)) > 0;
+}
+
+/** What is there and is not the backup is not ours to replace. */
+async function compareIfOurs(
+  compare: (outputs: Outputs, signal: AbortSignal) => Promise<RowComparison>,
+  outputs: Outputs,
+  target: ConnectionSettings,
+  signal: AbortSignal,
+): Promise<RowComparison> {
+  try {
+    return await compare(outputs, signal);
+  } catch (error) {
+    if (!isAppError(error, "rows_differ")) throw error;
+    throw new AppError(
+      "target_exists",
+      `restore into ${describeTarget(target)}: it is not empty, and not what the backup has: ${error.message}`,
+      {
+        hint: "is it the right server? If the database is there and only its rows are wrong, that is `data-deleted`, or `handled restore --swap`; otherwise name a new database with `--to`",
+        cause: error,
+      },
+    );
+  }
+}
+
+/** Counts the rows of every table, and fails with `rows_differ` where they are not those of the backup. */
+async function compareWithBackup(
+  runtime: Runtime,
+  { database, places }: Subject,
+  which: string,
+  target: ConnectionSettings,
+  signal: AbortSignal,
+): Promise<RowComparison> {
+  const reading = { places, database, which, operation: "restore" } as const;
+  const { manifest } = await readingFromPlaces(
+    runtime,
+    reading,
+    async (chosen) => await findSource(runtime, { ...chosen, database, operation: "restore" }, signal),
+    signal,
+  );
+  if (manifest === null)
+    throw new AppError("unexpected", `compare ${database}: ${which} is no backup of ours`);
+  await using session = await connect(runtime, target, signal);
+  return await compareRows(runtime, session, manifest.tables);
+}

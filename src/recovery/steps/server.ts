@@ -1,0 +1,37 @@
+import { AppError } from "../../errors.ts";
+import type { Runtime } from "../../lib/runtime.ts";
+import { connectBeside } from "../../postgres/admin.ts";
+import { majorOf } from "../../postgres/clients.ts";
+import type { ConnectionSettings } from "../../postgres/connection.ts";
+import { output, type Step } from "../plan.ts";
+
+/** Sees whether the server to restore on is there and new enough, before anything is read from a backup. */
+export function serverStep(
+  runtime: Runtime,
+  { target, budgetMs }: { readonly target: ConnectionSettings; readonly budgetMs: number },
+): Step {
+  const where = target.hosts.map(({ host, port }) => `${host}:${port}`).join(",");
+  return {
+    id: "server",
+    title: `See that the server ${where} is there`,
+    runs: `psql -h ${target.hosts[0]?.host ?? ""} -p ${target.hosts[0]?.port ?? ""} -U ${target.user} -l`,
+    checkedBy: "it answers, and is of the backup's major version or a newer one",
+    budgetMs,
+    ifItFails: "set up a PostgreSQL server there, or name another one with `--to`, and go on",
+    confirm: null,
+    run: async () => await Promise.resolve({}),
+    check: async (outputs, signal) => {
+      await using session = await connectBeside(runtime, target, [target.database], signal);
+      const wanted = majorOf(Number(output(outputs, "version")));
+      const found = majorOf(session.serverVersion);
+      if (found < wanted)
+        throw new AppError(
+          "usage",
+          `restore on ${where}: PostgreSQL ${found} is older than the backup's ${wanted}`,
+          {
+            hint: `install PostgreSQL ${wanted} or newer there, or name another server with \`--to\``,
+          },
+        );
+    },
+  };
+}
