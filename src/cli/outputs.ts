@@ -20,6 +20,7 @@ import {
   ScheduleRemoveJson,
   ScheduleShowJson,
 } from "./json/setup.ts";
+import { RecoverJson } from "./json/recover.ts";
 import { RunbookJson } from "./json/runbook.ts";
 import { CheckJson, KitJson, RepairJson, UsageJson } from "./json/repository.ts";
 
@@ -54,6 +55,11 @@ export const OUTPUTS: readonly OutputSchema[] = [
     schema: StatusJson,
   },
   { command: "restore", about: "One object.", schema: RestoreJson },
+  {
+    command: "recover",
+    about: "One object; of a recovery that failed the error, and the same command goes on.",
+    schema: RecoverJson,
+  },
   {
     command: "restore --missing-rows",
     about: "One object.",

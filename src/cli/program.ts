@@ -19,6 +19,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   status: async () => (await import("./commands/status.ts")).addStatus,
   checklist: async () => (await import("./commands/checklist.ts")).addChecklist,
   restore: async () => (await import("./commands/restore.ts")).addRestore,
+  recover: async () => (await import("./commands/recover.ts")).addRecover,
   provider: async () => (await import("./commands/provider.ts")).addProvider,
   verify: async () => (await import("./commands/verify.ts")).addVerify,
   prune: async () => (await import("./commands/prune.ts")).addPrune,

@@ -5,11 +5,21 @@ const COMMANDS = "stop: pm2 stop api, start: pm2 start api";
 const strategy = (application: string, shop: string): string =>
   `version: 1\nrepositories: { local: { url: /a } }\n${application}databases:\n  shop: { url: service=shop${shop} }\n`;
 
-test("the application's `.env` is an absolute path: from the strategy's folder, or from home", () => {
+test("the application's `.env` is an absolute path: from the strategy's folder, or from home; its variables are not given by us", () => {
   const fileOf = (path: string): string | undefined =>
     parse(strategy(`application: { ${COMMANDS}, envFile: ${path} }\n`, ", variable: SHOP_URL"), {
       HOME: "/home/ada",
     }).databases[0]?.application?.envFile;
+  const { databases } = parse(
+    strategy(
+      `application: { ${COMMANDS}, envFile: .env }\n`,
+      ", variable: A }\n  data: { url: service=data, variable: B",
+    ),
+  );
+  expect(databases.map(({ variable, application }) => [variable, application?.withheld])).toEqual([
+    ["A", ["A", "B"]],
+    ["B", ["A", "B"]],
+  ]);
   expect(fileOf("api/.env")).toBe("/etc/handled/api/.env");
   expect(fileOf("../api/.env")).toBe("/etc/api/.env");
   expect(fileOf("~/api/.env")).toBe("/home/ada/api/.env");
@@ -25,6 +35,7 @@ test("the shell alone expands variables of the command that restarts", () => {
     health: undefined,
     healthTimeoutMs: 60_000,
     envFile: undefined,
+    withheld: [],
   });
 });
 

@@ -44,7 +44,10 @@ export const applicationKeys = {
     .string()
     .regex(/^[A-Za-z_]\w*$/, "must be the name of an environment variable")
     .optional()
-    .describe("The variable in the application's `envFile` that holds this database's URL"),
+    .describe(
+      "The variable in the application's `envFile` that holds this database's URL. The application's commands do not get it from " +
+        "Handled's own environment, for that would win over the file",
+    ),
 };
 
 /** The same as the program uses it. */
@@ -58,17 +61,21 @@ export interface Application {
   readonly healthTimeoutMs: number;
   /** Absolute path of its `.env`. */
   readonly envFile: string | undefined;
+  /** Variables that its commands do not get from us, for it reads them in its `.env`. */
+  readonly withheld: readonly string[];
 }
 
-/** Where a path begins: `folder` is the strategy file's, `home` is `~`. */
-interface Folders {
+/** Where paths begin: `folder` is the strategy file's, `home` is `~`. */
+interface Surroundings {
   readonly folder: string;
   readonly home: string;
+  /** All that databases call their `variable`. */
+  readonly variables: readonly string[];
 }
 
 export function buildApplication(
   application: z.output<typeof ApplicationFile> | undefined,
-  { folder, home }: Folders,
+  { folder, home, variables }: Surroundings,
 ): Application | undefined {
   if (application === undefined) return undefined;
   const { stop, start, restart, health, healthTimeout, envFile } = application;
@@ -81,6 +88,7 @@ export function buildApplication(
     health,
     healthTimeoutMs: healthTimeout,
     envFile: envFile === undefined ? undefined : absolute(envFile),
+    withheld: envFile === undefined ? [] : variables,
   };
 }
 

@@ -50,6 +50,7 @@ describe("a good strategy", () => {
             start: "pm2 start primary-api",
             health: undefined,
             healthTimeoutMs: 60_000,
+            withheld: [],
           },
           asserted: { assertions: [], application: undefined },
           lockTimeoutMs: 45_000,

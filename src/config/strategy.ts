@@ -143,6 +143,8 @@ export function buildStrategy(file: StrategyFile, { path, home, whereIs }: Surro
   const optional = (at: Path, text: string | undefined): Template | undefined =>
     text === undefined ? undefined : template(at, text);
   const names = Object.keys(file.repositories);
+  const variables = Object.values(file.databases).flatMap(({ variable }) => variable ?? []);
+  const around = { folder: dirname(path), home, variables };
   return {
     path,
     timeZone: file.timezone ?? systemTimeZone(),
@@ -184,10 +186,7 @@ export function buildStrategy(file: StrategyFile, { path, home, whereIs }: Surro
       })),
       prune: buildTask(database.prune),
       copy: buildTask(database.copy),
-      application: buildApplication(database.application ?? file.application, {
-        folder: dirname(path),
-        home,
-      }),
+      application: buildApplication(database.application ?? file.application, around),
       variable: database.variable,
       asserted: { assertions: database.assertions, application: database.trial },
       rebuild: buildRebuild(database.rebuild, dirname(path)),

@@ -6,6 +6,7 @@ import { AppError } from "../errors.ts";
 import { makeRuntime } from "../lib/runtime.ts";
 import {
   type ApplicationCommands,
+  restartApplication,
   startApplication,
   stopApplication,
   waitUntilHealthy,
@@ -78,6 +79,17 @@ describe("commands", () => {
     }
   });
 
+  test("a service manager that is not installed is told, with what to do", async () => {
+    await expect(
+      restartApplication(makeRuntime({ env: { PATH: folder } }), app({ restart: "pm2 restart api" }), signal),
+    ).rejects.toMatchObject({
+      message: expect.stringMatching(
+        /^restart the application: `pm2 restart api`: exit code 127: .*pm2: not found/,
+      ),
+      hint: expect.stringContaining("install it, or write its absolute path"),
+    });
+  });
+
   test("one that leaves a server running in the background returns at once", async () => {
     const file = join(folder, "server.pid");
     const runtime = makeRuntime({ env: { PATH, TARGET: file } });
@@ -104,5 +116,38 @@ describe("commands", () => {
     );
     controller.abort(reason);
     await expect(running).rejects.toBe(reason);
+  });
+});
+
+describe("restarting", () => {
+  const told = async (parts: Partial<ApplicationCommands>, aborted?: AbortSignal) => {
+    const file = join(folder, "order");
+    await rm(file, { force: true });
+    const runtime = makeRuntime({ env: { PATH, ORDER: file, SHOP_URL: "old" } });
+    const error = await restartApplication(runtime, app(parts), aborted ?? signal).catch(
+      (thrown: unknown) => thrown,
+    );
+    return { error, order: await readFile(file, "utf8") };
+  };
+  const [stop, start] = ["echo stop >> $ORDER", "echo start $SHOP_URL >> $ORDER"];
+
+  test("takes its own command, otherwise stops and starts", async () => {
+    expect((await told({ stop, start, restart: "echo restart >> $ORDER" })).order).toBe("restart\n");
+    expect((await told({ stop, start })).order).toBe("stop\nstart old\n");
+  });
+
+  test("a variable that stands in the `.env` does not reach the commands from our environment", async () => {
+    expect((await told({ stop, start, withheld: ["SHOP_URL"] })).order).toBe("stop\nstart\n");
+  });
+
+  test("what could not be stopped, or was interrupted meanwhile, is started again", async () => {
+    const failed = await told({ stop: `${stop}; exit 4`, start });
+    expect(failed).toMatchObject({ error: { code: "application_failed" }, order: "stop\nstart old\n" });
+    const controller = new AbortController();
+    const reason = new AppError("interrupted", "stopped by the user");
+    const interrupted = told({ stop: `${stop}; exec sleep 60`, start }, controller.signal);
+    controller.abort(reason);
+    expect((await interrupted).error).toBe(reason);
+    expect((await interrupted).order).toContain("start old\n");
   });
 });

@@ -20,6 +20,10 @@ export interface ApplicationCommands extends HealthCheck {
   readonly stop?: string | undefined;
   /** Shell command line that returns once the application has been started (it may still be coming up). */
   readonly start?: string | undefined;
+  /** Shell command line that restarts it, whether it runs or not; without it `stop`, then `start`. */
+  readonly restart?: string | undefined;
+  /** Variables of our environment that its commands do not get. */
+  readonly withheld?: readonly string[] | undefined;
   /** Milliseconds that a command may take; five minutes when left out. */
   readonly commandTimeoutMs?: number | undefined;
 }
@@ -50,16 +54,51 @@ export async function startApplication(
   return await runCommand(runtime, app, "start", signal);
 }
 
+/**
+ * Starts the application again, so that it reads its variables anew: with its `restart` command, otherwise by stopping and
+ * starting it. May be called again whatever came of it before. Once stopped, it is started even when the signal is aborted.
+ * Fails as `stopApplication` does.
+ */
+export async function restartApplication(
+  runtime: Runtime,
+  app: ApplicationCommands,
+  signal: AbortSignal,
+): Promise<CommandReport | undefined> {
+  if (app.restart !== undefined) return await runCommand(runtime, app, "restart", signal);
+  let stopped: CommandReport | undefined;
+  try {
+    stopped = await stopApplication(runtime, app, signal);
+  } catch (error) {
+    await startAgain(runtime, app);
+    throw error;
+  }
+  const started = await startApplication(runtime, app, new AbortController().signal);
+  signal.throwIfAborted();
+  if (stopped === undefined && started === undefined) return undefined;
+  return { durationMs: (stopped?.durationMs ?? 0) + (started?.durationMs ?? 0) };
+}
+
+/** Starts an application after stopping it was no use; a failure is a warning, for there is another error to tell. */
+export async function startAgain(runtime: Runtime, app: ApplicationCommands): Promise<void> {
+  try {
+    await startApplication(runtime, app, new AbortController().signal);
+  } catch (error) {
+    runtime.reporter.warn(`the application was stopped and could not be started again: ${messageOf(error)}`);
+  }
+}
+
 // The command line comes through the environment, not through the arguments: it may hold an interpolated secret, and
 // everybody can read arguments. Its output goes to a file, not to a pipe: a server that a start command leaves running
 // in the background would keep the pipe open, and we would wait for its end.
 const WRAPPER =
   'command=$HANDLED_COMMAND; exec >>"$HANDLED_OUTPUT" 2>&1; unset HANDLED_COMMAND HANDLED_OUTPUT; eval "$command"';
 
+const DONE = { stop: "stopped", start: "started", restart: "restarted" } as const;
+
 async function runCommand(
   runtime: Runtime,
   app: ApplicationCommands,
-  action: "stop" | "start",
+  action: keyof typeof DONE,
   signal: AbortSignal,
 ): Promise<CommandReport | undefined> {
   const command = app[action];
@@ -75,7 +114,7 @@ async function runCommand(
       {
         program: "/bin/sh",
         args: ["-c", WRAPPER],
-        env: { ...runtime.env, HANDLED_COMMAND: command, HANDLED_OUTPUT: output.path },
+        env: { ...environmentFor(runtime, app), HANDLED_COMMAND: command, HANDLED_OUTPUT: output.path },
         output: (stdout) => collect(stdout, OUTPUT_KEPT),
       },
       AbortSignal.any([signal, deadline.signal]),
@@ -87,13 +126,18 @@ async function runCommand(
     const said = text === "" ? "" : `: ${text.split("\n").slice(-6).join("; ")}`;
     throw new AppError("application_failed", `${action} the application: \`${shown}\`: ${reason}${said}`, {
       cause,
-      hint: `run it by hand to see what is wrong: \`${shown}\``,
+      hint: hintFor(cause, shown),
       details: { command: shown, output: text },
     });
   }
   const durationMs = runtime.clock.monotonic() - started;
-  runtime.reporter.note(`${action === "stop" ? "stopped" : "started"} the application: ${shown}`);
+  runtime.reporter.note(`${DONE[action]} the application: ${shown}`);
   return { durationMs };
+}
+
+/** What Node and dotenv find in the environment wins over the `.env` file, and ours may still lead to the old server. */
+function environmentFor(runtime: Runtime, { withheld = [] }: ApplicationCommands): Runtime["env"] {
+  return Object.fromEntries(Object.entries(runtime.env).filter(([name]) => !withheld.includes(name)));
 }
 
 /** Why the shell ended, without the name of the shell: `exit code 3`. */
@@ -101,6 +145,15 @@ function failureOf(cause: unknown): string {
   if (!isAppError(cause, "tool_failed")) return messageOf(cause);
   const { exitCode, signal } = cause.details;
   return typeof exitCode === "number" ? `exit code ${exitCode}` : `ended by ${String(signal)}`;
+}
+
+// POSIX: what a shell ends with that did not find a program.
+const NOT_FOUND = 127;
+
+function hintFor(cause: unknown, shown: string): string {
+  if (isAppError(cause, "tool_failed") && cause.details["exitCode"] === NOT_FOUND)
+    return "a program in it is not found: install it, or write its absolute path; cron and systemd have a shorter PATH than your shell";
+  return `run it by hand to see what is wrong: \`${shown}\``;
 }
 
 interface OutputFile extends AsyncDisposable {

@@ -7,7 +7,7 @@ import { type BegunStep, type Journal, readJournal, removeJournal, writeJournal 
 import type { Confirmation, Outputs, Plan, Step } from "./plan.ts";
 
 /** What became of one step. */
-export interface StepResult {
+interface StepResult {
   readonly id: string;
   readonly title: string;
   readonly budgetMs: number;
@@ -51,15 +51,17 @@ export async function runPlan(
 ): Promise<PlanResult> {
   using _sole = await alone(plan, request.path);
   const found = request.restart ? undefined : await readJournal(request.path);
-  const run = new Run(runtime, plan, request, begin(runtime, plan, found, request.path));
-  if (found !== undefined) tellOfBegun(runtime, plan, found);
+  const journal = begin(runtime, plan, found, request.path);
+  const resumed = journal === found;
+  const run = new Run(runtime, plan, request, journal);
+  if (resumed) tellOfBegun(runtime, plan, journal);
   await run.write();
   for (const step of plan.steps) {
     signal.throwIfAborted();
     const failed = await run.step(step, signal);
-    if (failed !== null) return run.result({ step, error: failed }, found !== undefined);
+    if (failed !== null) return run.result({ step, error: failed }, resumed);
   }
-  const result = run.result(null, found !== undefined);
+  const result = run.result(null, resumed);
   await removeJournal(runtime, request.path);
   return result;
 }
@@ -239,6 +241,8 @@ function begin(runtime: Runtime, plan: Plan, found: Journal | undefined, path: s
   const { startedAt: _at, confirmed: _confirmed, begun, ...rest } = found;
   const isSame = isDeepStrictEqual(rest, of);
   if (isSame && begun.every(({ step }) => steps.includes(step))) return found;
+  // Nobody had agreed to anything yet, so nothing was changed.
+  if (found.confirmed.length === 0 && plan.steps.some(({ confirm }) => confirm !== null)) return fresh;
   throw new AppError("usage", `${nameOf(plan)}: a recovery with another aim was begun and has not ended`, {
     hint: `go on with the same options as then, or begin anew with \`--restart\`; its journal is ${path}`,
     details: { begun: found.aim, asked: aim },

@@ -2,13 +2,11 @@ import { AppError, isAppError, messageOf } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import {
   type ApplicationCommands,
+  startAgain,
   startApplication,
   stopApplication,
   waitUntilHealthy,
 } from "../application.ts";
-
-// After an interruption the application must come back all the same; its own command has its own limit.
-const RESTART_MS = 5 * 60_000;
 
 export interface WhileStopped<T> {
   readonly work: () => Promise<T>;
@@ -37,8 +35,8 @@ export async function whileStopped<T>(
     throw error;
   }
   try {
-    // Not the caller's signal: an interruption now must not leave the application stopped.
-    await startApplication(runtime, application, AbortSignal.timeout(RESTART_MS));
+    // Not the caller's signal: an interruption now must not leave the application stopped. The command has its own limit.
+    await startApplication(runtime, application, new AbortController().signal);
     await waitUntilHealthy(runtime, application, signal);
   } catch (error) {
     const hints = [isAppError(error) ? error.hint : undefined, hint ?? undefined];
@@ -48,12 +46,4 @@ export async function whileStopped<T>(
     });
   }
   return result;
-}
-
-async function startAgain(runtime: Runtime, application: ApplicationCommands): Promise<void> {
-  try {
-    await startApplication(runtime, application, AbortSignal.timeout(RESTART_MS));
-  } catch (error) {
-    runtime.reporter.warn(`the application was stopped and could not be started again: ${messageOf(error)}`);
-  }
 }

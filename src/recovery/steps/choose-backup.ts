@@ -9,7 +9,7 @@ import { output, type Outputs, type Step } from "../plan.ts";
 import type { Subject } from "../subject.ts";
 
 /** A backup to recover from. */
-export interface ChosenBackup {
+interface ChosenBackup {
   readonly index: BackupIndex;
   /** Whether it was restored and compared before. */
   readonly proven: boolean;
@@ -20,7 +20,7 @@ export interface ChosenBackup {
  * told; where none was proven, the newest. `which` names another one: its id, or `latest` for the newest, proven or not. Fails
  * with `backup_missing`.
  */
-export async function chooseBackup(
+async function chooseBackup(
   runtime: Runtime,
   { database, places, schemas, timeZone }: Subject,
   which: string | undefined,

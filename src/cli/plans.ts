@@ -1,0 +1,43 @@
+import { AppError } from "../errors.ts";
+import type { Ground } from "../recovery/ground.ts";
+import type { Plan, Scenario } from "../recovery/plan.ts";
+import { planServerLost } from "../recovery/scenarios/server-lost.ts";
+import type { Cli } from "./cli.ts";
+import { subjectOf } from "./subject-of.ts";
+import type { PlaceOptions, Target } from "./targets.ts";
+
+/** What a user may say of a recovery. */
+export interface PlanOptions extends PlaceOptions {
+  readonly to?: string;
+  readonly backup?: string;
+  readonly jobs?: number;
+}
+
+/** What is to be recovered, from what, and where. */
+export interface PlanRequest {
+  readonly target: Target;
+  readonly options: PlanOptions;
+  readonly ground: Ground;
+}
+
+type Planner = (cli: Cli, request: PlanRequest) => Promise<Plan>;
+
+const PLANNERS: Partial<Record<Scenario, Planner>> = {
+  "server-lost": async (cli, { target, options, ground }) => {
+    const subject = subjectOf(target, options.jobs);
+    return planServerLost(cli.runtime, {
+      subject,
+      target: await ground.target(subject),
+      application: ground.application(subject),
+      backup: options.backup,
+      isDrill: ground.isDrill,
+    });
+  },
+};
+
+/** The plan of a scenario, the same for a recovery and for a drill of it. */
+export async function planOf(cli: Cli, scenario: Scenario, request: PlanRequest): Promise<Plan> {
+  const planner = PLANNERS[scenario];
+  if (planner === undefined) throw new AppError("usage", `recover: there is no plan for ${scenario} yet`);
+  return await planner(cli, request);
+}

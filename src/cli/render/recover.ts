@@ -1,0 +1,87 @@
+import { counted, formatDuration } from "../../lib/text.ts";
+import type { Plan } from "../../recovery/plan.ts";
+import type { PlanResult } from "../../recovery/run-plan.ts";
+import type { RecoverJson } from "../json/recover.ts";
+import type { Output } from "../output.ts";
+import { renderTable } from "./table.ts";
+
+/** The plan before it is run, for a person to agree to. */
+export function planText({ scenario, databases, budgetMs, touches, aim, steps }: Plan): string[] {
+  const aims = Object.entries(aim).map(([name, value]) => `${name}: ${value}`);
+  return [
+    `${scenario}: ${databases.join(", ")}, within ${formatDuration(budgetMs)}; ${aims.join("; ")}`,
+    ...steps.flatMap(({ title, runs, checkedBy, budgetMs: budget, confirm }, at) => [
+      `${at + 1}. ${title} (${formatDuration(budget)})${confirm === null ? "" : ", asks first"}`,
+      `   runs: ${runs}`,
+      `   checked: ${checkedBy}`,
+    ]),
+    touches.length === 0 ? "nothing of production is touched" : `touches ${touches.join("; ")}`,
+  ];
+}
+
+const COLUMNS = [
+  { title: "" },
+  { title: "step" },
+  { title: "took", right: true },
+  { title: "budget" },
+  { title: "" },
+];
+
+/** The report of a plan that was run. */
+export function renderRecovered(
+  output: Output,
+  { scenario, databases, budgetMs }: Plan,
+  result: PlanResult,
+): string {
+  const { startedAt, finishedAt, steps, failed } = result;
+  const ms = Math.max(0, finishedAt.getTime() - startedAt.getTime());
+  const rows = steps.map(({ title, ms: took, budgetMs: budget, outcome }) => [
+    outcome === "done" ? output.paint("green", "✓") : outcome === "failed" ? output.paint("red", "✗") : "·",
+    title,
+    took === null ? "" : formatDuration(took),
+    `of ${formatDuration(budget)}`,
+    took !== null && took > budget ? output.paint("red", "over budget") : "",
+  ]);
+  const what = `${databases.join(", ")} from ${scenario}`;
+  const within = `${formatDuration(ms)}, ${ms <= budgetMs ? "within" : "over"} the budget of ${formatDuration(budgetMs)}`;
+  const last =
+    failed === null
+      ? `${output.paint("green", "✓")} recovered ${what} in ${within}`
+      : `${output.paint("red", "✗")} not recovered: ${what}, after ${within}`;
+  return [renderTable(COLUMNS, rows), last].join("\n");
+}
+
+export function renderUndone(undone: readonly string[]): string {
+  return undone.length === 0
+    ? "there was nothing to undo; the recovery is forgotten"
+    : `${counted(undone.length, "step")} undone: ${undone.join("; ")}`;
+}
+
+export function recoverJson(
+  { scenario, databases, aim, touches, budgetMs, steps }: Plan,
+  { result, undone }: { readonly result?: PlanResult; readonly undone?: readonly string[] },
+): RecoverJson {
+  const ms = result === undefined ? null : result.finishedAt.getTime() - result.startedAt.getTime();
+  return {
+    scenario,
+    databases: [...databases],
+    aim: { ...aim },
+    touches: [...touches],
+    budgetMs,
+    steps: steps.map(({ id, title, runs, checkedBy, budgetMs: budget, ifItFails, confirm }, at) => ({
+      id,
+      title,
+      runs,
+      checkedBy,
+      budgetMs: budget,
+      ifItFails,
+      asks: confirm !== null,
+      ms: result?.steps[at]?.ms ?? null,
+      outcome: result?.steps[at]?.outcome ?? "planned",
+    })),
+    startedAt: result?.startedAt.toISOString() ?? null,
+    ms: ms === null ? null : Math.max(0, ms),
+    outputs: { ...result?.outputs },
+    undone: undone === undefined ? null : [...undone],
+  };
+}

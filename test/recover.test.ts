@@ -1,0 +1,161 @@
+import { readFile, readdir, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { RecoverJson } from "../src/cli/json/recover.ts";
+import { type CliOptions, type CliResult, jsonOf, runCli } from "./support/cli.ts";
+import {
+  clusterUrl,
+  type FreshDatabase,
+  freshDatabase,
+  runSql,
+  temporaryFolder,
+} from "./support/postgres.ts";
+
+let live: FreshDatabase;
+beforeAll(async () => {
+  live = await freshDatabase({
+    sql: "create table item as select id, 'item ' || id as name from generate_series(1, 500) as id",
+  });
+});
+afterAll(async () => await live[Symbol.asyncDispose]());
+
+let sites = 0;
+
+/** A strategy whose application is two commands that leave a trace, and its `.env`. */
+async function openSite({ start = "echo started >> app.log" } = {}) {
+  const there = await temporaryFolder();
+  const name = `${live.name}_recovered_${sites++}`;
+  const env = `# of the shop\nPORT=3000\nDATA_DATABASE_URL="${live.url}"\n`;
+  await writeFile(join(there.path, ".env"), env);
+  await writeFile(
+    join(there.path, "handled.yaml"),
+    `version: 1
+timezone: UTC
+repositories: { local: { url: backups } }
+application: { stop: "cd ${there.path} && echo stopped >> app.log", start: "cd ${there.path} && ${start}", envFile: .env }
+databases:
+  data: { url: "${live.url}", variable: DATA_DATABASE_URL, backups: [{ name: nightly, kind: snapshot }] }
+`,
+    { mode: 0o600 },
+  );
+  const cli = async (args: readonly string[], options: CliOptions = {}): Promise<CliResult> =>
+    await runCli(args, { cwd: there.path, env: { XDG_STATE_HOME: join(there.path, "state") }, ...options });
+  expect(await cli(["backup"])).toMatchObject({ code: 0 });
+  return {
+    path: there.path,
+    env,
+    to: clusterUrl(name),
+    cli,
+    recover: async (args: readonly string[] = [], options: CliOptions = {}) =>
+      await cli(["recover", "server-lost", "data", "--to", clusterUrl(name), "--yes", ...args], options),
+    count: async () =>
+      (await runSql<{ n: string }>(clusterUrl(name), "select count(*) as n from item"))[0]?.n,
+    dropCopy: async () => await runSql(clusterUrl(), `drop database if exists "${name}" with (force)`),
+    read: async (file: string) => await readFile(join(there.path, file), "utf8"),
+    [Symbol.asyncDispose]: async () => {
+      await runSql(clusterUrl(), `drop database if exists "${name}" with (force)`);
+      await there[Symbol.asyncDispose]();
+    },
+  };
+}
+
+test("the rows are back elsewhere, one line of the application's .env leads there, and it was started anew", async () => {
+  await using site = await openSite();
+  const dry = await site.recover(["--dry-run"]);
+  expect(dry.code).toBe(0);
+  expect(dry.stderr).toContain("touches");
+  expect(await site.read(".env")).toBe(site.env);
+  const report = RecoverJson.parse(jsonOf(await site.recover(["--json"])));
+  expect(report.steps.map(({ id, outcome }) => `${id} ${outcome}`)).toEqual([
+    "choose done",
+    "server done",
+    "restore done",
+    "switch done",
+    "restart done",
+  ]);
+  expect(await site.count()).toBe("500");
+  expect(await site.read(".env")).toBe(site.env.replace(live.url, site.to));
+  expect(await site.read("app.log")).toBe("stopped\nstarted\n");
+  // Once more, because its end was not heard: nothing is broken by it.
+  expect(await site.recover()).toMatchObject({ code: 0 });
+  expect(await site.count()).toBe("500");
+});
+
+test("a recovery that was ended before or after any of its operations goes on when the same is typed again", async () => {
+  await using site = await openSite();
+  const moments: string[] = [];
+  const observer = (phase: string, operation: string): void => void moments.push(`${phase} ${operation}`);
+  expect(await site.recover([], { observer })).toMatchObject({ code: 0 });
+  // After one is before the next.
+  const ours = moments.flatMap((moment, at) =>
+    /^before .*(journal|step|variable)/.test(moment) ? [at] : [],
+  );
+  expect(ours.length).toBeGreaterThan(15);
+  for (const end of ours) {
+    await site.dropCopy();
+    await writeFile(join(site.path, ".env"), site.env);
+    const ended = new AbortController();
+    let count = 0;
+    // What the process would have done next it no longer does.
+    const killing = (): void => {
+      if (count++ === end) ended.abort(new Error("killed"));
+      if (ended.signal.aborted) throw new Error("killed");
+    };
+    await site.recover([], { observer: killing, signal: ended.signal });
+    const again = await site.recover();
+    expect(again, again.stderr).toMatchObject({ code: 0 });
+    expect(await site.count(), moments[end]).toBe("500");
+    expect(await site.read(".env"), moments[end]).toBe(site.env.replace(live.url, site.to));
+  }
+  expect(await readdir(join(site.path, "state/handled/recoveries"), { recursive: true })).not.toContainEqual(
+    expect.stringMatching(/\.json$/),
+  );
+});
+
+test("an application that cannot be started leaves a way back, and the way on", async () => {
+  await using site = await openSite({ start: "test -e fixed && echo started >> app.log" });
+  const failed = await site.recover();
+  expect(failed.code).not.toBe(0);
+  expect(failed.stderr).toContain("--back");
+  expect(await site.read(".env")).toContain(site.to);
+  await writeFile(join(site.path, "fixed"), "");
+  const back = await site.recover(["--back"]);
+  expect(back, back.stderr).toMatchObject({ code: 0 });
+  expect(await site.read(".env")).toBe(site.env);
+  expect(await site.read("app.log")).toBe("stopped\nstopped\nstarted\n");
+  expect(await site.recover()).toMatchObject({ code: 0 });
+  expect(await site.read(".env")).toContain(site.to);
+});
+
+test("a database that is not empty and not what the backup has is left alone", async () => {
+  await using site = await openSite();
+  await using other = await freshDatabase({
+    sql: "create table item as select 1 as id; create table precious (id int)",
+  });
+  const refused = await site.cli(["recover", "server-lost", "data", "--to", other.url, "--yes"]);
+  expect(refused).toMatchObject({ code: 2 });
+  expect(refused.stderr).toContain("not empty");
+  expect(await runSql(other.url, "select from precious")).toEqual([]);
+  expect(await site.read(".env")).toBe(site.env);
+});
+
+test("what cannot be meant is told before anything is done", async () => {
+  await using site = await openSite();
+  const cases: [readonly string[], string][] = [
+    [["recover", "server-last", "data"], "there is no scenario server-last"],
+    [["recover", "server-lost", "data", "--to", site.to, "--back"], "no recovery is under way"],
+    [["recover", "server-lost", "date"], "date"],
+    [
+      ["recover", "server-lost", "data", "--backup", "20240101T000000Z-00000000", "--to", site.to, "--yes"],
+      "no backup",
+    ],
+    [["recover", "server-lost", "data", "--to", site.to], "nobody is there to confirm it"],
+  ];
+  for (const [args, words] of cases) {
+    const { code, stderr } = await site.cli(args);
+    expect(code, args.join(" ")).not.toBe(0);
+    expect(stderr).toContain(words);
+  }
+  expect(await site.read(".env")).toBe(site.env);
+  await expect(stat(join(site.path, "app.log"))).rejects.toThrow("ENOENT");
+});
