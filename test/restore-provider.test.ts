@@ -1,6 +1,7 @@
-import { readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { HistoryJson } from "../src/cli/json/history.ts";
 import { ProviderListJson, ProviderRestoreJson, ProviderSweepJson } from "../src/cli/json/provider.ts";
 import type { Emulator } from "../src/demo/digitalocean/emulator.ts";
 import { type ProviderRestoreRequest, restoreFromProvider } from "../src/operations/provider/restore.ts";
@@ -51,7 +52,7 @@ beforeEach(async () => {
   await handled("provider", "sweep", "shop", "--all", "--yes");
 });
 
-async function writeStrategy(more: string): Promise<void> {
+async function writeStrategy(more: string, cluster = "shop"): Promise<void> {
   await writeFile(
     join(folder.path, "handled.yaml"),
     `version: 1
@@ -61,7 +62,7 @@ databases:
     url: \${SHOP_URL}
     provider:
       kind: digitalocean
-      cluster: shop
+      cluster: ${cluster}
       database: defaultdb
       token: \${DIGITALOCEAN_TOKEN}
       endpoint: ${emulator.url}
@@ -306,12 +307,30 @@ test("the service's status page tells of an outage, also while the service canno
   expect(down.stderr).toContain(said);
 });
 
-test("moments that cannot be there are refused with the nearest backup, in place never", async () => {
+test("moments that cannot be there are refused with the nearest backup", async () => {
   const early = await handled("restore", "shop", "--provider", "--at", "2001-01-01T00:00:00Z", "--yes");
   expect(early).toMatchObject({ code: 1 });
   expect(early.stderr).toContain("the oldest: `--at");
-  expect((await handled("restore", "shop", "--provider", "--swap", "--yes")).stderr).toContain("in place");
   expect(await made()).toEqual([]);
+});
+
+test("a restore is in the history and proves that backup; in place is refused, naming what was proven", async () => {
+  // Before the first backup of our own there is nothing to record in.
+  expect(await handled("backup", "shop", "--kind", "snapshot")).toMatchObject({ code: 0 });
+  const refused = async (): Promise<string> => {
+    const result = await handled("restore", "shop", "--provider", "--swap", "--yes");
+    expect(result).toMatchObject({ code: 1 });
+    return result.stderr;
+  };
+  expect(await refused()).toMatch(/in place is refused unless.*proven within a day.*none was proven/);
+  const at = backup.toISOString();
+  const restored = await handled("restore", "shop", "--provider", "--at", at, "--yes", "--json");
+  expect(restored).toMatchObject({ code: 0 });
+  const { cluster, at: moment } = ProviderRestoreJson.parse(jsonOf(restored));
+  expect(await refused()).toContain(`proven: ${cluster}, from shop as of`);
+  const { runs } = HistoryJson.parse(jsonOf(await handled("history", "shop", "--json")));
+  expect(runs[0]).toMatchObject({ operation: "restore", outcome: "done" });
+  expect(runs[0]?.summary).toContain(`cluster ${cluster} made from shop as of ${moment}`);
 });
 
 test("a limit of clusters is kept to before anything is made", async () => {
@@ -320,6 +339,42 @@ test("a limit of clusters is kept to before anything is made", async () => {
   await writeStrategy("");
   expect(result.stderr).toContain("1 clusters of at most 1");
   expect(await made()).toEqual([]);
+});
+
+test("a cluster that cannot be made is given up at once, without waiting for the deadline", async () => {
+  emulator.nextCluster("error");
+  const result = await handled("restore", "shop", "--provider", "--yes");
+  expect(result).toMatchObject({ code: 1 });
+  expect(result.stderr).toContain("the service says error");
+  expect(await made()).toEqual([]);
+});
+
+test("a file that cannot take the URL is told before anything is made, and costs nobody a checked cluster", async () => {
+  const urlFile = join(folder.path, "late-url");
+  const args = ["restore", "shop", "--provider", "--yes", "--url-file"];
+  const early = await handled(...args, join(folder.path, "none", "url"));
+  expect(early).toMatchObject({ code: 2 });
+  expect(early.stderr).not.toContain("a new cluster");
+  emulator.faults.failNext({ method: "POST", path: "/v2/databases", status: 403 });
+  expect(await handled(...args, urlFile)).toMatchObject({ code: 1 });
+  await expect(stat(urlFile)).rejects.toThrow("ENOENT");
+  const running = handled(...args, urlFile);
+  await expect.poll(made, { timeout: 20_000, interval: 20 }).toHaveLength(1);
+  await rm(urlFile);
+  await mkdir(urlFile);
+  const result = await running;
+  expect(result).toMatchObject({ code: 3 });
+  expect(result.stderr).toContain("the cluster is there all the same");
+  expect(await made()).toHaveLength(1);
+  await handled("provider", "sweep", "shop", "--all", "--yes");
+});
+
+test("a cluster that is gone cannot be restored by its name, and that is said", async () => {
+  await writeStrategy("", "shop-of-old");
+  const result = await handled("restore", "shop", "--provider", "--yes");
+  await writeStrategy("");
+  expect(result).toMatchObject({ code: 1 });
+  expect(result.stderr).toMatch(/it has shop\..*name of an existing cluster/);
 });
 
 test("a cluster that does not come online in time is destroyed", async () => {
