@@ -20,7 +20,7 @@ export interface ApplicationSteps {
 
 /** Points the application at the restored database, starts it anew, and asks whether it works. */
 export function applicationSteps(runtime: Runtime, request: ApplicationSteps): Step[] {
-  return [switchStep(runtime, request), restartStep(request), checkStep(request)].flatMap(
+  return [switchStep(runtime, request), restartStep(request), applicationCheckStep(request)].flatMap(
     (step) => step ?? [],
   );
 }
@@ -94,7 +94,14 @@ function restartStep({ application, budgetsMs }: ApplicationSteps): Step | null 
   };
 }
 
-function checkStep({ application, target, budgetsMs }: ApplicationSteps): Step | null {
+/** Asks the application whether it works; null where nothing says how. */
+export function applicationCheckStep({
+  application,
+  target,
+  budgetsMs,
+}: Pick<ApplicationSteps, "application" | "target"> & {
+  readonly budgetsMs: { readonly check: number };
+}): Step | null {
   const { check } = application.described;
   if (check === null) return null;
   return {
