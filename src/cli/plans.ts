@@ -15,6 +15,8 @@ export interface PlanOptions extends PlaceOptions {
   readonly table?: string[];
   readonly where?: string;
   readonly at?: Date;
+  readonly whole?: true;
+  readonly newDatabase?: string;
 }
 
 /** What is to be recovered, from what, and where. */

@@ -42,6 +42,14 @@ export function addRecover(program: Command, cli: () => Cli): void {
       momentArgument,
     )
     .option(
+      "--whole",
+      "with data-deleted: not single rows, but all of the tables into a new database beside; without --table the backup takes the place of the database",
+    )
+    .option(
+      "--new-database <name>",
+      "with --whole and --table: name of the new database (default: the database's, with _recovered behind it)",
+    )
+    .option(
       "--jobs <number>",
       "connections that load a snapshot (default: one a core; at most 64)",
       jobsArgument,
