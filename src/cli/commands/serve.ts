@@ -5,7 +5,7 @@ import { DEFAULT_HTTP, type HttpAddress } from "../../config/http-address.ts";
 import { findDatabase, type Strategy } from "../../config/strategy.ts";
 import { Daemon, type DaemonEvent, type DaemonWorld } from "../../daemon/daemon.ts";
 import { readPast } from "../../daemon/job-past.ts";
-import { runJobProcess } from "../../daemon/job-process.ts";
+import { isJobRunning, runJobProcess } from "../../daemon/job-process.ts";
 import { type AppError, errorCode } from "../../errors.ts";
 import { type Finding, finding } from "../../health/finding.ts";
 import { requireStrategyPath } from "../strategy-file.ts";
@@ -124,7 +124,11 @@ function worldOf(
     },
     past: async (strategy, job) => {
       const target = strategyTarget(cli, strategy, findDatabase(strategy, job.database), {});
-      return await readPast(runtime, job, storagesOf(target), signal);
+      // Before: what ends meanwhile has left its record.
+      const isRunning = await isJobRunning(strategy.path, job);
+      const past = await readPast(runtime, job, storagesOf(target), signal);
+      if (!isRunning) return past;
+      return [{ startedAt: runtime.clock.now(), finishedAt: null, outcome: null }, ...past];
     },
     run: async (strategy, job, onLine, stop) => {
       const program = { node: cli.node, program: cli.script, strategyPath: strategy.path, cwd: cli.cwd };
