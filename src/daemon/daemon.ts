@@ -20,6 +20,7 @@ export type DaemonEvent =
   | { readonly kind: "not told"; readonly error: AppError }
   | { readonly kind: "listening"; readonly url: string }
   | { readonly kind: "not listening"; readonly error: AppError }
+  | { readonly kind: "not answered"; readonly error: AppError }
   | { readonly kind: "stopping"; readonly running: number };
 
 /** The strategy's file as it is now. */
