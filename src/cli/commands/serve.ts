@@ -11,6 +11,7 @@ import { type Finding, finding } from "../../health/finding.ts";
 import { requireStrategyPath } from "../strategy-file.ts";
 import type { Cli } from "../cli.ts";
 import { healthOf } from "../health-of.ts";
+import { outagesOf } from "../outages.ts";
 import { notifyOfHealth } from "../notify-of-health.ts";
 import { eventJson, renderEvent } from "../render/serve.ts";
 import { ServeHttp } from "../serve-http.ts";
@@ -153,6 +154,7 @@ function worldOf(
       const { sent, failures } = await notifyOfHealth(own, targets, all);
       return { sent: sent.length, failures: failures.map(({ error }) => error) };
     },
+    outages: async (strategy, stop) => await outagesOf(cli, strategy, stop),
     tell,
   };
 }
