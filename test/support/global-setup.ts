@@ -44,6 +44,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   project.provide("clusterUrl", cluster.url());
   const programs = await buildPrograms();
   project.provide("programs", programs.folder);
+  process.env["HANDLED_TEST_PROGRAMS"] = programs.folder;
   const store = await cephOnDemand();
   project.provide("objectStore", store.url);
   return async () => {
