@@ -1,10 +1,8 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { join } from "node:path";
 import { ServeEventJson } from "../../src/cli/json/serve.ts";
+import { builtProgram } from "./built-program.ts";
 import { cliEnvironment } from "./cli.ts";
-
-const MAIN = join(import.meta.dirname, "../../src/cli/main.ts");
 
 /** A running `handled serve --json`. */
 export interface Served extends AsyncDisposable {
@@ -23,7 +21,7 @@ export interface Served extends AsyncDisposable {
 export function serve(
   folder: string,
   {
-    main = MAIN,
+    main = builtProgram("main"),
     env,
     port = 0,
   }: {
