@@ -6,6 +6,7 @@ import { type LostDatabase, planEverythingLost } from "../recovery/scenarios/eve
 import { planServerLost } from "../recovery/scenarios/server-lost.ts";
 import type { KeptStrategy } from "../recovery/steps/everything.ts";
 import type { Cli } from "./cli.ts";
+import { planOfDataDeleted } from "./plan-data-deleted.ts";
 import { subjectOf } from "./subject-of.ts";
 import type { PlaceOptions, Target } from "./targets.ts";
 
@@ -14,6 +15,11 @@ export interface PlanOptions extends PlaceOptions {
   readonly to?: string;
   readonly backup?: string;
   readonly jobs?: number;
+  readonly table?: string[];
+  readonly where?: string;
+  readonly at?: Date;
+  readonly whole?: true;
+  readonly newDatabase?: string;
   /** What a database is made from; undefined: whatever is faster. */
   readonly from?: "backup" | "rebuild";
 }
@@ -60,6 +66,7 @@ const PLANNERS: Partial<Record<Scenario, Planner>> = {
       });
     return planEverythingLost(cli.runtime, { databases, strategy, isDrill: ground.isDrill });
   },
+  "data-deleted": planOfDataDeleted,
 };
 
 /** The plan of a scenario, the same for a recovery and for a drill of it. */

@@ -100,6 +100,11 @@ export const runKey = (database: string, id: string): string =>
 /** Duties that people have done. */
 export const dutiesFolder = (database: string): string => `${databaseFolder(database)}records/duties/`;
 export const dutyKey = (database: string, id: string): string => `${dutiesFolder(database)}${id}.json`;
+/** Restores of a managed service's own backups that were checked. */
+export const providerRestoresFolder = (database: string): string =>
+  `${databaseFolder(database)}records/provider/`;
+export const providerRestoreKey = (database: string, id: string): string =>
+  `${providerRestoresFolder(database)}${id}.json`;
 /** What somebody was told of a database; null: of what concerns none in particular. */
 export const alertsKey = (database: string | null): string =>
   `${database === null ? "system/" : databaseFolder(database)}records/alerts/state.json`;

@@ -6,11 +6,12 @@ import { goBack, hasWayBack, type PlanResult, runPlan } from "../../recovery/run
 import type { Cli } from "../cli.ts";
 import { confirmByName } from "../confirm.ts";
 import { everythingAsked } from "../everything-asked.ts";
-import { jobsArgument, many, placeOptions } from "../options.ts";
+import { jobsArgument, many, momentArgument, placeOptions } from "../options.ts";
 import { planOf, type PlanOptions, type PlanRequest } from "../plans.ts";
+import { originOf } from "../journal-origin.ts";
 import { productionGround } from "../production-ground.ts";
 import { planText, recoverJson, renderRecovered, renderUndone } from "../render/recover.ts";
-import { resolveTarget, type Target } from "../targets.ts";
+import { resolveTarget } from "../targets.ts";
 
 interface Options extends Omit<PlanOptions, "to"> {
   readonly to?: readonly string[];
@@ -42,6 +43,25 @@ export function addRecover(program: Command, cli: () => Cli): void {
       new Option("--from <what>", "what it is made from (default: what is faster by measured rates)").choices(
         ["backup", "rebuild"],
       ),
+    )
+    .option(
+      "--table <table>",
+      "with data-deleted: a table that lost rows, written schema.table (may be repeated)",
+      many,
+    )
+    .option("--where <sql>", "with data-deleted: only rows for which this SQL condition holds")
+    .option(
+      "--at <time>",
+      "with data-deleted: a moment at which all was still there (2024-12-10T14:05:00Z)",
+      momentArgument,
+    )
+    .option(
+      "--whole",
+      "with data-deleted: not single rows, but all of the tables into a new database beside; without --table the backup takes the place of the database",
+    )
+    .option(
+      "--new-database <name>",
+      "with --whole and --table: name of the new database (default: the database's, with _recovered behind it)",
     )
     .option(
       "--jobs <number>",
@@ -76,7 +96,10 @@ async function runRecover(
       ? await everythingAsked(cli, names, options)
       : await oneAsked(cli, scenario, names, options);
   const databases = (asked.all ?? [asked.target]).map(({ name }) => name);
-  const path = journalPath(cli.runtime, originOf(asked.target, options), { scenario, databases });
+  // The strategy of a machine that had none may be there the next time.
+  const isBare = scenario === "everything-lost" && options.repository !== undefined;
+  const origin = isBare ? asked.target.storage().place : originOf(asked.target);
+  const path = journalPath(cli.runtime, origin, { scenario, databases });
   const begun = options.restart === true ? undefined : (await readJournal(path))?.aim;
   const plan = await planOf(cli, scenario, { ...asked, begun });
   const confirm = async ({ what, name }: { readonly what: string; readonly name: string }): Promise<void> => {
@@ -111,14 +134,9 @@ async function oneAsked(
       hint: `\`handled recover ${scenario} DATABASE\`; \`everything-lost\` takes several`,
     });
   const target = await resolveTarget(cli, database, options);
-  return { target, options, ground: productionGround(cli, target, to[0]) };
-}
-
-/** What tells the journals of this strategy, or of this repository, from others'. */
-function originOf(target: Target, { repository }: Options): string {
-  const { strategy } = target;
-  // The strategy of a machine that had none may be there the next time.
-  return strategy === null || repository !== undefined ? target.storage().place : strategy.path;
+  const [where] = to;
+  const ground = productionGround(cli, target, where);
+  return { target, options: where === undefined ? options : { ...options, to: where }, ground };
 }
 
 function explained(

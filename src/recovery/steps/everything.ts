@@ -140,7 +140,12 @@ export function rowsStep(
     confirm: null,
     run: async (outputs, signal) => {
       const compare = async () =>
-        await compareWithBackup(runtime, subject, output(outputs, "backup"), target, signal);
+        await compareWithBackup(
+          runtime,
+          subject,
+          { which: output(outputs, "backup"), target, selection: { schemas: [], tables: [] } },
+          signal,
+        );
       if (inUse) await compareLive(runtime, compare);
       else await compare();
       return {};
