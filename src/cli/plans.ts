@@ -2,7 +2,9 @@ import { AppError } from "../errors.ts";
 import { estimatesOf, fasterOf } from "../recovery/estimates.ts";
 import type { Ground } from "../recovery/ground.ts";
 import type { Plan, Scenario } from "../recovery/plan.ts";
+import { type LostDatabase, planEverythingLost } from "../recovery/scenarios/everything-lost.ts";
 import { planServerLost } from "../recovery/scenarios/server-lost.ts";
+import type { KeptStrategy } from "../recovery/steps/everything.ts";
 import type { Cli } from "./cli.ts";
 import { planOfDataDeleted } from "./plan-data-deleted.ts";
 import { subjectOf } from "./subject-of.ts";
@@ -29,6 +31,10 @@ export interface PlanRequest {
   readonly ground: Ground;
   /** The aim of a recovery that was begun and is to go on: what it chose stays. */
   readonly begun?: Plan["aim"] | undefined;
+  /** All that is lost, where that is more than the first; the most critical first. */
+  readonly all?: readonly Target[];
+  /** Of a machine that has none. */
+  readonly strategy?: KeptStrategy | null;
 }
 
 type Planner = (cli: Cli, request: PlanRequest) => Promise<Plan>;
@@ -49,6 +55,16 @@ const PLANNERS: Partial<Record<Scenario, Planner>> = {
       estimates: Object.values(estimates).flatMap((estimate) => estimate ?? []),
       isDrill: ground.isDrill,
     });
+  },
+  "everything-lost": async (cli, { target, all = [target], options, ground, strategy = null }) => {
+    const databases: LostDatabase[] = [];
+    for (const subject of all.map((one) => subjectOf(one, options.jobs)))
+      databases.push({
+        subject,
+        target: await ground.target(subject),
+        application: ground.application(subject),
+      });
+    return planEverythingLost(cli.runtime, { databases, strategy, isDrill: ground.isDrill });
   },
   "data-deleted": planOfDataDeleted,
 };

@@ -1,3 +1,4 @@
+import { AppError } from "../errors.ts";
 import type { ConnectionSettings } from "../postgres/connection.ts";
 import type { RecoveryApplication, Subject } from "./subject.ts";
 
@@ -10,4 +11,19 @@ export interface Ground {
   live(subject: Subject): Promise<ConnectionSettings>;
   /** What works on it afterwards; null where nothing has to be done about it. */
   application(subject: Subject): RecoveryApplication | null;
+}
+
+/** For a plan of several databases: each has its own. */
+export function groundOfEach(grounds: ReadonlyMap<string, Ground>): Ground {
+  const of = ({ database }: Subject): Ground => {
+    const found = grounds.get(database);
+    if (found === undefined) throw new AppError("unexpected", `recover ${database}: it is nowhere to go`);
+    return found;
+  };
+  return {
+    isDrill: [...grounds.values()].every(({ isDrill }) => isDrill),
+    target: async (subject) => await of(subject).target(subject),
+    live: async (subject) => await of(subject).live(subject),
+    application: (subject) => of(subject).application(subject),
+  };
 }

@@ -5,14 +5,16 @@ import { type Plan, SCENARIOS, type Scenario } from "../../recovery/plan.ts";
 import { goBack, hasWayBack, type PlanResult, runPlan } from "../../recovery/run-plan.ts";
 import type { Cli } from "../cli.ts";
 import { confirmByName } from "../confirm.ts";
+import { everythingAsked } from "../everything-asked.ts";
 import { jobsArgument, many, momentArgument, placeOptions } from "../options.ts";
-import { planOf, type PlanOptions } from "../plans.ts";
+import { planOf, type PlanOptions, type PlanRequest } from "../plans.ts";
 import { originOf } from "../journal-origin.ts";
 import { productionGround } from "../production-ground.ts";
 import { planText, recoverJson, renderRecovered, renderUndone } from "../render/recover.ts";
 import { resolveTarget } from "../targets.ts";
 
-interface Options extends PlanOptions {
+interface Options extends Omit<PlanOptions, "to"> {
+  readonly to?: readonly string[];
   readonly yes?: true;
   readonly dryRun?: true;
   readonly restart?: true;
@@ -27,8 +29,15 @@ export function addRecover(program: Command, cli: () => Cli): void {
         "One that was killed goes on where it was when the same command is typed again.",
     )
     .argument("<scenario>", `what happened: ${SCENARIOS.join(", ")}`)
-    .argument("<database>", "name from the strategy or the repository")
-    .option("--to <url>", "the (new or empty) database that it becomes (default: where it was)")
+    .argument(
+      "[database...]",
+      "a name from the strategy or the repository; for everything-lost several, or none for all there are",
+    )
+    .option(
+      "--to <url>",
+      "the (new or empty) database that it becomes (default: where it was); for everything-lost NAME=URL, repeated",
+      many,
+    )
     .option("--backup <backup>", "an id, or latest (default: the newest proven one)")
     .addOption(
       new Option("--from <what>", "what it is made from (default: what is faster by measured rates)").choices(
@@ -63,8 +72,8 @@ export function addRecover(program: Command, cli: () => Cli): void {
     .option("--restart", "begin anew, although one was begun and has not ended")
     .addOption(new Option("--back", "undo what a recovery that has not ended has done").conflicts("restart"))
     .option("--yes", "do not ask")
-    .action(async (scenario: string, database: string, options: Options) => {
-      await runRecover(cli(), scenarioOf(scenario), database, options);
+    .action(async (scenario: string, databases: string[], options: Options) => {
+      await runRecover(cli(), scenarioOf(scenario), databases, options);
     });
 }
 
@@ -76,12 +85,23 @@ function scenarioOf(text: string): Scenario {
   });
 }
 
-async function runRecover(cli: Cli, scenario: Scenario, database: string, options: Options): Promise<void> {
-  const target = await resolveTarget(cli, database, options);
-  const ground = productionGround(cli, target, options.to);
-  const path = journalPath(cli.runtime, originOf(target), { scenario, databases: [target.name] });
+async function runRecover(
+  cli: Cli,
+  scenario: Scenario,
+  names: readonly string[],
+  options: Options,
+): Promise<void> {
+  const asked =
+    scenario === "everything-lost"
+      ? await everythingAsked(cli, names, options)
+      : await oneAsked(cli, scenario, names, options);
+  const databases = (asked.all ?? [asked.target]).map(({ name }) => name);
+  // The strategy of a machine that had none may be there the next time.
+  const isBare = scenario === "everything-lost" && options.repository !== undefined;
+  const origin = isBare ? asked.target.storage().place : originOf(asked.target);
+  const path = journalPath(cli.runtime, origin, { scenario, databases });
   const begun = options.restart === true ? undefined : (await readJournal(path))?.aim;
-  const plan = await planOf(cli, scenario, { target, options, ground, begun });
+  const plan = await planOf(cli, scenario, { ...asked, begun });
   const confirm = async ({ what, name }: { readonly what: string; readonly name: string }): Promise<void> => {
     await confirmByName(cli, what, name, options.yes === true);
   };
@@ -99,6 +119,24 @@ async function runRecover(cli: Cli, scenario: Scenario, database: string, option
   const result = await runPlan(cli.runtime, plan, request, cli.signal);
   if (result.failed !== null) throw explained(cli, plan, result, result.failed);
   cli.output.result(recoverJson(plan, { result }), () => renderRecovered(cli.output, plan, result));
+}
+
+/** One database, and where it goes. */
+async function oneAsked(
+  cli: Cli,
+  scenario: Scenario,
+  names: readonly string[],
+  { to = [], ...options }: Options,
+): Promise<PlanRequest> {
+  const [database, ...others] = names;
+  if (database === undefined || others.length > 0 || to.length > 1)
+    throw new AppError("usage", `recover ${scenario}: it takes one database, and one \`--to\``, {
+      hint: `\`handled recover ${scenario} DATABASE\`; \`everything-lost\` takes several`,
+    });
+  const target = await resolveTarget(cli, database, options);
+  const [where] = to;
+  const ground = productionGround(cli, target, where);
+  return { target, options: where === undefined ? options : { ...options, to: where }, ground };
 }
 
 function explained(
