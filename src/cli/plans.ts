@@ -4,6 +4,7 @@ import type { Plan, Scenario } from "../recovery/plan.ts";
 import { planServerLost } from "../recovery/scenarios/server-lost.ts";
 import type { Cli } from "./cli.ts";
 import { planOfDataDeleted } from "./plan-data-deleted.ts";
+import { planOfProviderDown } from "./plan-provider-down.ts";
 import { subjectOf } from "./subject-of.ts";
 import type { PlaceOptions, Target } from "./targets.ts";
 
@@ -15,6 +16,7 @@ export interface PlanOptions extends PlaceOptions {
   readonly table?: string[];
   readonly where?: string;
   readonly at?: Date;
+  readonly from?: "provider" | "backup";
 }
 
 /** What is to be recovered, from what, and where. */
@@ -38,11 +40,14 @@ const PLANNERS: Partial<Record<Scenario, Planner>> = {
     });
   },
   "data-deleted": planOfDataDeleted,
+  "provider-down": planOfProviderDown,
 };
 
 /** The plan of a scenario, the same for a recovery and for a drill of it. */
 export async function planOf(cli: Cli, scenario: Scenario, request: PlanRequest): Promise<Plan> {
   const planner = PLANNERS[scenario];
+  if (request.options.from !== undefined && scenario !== "provider-down")
+    throw new AppError("usage", `recover: \`--from\` is not for ${scenario}`);
   if (planner === undefined) throw new AppError("usage", `recover: there is no plan for ${scenario} yet`);
   return await planner(cli, request);
 }

@@ -55,6 +55,8 @@ export interface Plan {
   /** What production has that it writes to or stops, in words; empty for a drill. */
   readonly touches: readonly string[];
   readonly steps: readonly Step[];
+  /** Removes what must not outlast the run, whatever became of it: of a drill. It fails with nothing. */
+  readonly release?: () => Promise<void>;
 }
 
 /** What an earlier step has told. */
