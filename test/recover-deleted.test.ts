@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { RecoverJson } from "../src/cli/json/recover.ts";
 import { type CliOptions, type CliResult, jsonOf, runCli } from "./support/cli.ts";
-import { freshDatabase, temporaryFolder } from "./support/postgres.ts";
+import { clusterUrl, freshDatabase, runSql, temporaryFolder } from "./support/postgres.ts";
 
 const SQL = `
   create table customer (id int primary key, email text unique);
@@ -54,6 +54,7 @@ databases:
     state: async () => (await readdir(state, { recursive: true })).map((path) => join(state, path)),
     [Symbol.asyncDispose]: async () => {
       await live[Symbol.asyncDispose]();
+      await runSql(clusterUrl(), `drop database if exists "${live.name}_recovered"`);
       await there[Symbol.asyncDispose]();
     },
   };
@@ -133,4 +134,70 @@ test("ended before or after any operation it goes on when the same is typed agai
     expect(await site.inserted(), moments[end]).toBe(50);
   }
   expect(await site.state()).not.toContainEqual(expect.stringMatching(/\.json$/));
+});
+
+test("what was inserted goes again on the way back; a table that is gone comes back beside, and a whole database in its place", async () => {
+  await using site = await openSite();
+  await site.live.query("delete from item where customer > 40; delete from customer where id > 40");
+  // Its rows refer to the customers that are missing too.
+  const orphans = await site.recover(ITEM);
+  expect(orphans.code).toBe(4);
+  expect(orphans.stderr).toContain(`--table "public"."customer"`);
+  expect(await site.items()).toBe(400);
+  const both = [...ITEM, "--table", "public.customer", "--backup", site.first];
+  let step = "";
+  const failing = (phase: string, operation: string): void => {
+    if (operation.startsWith("step ")) step = `${phase} ${operation}`;
+    if (step === "after step insert") throw new Error("killed");
+  };
+  await site.recover(["--restart", ...both], { observer: failing });
+  expect(await site.items()).toBe(500);
+  const back = await site.recover(["--back", ...both]);
+  expect(back, back.stderr).toMatchObject({ code: 0 });
+  expect(await site.live.query("select from customer where id > 40")).toEqual([]);
+  expect(await site.items()).toBe(400);
+
+  await site.live.query("drop table item");
+  const gone = await site.recover([...ITEM, "--backup", site.first]);
+  expect(gone.code).toBe(2);
+  expect(gone.stderr).toContain("--whole");
+  const beside = clusterUrl(`${site.live.name}_recovered`);
+  for (const _ of ["once", "and once more"]) {
+    const whole = await site.recover([...ITEM, "--whole", "--restart"]);
+    expect(whole, whole.stderr).toMatchObject({ code: 0 });
+    expect(await runSql(beside, "select count(*)::int as n from item")).toEqual([{ n: 500 }]);
+  }
+
+  const all = ["--whole", "--backup", site.first];
+  await site.recover(["--restart", ...all], {
+    observer: (phase, operation) => {
+      if (operation.startsWith("step ")) step = `${phase} ${operation}`;
+      if (step === "after step swap") throw new Error("killed");
+    },
+  });
+  expect(await site.items()).toBe(500);
+  const undone = await site.recover(["--back", ...all]);
+  expect(undone, undone.stderr).toMatchObject({ code: 0 });
+  await expect(site.items()).rejects.toThrow("item");
+  const swapped = await site.recover(all);
+  expect(swapped, swapped.stderr).toMatchObject({ code: 0 });
+  expect(await site.items()).toBe(500);
+});
+
+test("what cannot be meant is told before anything is done", async () => {
+  await using site = await openSite();
+  const cases: [readonly string[], string][] = [
+    [[], "--table schema.table"],
+    [[...ITEM, "--to", "postgresql://x/y"], "`--to` is not for"],
+    [[...ITEM, "--whole", "--where", "id = 1"], "`--where` is not for"],
+    [["--whole"], "which backup is to replace it"],
+    [ITEM, "no rows went away"],
+    [["--table", "public.itm"], "did you mean public.item?"],
+    [[...ITEM, "--at", "2020-01-01T00:00:00Z"], "no backup from 2020"],
+  ];
+  for (const [args, words] of cases) {
+    const { code, stderr } = await site.recover(args);
+    expect(code, args.join(" ")).not.toBe(0);
+    expect(stderr).toContain(words);
+  }
 });

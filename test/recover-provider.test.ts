@@ -1,12 +1,17 @@
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { RecoverJson } from "../src/cli/json/recover.ts";
 import type { Emulator } from "../src/demo/digitalocean/emulator.ts";
+import { AppError } from "../src/errors.ts";
+import { DigitalOcean } from "../src/providers/digitalocean/digitalocean.ts";
+import { runPlan } from "../src/recovery/run-plan.ts";
+import { planProviderDown } from "../src/recovery/scenarios/provider-down.ts";
 import { type CliOptions, type CliResult, jsonOf, runCli } from "./support/cli.ts";
 import { ask, testEmulator } from "./support/emulator.ts";
 import { clusterUrl, runSql } from "./support/postgres.ts";
+import { noAbort, testRuntime } from "./support/runtime.ts";
 import { type TemporaryFolder, temporaryFolder } from "./support/temporary-folder.ts";
 
 // One service for all. Its cluster `shop` has order 1 in our backup, 2 in the service's backup too, and 3 only in its log.
@@ -16,6 +21,7 @@ const ESCAPE = "recover_provider_escape";
 let emulator: Emulator;
 let folder: TemporaryFolder;
 let live: string;
+let serviceBackup: Date;
 
 beforeAll(async () => {
   emulator = await testEmulator();
@@ -27,7 +33,7 @@ beforeAll(async () => {
   const backedUp = await handled(["backup", "primary"]);
   expect(backedUp, backedUp.stderr).toMatchObject({ code: 0 });
   await runSql(live, "insert into orders values (2)");
-  await emulator.takeBackup("shop");
+  serviceBackup = await emulator.takeBackup("shop");
   await emulator.passTime(2000);
   await runSql(live, "insert into orders values (3)");
   await emulator.passTime(2000);
@@ -187,7 +193,6 @@ test("each source in its turn, and why the one before was of no use", async () =
     ],
     ["the service says error", () => emulator.nextCluster("error")],
     ["connection refused", () => emulator.nextCluster("refuses-connections")],
-    ["has no rows", async () => await writeStrategy({ database: "postgres" })],
   ];
   for (const [reason, spoil, options] of refusals) {
     await startAgain();
@@ -308,5 +313,78 @@ test("what cannot be meant is told", async () => {
     expect(code, args.join(" ")).toBe(2);
     expect(stderr).toContain(words);
   }
+  expect(await made()).toEqual([]);
+});
+
+test("a moment of the service's, and one of which only our own backup is left", async () => {
+  const at = serviceBackup.toISOString();
+  const done = await recover(["--at", at, "--from", "provider"]);
+  expect(done, done.stderr).toMatchObject({ code: 0 });
+  expect(await orders()).toEqual([1, 2]);
+  await startAgain();
+  const before = new Date(serviceBackup.getTime() - 60_000).toISOString();
+  const none = await recover(["--at", before, ...TO]);
+  expect(none).toMatchObject({ code: 1 });
+  expect(none.stderr).toContain("no backup is as old as");
+  expect(none.stderr).toContain(`it has no backup from ${before} or before`);
+  expect(await pointed()).toBe(live);
+});
+
+test("a drill leaves no cluster, whether it ends well or not", async () => {
+  const { url: endpoint, token } = emulator;
+  const runtime = testRuntime({ clock: emulator.clock });
+  const check = vi.fn(async () => {
+    expect(await made()).toHaveLength(1);
+  });
+  const plan = planProviderDown(runtime, {
+    subject: {
+      database: "primary",
+      places: [],
+      schemas: undefined,
+      timeZone: "UTC",
+      keepReplacedMs: 0,
+      lockTimeoutMs: 0,
+      jobs: 1,
+      rebuild: undefined,
+    },
+    managed: {
+      settings: {
+        kind: "digitalocean",
+        cluster: "shop",
+        token: { text: "", where: "" },
+        endpoint,
+        statusPage: undefined,
+        windowMs: 0,
+        database: undefined,
+        clusterLimit: undefined,
+        price: undefined,
+        lifetimeMs: 60_000,
+        deadlineMs: 60_000,
+      },
+      database: "defaultdb",
+      open: () => new DigitalOcean(runtime, { endpoint, token }),
+      describe: () => [],
+    },
+    from: undefined,
+    at: undefined,
+    backup: undefined,
+    escape: null,
+    application: {
+      variable: null,
+      described: { restart: null, check: "GET /health" },
+      restart: async () => {},
+      check,
+    },
+    isDrill: true,
+  });
+  const request = { path: join(folder.path, "drill.json"), restart: true, confirm: vi.fn() };
+  const well = await runPlan(runtime, plan, request, noAbort());
+  expect(well.failed).toBeNull();
+  expect(await made()).toEqual([]);
+  check.mockRejectedValueOnce(new AppError("application_failed", "no"));
+  const ill = await runPlan(runtime, plan, request, noAbort());
+  expect(ill.failed?.step.id).toBe("check");
+  expect(check).toHaveBeenCalledTimes(2);
+  expect(request.confirm).not.toHaveBeenCalled();
   expect(await made()).toEqual([]);
 });

@@ -2,7 +2,14 @@ import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { HistoryJson } from "../src/cli/json/history.ts";
-import { ProviderListJson, ProviderRestoreJson, ProviderSweepJson } from "../src/cli/json/provider.ts";
+import { ListJson } from "../src/cli/json/look.ts";
+import {
+  ProviderListJson,
+  ProviderRestoreJson,
+  ProviderShowJson,
+  ProviderSweepJson,
+} from "../src/cli/json/provider.ts";
+import { StatusJson } from "../src/cli/json/status.ts";
 import type { Emulator } from "../src/demo/digitalocean/emulator.ts";
 import { type ProviderRestoreRequest, restoreFromProvider } from "../src/operations/provider/restore.ts";
 import { DigitalOcean } from "../src/providers/digitalocean/digitalocean.ts";
@@ -331,6 +338,37 @@ test("a restore is in the history and proves that backup; in place is refused, n
   const { runs } = HistoryJson.parse(jsonOf(await handled("history", "shop", "--json")));
   expect(runs[0]).toMatchObject({ operation: "restore", outcome: "done" });
   expect(runs[0]?.summary).toContain(`cluster ${cluster} made from shop as of ${moment}`);
+});
+
+test("the service's backups stand beside our own, and which of them was proven", async () => {
+  const id = `provider:${backup.toISOString().slice(0, 19)}Z`;
+  const listed = ListJson.parse(jsonOf(await handled("list", "shop", "--json"))).databases[0];
+  expect(listed?.backups).toHaveLength(1);
+  expect(listed?.provider?.backups.find((one) => one.id === id)).toMatchObject({
+    provenAt: expect.any(String) as string,
+  });
+  expect((await handled("list", "shop")).stdout).toMatch(new RegExp(`${id}.*provider.*restored`));
+  const shown = await handled("show", "shop", id, "--json");
+  expect(ProviderShowJson.parse(jsonOf(shown))).toMatchObject({ id, restores: [{ filledTables: 1 }] });
+  expect((await handled("show", id)).stdout).toContain(
+    `handled restore shop --provider --at ${id.slice(9, 28)}`,
+  );
+  expect(await handled("show", "shop", "provider:2001-01-01T00:00:00Z")).toMatchObject({ code: 1 });
+  const status = StatusJson.parse(jsonOf(await handled("status", "--json"))).databases[0];
+  expect(status).toMatchObject({ provenPoint: { kind: "provider", id } });
+  expect((await handled("status")).stdout).toMatch(/the managed service's[\s\S]*is assumed/);
+  const dry = await handled("restore", "shop", id, "--provider", "--dry-run", "--json");
+  expect(jsonOf(dry)).toMatchObject({ exact: true, at: backup.toISOString().replace(/\.\d+/, ".000") });
+});
+
+test("a service that cannot be asked hides none of our own backups", async () => {
+  emulator.faults.failNext({ status: 401, times: 9 });
+  const listed = await handled("list", "--json");
+  expect(listed).toMatchObject({ code: 0 });
+  expect(listed.stderr).toContain("the managed service's backups cannot be listed");
+  const [shop] = ListJson.parse(jsonOf(listed)).databases;
+  expect(shop).toMatchObject({ backups: [{ kind: "snapshot" }], provider: { backups: [] } });
+  expect(shop?.provider?.error).toContain("answered 401");
 });
 
 test("a limit of clusters is kept to before anything is made", async () => {

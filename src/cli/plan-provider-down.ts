@@ -11,7 +11,8 @@ import type { Target } from "./targets.ts";
 
 /** The plan for a managed service that is down, from what a user said of it. */
 export async function planOfProviderDown(cli: Cli, { target, options, ground }: PlanRequest): Promise<Plan> {
-  const { from, at, backup, to } = options;
+  const { at, backup, to } = options;
+  const from = options.from === "rebuild" ? undefined : options.from;
   const subject = subjectOf(target, options.jobs);
   const what = `recover ${subject.database}`;
   if (from === "provider" && (to !== undefined || backup !== undefined))

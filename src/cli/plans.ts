@@ -1,4 +1,5 @@
 import { AppError } from "../errors.ts";
+import { estimatesOf, fasterOf } from "../recovery/estimates.ts";
 import type { Ground } from "../recovery/ground.ts";
 import type { Plan, Scenario } from "../recovery/plan.ts";
 import { planServerLost } from "../recovery/scenarios/server-lost.ts";
@@ -16,7 +17,10 @@ export interface PlanOptions extends PlaceOptions {
   readonly table?: string[];
   readonly where?: string;
   readonly at?: Date;
-  readonly from?: "provider" | "backup";
+  readonly whole?: true;
+  readonly newDatabase?: string;
+  /** What a database is made from; undefined: the scenario chooses. */
+  readonly from?: "provider" | "backup" | "rebuild";
 }
 
 /** What is to be recovered, from what, and where. */
@@ -24,18 +28,26 @@ export interface PlanRequest {
   readonly target: Target;
   readonly options: PlanOptions;
   readonly ground: Ground;
+  /** The aim of a recovery that was begun and is to go on: what it chose stays. */
+  readonly begun?: Plan["aim"] | undefined;
 }
 
 type Planner = (cli: Cli, request: PlanRequest) => Promise<Plan>;
 
 const PLANNERS: Partial<Record<Scenario, Planner>> = {
-  "server-lost": async (cli, { target, options, ground }) => {
+  "server-lost": async (cli, { target, options, ground, begun }) => {
     const subject = subjectOf(target, options.jobs);
+    const estimates = await estimatesOf(cli.runtime, subject, cli.signal);
+    const asked = options.from ?? (options.backup === undefined ? undefined : "backup");
+    const chosen =
+      begun === undefined ? fasterOf(estimates) : begun["from"] === "rebuild" ? "rebuild" : "backup";
     return planServerLost(cli.runtime, {
       subject,
       target: await ground.target(subject),
       application: ground.application(subject),
       backup: options.backup,
+      from: asked === "rebuild" || asked === "backup" ? asked : chosen,
+      estimates: Object.values(estimates).flatMap((estimate) => estimate ?? []),
       isDrill: ground.isDrill,
     });
   },
@@ -43,11 +55,18 @@ const PLANNERS: Partial<Record<Scenario, Planner>> = {
   "provider-down": planOfProviderDown,
 };
 
+/** What a database can be made from, where there is a choice. */
+const SOURCES: Partial<Record<Scenario, readonly PlanOptions["from"][]>> = {
+  "server-lost": ["backup", "rebuild"],
+  "provider-down": ["provider", "backup"],
+};
+
 /** The plan of a scenario, the same for a recovery and for a drill of it. */
 export async function planOf(cli: Cli, scenario: Scenario, request: PlanRequest): Promise<Plan> {
   const planner = PLANNERS[scenario];
-  if (request.options.from !== undefined && scenario !== "provider-down")
-    throw new AppError("usage", `recover: \`--from\` is not for ${scenario}`);
+  const { from } = request.options;
+  if (from !== undefined && SOURCES[scenario]?.includes(from) !== true)
+    throw new AppError("usage", `recover: \`--from ${from}\` is not for ${scenario}`);
   if (planner === undefined) throw new AppError("usage", `recover: there is no plan for ${scenario} yet`);
   return await planner(cli, request);
 }

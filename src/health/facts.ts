@@ -10,7 +10,9 @@ import { readRuns } from "../operations/history.ts";
 import { emptyListing, listPlaces, type PlacesListing } from "../operations/list-places.ts";
 import type { Place } from "../operations/places.ts";
 import type { Job } from "../operations/schedule/jobs.ts";
+import { restoresIn } from "../operations/provider/record.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
+import type { ProviderRestoreFile } from "../repository/provider-restore-file.ts";
 import type { ProofFile } from "../repository/proof-file.ts";
 import { newestRestored } from "../repository/proofs.ts";
 import type { Repository } from "../repository/repository.ts";
@@ -43,6 +45,8 @@ export interface Expected {
   readonly jobs: readonly ExpectedJob[];
   /** What people have to do for it. */
   readonly duties: readonly StrategyDuty[];
+  /** How far back the managed service is assumed to restore any moment; undefined where none runs it. */
+  readonly providerWindowMs?: number | undefined;
   /** The one that schedules are in, and that tells days apart. */
   readonly timeZone: string;
 }
@@ -91,6 +95,8 @@ export interface Facts extends Expected {
   readonly sources: readonly SourceFacts[];
   /** Undefined where no managed service runs it. */
   readonly provider?: ProviderFacts | undefined;
+  /** The restores from it that were checked, newest first; undefined where there is none. */
+  readonly providerRestores?: readonly ProviderRestoreFile[] | undefined;
   /** Why the next backup will be refused, by place. */
   readonly refusals: readonly Refusal[];
   /** The newest proof that a backup was restored and compared; that backup may be gone. */
@@ -134,6 +140,8 @@ export async function gatherFacts(
     listing,
     places: await gatherPlaces(runtime, places, timeZone, { listing, newest: complete[0] }, signal),
     provider: request.managed === undefined ? undefined : await askProvider(request.managed, signal),
+    providerRestores:
+      request.managed === undefined ? undefined : await restoresIn(runtime, repositories, database, signal),
     server: connection === undefined ? [] : await askServer(runtime, database, connection, signal),
     sources: await lookAtSources(runtime, request.madeFrom, signal),
     lastProof: await findLastProof(repositories, database, signal),

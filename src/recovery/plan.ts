@@ -39,6 +39,16 @@ export interface Step {
   readonly back?: (outputs: Outputs, signal: AbortSignal) => Promise<void>;
 }
 
+/** How long one of the ways to have a database back would take. */
+export interface Estimate {
+  /** `restore data`, `rebuild data`. */
+  readonly what: string;
+  /** Milliseconds; null where nothing tells the rate. */
+  readonly ms: number | null;
+  /** What that was measured on, in words; null where it was not. */
+  readonly basis: string | null;
+}
+
 /** The disasters that there are plans for. */
 export const SCENARIOS = ["provider-down", "server-lost", "data-deleted", "everything-lost"] as const;
 export type Scenario = (typeof SCENARIOS)[number];
@@ -54,6 +64,8 @@ export interface Plan {
   readonly aim: Readonly<Record<string, string>>;
   /** What production has that it writes to or stops, in words; empty for a drill. */
   readonly touches: readonly string[];
+  /** From measured rates; left out where the plan has nothing to choose from. */
+  readonly estimates?: readonly Estimate[];
   readonly steps: readonly Step[];
   /** Removes what must not outlast the run, whatever became of it: of a drill. It fails with nothing. */
   readonly release?: () => Promise<void>;

@@ -44,3 +44,9 @@ export async function readProviderRestores(
   }
   return restores;
 }
+
+/** Whether it shows that the service's backup of this very time comes back: all of it was looked at. */
+export function provesBackup({ exact, unread, at }: ProviderRestoreFile, createdAt: Date): boolean {
+  // The service tells its times to the second.
+  return exact && unread === 0 && at.slice(0, 19) === createdAt.toISOString().slice(0, 19);
+}

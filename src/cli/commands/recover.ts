@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { AppError, inOperation, isAppError } from "../../errors.ts";
-import { journalPath } from "../../recovery/journal.ts";
+import { journalPath, readJournal } from "../../recovery/journal.ts";
 import { type Plan, SCENARIOS, type Scenario } from "../../recovery/plan.ts";
 import { goBack, hasWayBack, type PlanResult, runPlan } from "../../recovery/run-plan.ts";
 import type { Cli } from "../cli.ts";
@@ -30,6 +30,12 @@ export function addRecover(program: Command, cli: () => Cli): void {
     .argument("<database>", "name from the strategy or the repository")
     .option("--to <url>", "the (new or empty) database that it becomes (default: where it was)")
     .option("--backup <backup>", "an id, or latest (default: the newest proven one)")
+    .addOption(
+      new Option(
+        "--from <what>",
+        "what it is made from: with provider-down the provider or a backup (default: the first that works), with server-lost a backup or a rebuild (default: what is faster by measured rates)",
+      ).choices(["provider", "backup", "rebuild"]),
+    )
     .option(
       "--table <table>",
       "with data-deleted: a table that lost rows, written schema.table (may be repeated)",
@@ -41,11 +47,13 @@ export function addRecover(program: Command, cli: () => Cli): void {
       "with data-deleted: a moment at which all was still there; with provider-down: the moment to come back to (2024-12-10T14:05:00Z)",
       momentArgument,
     )
-    .addOption(
-      new Option(
-        "--from <source>",
-        "with provider-down: where it comes back from (default: the provider, else a backup of our own)",
-      ).choices(["provider", "backup"]),
+    .option(
+      "--whole",
+      "with data-deleted: not single rows, but all of the tables into a new database beside; without --table the backup takes the place of the database",
+    )
+    .option(
+      "--new-database <name>",
+      "with --whole and --table: name of the new database (default: the database's, with _recovered behind it)",
     )
     .option(
       "--jobs <number>",
@@ -72,8 +80,9 @@ function scenarioOf(text: string): Scenario {
 async function runRecover(cli: Cli, scenario: Scenario, database: string, options: Options): Promise<void> {
   const target = await resolveTarget(cli, database, options);
   const ground = productionGround(cli, target, options.to);
-  const plan = await planOf(cli, scenario, { target, options, ground });
-  const path = journalPath(cli.runtime, originOf(target), plan);
+  const path = journalPath(cli.runtime, originOf(target), { scenario, databases: [target.name] });
+  const begun = options.restart === true ? undefined : (await readJournal(path))?.aim;
+  const plan = await planOf(cli, scenario, { target, options, ground, begun });
   const confirm = async ({ what, name }: { readonly what: string; readonly name: string }): Promise<void> => {
     await confirmByName(cli, what, name, options.yes === true);
   };

@@ -5,6 +5,7 @@ import {
   type ProviderRestoreRequest,
   restoreFromProvider,
 } from "../../operations/provider/restore.ts";
+import { timeOfProviderBackup } from "../../providers/backup-id.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Cli } from "../cli.ts";
 import { confirmByName } from "../confirm.ts";
@@ -35,12 +36,13 @@ export async function runProviderRestore(
   const { provider, managed } = providerOf(cli, target);
   const recorded = { database: target.name, storages: knownStorages(cli, target) };
   if (options.swap === true) throw await noSwap(cli, recorded, target.timeZone);
-  if (which !== "latest")
+  const byId = which === "latest" ? undefined : timeOfProviderBackup(which);
+  if (which !== "latest" && (byId === undefined || options.at !== undefined))
     throw new AppError(
       "usage",
       `restore ${target.name}: the service's backups have no names, ${which} is given`,
       {
-        hint: "choose one by its time: `--at TIME`; `handled provider list` shows them",
+        hint: "choose one by its time: `--at TIME`, or `provider:TIME` as `handled list` shows it",
       },
     );
   if (options.keepOnFailure === true && options.newCluster === undefined)
@@ -55,7 +57,7 @@ export async function runProviderRestore(
     provider,
     cluster: managed.cluster,
     database,
-    at: options.at,
+    at: options.at ?? byId,
     windowMs: managed.windowMs,
     lifetimeMs: managed.lifetimeMs,
     deadlineMs: managed.deadlineMs,

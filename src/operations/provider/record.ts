@@ -6,7 +6,7 @@ import { describeHolder } from "../../repository/holder.ts";
 import { FORMAT_VERSION } from "../../repository/manifest.ts";
 import type { ProviderRestoreFile } from "../../repository/provider-restore-file.ts";
 import { readProviderRestores, writeProviderRestore } from "../../repository/provider-restores.ts";
-import { openRepository } from "../../repository/repository.ts";
+import { openRepository, type Repository } from "../../repository/repository.ts";
 import { newRunId } from "../../repository/runs.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { NO_FIGURES, recordingRun, type RunResult } from "../record-run.ts";
@@ -98,15 +98,36 @@ export async function checkedRestores(
   { database, storages }: Recorded,
   signal: AbortSignal,
 ): Promise<ProviderRestoreFile[]> {
-  const all = new Map<string, ProviderRestoreFile>();
+  const repositories: Repository[] = [];
   for (const storage of storages) {
     try {
-      const repository = await openRepository(runtime, storage, signal);
+      repositories.push(await openRepository(runtime, storage, signal));
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isAppError(error)) throw error;
+    }
+  }
+  return await restoresIn(runtime, repositories, database, signal);
+}
+
+/** The same of places that are open. What cannot be read is told and passed over. */
+export async function restoresIn(
+  runtime: Runtime,
+  repositories: readonly Repository[],
+  database: string,
+  signal: AbortSignal,
+): Promise<ProviderRestoreFile[]> {
+  const all = new Map<string, ProviderRestoreFile>();
+  for (const repository of repositories) {
+    try {
       for (const [id, file] of await readProviderRestores(runtime, repository, database, signal))
         all.set(id, file);
     } catch (error) {
       signal.throwIfAborted();
       if (!isAppError(error)) throw error;
+      runtime.reporter.warn(
+        `the restores from the managed service cannot be read in ${repository.place}: ${error.message}`,
+      );
     }
   }
   return [...all.values()].toSorted((a, b) => Date.parse(b.finishedAt) - Date.parse(a.finishedAt));

@@ -20,7 +20,7 @@ export interface ApplicationSteps {
 
 /** Points the application at the restored database, starts it anew, and asks whether it works. */
 export function applicationSteps(runtime: Runtime, request: ApplicationSteps): Step[] {
-  return [switchStep(runtime, request), restartStep(request), applicationCheckStep(request)].flatMap(
+  return [switchStep(runtime, request), restartStep(request), checkStep(request)].flatMap(
     (step) => step ?? [],
   );
 }
@@ -94,8 +94,20 @@ function restartStep({ application, budgetsMs }: ApplicationSteps): Step | null 
   };
 }
 
-/** Asks the application whether it works; null where nothing says how. */
-export function applicationCheckStep({
+/** Asks the application whether it works, where there is one and something says how. */
+export function applicationCheckSteps({
+  application,
+  target,
+  budgetsMs,
+}: Pick<ApplicationSteps, "target"> & {
+  readonly application: RecoveryApplication | null;
+  readonly budgetsMs: { readonly check: number };
+}): Step[] {
+  const step = application === null ? null : checkStep({ application, target, budgetsMs });
+  return step === null ? [] : [step];
+}
+
+function checkStep({
   application,
   target,
   budgetsMs,
