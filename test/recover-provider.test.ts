@@ -12,6 +12,7 @@ import { type CliOptions, type CliResult, jsonOf, runCli } from "./support/cli.t
 import { ask, testEmulator } from "./support/emulator.ts";
 import { clusterUrl, runSql } from "./support/postgres.ts";
 import { noAbort, testRuntime } from "./support/runtime.ts";
+import { ENTER, typeInto } from "./support/terminal.ts";
 import { type TemporaryFolder, temporaryFolder } from "./support/temporary-folder.ts";
 
 // One service for all. Its cluster `shop` has order 1 in our backup, 2 in the service's backup too, and 3 only in its log.
@@ -284,6 +285,23 @@ test("an application that does not come up again is pointed back where it was", 
   const back = await recover(["--from", "backup", ...TO, "--back"]);
   expect(back, back.stderr).toMatchObject({ code: 0 });
   expect(await readFile(join(folder.path, ".env"), "utf8")).toBe(envText(live));
+});
+
+test("at a terminal the way back is offered as soon as a step fails", async () => {
+  await writeFile(join(folder.path, "broken"), "");
+  const { code, stdout } = await typeInto(
+    ["recover", "provider-down", "primary", "--from", "backup", ...TO],
+    [
+      ["at the restored primary", `primary${ENTER}`],
+      ["undo: Point", `primary${ENTER}`],
+    ],
+    {
+      cwd: folder.path,
+      env: { DIGITALOCEAN_TOKEN: emulator.token, SHOP_URL: live, XDG_STATE_HOME: join(folder.path, "state") },
+    },
+  );
+  expect(code, stdout).not.toBe(0);
+  expect(await readFile(join(folder.path, ".env"), "utf8"), stdout).toBe(envText(live));
 });
 
 test("another database behind the service's address is refused before anything is replaced", async () => {
