@@ -7,6 +7,7 @@ import { planServerLost } from "../recovery/scenarios/server-lost.ts";
 import type { KeptStrategy } from "../recovery/steps/everything.ts";
 import type { Cli } from "./cli.ts";
 import { planOfDataDeleted } from "./plan-data-deleted.ts";
+import { planOfProviderDown } from "./plan-provider-down.ts";
 import { subjectOf } from "./subject-of.ts";
 import type { PlaceOptions, Target } from "./targets.ts";
 
@@ -20,8 +21,8 @@ export interface PlanOptions extends PlaceOptions {
   readonly at?: Date;
   readonly whole?: true;
   readonly newDatabase?: string;
-  /** What a database is made from; undefined: whatever is faster. */
-  readonly from?: "backup" | "rebuild";
+  /** What a database is made from; undefined: the scenario chooses. */
+  readonly from?: "provider" | "backup" | "rebuild";
 }
 
 /** What is to be recovered, from what, and where. */
@@ -51,7 +52,7 @@ const PLANNERS: Partial<Record<Scenario, Planner>> = {
       target: await ground.target(subject),
       application: ground.application(subject),
       backup: options.backup,
-      from: asked ?? chosen,
+      from: asked === "rebuild" || asked === "backup" ? asked : chosen,
       estimates: Object.values(estimates).flatMap((estimate) => estimate ?? []),
       isDrill: ground.isDrill,
     });
@@ -67,11 +68,21 @@ const PLANNERS: Partial<Record<Scenario, Planner>> = {
     return planEverythingLost(cli.runtime, { databases, strategy, isDrill: ground.isDrill });
   },
   "data-deleted": planOfDataDeleted,
+  "provider-down": planOfProviderDown,
+};
+
+/** What a database can be made from, where there is a choice. */
+const SOURCES: Partial<Record<Scenario, readonly PlanOptions["from"][]>> = {
+  "server-lost": ["backup", "rebuild"],
+  "provider-down": ["provider", "backup"],
 };
 
 /** The plan of a scenario, the same for a recovery and for a drill of it. */
 export async function planOf(cli: Cli, scenario: Scenario, request: PlanRequest): Promise<Plan> {
   const planner = PLANNERS[scenario];
+  const { from } = request.options;
+  if (from !== undefined && SOURCES[scenario]?.includes(from) !== true)
+    throw new AppError("usage", `recover: \`--from ${from}\` is not for ${scenario}`);
   if (planner === undefined) throw new AppError("usage", `recover: there is no plan for ${scenario} yet`);
   return await planner(cli, request);
 }

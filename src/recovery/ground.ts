@@ -9,8 +9,11 @@ export interface Ground {
   target(subject: Subject): Promise<ConnectionSettings>;
   /** The database in which something is missing: in production the live one, in a drill a copy that has lost the same. */
   live(subject: Subject): Promise<ConnectionSettings>;
-  /** What works on it afterwards; null where nothing has to be done about it. */
-  application(subject: Subject): RecoveryApplication | null;
+  /**
+   * What works on it afterwards; null where nothing has to be done about it.
+   * @param moves whether the database has another address then; default: whether the target was named
+   */
+  application(subject: Subject, moves?: boolean): RecoveryApplication | null;
 }
 
 /** For a plan of several databases: each has its own. */

@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { AppError, inOperation } from "../../errors.ts";
+import { AppError, inOperation, isAppError } from "../../errors.ts";
 import { journalPath, readJournal } from "../../recovery/journal.ts";
 import { type Plan, SCENARIOS, type Scenario } from "../../recovery/plan.ts";
 import { goBack, hasWayBack, type PlanResult, runPlan } from "../../recovery/run-plan.ts";
@@ -40,9 +40,10 @@ export function addRecover(program: Command, cli: () => Cli): void {
     )
     .option("--backup <backup>", "an id, or latest (default: the newest proven one)")
     .addOption(
-      new Option("--from <what>", "what it is made from (default: what is faster by measured rates)").choices(
-        ["backup", "rebuild"],
-      ),
+      new Option(
+        "--from <what>",
+        "what it is made from: with provider-down the provider or a backup (default: the first that works), with server-lost a backup or a rebuild (default: what is faster by measured rates)",
+      ).choices(["provider", "backup", "rebuild"]),
     )
     .option(
       "--table <table>",
@@ -52,7 +53,7 @@ export function addRecover(program: Command, cli: () => Cli): void {
     .option("--where <sql>", "with data-deleted: only rows for which this SQL condition holds")
     .option(
       "--at <time>",
-      "with data-deleted: a moment at which all was still there (2024-12-10T14:05:00Z)",
+      "with data-deleted: a moment at which all was still there; with provider-down: the moment to come back to (2024-12-10T14:05:00Z)",
       momentArgument,
     )
     .option(
@@ -117,7 +118,12 @@ async function runRecover(
   }
   const request = { path, restart: options.restart === true, confirm };
   const result = await runPlan(cli.runtime, plan, request, cli.signal);
-  if (result.failed !== null) throw explained(cli, plan, result, result.failed);
+  if (result.failed !== null) {
+    for (const line of renderRecovered(cli.output, plan, result).split("\n")) cli.output.note(line);
+    const asks = options.yes !== true && cli.input !== undefined && hasWayBack(plan, result);
+    const undone = asks && (await offerWayBack(cli, plan, { path, confirm }, result.failed.error));
+    throw explained(plan, result, result.failed, undone);
+  }
   cli.output.result(recoverJson(plan, { result }), () => renderRecovered(cli.output, plan, result));
 }
 
@@ -139,18 +145,38 @@ async function oneAsked(
   return { target, options: where === undefined ? options : { ...options, to: where }, ground };
 }
 
-function explained(
+/** Asks whether what was done is to be undone at once. @returns whether it was */
+async function offerWayBack(
   cli: Cli,
+  plan: Plan,
+  request: Parameters<typeof goBack>[2],
+  { message }: AppError,
+): Promise<boolean> {
+  cli.output.warn(message);
+  try {
+    const undone = await goBack(cli.runtime, plan, request, cli.signal);
+    cli.output.note(renderUndone(undone));
+    return true;
+  } catch (error) {
+    if (isAppError(error, "not_confirmed")) return false;
+    throw error;
+  }
+}
+
+function explained(
   plan: Plan,
   result: PlanResult,
   { step, error }: NonNullable<PlanResult["failed"]>,
+  undone: boolean,
 ): AppError {
-  for (const line of renderRecovered(cli.output, plan, result).split("\n")) cli.output.note(line);
   const back = hasWayBack(plan, result) ? "; the same with `--back` undoes what was done" : "";
   const { code, message, details } = inOperation(`recover: ${step.title}`, error);
   const first = error.hint === undefined ? step.ifItFails : error.hint;
+  const next = undone
+    ? "What was done is undone; the same command begins anew"
+    : `The same command goes on from here${back}`;
   return new AppError(code, message, {
-    hint: `${first}. The same command goes on from here${back}`,
+    hint: `${first}${/[.?!]$/.test(first) ? "" : "."} ${next}`,
     details,
     cause: error,
   });
