@@ -6,11 +6,13 @@ import { goBack, hasWayBack, type PlanResult, runPlan } from "../../recovery/run
 import type { Cli } from "../cli.ts";
 import { confirmByName } from "../confirm.ts";
 import { jobsArgument, many, momentArgument, placeOptions } from "../options.ts";
+import { planOfTogether } from "../plan-together.ts";
 import { planOf, type PlanOptions } from "../plans.ts";
 import { originOf } from "../journal-origin.ts";
 import { productionGround } from "../production-ground.ts";
 import { planText, recoverJson, renderRecovered, renderUndone } from "../render/recover.ts";
-import { resolveTarget } from "../targets.ts";
+import { resolveAllTargets } from "../repositories.ts";
+import { resolveTarget, type Target } from "../targets.ts";
 
 interface Options extends PlanOptions {
   readonly yes?: true;
@@ -26,8 +28,14 @@ export function addRecover(program: Command, cli: () => Cli): void {
       "Runs the plan out of a disaster: shows it, asks before the steps that change what people work on, checks each step, and times it against its budget. " +
         "One that was killed goes on where it was when the same command is typed again.",
     )
-    .argument("<scenario>", `what happened: ${SCENARIOS.join(", ")}`)
-    .argument("<database>", "name from the strategy or the repository")
+    .argument(
+      "<scenario>",
+      `what happened: ${SCENARIOS.join(", ")}; or together, for databases as of one moment`,
+    )
+    .argument(
+      "[database...]",
+      "name from the strategy or the repository; together: several, or all where none is named",
+    )
     .option("--to <url>", "the (new or empty) database that it becomes (default: where it was)")
     .option("--backup <backup>", "an id, or latest (default: the newest proven one)")
     .addOption(
@@ -43,7 +51,7 @@ export function addRecover(program: Command, cli: () => Cli): void {
     .option("--where <sql>", "with data-deleted: only rows for which this SQL condition holds")
     .option(
       "--at <time>",
-      "with data-deleted: a moment at which all was still there (2024-12-10T14:05:00Z)",
+      "the moment (2024-12-10T14:05:00Z); with data-deleted one at which all was still there",
       momentArgument,
     )
     .option(
@@ -63,25 +71,56 @@ export function addRecover(program: Command, cli: () => Cli): void {
     .option("--restart", "begin anew, although one was begun and has not ended")
     .addOption(new Option("--back", "undo what a recovery that has not ended has done").conflicts("restart"))
     .option("--yes", "do not ask")
-    .action(async (scenario: string, database: string, options: Options) => {
-      await runRecover(cli(), scenarioOf(scenario), database, options);
+    .action(async (scenario: string, databases: string[], options: Options) => {
+      const asked =
+        scenario === "together"
+          ? await askedTogether(cli(), databases, options)
+          : await askedOf(cli(), scenarioOf(scenario), databases, options);
+      await runRecover(cli(), asked, options);
     });
+}
+
+/** A plan, and where its journal belongs. */
+interface Asked {
+  readonly plan: Plan;
+  readonly target: Target;
+}
+
+async function askedOf(
+  cli: Cli,
+  scenario: Scenario,
+  [database, ...others]: readonly string[],
+  options: Options,
+): Promise<Asked> {
+  if (database === undefined || others.length > 0)
+    throw new AppError("usage", `recover from ${scenario}: one database is needed`, {
+      hint: `\`handled recover ${scenario} DATABASE\``,
+    });
+  const target = await resolveTarget(cli, database, options);
+  const ground = productionGround(cli, target, options.to);
+  const path = journalPath(cli.runtime, originOf(target), { scenario, databases: [target.name] });
+  const begun = options.restart === true ? undefined : (await readJournal(path))?.aim;
+  return { plan: await planOf(cli, scenario, { target, options, ground, begun }), target };
+}
+
+async function askedTogether(cli: Cli, names: readonly string[], options: Options): Promise<Asked> {
+  const targets = await resolveAllTargets(cli, names, options);
+  const [first] = targets;
+  if (first === undefined) throw new AppError("backup_missing", "recover together: there is no database");
+  const parts = targets.map((target) => ({ target, ground: productionGround(cli, target, undefined) }));
+  return { plan: await planOfTogether(cli, parts, options), target: first };
 }
 
 function scenarioOf(text: string): Scenario {
   const found = SCENARIOS.find((scenario) => scenario === text);
   if (found !== undefined) return found;
   throw new AppError("usage", `recover: there is no scenario ${text}`, {
-    hint: `it is one of ${SCENARIOS.join(", ")}`,
+    hint: `it is one of ${SCENARIOS.join(", ")}, or together`,
   });
 }
 
-async function runRecover(cli: Cli, scenario: Scenario, database: string, options: Options): Promise<void> {
-  const target = await resolveTarget(cli, database, options);
-  const ground = productionGround(cli, target, options.to);
-  const path = journalPath(cli.runtime, originOf(target), { scenario, databases: [target.name] });
-  const begun = options.restart === true ? undefined : (await readJournal(path))?.aim;
-  const plan = await planOf(cli, scenario, { target, options, ground, begun });
+async function runRecover(cli: Cli, { plan, target }: Asked, options: Options): Promise<void> {
+  const path = journalPath(cli.runtime, originOf(target), plan);
   const confirm = async ({ what, name }: { readonly what: string; readonly name: string }): Promise<void> => {
     await confirmByName(cli, what, name, options.yes === true);
   };
