@@ -26,6 +26,10 @@ export async function planOfDataDeleted(cli: Cli, { target, options, ground }: P
     databases: [database],
   });
   const live = await ground.live(subject);
+  if (at !== undefined && target.entry?.provider !== undefined)
+    cli.output.note(
+      `rows come from our own backup of that moment or before; the service may go back to the very moment: \`handled restore ${database} --provider --at ${at.toISOString()}\``,
+    );
   return planDataDeleted(cli.runtime, {
     subject,
     live,
@@ -41,11 +45,13 @@ export async function planOfDataDeleted(cli: Cli, { target, options, ground }: P
 
 function requireSensible(
   database: string,
-  { to, backup, at, whole, table, where, newDatabase }: PlanOptions,
+  { to, backup, at, whole, table, where, newDatabase, from }: PlanOptions,
 ): void {
   const refuse = (what: string, hint: string): never => {
     throw new AppError("usage", `recover ${database}: ${what}`, { hint });
   };
+  if (from !== undefined)
+    refuse("`--from` is not for data-deleted", "rows come from a backup; `--backup` names one");
   if (to !== undefined)
     refuse(
       "`--to` is not for data-deleted",

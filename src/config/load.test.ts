@@ -53,6 +53,7 @@ describe("a good strategy", () => {
             withheld: [],
           },
           asserted: { assertions: [], application: undefined },
+          heartbeat: false,
           lockTimeoutMs: 45_000,
         },
       ],
@@ -121,6 +122,7 @@ describe("a good strategy", () => {
         copy: undefined,
         application: undefined,
         asserted: { assertions: [], application: undefined },
+        heartbeat: false,
         lockTimeoutMs: 30_000,
       },
     ]);

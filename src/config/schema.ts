@@ -6,6 +6,7 @@ import { ApplicationFile, applicationKeys, isApplicationCommandPath } from "./ap
 import { assertedKeys } from "./assertions.ts";
 import { duration, LONGEST_TIMEOUT } from "./durations.ts";
 import { MOST_JOBS } from "./jobs.ts";
+import { heartbeatKeys } from "./heartbeat.ts";
 import { Keep } from "./keep.ts";
 import { Duty } from "./duties.ts";
 import { isLateNotifyPath, NotifyFile } from "./notify.ts";
@@ -114,6 +115,7 @@ const Database = z.strictObject({
   ),
   ...assertedKeys,
   ...rebuildKeys,
+  ...heartbeatKeys,
   lockTimeout: duration(LONGEST_TIMEOUT)
     .prefault("30s")
     .describe("How long a backup waits for a table that another session has locked"),

@@ -79,6 +79,8 @@ export interface StrategyDatabase {
   readonly rebuild: Rebuild | undefined;
   /** Undefined: no managed service runs it, or none that Handled talks to. */
   readonly provider: ManagedBy | undefined;
+  /** Whether each backup writes its time into the database. */
+  readonly heartbeat: boolean;
   readonly lockTimeoutMs: number;
 }
 
@@ -197,6 +199,7 @@ export function buildStrategy(file: StrategyFile, { path, home, whereIs }: Surro
               database.provider,
               template(["databases", name, "provider", "token"], database.provider.token),
             ),
+      heartbeat: database.heartbeat,
       lockTimeoutMs: database.lockTimeout,
     })),
     keepReplacedMs: file.recovery.keepReplaced,

@@ -6,6 +6,7 @@ import { copyDurable, requireWritable } from "../lib/durable.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { chooseClient, findClients, type PostgresClient } from "../postgres/clients.ts";
 import type { ConnectionSettings } from "../postgres/connection.ts";
+import { writeHeartbeat } from "../postgres/heartbeat.ts";
 import { connect, type Session } from "../postgres/session.ts";
 import { recoverUnfinished } from "../repository/backups.ts";
 import { indexKey, REPOSITORY_FILE } from "../repository/layout.ts";
@@ -39,6 +40,8 @@ export interface BackupRequest {
   readonly prefix: string;
   /** IANA zone of the time in the file name. */
   readonly timeZone: string;
+  /** Writes the time into the database before. */
+  readonly heartbeat?: boolean;
   readonly lockTimeoutMs: number;
   /** An extra copy of an archive outside the repository. */
   readonly file: { readonly path: string; readonly overwrite: boolean } | null;
@@ -117,6 +120,7 @@ async function backUp(
   await requireSealedAlike(repository, whileHeld);
   await recoverUnfinished(runtime, repository, request.database, lease, whileHeld);
   const run: BackupRun = { runtime, request, repository, session, client, lease };
+  if (request.heartbeat === true) await writeHeartbeat(runtime, session, request, whileHeld);
   const index = await take(run, whileHeld);
   const { database, retention: rules, timeZone, prefix } = request;
   const scope = { repository, database, rules, timeZone, prefix };

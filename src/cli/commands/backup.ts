@@ -134,6 +134,7 @@ async function backupTarget(cli: Cli, target: Target, options: Options): Promise
       how,
       prefix: target.prefix,
       timeZone: target.timeZone,
+      heartbeat: target.entry?.heartbeat === true,
       lockTimeoutMs: options.lockTimeout ?? target.entry?.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS,
       file:
         options.file === undefined

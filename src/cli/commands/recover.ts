@@ -7,10 +7,12 @@ import type { Cli } from "../cli.ts";
 import { confirmByName } from "../confirm.ts";
 import { everythingAsked } from "../everything-asked.ts";
 import { jobsArgument, many, momentArgument, placeOptions } from "../options.ts";
+import { planOfTogether } from "../plan-together.ts";
 import { planOf, type PlanOptions, type PlanRequest } from "../plans.ts";
 import { originOf } from "../journal-origin.ts";
 import { productionGround } from "../production-ground.ts";
 import { planText, recoverJson, renderRecovered, renderUndone } from "../render/recover.ts";
+import { resolveAllTargets } from "../repositories.ts";
 import { resolveTarget } from "../targets.ts";
 
 interface Options extends Omit<PlanOptions, "to"> {
@@ -28,10 +30,13 @@ export function addRecover(program: Command, cli: () => Cli): void {
       "Runs the plan out of a disaster: shows it, asks before the steps that change what people work on, checks each step, and times it against its budget. " +
         "One that was killed goes on where it was when the same command is typed again.",
     )
-    .argument("<scenario>", `what happened: ${SCENARIOS.join(", ")}`)
+    .argument(
+      "<scenario>",
+      `what happened: ${SCENARIOS.join(", ")}; or together, for databases as of one moment`,
+    )
     .argument(
       "[database...]",
-      "a name from the strategy or the repository; for everything-lost several, or none for all there are",
+      "a name from the strategy or the repository; for everything-lost and together several, or none for all there are",
     )
     .option(
       "--to <url>",
@@ -53,7 +58,7 @@ export function addRecover(program: Command, cli: () => Cli): void {
     .option("--where <sql>", "with data-deleted: only rows for which this SQL condition holds")
     .option(
       "--at <time>",
-      "with data-deleted: a moment at which all was still there; with provider-down: the moment to come back to (2024-12-10T14:05:00Z)",
+      "the moment to come back to (2024-12-10T14:05:00Z); with data-deleted one at which all was still there",
       momentArgument,
     )
     .option(
@@ -74,8 +79,18 @@ export function addRecover(program: Command, cli: () => Cli): void {
     .addOption(new Option("--back", "undo what a recovery that has not ended has done").conflicts("restart"))
     .option("--yes", "do not ask")
     .action(async (scenario: string, databases: string[], options: Options) => {
-      await runRecover(cli(), scenarioOf(scenario), databases, options);
+      const asked =
+        scenario === "together"
+          ? await togetherAsked(cli(), databases, options)
+          : await scenarioAsked(cli(), scenarioOf(scenario), databases, options);
+      await runRecover(cli(), asked, options);
     });
+}
+
+/** A plan, and where its journal is. */
+interface Asked {
+  readonly plan: Plan;
+  readonly path: string;
 }
 
 function scenarioOf(text: string): Scenario {
@@ -86,12 +101,12 @@ function scenarioOf(text: string): Scenario {
   });
 }
 
-async function runRecover(
+async function scenarioAsked(
   cli: Cli,
   scenario: Scenario,
   names: readonly string[],
   options: Options,
-): Promise<void> {
+): Promise<Asked> {
   const asked =
     scenario === "everything-lost"
       ? await everythingAsked(cli, names, options)
@@ -102,7 +117,24 @@ async function runRecover(
   const origin = isBare ? asked.target.storage().place : originOf(asked.target);
   const path = journalPath(cli.runtime, origin, { scenario, databases });
   const begun = options.restart === true ? undefined : (await readJournal(path))?.aim;
-  const plan = await planOf(cli, scenario, { ...asked, begun });
+  return { plan: await planOf(cli, scenario, { ...asked, begun }), path };
+}
+
+async function togetherAsked(
+  cli: Cli,
+  names: readonly string[],
+  { to, ...options }: Options,
+): Promise<Asked> {
+  const targets = await resolveAllTargets(cli, names, options);
+  const [first] = targets;
+  if (first === undefined) throw new AppError("backup_missing", "recover together: there is no database");
+  const parts = targets.map((target) => ({ target, ground: productionGround(cli, target, undefined) }));
+  const [where] = to ?? [];
+  const plan = await planOfTogether(cli, parts, where === undefined ? options : { ...options, to: where });
+  return { plan, path: journalPath(cli.runtime, originOf(first), plan) };
+}
+
+async function runRecover(cli: Cli, { plan, path }: Asked, options: Options): Promise<void> {
   const confirm = async ({ what, name }: { readonly what: string; readonly name: string }): Promise<void> => {
     await confirmByName(cli, what, name, options.yes === true);
   };

@@ -1,4 +1,5 @@
 import { counted, formatBytes } from "../../lib/text.ts";
+import { isHeartbeat } from "../../postgres/heartbeat.ts";
 import type { TableLine } from "../../repository/manifest.ts";
 import type { Facts } from "../facts.ts";
 import { type CheckId, type Finding, finding } from "../finding.ts";
@@ -54,7 +55,9 @@ interface TableFinding {
 type Told = Omit<TableFinding, "table">;
 
 function byName(tables: readonly TableLine[]): Map<string, TableLine> {
-  return new Map(tables.map((line) => [`${line.schema}.${line.name}`, line]));
+  return new Map(
+    tables.filter((line) => !isHeartbeat(line)).map((line) => [`${line.schema}.${line.name}`, line]),
+  );
 }
 
 /** Every table of the earlier backups, as it was the last time. */

@@ -1,3 +1,4 @@
+import { isHeartbeat } from "../../postgres/heartbeat.ts";
 import type { SnapshotTable, TableLine } from "../../repository/manifest.ts";
 import type { BackupDetails } from "../show.ts";
 import type { DiffSide, TableFacts } from "./report.ts";
@@ -22,7 +23,7 @@ interface Named {
   readonly name: string;
 }
 
-/** What two lists have under the same name, by schema and name. */
+/** What two lists have under the same name, by schema and name; without the heartbeat, which is another in every backup. */
 export function pairByName<A extends Named, B extends Named>(
   first: readonly A[],
   second: readonly B[],
@@ -38,8 +39,8 @@ export function pairByName<A extends Named, B extends Named>(
     new Map(second.map((one) => [keyOf(one), one])),
   ];
   const keys = [...new Set([...as.keys(), ...bs.keys()])].toSorted();
-  return keys.map((key) => {
+  return keys.flatMap((key) => {
     const [schema = "", name = ""] = JSON.parse(key) as string[];
-    return { schema, name, a: as.get(key), b: bs.get(key) };
+    return isHeartbeat({ schema, name }) ? [] : [{ schema, name, a: as.get(key), b: bs.get(key) }];
   });
 }

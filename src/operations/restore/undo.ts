@@ -3,6 +3,7 @@ import { formatLocalTime } from "../../lib/local-time.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { connectBeside, databaseExists } from "../../postgres/admin.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
+import { isHeartbeat } from "../../postgres/heartbeat.ts";
 import { listMarked, type Marker } from "../../postgres/marker.ts";
 import { readProperties } from "../../postgres/properties.ts";
 import { connect, quoteName, type Session } from "../../postgres/session.ts";
@@ -109,7 +110,7 @@ async function laterWrites(
   await using session = await connect(runtime, request.connection, signal);
   const found: LaterWrites[] = [];
   for (const { schema, name, kind } of await listRelations(session, null)) {
-    if (kind !== "table") continue;
+    if (kind !== "table" || isHeartbeat({ schema, name })) continue;
     // Rows younger than the swap's transaction. Ages compare 32-bit ids the right way round; frozen rows are old.
     const [row] = await session.query<{ rows: string }>(
       `select count(*) as rows from only ${quoteName(schema, name)} t
