@@ -289,6 +289,31 @@ test("questions are asked again where the service is out of order; a token that 
   expect(refused.stderr).not.toContain("dop_v1_wrong_token");
 });
 
+test("the service's status page tells of an outage, also while the service cannot be asked", async () => {
+  const said = "the service says: Partial System Outage: No connections in FRA1 (major, investigating)";
+  await writeStrategy(`      statusPage: ${emulator.url}\n`);
+  expect((await handled("provider", "list")).stdout).not.toContain("the service says");
+  emulator.status.report("No connections in FRA1", new Date());
+  const [listed, asJson] = [await handled("provider", "list"), await handled("provider", "list", "--json")];
+  emulator.faults.failNext({ status: 500, times: 10 });
+  const down = await handled("provider", "list");
+  emulator.status.resolve();
+  await writeStrategy("");
+  expect(listed.stdout).toContain(said);
+  expect(ProviderListJson.parse(jsonOf(asJson)).databases).toMatchObject([
+    {
+      statusPage: {
+        indicator: "major",
+        problem: null,
+        incidents: [{ name: "No connections in FRA1", databases: true }],
+        components: [{ name: "Managed Databases", status: "major_outage" }],
+      },
+    },
+  ]);
+  expect(down).toMatchObject({ code: 1 });
+  expect(down.stderr).toContain(said);
+});
+
 test("moments that cannot be there are refused with the nearest backup", async () => {
   const early = await handled("restore", "shop", "--provider", "--at", "2001-01-01T00:00:00Z", "--yes");
   expect(early).toMatchObject({ code: 1 });

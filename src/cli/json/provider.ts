@@ -8,10 +8,43 @@ const madeCluster = z.strictObject({
   until: time.describe("How long it may stay"),
 });
 
+const statusPage = z.strictObject({
+  indicator: z
+    .string()
+    .nullable()
+    .describe("`none`, `minor`, `major`, `critical` …; null where the page could not be read"),
+  description: z.string().nullable().describe("The page's words for it"),
+  incidents: z
+    .array(
+      z.strictObject({
+        name: z.string().describe("What it is about"),
+        status: z.string().describe("`investigating`, `identified`, `monitoring` …"),
+        impact: z.string().describe("`minor`, `major`, `critical`, `maintenance` …"),
+        since: time.nullable().describe("When it began"),
+        latest: z.string().describe("What was said last"),
+        databases: z.boolean().describe("Whether databases are among what it touches"),
+      }),
+    )
+    .describe("What is not over; what touches databases first"),
+  components: z
+    .array(
+      z.strictObject({
+        name: z.string().describe("Its name, with that of its group"),
+        status: z.string().describe("`partial_outage`, `major_outage` …"),
+        databases: z.boolean().describe("Whether it is about databases"),
+      }),
+    )
+    .describe("Those that are not operational; databases first"),
+  problem: z.string().nullable().describe("Why the page could not be read"),
+});
+
 export const ProviderListJson = z.strictObject({
   databases: z.array(
     z.strictObject({
       database: z.string().describe("Name in the strategy"),
+      statusPage: statusPage
+        .nullable()
+        .describe("What the service's public status page says; null where none is known"),
       cluster: z
         .strictObject({
           id: z.string().describe("Identity in the service"),
