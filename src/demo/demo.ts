@@ -5,7 +5,7 @@ import { startApplication, waitUntilHealthy } from "../operations/application.ts
 import { makeServerFolder, removeServerFolder } from "../operations/server-folder.ts";
 import type { TableFingerprint } from "../postgres/fingerprint.ts";
 import { DISASTERS, requireAllBack, timesAgainstBudgets } from "./disasters.ts";
-import { CLUSTER, makeWorld, type Program } from "./world.ts";
+import { CLUSTER, makeWorld } from "./world.ts";
 
 /** How the demo shows itself and runs the program. */
 export interface DemoStage {
@@ -14,8 +14,8 @@ export interface DemoStage {
   say(text: string): void;
   /** Runs `handled` with these arguments as a process of its own, its output shown; returns its exit code. */
   handled(args: readonly string[], env: Readonly<Record<string, string>>): Promise<number>;
-  /** How a process of this program is started. */
-  readonly program: Program;
+  /** The Node that runs us, and the application of the demo. */
+  readonly node: string;
   /** Returns when the user has seen enough; at once when the demo is not to serve. */
   linger(folder: string, envFile: string): Promise<void>;
 }
@@ -66,7 +66,7 @@ async function tellStory(
 
   await using world = await step(
     "A managed service and a server of one's own; users and customers on one, imports and a catalogue on the other",
-    async () => await makeWorld(runtime, folder, stage.program, signal),
+    async () => await makeWorld(runtime, folder, stage.node, signal),
   );
   const handled = async (args: readonly string[]): Promise<void> => {
     const code = await stage.handled(["--config", world.config, ...args], await world.environment());

@@ -12,10 +12,13 @@ import type { TableFingerprint } from "../postgres/fingerprint.ts";
 import { freePort } from "../postgres/free-port.ts";
 import { connect, quoteIdentifier, type Session } from "../postgres/session.ts";
 import { type Emulator, startEmulator } from "./digitalocean/emulator.ts";
+import { SHOP_API } from "./shop-api.ts";
 import { createData, createPrimary, fillData, fillPrimary, tableFingerprints } from "./platform.ts";
 
 /** The cluster of the managed service that `primary` is in. */
 export const CLUSTER = "platform";
+// What the application counts in each database.
+const SHOWN = ["PRIMARY_DATABASE_URL=customer.organizations", "DATA_DATABASE_URL=reference.products"];
 const PRIMARY_SCHEMAS = ["config", "customer"];
 const DATA_SCHEMAS = ["workspace", "reference"];
 // Nothing of the demo is worth a wait for the disk.
@@ -50,17 +53,11 @@ export interface World extends AsyncDisposable {
   withSession<T>(url: string, work: (session: Session) => Promise<T>): Promise<T>;
 }
 
-/** How the application is run: the program itself, in a process of its own. */
-export interface Program {
-  readonly node: string;
-  readonly script: string;
-}
-
 /** Sets the company up in an empty folder, with its data. Disposing ends the application and all servers. */
 export async function makeWorld(
   runtime: Runtime,
   folder: string,
-  program: Program,
+  node: string,
   signal: AbortSignal,
 ): Promise<World> {
   await using made = new AsyncDisposableStack();
@@ -97,7 +94,7 @@ export async function makeWorld(
     `# The application's.\nPRIMARY_DATABASE_URL="${primary}"\nDATA_DATABASE_URL="${vps.url("data")}"\n`,
   );
   const port = await freePort();
-  const application = await makeApplication(folder, port, program);
+  const application = await makeApplication(folder, port, node);
   made.defer(async () => {
     await stopApplication(runtime, application, AbortSignal.timeout(CLEAN_UP_MS));
   });
@@ -150,13 +147,9 @@ async function fill(
 const CLEAN_UP_MS = 30_000;
 
 /** An application that is one process, stopped and started by a shell. */
-async function makeApplication(
-  folder: string,
-  port: number,
-  { node, script }: Program,
-): Promise<ApplicationCommands> {
+async function makeApplication(folder: string, port: number, node: string): Promise<ApplicationCommands> {
   const control = join(folder, "app.sh");
-  const api = [node, script, "demo", "--api", String(port)].map(quoteForShell).join(" ");
+  const api = [node, SHOP_API, ".env", String(port), ...SHOWN].map(quoteForShell).join(" ");
   await writeDurable(
     control,
     `cd ${quoteForShell(folder)}

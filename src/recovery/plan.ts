@@ -23,8 +23,8 @@ export interface Step {
   readonly budgetMs: number;
   /** What to do when it fails, as a sentence for a person. */
   readonly ifItFails: string;
-  /** Null where nobody is asked. */
-  readonly confirm: Confirmation | null;
+  /** Null where nobody is asked; a function where the question names what steps before have found, or is not asked after all. */
+  readonly confirm: Confirmation | ((outputs: Outputs) => Confirmation | null) | null;
   /**
    * Does it, and returns what later steps need. It may be called again after a crash at any moment of it, so it must look
    * for what an earlier call has done.
@@ -37,6 +37,16 @@ export interface Step {
   check(outputs: Outputs, signal: AbortSignal): Promise<void>;
   /** Undoes it, where what was there before is still there: the way back when a later step fails. */
   readonly back?: (outputs: Outputs, signal: AbortSignal) => Promise<void>;
+}
+
+/** How long one of the ways to have a database back would take. */
+export interface Estimate {
+  /** `restore data`, `rebuild data`. */
+  readonly what: string;
+  /** Milliseconds; null where nothing tells the rate. */
+  readonly ms: number | null;
+  /** What that was measured on, in words; null where it was not. */
+  readonly basis: string | null;
 }
 
 /** The disasters that there are plans for. */
@@ -54,6 +64,8 @@ export interface Plan {
   readonly aim: Readonly<Record<string, string>>;
   /** What production has that it writes to or stops, in words; empty for a drill. */
   readonly touches: readonly string[];
+  /** From measured rates; left out where the plan has nothing to choose from. */
+  readonly estimates?: readonly Estimate[];
   readonly steps: readonly Step[];
 }
 

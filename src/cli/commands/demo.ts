@@ -1,21 +1,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { parseEnv } from "node:util";
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { type DemoStage, runDemo } from "../../demo/demo.ts";
-import { serveApi } from "../../demo/shop-api.ts";
 import type { Cli } from "../cli.ts";
-import { positiveInteger } from "../options.ts";
 
 interface Options {
   readonly serve: boolean;
-  readonly api?: number;
 }
-
-// What the demo's application shows of each database.
-const SHOWN = { PRIMARY_DATABASE_URL: "customer.organizations", DATA_DATABASE_URL: "reference.products" };
 
 export function addDemo(program: Command, cli: () => Cli): void {
   program
@@ -25,29 +16,17 @@ export function addDemo(program: Command, cli: () => Cli): void {
       "Starts PostgreSQL servers of its own, one of them behind a stand-in for a managed service, fills them, backs both up, has the disasters of the strategy, recovers by their plans, and compares every row. Needs PostgreSQL's server programs. Touches nothing outside a temporary folder, which it removes.",
     )
     .option("--no-serve", "end after the story instead of leaving the servers to play with")
-    .addOption(new Option("--api <port>").argParser(positiveInteger).hideHelp())
     .action(async (options: Options) => {
       const { runtime, output, signal } = cli();
-      if (options.api !== undefined) {
-        await serveDemoApi(cli(), options.api);
-        return;
-      }
       const report = await runDemo(runtime, stageOf(cli(), options.serve), signal);
       if (output.options.json) output.json(report);
     });
 }
 
-/** The application of the demo, which it runs as a process of its own. */
-async function serveDemoApi({ cwd, signal }: Cli, port: number): Promise<void> {
-  const env = parseEnv(await readFile(join(cwd, ".env"), "utf8"));
-  await using _api = serveApi(env, SHOWN, port);
-  if (!signal.aborted) await once(signal, "abort");
-}
-
 function stageOf(cli: Cli, serve: boolean): DemoStage {
   const { output, signal } = cli;
   return {
-    program: { node: cli.node, script: cli.script },
+    node: cli.node,
     title: (text) => output.note(`\n${output.paint("bold", `▸ ${text}`)}`),
     say: (text) => output.note(`  ${text}`),
     handled: async (args, env) => {

@@ -67,6 +67,7 @@ function seriesOf({ jobs }: Facts, { operation, entry, error }: RunFile): string
       return series;
     case "restore":
     case "copy":
+    case "rebuild":
       return undefined;
   }
 }
