@@ -239,6 +239,17 @@ test("a restore that goes on with its cluster may fail at any call, and goes on 
   expect(await clusters()).toHaveLength(1);
 });
 
+test("a new server that lets nobody in is waited for, and then given up", async () => {
+  emulator.rules.forkUsers = "keep";
+  emulator.nextCluster("refuses-connections");
+  await expect(restore(() => undefined)).rejects.toMatchObject({
+    code: "database_unreachable",
+    hint: expect.stringContaining("trusted sources") as string,
+  });
+  emulator.rules.forkUsers = "forget";
+  expect(await clusters()).toEqual([]);
+});
+
 test("killed at any call, the same command goes on, and makes one cluster at most", {
   timeout: 120_000,
 }, async () => {

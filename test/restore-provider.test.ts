@@ -259,6 +259,17 @@ test("a killed restore with a name of its own is gone on with by the same comman
   expect(await made()).toEqual(["shop-again"]);
 });
 
+test("what was made from a cluster that is gone is named by the sweep, and never destroyed", async () => {
+  const gone = "3f0c6f1e-7a55-4b8e-9d3e-0b1f6d1f2a11";
+  const tags = ["handled", `handled-from:${gone}`, "handled-until:20200101T000000Z"];
+  const { id } = await emulator.makeCluster("all-that-is-left", { tags });
+  const swept = await handled("provider", "sweep", "shop", "--all", "--yes");
+  expect(swept).toMatchObject({ code: 0 });
+  expect(swept.stdout).toContain(`all-that-is-left was made from is gone (${gone})`);
+  expect(await made()).toEqual(["all-that-is-left"]);
+  await ask(emulator, "DELETE", `/v2/databases/${id}`);
+});
+
 test("what became the live cluster after a recovery is never swept; where that is not known, nothing is", async () => {
   const urlFile = join(folder.path, "recovered-url");
   expect(await handled("restore", "shop", "--provider", "--yes", "--url-file", urlFile)).toMatchObject({

@@ -52,7 +52,7 @@ export interface Provider {
   readonly place: string;
   /** By name or id. Fails with `provider_refused` where there is none. */
   find(cluster: string, signal: AbortSignal): Promise<ProviderCluster>;
-  /** All of PostgreSQL in the account. */
+  /** All in the account, those of other engines among them: they count for what it may have. */
   clusters(signal: AbortSignal): Promise<ProviderCluster[]>;
   /** Newest first. */
   backups(cluster: ProviderCluster, signal: AbortSignal): Promise<ProviderBackup[]>;

@@ -50,9 +50,9 @@ export async function runProviderRestore(
       hint: "without a name of yours, no later command could go on with the cluster",
     });
   const dryRun = options.dryRun === true;
+  const database = managed.database ?? (await target.connection()).database;
   const urlFile = options.urlFile === undefined || dryRun ? undefined : await openUrlFile(options.urlFile);
   let unwritten: AppError | undefined;
-  const database = managed.database ?? (await target.connection()).database;
   const request: ProviderRestoreRequest = {
     provider,
     cluster: managed.cluster,

@@ -5,6 +5,7 @@ import { readingFromPlaces } from "../../operations/reading-places.ts";
 import { recordingRestore } from "../../operations/restore/record.ts";
 import type { RestoreReport, RestoreRequest, RestoreTarget } from "../../operations/restore/request.ts";
 import { restoreDatabase } from "../../operations/restore/restore.ts";
+import { isProviderBackupId } from "../../providers/backup-id.ts";
 import { quoteForShell } from "../../operations/schedule/quoting.ts";
 import { undoSwap } from "../../operations/restore/undo.ts";
 import { resolveConnection } from "../../postgres/connection.ts";
@@ -128,7 +129,7 @@ export function addRestore(program: Command, cli: () => Cli): void {
     .option("--dry-run", "check the backup and say what would be done")
     .addOption(asOfOption())
     .action(async (database: string, backup: string, options: Options) => {
-      requireProvider(options);
+      requireProvider(backup, options);
       const target = await resolveTarget(cli(), database, options);
       if (options.undo === true) await runUndo(cli(), target, options);
       else if (options.provider === true) await runProviderRestore(cli(), target, backup, options);
@@ -273,8 +274,13 @@ async function runUndo(cli: Cli, target: Target, options: Options): Promise<void
 const OF_PROVIDER = ["at", "newCluster", "destroyAfter", "keepOnFailure", "urlFile"] as const;
 
 /** Without `--provider` they would be ignored, and another moment restored than the one asked for. */
-function requireProvider(options: Options): void {
-  if (options.provider === true || OF_PROVIDER.every((one) => options[one] === undefined)) return;
+function requireProvider(backup: string, options: Options): void {
+  if (options.provider === true) return;
+  if (isProviderBackupId(backup))
+    throw new AppError("usage", `restore ${backup}: it is the managed service's own`, {
+      hint: "add `--provider`: it is restored into a new cluster of the service",
+    });
+  if (OF_PROVIDER.every((one) => options[one] === undefined)) return;
   throw new AppError(
     "usage",
     "`--at`, `--new-cluster`, `--destroy-after`, `--keep-on-failure` and `--url-file` are for `--provider`",

@@ -123,6 +123,9 @@ export const ProviderSweepJson = z.strictObject({
   removed: z.array(madeCluster).describe("What was removed, or would be"),
   kept: z.array(madeCluster).describe("Within their lifetime"),
   used: z.array(madeCluster).describe("Kept because a database of the strategy is in it"),
+  orphans: z
+    .array(madeCluster)
+    .describe("Kept because what they were made from is gone: they may be all that is left of it"),
   failed: z.array(z.string()).describe("What could not be removed, and why"),
 });
 export type ProviderSweepJson = z.infer<typeof ProviderSweepJson>;

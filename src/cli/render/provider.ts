@@ -205,19 +205,23 @@ export function madeLine({ name, status, lifetime }: ProviderCluster, timeZone: 
   return `made by a restore: ${name}, ${status}${until}`;
 }
 
-export function sweepJson({ removed, kept, used, failures }: Swept, dryRun: boolean): ProviderSweepJson {
+export function sweepJson(
+  { removed, kept, used, orphans, failures }: Swept,
+  dryRun: boolean,
+): ProviderSweepJson {
   return {
     dryRun,
     removed: removed.map(madeJson),
     kept: kept.map(madeJson),
     used: used.map(madeJson),
+    orphans: orphans.map(madeJson),
     failed: failures.map(({ cluster, error }) => `${cluster.name}: ${error.message}`),
   };
 }
 
 export function renderSwept(
   output: Output,
-  { removed, kept, used, failures }: Swept,
+  { removed, kept, used, orphans, failures }: Swept,
   dryRun: boolean,
 ): string {
   const names = (clusters: readonly ProviderCluster[]): string => clusters.map(({ name }) => name).join(", ");
@@ -228,6 +232,10 @@ export function renderSwept(
     ...used.map(
       ({ name }) =>
         `kept: a database of the strategy is in ${name}; name it as \`cluster\` of the provider, and take the tag \`handled\` off it`,
+    ),
+    ...orphans.map(
+      ({ name, lifetime }) =>
+        `kept: what ${name} was made from is gone (${lifetime?.source ?? "?"}), and it may be all that is left of it; once you are sure, destroy it in the service's control panel`,
     ),
     ...(kept.length === 0 ? [] : [`within their lifetime: ${names(kept)}`]),
     ...failures.map(({ cluster, error }) => `${output.paint("red", "✗")} ${cluster.name}: ${error.message}`),

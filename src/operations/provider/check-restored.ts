@@ -1,4 +1,4 @@
-import { AppError } from "../../errors.ts";
+import { AppError, isAppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import { connect, quoteName } from "../../postgres/session.ts";
@@ -20,11 +20,38 @@ const TABLES = `
    where c.relkind = 'r' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
    order by 1, 2`;
 
+// A new name takes a while to be known, and so do trusted sources to be heeded.
+const PATIENCE_MS = 60_000;
+const FIRST_WAIT_MS = 1000;
+
+/** Looks into a new cluster's database as soon as it lets anybody in; waits a minute for that. */
+export async function checkRestored(
+  runtime: Runtime,
+  connection: ConnectionSettings,
+  signal: AbortSignal,
+): Promise<RestoredContent> {
+  let waited = 0;
+  for (let wait = FIRST_WAIT_MS; ; wait *= 2) {
+    try {
+      return await lookInto(runtime, connection, signal);
+    } catch (error) {
+      if (!isAppError(error, "database_unreachable")) throw error;
+      if (waited >= PATIENCE_MS)
+        throw new AppError(error.code, `check the new cluster: ${error.message}`, {
+          hint: "is this machine among the trusted sources of the old cluster? the new one has the same",
+          cause: error,
+        });
+      await runtime.clock.wait(Math.min(wait, PATIENCE_MS - waited), signal);
+      waited += wait;
+    }
+  }
+}
+
 /**
  * Connects to a restored database and looks whether something is in it. An empty one is no recovery: `rows_differ`. One whose
  * tables may not be read is no reason to give it up.
  */
-export async function checkRestored(
+async function lookInto(
   runtime: Runtime,
   connection: ConnectionSettings,
   signal: AbortSignal,

@@ -20,6 +20,11 @@ export interface Swept {
   readonly kept: readonly ProviderCluster[];
   /** Made by Handled, and what an application works on now. */
   readonly used: readonly ProviderCluster[];
+  /**
+   * Made by Handled from a cluster that is gone: they may be all that is left of it. Never removed, but for those of this very
+   * cluster, named by its id, with `all`.
+   */
+  readonly orphans: readonly ProviderCluster[];
   readonly failures: readonly { readonly cluster: ProviderCluster; readonly error: AppError }[];
 }
 
@@ -35,7 +40,13 @@ export async function sweepProvider(
   const clusters = await provider.clusters(signal);
   // The cluster may be gone, and what was made from it still be there.
   const source = clusters.find(({ id, name }) => id === cluster || name === cluster)?.id ?? cluster;
-  const made = clusters.filter(({ id, lifetime }) => id !== source && lifetime?.source === source);
+  const isThere = (wanted: string | undefined): boolean => clusters.some(({ id }) => id === wanted);
+  const made = clusters.filter(
+    ({ id, lifetime }) => id !== source && lifetime?.source === source && (all || isThere(source)),
+  );
+  const orphans = clusters.filter(
+    (one) => one.lifetime !== null && !isThere(one.lifetime.source) && !made.includes(one),
+  );
   const used: ProviderCluster[] = [];
   for (const one of made)
     if ((await provider.addresses(one.id, signal)).some((address) => inUse.includes(address))) used.push(one);
@@ -43,7 +54,7 @@ export async function sweepProvider(
   const now = runtime.clock.now();
   const due = free.filter(({ lifetime }) => all || (lifetime !== null && lifetime.until <= now));
   const kept = free.filter((one) => !due.includes(one));
-  if (due.length === 0 || dryRun) return { removed: due, kept, used, failures: [] };
+  if (due.length === 0 || dryRun) return { removed: due, kept, used, orphans, failures: [] };
   await confirm(due);
   const failures: { cluster: ProviderCluster; error: AppError }[] = [];
   for (const one of due) {
@@ -56,5 +67,5 @@ export async function sweepProvider(
     }
   }
   const removed = due.filter((one) => !failures.some(({ cluster: failed }) => failed === one));
-  return { removed, kept, used, failures };
+  return { removed, kept, used, orphans, failures };
 }

@@ -93,7 +93,7 @@ export class DigitalOcean implements Provider {
   }
 
   async #find(cluster: string, signal: AbortSignal): Promise<Cluster> {
-    const all = await this.#list(signal);
+    const all = (await this.#list(signal)).filter(({ engine }) => engine === "pg");
     const found = all.find(({ id, name }) => id === cluster || name === cluster);
     if (found !== undefined) return found;
     if (z.uuid().safeParse(cluster).success) {
@@ -115,7 +115,7 @@ export class DigitalOcean implements Provider {
   async #list(signal: AbortSignal, tag?: string): Promise<Cluster[]> {
     const path = `/v2/databases${tag === undefined ? "" : `?tag_name=${encodeURIComponent(tag)}`}`;
     const { databases } = await this.#api.get(path, answers.clusters, signal);
-    return (databases ?? []).filter(({ engine }) => engine === "pg");
+    return databases ?? [];
   }
 
   #clusterOf(cluster: Cluster): ProviderCluster {
