@@ -1,3 +1,4 @@
+import { SCENARIOS, type Scenario } from "../config/drills.ts";
 import { AppError } from "../errors.ts";
 
 /** What steps tell those after them; kept in the journal, so never a secret. */
@@ -39,9 +40,7 @@ export interface Step {
   readonly back?: (outputs: Outputs, signal: AbortSignal) => Promise<void>;
 }
 
-/** The disasters that there are plans for. */
-export const SCENARIOS = ["provider-down", "server-lost", "data-deleted", "everything-lost"] as const;
-export type Scenario = (typeof SCENARIOS)[number];
+export { SCENARIOS, type Scenario };
 
 /** The ordered steps out of one disaster. */
 export interface Plan {

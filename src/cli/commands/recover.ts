@@ -2,6 +2,7 @@ import { type Command, Option } from "commander";
 import { AppError, inOperation } from "../../errors.ts";
 import { journalPath } from "../../recovery/journal.ts";
 import { type Plan, SCENARIOS, type Scenario } from "../../recovery/plan.ts";
+import { recordingRecovery } from "../../recovery/record.ts";
 import { goBack, hasWayBack, type PlanResult, runPlan } from "../../recovery/run-plan.ts";
 import type { Cli } from "../cli.ts";
 import { confirmByName } from "../confirm.ts";
@@ -9,6 +10,8 @@ import { jobsArgument, placeOptions } from "../options.ts";
 import { planOf, type PlanOptions } from "../plans.ts";
 import { productionGround } from "../production-ground.ts";
 import { planText, recoverJson, renderRecovered, renderUndone } from "../render/recover.ts";
+import { recordedIn } from "../recorded-in.ts";
+import { scenarioOf } from "../scenario.ts";
 import { resolveTarget, type Target } from "../targets.ts";
 
 interface Options extends PlanOptions {
@@ -39,16 +42,8 @@ export function addRecover(program: Command, cli: () => Cli): void {
     .addOption(new Option("--back", "undo what a recovery that has not ended has done").conflicts("restart"))
     .option("--yes", "do not ask")
     .action(async (scenario: string, database: string, options: Options) => {
-      await runRecover(cli(), scenarioOf(scenario), database, options);
+      await runRecover(cli(), scenarioOf(scenario, "recover"), database, options);
     });
-}
-
-function scenarioOf(text: string): Scenario {
-  const found = SCENARIOS.find((scenario) => scenario === text);
-  if (found !== undefined) return found;
-  throw new AppError("usage", `recover: there is no scenario ${text}`, {
-    hint: `it is one of ${SCENARIOS.join(", ")}`,
-  });
 }
 
 async function runRecover(cli: Cli, scenario: Scenario, database: string, options: Options): Promise<void> {
@@ -70,7 +65,13 @@ async function runRecover(cli: Cli, scenario: Scenario, database: string, option
     return;
   }
   const request = { path, restart: options.restart === true, confirm };
-  const result = await runPlan(cli.runtime, plan, request, cli.signal);
+  const places = recordedIn(cli, target, plan.databases);
+  const { result } = await recordingRecovery(
+    cli.runtime,
+    { kind: "recover", plan, entry: null, note: "", places },
+    async () => await runPlan(cli.runtime, plan, request, cli.signal),
+    cli.signal,
+  );
   if (result.failed !== null) throw explained(cli, plan, result, result.failed);
   cli.output.result(recoverJson(plan, { result }), () => renderRecovered(cli.output, plan, result));
 }
