@@ -4,13 +4,14 @@ import { fileURLToPath } from "node:url";
 import { type Plugin, rolldown } from "rolldown";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-// Threads are started by their file's name beside that of whoever starts them, so all files lie in one folder.
+// Threads and the demo's application are started by their file's name beside that of whoever starts them, so all files lie in one folder.
 const ENTRIES = {
   main: "src/cli/main.ts",
   "copy-worker": "src/engines/snapshot/copy-worker.ts",
   "check-worker": "src/engines/snapshot/check-worker.ts",
   "load-worker": "src/engines/snapshot/load-worker.ts",
   "look-worker": "src/operations/sources/look-worker.ts",
+  "shop-api-main": "src/demo/shop-api-main.ts",
 };
 const LICENSES = "THIRD-PARTY-LICENSES.txt";
 

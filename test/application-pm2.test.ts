@@ -32,12 +32,20 @@ test("an API under pm2 works on another server once its `.env` says so, and on t
   expect(await works(commands)).toEqual({ database: other.name, rows: 5 });
 
   await switchBack(api.envFile, "SHOP_URL", kept, "20241211_150000");
-  // Without a command that restarts; twice, and once while it is stopped.
+  // Without a command that restarts; while it is stopped, and while it runs.
   const { restart: _, ...stopAndStart } = commands;
   await stopApplication(runtime, stopAndStart, noAbort());
   await restartApplication(runtime, stopAndStart, noAbort());
   await restartApplication(runtime, stopAndStart, noAbort());
   expect(await works(stopAndStart)).toEqual({ database: one.name, rows: 3 });
+
+  const pm2 = commands.stop?.replace("stop shop-api", "restart no-such-api") ?? "";
+  const failed = restartApplication(runtime, { ...commands, restart: pm2 }, noAbort());
+  // What pm2 says, without its colours.
+  await expect(failed).rejects.toMatchObject({
+    code: "application_failed",
+    message: expect.stringMatching(/exit code 1: [^\p{Cc}]*no-such-api[^\p{Cc}]*not found/u),
+  });
 
   // A database that is gone: running, but not healthy.
   await switchVariable(api.envFile, "SHOP_URL", "postgresql://127.0.0.1:1/gone", "20241211_160000");

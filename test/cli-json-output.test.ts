@@ -171,7 +171,18 @@ describe("JSON output", () => {
     const rewrap = ["key", "rewrap", ...sealed, "--recipient", recipient, "--identity", identity];
     await run("key rewrap", KeyRewrapJson, ...rewrap);
     // These have tests of their own.
-    const others = ["demo", "recover", "serve", "provider list", "provider sweep", "restore --provider"];
+    const others = [
+      "demo",
+      "drill",
+      "drill list",
+      "drill note",
+      "recover",
+      "serve",
+      "provider list",
+      "provider sweep",
+      "restore --provider",
+      "show provider:TIME",
+    ];
     expect(OUTPUTS.map(({ command }) => command).toSorted()).toEqual(
       [...checked.keys(), ...others].toSorted(),
     );

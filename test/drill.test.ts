@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { chmod, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { DrillJson, DrillListJson } from "../src/cli/json/drill.ts";
+import { DrillJson, DrillListJson, DrillNoteJson } from "../src/cli/json/drill.ts";
 import { HistoryJson } from "../src/cli/json/history.ts";
 import { type CliOptions, type CliResult, jsonOf, runCli, spawnCli } from "./support/cli.ts";
 import { contentsOf } from "./support/database-contents.ts";
@@ -13,7 +13,8 @@ const APPLICATION = join(import.meta.dirname, "support/trial-application-main.ts
 let live: FreshDatabase;
 beforeAll(async () => {
   live = await freshDatabase({
-    sql: "create schema shop; create table shop.orders as select id, 'order ' || id as name from generate_series(1, 500) as id",
+    sql: `create schema shop; create table shop.orders (id int primary key, name text);
+          insert into shop.orders select id, 'order ' || id from generate_series(1, 500) as id`,
   });
 });
 afterAll(async () => await live[Symbol.asyncDispose]());
@@ -103,10 +104,13 @@ test("a recovery is rehearsed to its end, timed and recorded, and nothing of pro
   expect(JSON.parse(tried)).toMatchObject({ DATABASE_URL: expect.stringContaining("@127.0.0.1:") });
   expect(tried).not.toContain(live.url);
 
-  expect(await site.cli(["drill", "note", drill.id, "the safe was locked"])).toMatchObject({ code: 0 });
+  const note = await site.cli(["drill", "note", drill.id, "the safe was locked", "--json"]);
+  expect(DrillNoteJson.parse(jsonOf(note))).toEqual({ id: drill.id, unrecorded: [] });
   expect(await site.list()).toEqual([{ ...drill, notes: ["the first one", "the safe was locked"] }]);
   const history = HistoryJson.parse(jsonOf(await site.cli(["history", "data", "--json"])));
   expect(history.runs.map(({ operation, outcome }) => `${operation} ${outcome}`)).toContain("drill done");
+  const runbook = await site.cli(["runbook"]);
+  expect(runbook.stdout).toMatch(/Measured in the drill of .* Noted: the first one; the safe was locked\./);
   const checklist = await site.cli(["checklist", "--json"]);
   expect(jsonOf(checklist)).toMatchObject({ duties: [{ name: "drill quarterly", state: "done" }] });
 });
@@ -153,6 +157,24 @@ test("a drill that is killed leaves nothing that the next does not remove, and i
   delete after[join(site.path, "handled.yaml")];
   delete before[join(site.path, "handled.yaml")];
   expect(after).toEqual(before);
+});
+
+test("rows that were deleted come back in a copy that has lost them; the live ones stay", async () => {
+  await using site = await openSite();
+  const before = await production(site);
+  const lost = ["--table", "shop.orders", "--where", "id <= 40"];
+  const result = await site.cli(["drill", "data-deleted", "data", "--json", ...lost]);
+  const drill = DrillJson.parse(jsonOf(result));
+  expect(drill.steps.map(({ id, outcome }) => `${id} ${outcome}`)).toEqual([
+    "find done",
+    "look done",
+    "insert done",
+    "check done",
+  ]);
+  expect(drill).toMatchObject({ outcome: "done", entry: null, scenario: "data-deleted" });
+  expect(result.stderr).toContain("40 rows inserted");
+  expect(await production(site)).toEqual(before);
+  expect(await readdir(site.temporary)).toEqual([]);
 });
 
 test("what cannot be meant is told before anything is made", async () => {

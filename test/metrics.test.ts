@@ -158,19 +158,35 @@ test("a port that somebody has is told, and nothing else stops for it", async ()
   const other = createServer().listen(0, "127.0.0.1");
   await new Promise((resolve) => other.once("listening", resolve));
   const { port } = other.address() as { port: number };
-  await using served = serve(cwd, { port });
+  await inStrategy("daemon: { retries: 0 }", `daemon: { retries: 0, http: "127.0.0.1:${port}" }`);
+  await using served = serve(cwd, { port: null });
   const [told] = await served.events("not listening", 1);
   expect(told?.message).toBe(
     `there are no metrics: listen on port ${port} of 127.0.0.1: another process has it`,
   );
-  expect(told?.hint).toContain("--port");
+  expect(told?.hint).toContain("daemon.http");
   await served.events("reloaded", 1);
   await new Promise((resolve) => other.close(resolve));
   // Whenever it looks how everything is, it tries again.
   served.signal("SIGHUP");
   await served.events("listening", 1);
+  const healthz = `http://127.0.0.1:${port}/healthz`;
+  expect((await fetch(healthz)).status).toBe(200);
+  // An option has the last word, and a strategy that has changed is obeyed at once.
+  await using elsewhere = serve(cwd);
+  expect((await elsewhere.events("listening", 1))[0]?.message).not.toContain(`:${port}/`);
+  await inStrategy(`http: "127.0.0.1:${port}"`, "http: false");
+  await served.looked();
+  await expect(fetch(healthz)).rejects.toThrow("fetch failed");
   expect(await served.stop("SIGTERM")).toBe(0);
 });
+
+async function inStrategy(old: string, now: string): Promise<void> {
+  const path = join(cwd, "handled.yaml");
+  const text = await readFile(path, "utf8");
+  expect(text).toContain(old);
+  await writeFile(path, text.replace(old, now));
+}
 
 /** Names of metrics in an expression: words of ours or of the process that no label matcher, grouping or string holds. */
 function namesIn(expression: string): string[] {

@@ -17,6 +17,7 @@ import { DutyFile } from "../src/repository/duty-file.ts";
 import { AlertsFile } from "../src/repository/alerts-file.ts";
 import { ProofFile } from "../src/repository/proof-file.ts";
 import { RecoveryFile, RecoveryNoteFile } from "../src/repository/recovery-file.ts";
+import { ProviderRestoreFile } from "../src/repository/provider-restore-file.ts";
 import { RunFile } from "../src/repository/run-file.ts";
 
 const DOCUMENT = join(import.meta.dirname, "../docs/design/repository-format.md");
@@ -37,6 +38,7 @@ const SCHEMAS: Readonly<Record<string, z.ZodType>> = {
   duty: DutyFile,
   recovery: RecoveryFile,
   "recovery-note": RecoveryNoteFile,
+  "provider-restore": ProviderRestoreFile,
   alerts: AlertsFile,
 };
 

@@ -1,7 +1,15 @@
-import { readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { ProviderListJson, ProviderRestoreJson, ProviderSweepJson } from "../src/cli/json/provider.ts";
+import { HistoryJson } from "../src/cli/json/history.ts";
+import { ListJson } from "../src/cli/json/look.ts";
+import {
+  ProviderListJson,
+  ProviderRestoreJson,
+  ProviderShowJson,
+  ProviderSweepJson,
+} from "../src/cli/json/provider.ts";
+import { StatusJson } from "../src/cli/json/status.ts";
 import type { Emulator } from "../src/demo/digitalocean/emulator.ts";
 import { type ProviderRestoreRequest, restoreFromProvider } from "../src/operations/provider/restore.ts";
 import { DigitalOcean } from "../src/providers/digitalocean/digitalocean.ts";
@@ -51,7 +59,7 @@ beforeEach(async () => {
   await handled("provider", "sweep", "shop", "--all", "--yes");
 });
 
-async function writeStrategy(more: string): Promise<void> {
+async function writeStrategy(more: string, cluster = "shop"): Promise<void> {
   await writeFile(
     join(folder.path, "handled.yaml"),
     `version: 1
@@ -61,7 +69,7 @@ databases:
     url: \${SHOP_URL}
     provider:
       kind: digitalocean
-      cluster: shop
+      cluster: ${cluster}
       database: defaultdb
       token: \${DIGITALOCEAN_TOKEN}
       endpoint: ${emulator.url}
@@ -281,12 +289,86 @@ test("questions are asked again where the service is out of order; a token that 
   expect(refused.stderr).not.toContain("dop_v1_wrong_token");
 });
 
-test("moments that cannot be there are refused with the nearest backup, in place never", async () => {
+test("the service's status page tells of an outage, also while the service cannot be asked", async () => {
+  const said = "the service says: Partial System Outage: No connections in FRA1 (major, investigating)";
+  await writeStrategy(`      statusPage: ${emulator.url}\n`);
+  expect((await handled("provider", "list")).stdout).not.toContain("the service says");
+  emulator.status.report("No connections in FRA1", new Date());
+  const [listed, asJson] = [await handled("provider", "list"), await handled("provider", "list", "--json")];
+  emulator.faults.failNext({ status: 500, times: 10 });
+  const down = await handled("provider", "list");
+  emulator.status.resolve();
+  await writeStrategy("");
+  expect(listed.stdout).toContain(said);
+  expect(ProviderListJson.parse(jsonOf(asJson)).databases).toMatchObject([
+    {
+      statusPage: {
+        indicator: "major",
+        problem: null,
+        incidents: [{ name: "No connections in FRA1", databases: true }],
+        components: [{ name: "Managed Databases", status: "major_outage" }],
+      },
+    },
+  ]);
+  expect(down).toMatchObject({ code: 1 });
+  expect(down.stderr).toContain(said);
+});
+
+test("moments that cannot be there are refused with the nearest backup", async () => {
   const early = await handled("restore", "shop", "--provider", "--at", "2001-01-01T00:00:00Z", "--yes");
   expect(early).toMatchObject({ code: 1 });
   expect(early.stderr).toContain("the oldest: `--at");
-  expect((await handled("restore", "shop", "--provider", "--swap", "--yes")).stderr).toContain("in place");
   expect(await made()).toEqual([]);
+});
+
+test("a restore is in the history and proves that backup; in place is refused, naming what was proven", async () => {
+  // Before the first backup of our own there is nothing to record in.
+  expect(await handled("backup", "shop", "--kind", "snapshot")).toMatchObject({ code: 0 });
+  const refused = async (): Promise<string> => {
+    const result = await handled("restore", "shop", "--provider", "--swap", "--yes");
+    expect(result).toMatchObject({ code: 1 });
+    return result.stderr;
+  };
+  expect(await refused()).toMatch(/in place is refused unless.*proven within a day.*none was proven/);
+  const at = backup.toISOString();
+  const restored = await handled("restore", "shop", "--provider", "--at", at, "--yes", "--json");
+  expect(restored).toMatchObject({ code: 0 });
+  const { cluster, at: moment } = ProviderRestoreJson.parse(jsonOf(restored));
+  expect(await refused()).toContain(`proven: ${cluster}, from shop as of`);
+  const { runs } = HistoryJson.parse(jsonOf(await handled("history", "shop", "--json")));
+  expect(runs[0]).toMatchObject({ operation: "restore", outcome: "done" });
+  expect(runs[0]?.summary).toContain(`cluster ${cluster} made from shop as of ${moment}`);
+});
+
+test("the service's backups stand beside our own, and which of them was proven", async () => {
+  const id = `provider:${backup.toISOString().slice(0, 19)}Z`;
+  const listed = ListJson.parse(jsonOf(await handled("list", "shop", "--json"))).databases[0];
+  expect(listed?.backups).toHaveLength(1);
+  expect(listed?.provider?.backups.find((one) => one.id === id)).toMatchObject({
+    provenAt: expect.any(String) as string,
+  });
+  expect((await handled("list", "shop")).stdout).toMatch(new RegExp(`${id}.*provider.*restored`));
+  const shown = await handled("show", "shop", id, "--json");
+  expect(ProviderShowJson.parse(jsonOf(shown))).toMatchObject({ id, restores: [{ filledTables: 1 }] });
+  expect((await handled("show", id)).stdout).toContain(
+    `handled restore shop --provider --at ${id.slice(9, 28)}`,
+  );
+  expect(await handled("show", "shop", "provider:2001-01-01T00:00:00Z")).toMatchObject({ code: 1 });
+  const status = StatusJson.parse(jsonOf(await handled("status", "--json"))).databases[0];
+  expect(status).toMatchObject({ provenPoint: { kind: "provider", id } });
+  expect((await handled("status")).stdout).toMatch(/the managed service's[\s\S]*is assumed/);
+  const dry = await handled("restore", "shop", id, "--provider", "--dry-run", "--json");
+  expect(jsonOf(dry)).toMatchObject({ exact: true, at: backup.toISOString().replace(/\.\d+/, ".000") });
+});
+
+test("a service that cannot be asked hides none of our own backups", async () => {
+  emulator.faults.failNext({ status: 401, times: 9 });
+  const listed = await handled("list", "--json");
+  expect(listed).toMatchObject({ code: 0 });
+  expect(listed.stderr).toContain("the managed service's backups cannot be listed");
+  const [shop] = ListJson.parse(jsonOf(listed)).databases;
+  expect(shop).toMatchObject({ backups: [{ kind: "snapshot" }], provider: { backups: [] } });
+  expect(shop?.provider?.error).toContain("answered 401");
 });
 
 test("a limit of clusters is kept to before anything is made", async () => {
@@ -295,6 +377,42 @@ test("a limit of clusters is kept to before anything is made", async () => {
   await writeStrategy("");
   expect(result.stderr).toContain("1 clusters of at most 1");
   expect(await made()).toEqual([]);
+});
+
+test("a cluster that cannot be made is given up at once, without waiting for the deadline", async () => {
+  emulator.nextCluster("error");
+  const result = await handled("restore", "shop", "--provider", "--yes");
+  expect(result).toMatchObject({ code: 1 });
+  expect(result.stderr).toContain("the service says error");
+  expect(await made()).toEqual([]);
+});
+
+test("a file that cannot take the URL is told before anything is made, and costs nobody a checked cluster", async () => {
+  const urlFile = join(folder.path, "late-url");
+  const args = ["restore", "shop", "--provider", "--yes", "--url-file"];
+  const early = await handled(...args, join(folder.path, "none", "url"));
+  expect(early).toMatchObject({ code: 2 });
+  expect(early.stderr).not.toContain("a new cluster");
+  emulator.faults.failNext({ method: "POST", path: "/v2/databases", status: 403 });
+  expect(await handled(...args, urlFile)).toMatchObject({ code: 1 });
+  await expect(stat(urlFile)).rejects.toThrow("ENOENT");
+  const running = handled(...args, urlFile);
+  await expect.poll(made, { timeout: 20_000, interval: 20 }).toHaveLength(1);
+  await rm(urlFile);
+  await mkdir(urlFile);
+  const result = await running;
+  expect(result).toMatchObject({ code: 3 });
+  expect(result.stderr).toContain("the cluster is there all the same");
+  expect(await made()).toHaveLength(1);
+  await handled("provider", "sweep", "shop", "--all", "--yes");
+});
+
+test("a cluster that is gone cannot be restored by its name, and that is said", async () => {
+  await writeStrategy("", "shop-of-old");
+  const result = await handled("restore", "shop", "--provider", "--yes");
+  await writeStrategy("");
+  expect(result).toMatchObject({ code: 1 });
+  expect(result.stderr).toMatch(/it has shop\..*name of an existing cluster/);
 });
 
 test("a cluster that does not come online in time is destroyed", async () => {

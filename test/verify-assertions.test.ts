@@ -252,7 +252,7 @@ describe("the application", () => {
 
 describe("what a failure says of the backup", () => {
   // What other tests did to it is over.
-  beforeAll(async () => void (await verify([])));
+  beforeAll(async () => void (await verify(expecting("select true"))));
   const count = "select count(*)";
   const look = async () => {
     const where = ["--repository", subject.repository, "--json"];
@@ -260,10 +260,15 @@ describe("what a failure says of the backup", () => {
     return [status?.backups, ...(status?.problems ?? []).map(({ id }) => id)];
   };
 
-  test("a query that is false: nobody relies on it any more, until it is proven", async () => {
+  test("a query that is false: nobody relies on it any more, until it is answered", async () => {
     expect((await verify(expecting(`${count} = 0 from shop.orders`))).code).toBe(4);
     expect(await look()).toEqual([0, "backup-overdue", "backup-damaged"]);
+    const late = { assertions: [{ expect: "select pg_sleep(9) is null", timeout: "1s" }] };
+    expect((await verify(await strategyWith(late))).code).toBe(4);
+    // That it was whole before the query was asked is no answer to it.
     expect((await verify([])).code).toBe(0);
+    expect(await look()).toEqual([0, "backup-overdue", "backup-damaged"]);
+    expect((await verify(expecting(`${count} = 50 from shop.orders`))).code).toBe(0);
     expect(await look()).toEqual([1]);
   });
 

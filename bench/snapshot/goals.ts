@@ -42,6 +42,7 @@ export const GOALS = {
   restoreMemoryLarger: goal("larger", "restore: most memory, larger database", "", 350, "MB"),
   backupMemoryParts: goal("parts", "backup: most memory, many parts", "", 350, "MB"),
   restoreMemoryParts: goal("parts", "restore: most memory, many parts", "", 350, "MB"),
+  checkMemoryParts: goal("parts", "repository check: most memory, many parts", "", 350, "MB"),
   list: goal("list", "list of 10,000 backups", "", 1, "s"),
   bucketFirst: goal("bucket", "first snapshot into a bucket (Ceph on this machine)", "into a folder", 1.5),
   bucketUnchanged: goal("bucket", "snapshot into a bucket, nothing changed", "into a folder", 2),

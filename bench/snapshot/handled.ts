@@ -55,6 +55,16 @@ export async function restoreSnapshot(
   return await handled(place, args, signal, more);
 }
 
+/** Looks at all that a repository has of one database, and compares what is there with what backups name. */
+export async function checkRepository(
+  place: Place,
+  repository: string,
+  database: string,
+  signal: AbortSignal,
+): Promise<Run> {
+  return await handled(place, ["repository", "check", database, "--repository", repository], signal);
+}
+
 /** What a verification took, apart from the server it made: bringing the rows back, and comparing them. */
 export interface Verified extends Run {
   readonly restoreSeconds: number;

@@ -1,7 +1,7 @@
 import { type Bench, createDatabase, dropDatabase, freshFolder, openSession } from "./bench.ts";
 import { mostMemory, took } from "./figures.ts";
 import type { Findings } from "./goals.ts";
-import { restoreSnapshot, takeSnapshot } from "./handled.ts";
+import { checkRepository, restoreSnapshot, takeSnapshot } from "./handled.ts";
 import type { Change } from "../../scripts/build-program.ts";
 import { fillMany, publishManyParts } from "./many-parts.ts";
 
@@ -13,7 +13,7 @@ const tinyRanges: Change = (path, source) =>
 const MANY = "many";
 const INTO = "many_restored";
 
-/** Memory of a snapshot that reuses very many parts, and of restoring them. */
+/** Memory of a snapshot that reuses very many parts, of looking at the repository, and of restoring them. */
 export async function measureParts(bench: Bench, signal: AbortSignal): Promise<Findings> {
   const { place, options, say } = bench;
   const repository = await freshFolder(place, "repository-parts");
@@ -38,10 +38,13 @@ export async function measureParts(bench: Bench, signal: AbortSignal): Promise<F
   const { read, reused } = taken.parts;
   say(`the next one took ${took(taken)}, ${reused} parts reused, ${read} read`);
   if (reused !== options.parts) throw new Error(`${reused} of ${options.parts} parts were reused`);
+  const checked = await checkRepository(place, repository, MANY, signal);
+  say(`looking at all of it took ${took(checked)}`);
   const restored = await restoreSnapshot(place, repository, INTO, signal, { database: MANY });
   say(`its restore took ${took(restored)}`);
   return {
     backupMemoryParts: mostMemory([taken], `${reused} parts reused`),
+    checkMemoryParts: mostMemory([checked], `${reused} parts looked at`),
     restoreMemoryParts: mostMemory([restored], `${reused} parts loaded`),
   };
 }

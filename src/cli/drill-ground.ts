@@ -7,9 +7,11 @@ import { startThrowAway, type ThrowAwayServer } from "../operations/verify/throw
 import { tryApplication } from "../operations/verify/try-application.ts";
 import type { ConnectionSettings } from "../postgres/connection.ts";
 import type { Ground } from "../recovery/ground.ts";
+import { makeCopyWithLoss } from "../recovery/lose-rows.ts";
 import type { RecoveryApplication, Subject } from "../recovery/subject.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
 import type { Cli } from "./cli.ts";
+import type { PlanOptions } from "./plans.ts";
 import type { Target } from "./targets.ts";
 
 /** Where a drill is run. Disposing removes all of it; the next drill or verification removes what a killed one has left. */
@@ -22,16 +24,16 @@ export interface DrillGround extends AsyncDisposable {
 /**
  * A throw-away server in the place of the lost one, a copy of the application's `.env`, and the application as the strategy's `trial`
  * starts it on another port. Nothing of it is production's.
- * @param backup the one that is asked for; the server is of its version, or of that of the newest
+ * @param options which backup is asked for (the server is of its version, or of that of the newest), and what is to have been deleted
  */
 export async function openDrillGround(
   cli: Cli,
   target: Target,
   subject: Subject,
-  backup: string | undefined,
+  options: Pick<PlanOptions, "backup" | "table" | "where">,
 ): Promise<DrillGround> {
   const { runtime, signal } = cli;
-  const index = await backupFor(cli, subject, backup);
+  const index = await backupFor(cli, subject, options.backup);
   const server = await startThrowAway(
     runtime,
     { sourceVersion: index?.server.versionNumber ?? 0, tables: index?.totals.tables ?? 0 },
@@ -46,6 +48,17 @@ export async function openDrillGround(
       ground: {
         isDrill: true,
         target: async () => await Promise.resolve(settings),
+        live: async () => {
+          if (index === undefined)
+            throw new AppError(
+              "backup_missing",
+              `drill ${subject.database}: it has no backup to make a copy from`,
+            );
+          const { table: tables = [], where } = options;
+          const loss = { subject, target: settings, backup: index.id, tables, where };
+          await makeCopyWithLoss(runtime, loss, signal);
+          return settings;
+        },
         application: () => application,
       },
       [Symbol.asyncDispose]: async () => await server[Symbol.asyncDispose](),

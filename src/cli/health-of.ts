@@ -43,6 +43,7 @@ function requestOf(cli: Cli, target: Target, isInstalled: IsInstalled): Omit<Hea
             const { provider, managed } = providerOf(cli, target);
             return { provider, cluster: managed.cluster };
           },
+    providerWindowMs: entry?.provider?.windowMs,
     database: target.name,
     criticality: entry?.criticality ?? null,
     rpoMs: entry?.objectives.rpoMs ?? null,

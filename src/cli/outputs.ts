@@ -7,7 +7,12 @@ import { StatusJson } from "./json/status.ts";
 import { NotifyTestJson } from "./json/notify.ts";
 import { FindChangeJson } from "./json/find-change.ts";
 import { MissingRowsJson } from "./json/missing-rows.ts";
-import { ProviderListJson, ProviderRestoreJson, ProviderSweepJson } from "./json/provider.ts";
+import {
+  ProviderListJson,
+  ProviderRestoreJson,
+  ProviderShowJson,
+  ProviderSweepJson,
+} from "./json/provider.ts";
 import { ExportJson, RestoreJson, UndoJson, VerifyJson } from "./json/restore.ts";
 import { ChecklistDoneJson, ChecklistJson } from "./json/checklist.ts";
 import { ServeEventJson } from "./json/serve.ts";
@@ -43,6 +48,11 @@ export const OUTPUTS: readonly OutputSchema[] = [
   { command: "list", about: "One object.", schema: ListJson },
   { command: "history", about: "One object a database.", schema: HistoryJson },
   { command: "show", about: "One object.", schema: ShowJson },
+  {
+    command: "show provider:TIME",
+    about: "One object: what is known of a managed service's own backup.",
+    schema: ProviderShowJson,
+  },
   {
     command: "diff",
     about:

@@ -3,6 +3,7 @@ import type { Ground } from "../recovery/ground.ts";
 import type { Plan, Scenario } from "../recovery/plan.ts";
 import { planServerLost } from "../recovery/scenarios/server-lost.ts";
 import type { Cli } from "./cli.ts";
+import { planOfDataDeleted } from "./plan-data-deleted.ts";
 import { subjectOf } from "./subject-of.ts";
 import type { PlaceOptions, Target } from "./targets.ts";
 
@@ -11,6 +12,11 @@ export interface PlanOptions extends PlaceOptions {
   readonly to?: string;
   readonly backup?: string;
   readonly jobs?: number;
+  readonly table?: string[];
+  readonly where?: string;
+  readonly at?: Date;
+  readonly whole?: true;
+  readonly newDatabase?: string;
 }
 
 /** What is to be recovered, from what, and where. */
@@ -33,6 +39,7 @@ const PLANNERS: Partial<Record<Scenario, Planner>> = {
       isDrill: ground.isDrill,
     });
   },
+  "data-deleted": planOfDataDeleted,
 };
 
 /** The plan of a scenario, the same for a recovery and for a drill of it. */

@@ -14,6 +14,7 @@ export function productionGround(cli: Cli, target: Target, to: string | undefine
     isDrill: false,
     target: async () =>
       to === undefined ? await target.connection() : await resolveConnection(cli.runtime, to, cli.signal),
+    live: async () => await target.connection(),
     application: () => applicationOf(cli, target, to !== undefined),
   };
 }

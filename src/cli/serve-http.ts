@@ -1,12 +1,7 @@
+import type { HttpAddress } from "../config/http-address.ts";
 import type { DaemonEvent } from "../daemon/daemon.ts";
 import { DaemonMetrics } from "../daemon/daemon-metrics.ts";
-import {
-  type HttpAddress,
-  type HttpAnswer,
-  type HttpServer,
-  PLAIN_TEXT,
-  startHttpServer,
-} from "../daemon/http-server.ts";
+import { type HttpAnswer, type HttpServer, PLAIN_TEXT, startHttpServer } from "../daemon/http-server.ts";
 import { AppError } from "../errors.ts";
 import type { Health } from "../health/health.ts";
 import { healthMetrics, type Look } from "../health/metrics.ts";
@@ -20,9 +15,11 @@ const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 export class ServeHttp implements AsyncDisposable {
   readonly #metrics = new DaemonMetrics();
   readonly #clock: Clock;
-  readonly #address: HttpAddress;
   readonly #tell: (event: DaemonEvent) => void;
+  /** Where it listens, or did not come to; undefined: nobody wants it to. */
+  #address: HttpAddress | undefined;
   #server: HttpServer | undefined;
+  #listening: Promise<void> = Promise.resolve();
   /** Why it could not listen, told once. */
   #told: string | undefined;
   #found = "";
@@ -30,28 +27,24 @@ export class ServeHttp implements AsyncDisposable {
   #lookedAt: number;
 
   /** @param tell hears of `listening` and `not listening` */
-  constructor(clock: Clock, address: HttpAddress, tell: (event: DaemonEvent) => void) {
+  constructor(clock: Clock, tell: (event: DaemonEvent) => void) {
     this.#clock = clock;
-    this.#address = address;
     this.#tell = tell;
     this.#lookedAt = clock.monotonic();
   }
 
-  /** Listens, unless it does. That it cannot is told, and keeps nothing else from its work. */
-  async listen(): Promise<void> {
-    if (this.#server !== undefined) return;
-    try {
-      this.#server = await startHttpServer(this.#address, {
-        "/metrics": async () => await this.#answerMetrics(),
-        "/healthz": async () => await this.#answerHealth(),
-      });
-      this.#told = undefined;
-      this.#tell({ kind: "listening", url: this.#server.url });
-    } catch (error) {
-      if (!(error instanceof AppError)) throw error;
-      if (this.#told !== error.message) this.#tell({ kind: "not listening", error });
-      this.#told = error.message;
-    }
+  /**
+   * Listens there, unless it does, and no longer elsewhere. That it cannot is told, and keeps nothing else from its work.
+   * @param address undefined: nowhere
+   */
+  async listen(address: HttpAddress | undefined): Promise<void> {
+    // A look goes on beside the reading of a strategy that has changed.
+    const before = this.#listening;
+    this.#listening = (async () => {
+      await before;
+      await this.#listen(address);
+    })();
+    await this.#listening;
   }
 
   /** Takes note of what happens. */
@@ -71,6 +64,28 @@ export class ServeHttp implements AsyncDisposable {
 
   async #answerMetrics(): Promise<HttpAnswer> {
     return { status: 200, type: METRICS_TYPE, body: `${await this.#metrics.text()}${this.#found}` };
+  }
+
+  async #listen(address: HttpAddress | undefined): Promise<void> {
+    if (address?.host !== this.#address?.host || address?.port !== this.#address?.port) {
+      await this.#server?.[Symbol.asyncDispose]();
+      this.#server = undefined;
+      this.#told = undefined;
+      this.#address = address;
+    }
+    if (address === undefined || this.#server !== undefined) return;
+    try {
+      this.#server = await startHttpServer(address, {
+        "/metrics": async () => await this.#answerMetrics(),
+        "/healthz": async () => await this.#answerHealth(),
+      });
+      this.#told = undefined;
+      this.#tell({ kind: "listening", url: this.#server.url });
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      if (this.#told !== error.message) this.#tell({ kind: "not listening", error });
+      this.#told = error.message;
+    }
   }
 
   /** Whether the daemon does its work; how the databases are is another matter. */

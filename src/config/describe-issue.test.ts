@@ -111,6 +111,9 @@ describe("values", () => {
       "rpo: 24",
       "13:12 databases.primary.objectives.rpo must have a unit: `24s`, `24m`, `24h` or `24d`",
     ],
+    ['"[::1]:9420"', "true", /^\d+:9 daemon.http must be an address and a port such as `127.0.0.1:8420`, or/],
+    ['"[::1]:9420"', "localhost", /^\d+:9 daemon.http must be an address and a port/],
+    ['"[::1]:9420"', "127.0.0.1:99999", /^\d+:9 daemon.http must be an address and a port/],
     ["rpo: 24h", "rpo: daily", /^13:12 databases.primary.objectives.rpo must be a duration such as/],
     ["rpo: 24h", "rpo: 0h", "13:12 databases.primary.objectives.rpo must be longer than nothing"],
     [

@@ -14,6 +14,18 @@ const Drill = z.strictObject({
     .min(1)
     .optional()
     .describe("The backup to bring it back from: an id, or `latest`; default: the newest proven one"),
+  tables: z
+    .array(z.string().min(1))
+    .min(1)
+    .optional()
+    .describe("Of `data-deleted`: the tables that are to have lost rows, written `schema.table`"),
+  where: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "Of `data-deleted`: an SQL condition on the rows that are to be gone; default: all of these tables",
+    ),
   schedule: cronExpression()
     .optional()
     .describe("When: the five fields of cron, in the strategy's time zone; without it only by hand"),

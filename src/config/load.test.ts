@@ -66,7 +66,13 @@ describe("a good strategy", () => {
           database: "primary",
         },
       ],
-      daemon: { jobs: 3, jitterMs: 600_000, retries: 1, retryAfterMs: 120_000 },
+      daemon: {
+        jobs: 3,
+        jitterMs: 600_000,
+        retries: 1,
+        retryAfterMs: 120_000,
+        http: { host: "::1", port: 9420 },
+      },
       contacts: [
         { name: "Ada", role: "on call", email: "ada@example.org", phone: "+44 20", note: "at night too" },
       ],
@@ -81,7 +87,13 @@ describe("a good strategy", () => {
       archivePrefix: "handled",
       keepReplacedMs: 7 * 86_400_000,
       duties: [],
-      daemon: { jobs: 2, jitterMs: 0, retries: 2, retryAfterMs: 300_000 },
+      daemon: {
+        jobs: 2,
+        jitterMs: 0,
+        retries: 2,
+        retryAfterMs: 300_000,
+        http: { host: "127.0.0.1", port: 8420 },
+      },
       contacts: [],
     });
     expect(strategy.timeZone).toBe(new Intl.DateTimeFormat().resolvedOptions().timeZone);

@@ -3,6 +3,9 @@ import { duration } from "./durations.ts";
 import { checked, text } from "./fields.ts";
 import type { Template } from "./interpolate.ts";
 
+const ENDPOINT = "https://api.digitalocean.com";
+const STATUS_PAGE = "https://status.digitalocean.com";
+
 /** `provider` of a database. */
 export const ProviderFile = z.strictObject({
   kind: z.literal("digitalocean").describe("Which service"),
@@ -11,8 +14,14 @@ export const ProviderFile = z.strictObject({
     "Token for the service, as `${NAME}`; it must be allowed to read, create and delete databases. Looked up when it is needed",
   ),
   endpoint: checked((address) => (isAddress(address) ? undefined : "must be an `https://` address"))
-    .default("https://api.digitalocean.com")
+    .default(ENDPOINT)
     .describe("Address of the service"),
+  statusPage: checked((address) => (isAddress(address) ? undefined : "must be an `https://` address"))
+    .optional()
+    .describe(
+      "Public page (of the Statuspage kind) on which the service tells of its outages. Default: `https://status.digitalocean.com`; none " +
+        "where `endpoint` is another one",
+    ),
   window: duration()
     .prefault("7d")
     .describe("How far back any moment can be restored. The service does not tell: this is assumed"),
@@ -51,6 +60,8 @@ export interface ManagedBy {
   readonly cluster: string;
   readonly token: Template;
   readonly endpoint: string;
+  /** Undefined: none that is known. */
+  readonly statusPage: string | undefined;
   readonly windowMs: number;
   readonly database: string | undefined;
   readonly clusterLimit: number | undefined;
@@ -61,12 +72,14 @@ export interface ManagedBy {
 
 /** `provider` as the program uses it. @param token the template of its token */
 export function buildProvider(file: z.output<typeof ProviderFile>, token: Template): ManagedBy {
-  const { kind, cluster, endpoint, window, database, clusterLimit, price, lifetime, deadline } = file;
+  const { kind, cluster, endpoint, statusPage, window, database, clusterLimit, price, lifetime, deadline } =
+    file;
   return {
     kind,
     cluster,
     token,
     endpoint: endpoint.replace(/\/+$/, ""),
+    statusPage: statusPage ?? (endpoint === ENDPOINT ? STATUS_PAGE : undefined),
     windowMs: window,
     database,
     clusterLimit,

@@ -6,6 +6,7 @@ import { buildDrills, type StrategyDrill } from "./drills.ts";
 import { nearest } from "../lib/text.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { resolveTemplate, type Template } from "./interpolate.ts";
+import type { HttpAddress } from "./http-address.ts";
 import type { Keep } from "./keep.ts";
 import { buildNotify, type Notify } from "./notify.ts";
 import { buildProvider, type ManagedBy } from "./provider.ts";
@@ -123,6 +124,8 @@ export interface DaemonSettings {
   /** After a failure, before the next time is due. */
   readonly retries: number;
   readonly retryAfterMs: number;
+  /** Where it can be asked how everything is. */
+  readonly http: HttpAddress | false;
 }
 
 export type Contact = StrategyFile["contacts"][number];
@@ -206,6 +209,7 @@ export function buildStrategy(file: StrategyFile, { path, home, whereIs }: Surro
       jitterMs: file.daemon.jitter ?? 0,
       retries: file.daemon.retries,
       retryAfterMs: file.daemon.retryAfter,
+      http: file.daemon.http,
     },
     duties: file.duties.map((duty) => ({
       ...duty,

@@ -1,14 +1,8 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { HttpAddress } from "../config/http-address.ts";
 import { AppError, errorCode, messageOf } from "../errors.ts";
-
-export interface HttpAddress {
-  /** A name or an IP address of this machine. */
-  readonly host: string;
-  /** 0: any that is free. */
-  readonly port: number;
-}
 
 export interface HttpAnswer {
   readonly status: number;
@@ -61,18 +55,18 @@ function cannotListen({ host, port }: HttpAddress, cause: unknown): AppError {
   if (code === "EADDRINUSE") {
     return new AppError("usage", `${where}: another process has it`, {
       cause,
-      hint: `\`ss -ltnp 'sport = :${port}'\` says which; \`--port\` takes another one`,
+      hint: `\`ss -ltnp 'sport = :${port}'\` says which; \`--port\`, or \`daemon.http\` in the strategy, takes another one`,
     });
   }
   if (code === "EACCES") {
     return new AppError("usage", `${where}: this user may not`, {
       cause,
-      hint: "choose a port from 1024 on with `--port`",
+      hint: "choose a port from 1024 on with `--port`, or `daemon.http` in the strategy",
     });
   }
   return new AppError("usage", `${where}: ${messageOf(cause)}`, {
     cause,
-    hint: "`--host` names an address of this machine",
+    hint: "`--host`, or `daemon.http` in the strategy, names an address of this machine",
   });
 }
 

@@ -1,6 +1,12 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { fileURLToPath } from "node:url";
 import pg from "pg";
 import { messageOf } from "../errors.ts";
+
+/** The program that serves it: `node PROGRAM FILE PORT VARIABLE=TABLE…`, where FILE is its `.env`. */
+export const SHOP_API = fileURLToPath(
+  new URL(import.meta.url.endsWith(".ts") ? "./shop-api-main.ts" : "./shop-api-main.js", import.meta.url),
+);
 
 // A server that is gone must not keep who asks for health waiting.
 const PATIENCE_MS = 2000;

@@ -12,7 +12,9 @@ import { emptyListing, listPlaces, type PlacesListing } from "../operations/list
 import { recoveriesIn } from "../operations/recoveries.ts";
 import type { Place } from "../operations/places.ts";
 import type { Job } from "../operations/schedule/jobs.ts";
+import { restoresIn } from "../operations/provider/record.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
+import type { ProviderRestoreFile } from "../repository/provider-restore-file.ts";
 import type { ProofFile } from "../repository/proof-file.ts";
 import { newestRestored } from "../repository/proofs.ts";
 import type { RecordedRecovery } from "../repository/recoveries.ts";
@@ -48,6 +50,8 @@ export interface Expected {
   readonly drills: readonly Pick<StrategyDrill, "name" | "scenario" | "schedule">[];
   /** What people have to do for it. */
   readonly duties: readonly StrategyDuty[];
+  /** How far back the managed service is assumed to restore any moment; undefined where none runs it. */
+  readonly providerWindowMs?: number | undefined;
   /** The one that schedules are in, and that tells days apart. */
   readonly timeZone: string;
 }
@@ -96,6 +100,8 @@ export interface Facts extends Expected {
   readonly sources: readonly SourceFacts[];
   /** Undefined where no managed service runs it. */
   readonly provider?: ProviderFacts | undefined;
+  /** The restores from it that were checked, newest first; undefined where there is none. */
+  readonly providerRestores?: readonly ProviderRestoreFile[] | undefined;
   /** Why the next backup will be refused, by place. */
   readonly refusals: readonly Refusal[];
   /** The newest proof that a backup was restored and compared; that backup may be gone. */
@@ -141,6 +147,8 @@ export async function gatherFacts(
     listing,
     places: await gatherPlaces(runtime, places, timeZone, { listing, newest: complete[0] }, signal),
     provider: request.managed === undefined ? undefined : await askProvider(request.managed, signal),
+    providerRestores:
+      request.managed === undefined ? undefined : await restoresIn(runtime, repositories, database, signal),
     server: connection === undefined ? [] : await askServer(runtime, database, connection, signal),
     sources: await lookAtSources(runtime, request.madeFrom, signal),
     lastProof: await findLastProof(repositories, database, signal),

@@ -30,6 +30,7 @@ type Weight = "promise" | "risk" | "defect" | "remark";
 /** Every check there is. `docs/health.md` describes each. */
 export const CHECKS = {
   "backup-overdue": "promise",
+  "own-backup-overdue": "defect",
   "clock-wrong": "risk",
   "backup-damaged": "risk",
   "copy-degraded": "defect",

@@ -1,6 +1,6 @@
 import type { BackupIndex } from "../repository/manifest.ts";
-import { isRestored } from "../repository/proofs.ts";
 import type { Facts } from "./facts.ts";
+import { newestPoint, newestProven, newestProvenPoint, type RecoveryPoint } from "./recovery-points.ts";
 
 /** How long it would take to have a database back. Finding a server and deciding are not counted. */
 interface TimeToRecover {
@@ -17,11 +17,15 @@ interface TimeToRecover {
 
 /** How a database stands right now. */
 export interface LiveFigures {
-  /** Milliseconds since the newest backup's snapshot: what would be lost now. Null where that is not known. */
+  /** The newest moment that can be had back, from our own backups or from the managed service's; null where none is known. */
+  readonly newestPoint: RecoveryPoint | null;
+  /** Milliseconds since then: what would be lost now. Null where that is not known. */
   readonly dataAtRiskMs: number | null;
   /** The newest good backup that was restored and compared. */
   readonly newestProven: BackupIndex | null;
-  /** Milliseconds since its snapshot. */
+  /** The newest moment of which it was shown that it comes back. */
+  readonly provenPoint: RecoveryPoint | null;
+  /** Milliseconds since then. */
   readonly provenAtRiskMs: number | null;
   readonly timeToRecover: TimeToRecover;
 }
@@ -30,8 +34,10 @@ const NEVER_MEASURED: TimeToRecover = { measuredMs: null, predictedMs: null, bas
 
 /** Of a database nothing is known of. */
 export const UNKNOWN_FIGURES: LiveFigures = {
+  newestPoint: null,
   dataAtRiskMs: null,
   newestProven: null,
+  provenPoint: null,
   provenAtRiskMs: null,
   timeToRecover: NEVER_MEASURED,
 };
@@ -40,18 +46,16 @@ export const UNKNOWN_FIGURES: LiveFigures = {
 const TELLING_BYTES = 1024 ** 2;
 
 export function liveFigures(facts: Facts): LiveFigures {
-  const { complete, listing, now } = facts;
-  const since = (backup: BackupIndex | null): number | null =>
-    backup === null ? null : now.getTime() - Date.parse(backup.snapshotAt);
-  const newestProven =
-    complete.find(({ id }) => {
-      const proof = listing.proofs.get(id);
-      return proof !== undefined && isRestored(proof);
-    }) ?? null;
+  const since = (point: RecoveryPoint | null): number | null =>
+    point === null ? null : facts.now.getTime() - point.at.getTime();
+  const newest = newestPoint(facts);
+  const proven = newestProvenPoint(facts);
   return {
-    dataAtRiskMs: since(complete[0] ?? null),
-    newestProven,
-    provenAtRiskMs: since(newestProven),
+    newestPoint: newest,
+    dataAtRiskMs: since(newest),
+    newestProven: newestProven(facts),
+    provenPoint: proven,
+    provenAtRiskMs: since(proven),
     timeToRecover: timeToRecover(facts),
   };
 }

@@ -17,6 +17,7 @@ function statusOf(database: string, more: Partial<DatabaseStatus> = {}): Databas
     degraded: false,
     findings: [],
     newest: null,
+    provider: null,
     live: UNKNOWN_FIGURES,
     rpoMs: 86_400_000,
     rtoMs: null,

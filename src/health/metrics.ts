@@ -75,12 +75,12 @@ const OF_DATABASE: readonly (readonly [name: string, help: string, figure: Figur
   ["last_backup_tables", "Tables in the newest good backup.", ({ newest }) => newest?.totals.tables],
   [
     "data_at_risk_seconds",
-    "Age of the newest good backup at the look: what would have been lost then.",
+    "Age at the look of the newest good backup, the managed service's among them: what would have been lost then.",
     ({ live }) => seconds(live.dataAtRiskMs),
   ],
   [
     "proven_data_at_risk_seconds",
-    "Age at the look of the newest good backup that was restored and compared.",
+    "The same of the newest that was restored and compared, or looked at.",
     ({ live }) => seconds(live.provenAtRiskMs),
   ],
   [

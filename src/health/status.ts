@@ -17,6 +17,7 @@ import { checkTables } from "./checks/tables.ts";
 import type { Expected, ExpectedEntry, Facts } from "./facts.ts";
 import { type Criticality, type Finding, finding, isHealthy } from "./finding.ts";
 import { type LiveFigures, liveFigures, UNKNOWN_FIGURES } from "./live-figures.ts";
+import { type ProviderView, providerView } from "./provider-view.ts";
 
 /** How many of the last runs were of one operation and ended in one way. */
 interface RunCount extends Pick<RunFile, "operation"> {
@@ -44,6 +45,8 @@ export interface DatabaseStatus {
   readonly degraded: boolean;
   readonly findings: readonly Finding[];
   readonly newest: BackupIndex | null;
+  /** Null where no managed service runs it. */
+  readonly provider: ProviderView | null;
   readonly live: LiveFigures;
   readonly rpoMs: number | null;
   readonly rtoMs: number | null;
@@ -69,6 +72,7 @@ export function statusOf(facts: Facts): DatabaseStatus {
     degraded: listing.shortfalls.length > 0,
     findings,
     newest: complete[0] ?? null,
+    provider: providerOf(facts),
     live: liveFigures(facts),
     backups: backups.length,
     storedBytes: storedBytesOf(backups),
@@ -79,6 +83,11 @@ export function statusOf(facts: Facts): DatabaseStatus {
     lastProofAt: facts.lastProof?.finishedAt ?? null,
     runs: facts.runs instanceof AppError ? [] : countRuns(facts.runs),
   };
+}
+
+function providerOf(facts: Facts): ProviderView | null {
+  const { provider, providerWindowMs: windowMs = 0, providerRestores = [], now } = facts;
+  return provider === undefined ? null : providerView(provider, { windowMs, now }, providerRestores);
 }
 
 /** @param runs newest first */
@@ -132,6 +141,7 @@ function unknownStatus(request: Expected): DatabaseStatus {
     degraded: false,
     findings: [],
     newest: null,
+    provider: null,
     live: UNKNOWN_FIGURES,
     rpoMs,
     rtoMs,

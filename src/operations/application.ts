@@ -1,6 +1,7 @@
 import { mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { stripVTControlCharacters } from "node:util";
 import { AppError, errorCode, isAppError, messageOf } from "../errors.ts";
 import { collect, runTool } from "../lib/process.ts";
 import type { Runtime } from "../lib/runtime.ts";
@@ -122,7 +123,8 @@ async function runCommand(
   } catch (cause) {
     signal.throwIfAborted();
     const reason = deadline.signal.aborted ? `no end after ${formatDuration(limit)}` : failureOf(cause);
-    const text = runtime.secrets.redact(await output.tail());
+    // pm2 colours even what goes to a file.
+    const text = runtime.secrets.redact(stripVTControlCharacters(await output.tail()));
     const said = text === "" ? "" : `: ${text.split("\n").slice(-6).join("; ")}`;
     throw new AppError("application_failed", `${action} the application: \`${shown}\`: ${reason}${said}`, {
       cause,

@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 import { inMountNamespace } from "../../test/support/mounts.ts";
 import { temporaryFolder } from "../../test/support/temporary-folder.ts";
 import { switchBack, switchVariable } from "./env-file.ts";
-import { envWithValue } from "./env-text.ts";
+import { envWithValue } from "../lib/env-text.ts";
 
 const NAME = "PRIMARY_DATABASE_URL";
 const NEW = "postgresql://app:p%23w@db.example:5433/primary?sslmode=require";

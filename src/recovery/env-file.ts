@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { parseEnv } from "node:util";
 import { AppError, errorCode } from "../errors.ts";
 import { syncFolder, temporaryName } from "../lib/durable.ts";
-import { envWithValue } from "./env-text.ts";
+import { envWithValue } from "../lib/env-text.ts";
 
 /** What was done to the application's file of variables. */
 export interface Switched {

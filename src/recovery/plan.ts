@@ -24,8 +24,8 @@ export interface Step {
   readonly budgetMs: number;
   /** What to do when it fails, as a sentence for a person. */
   readonly ifItFails: string;
-  /** Null where nobody is asked. */
-  readonly confirm: Confirmation | null;
+  /** Null where nobody is asked; a function where the question names what steps before have found, or is not asked after all. */
+  readonly confirm: Confirmation | ((outputs: Outputs) => Confirmation | null) | null;
   /**
    * Does it, and returns what later steps need. It may be called again after a crash at any moment of it, so it must look
    * for what an earlier call has done.

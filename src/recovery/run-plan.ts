@@ -187,7 +187,9 @@ class Run {
 
   async #agree(step: Step): Promise<void> {
     if (step.confirm === null || this.#journal.confirmed.includes(step.id)) return;
-    await this.#request.confirm(step.confirm);
+    const asked = typeof step.confirm === "function" ? step.confirm(this.#outputs) : step.confirm;
+    if (asked === null) return;
+    await this.#request.confirm(asked);
     this.#journal = { ...this.#journal, confirmed: [...this.#journal.confirmed, step.id] };
   }
 

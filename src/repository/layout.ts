@@ -112,6 +112,11 @@ export const begunRecoveryKey = (database: string, id: string): string =>
 export const recoveryNotesFolder = (database: string): string => `${recoveriesFolder(database)}notes/`;
 export const recoveryNoteKey = (database: string, id: string): string =>
   `${recoveryNotesFolder(database)}${id}.json`;
+/** Restores of a managed service's own backups that were checked. */
+export const providerRestoresFolder = (database: string): string =>
+  `${databaseFolder(database)}records/provider/`;
+export const providerRestoreKey = (database: string, id: string): string =>
+  `${providerRestoresFolder(database)}${id}.json`;
 /** What somebody was told of a database; null: of what concerns none in particular. */
 export const alertsKey = (database: string | null): string =>
   `${database === null ? "system/" : databaseFolder(database)}records/alerts/state.json`;

@@ -108,7 +108,7 @@ export const ProofFile = z.strictObject({
 export type ProofFile = z.infer<typeof ProofFile>;
 
 // What a query answers depends on the copy; that it cannot be asked, or gives no boolean, depends on the query.
-const UNANSWERED: readonly AssertionResult["outcome"][] = ["error", "timed out", "not boolean"];
+export const UNANSWERED: readonly AssertionResult["outcome"][] = ["error", "timed out", "not boolean"];
 
 /**
  * Whether a check failed, and what failed says nothing of the backup: it was restored and compared, and then a query could not be asked,

@@ -4,6 +4,7 @@ import { partsOfProofKey, proofKey, proofsFolder } from "./layout.ts";
 import type { BackupId } from "./manifest.ts";
 import { encodeJson, parseVersioned, requireSound } from "./parse.ts";
 import { NEWEST_PROOF_FORMAT, ProofFile, saysNothingOfBackup } from "./proof-file.ts";
+import { isFinal, proofThatCounts } from "./proof-that-counts.ts";
 import type { Repository } from "./repository.ts";
 
 // So many texts are held at once.
@@ -35,32 +36,51 @@ export async function writeProof(
 }
 
 /**
- * The newest proof of each of these backups that has one. The folder is listed once and only the newest are read; one
- * that cannot be read is told and passed over, for it must not hide the backups.
+ * Of each of these backups that has proofs the one that counts: `proofThatCounts`. The folder is listed once, and older ones are
+ * read only where they may matter; one that cannot be read is told and passed over, for it must not hide the backups.
  */
 export async function newestProofs(
   runtime: Runtime,
-  { storage }: Repository,
+  repository: Repository,
   database: string,
   ids: Iterable<BackupId>,
   signal: AbortSignal,
 ): Promise<Map<BackupId, ProofFile>> {
   const wanted = new Set<string>(ids);
-  const newest = new Map<string, { at: string; key: string }>();
-  for (const key of await storage.keys(proofsFolder(database), "here", signal)) {
+  // Newest first.
+  const keys = new Map<string, { readonly at: string; readonly key: string }[]>();
+  for (const key of await repository.storage.keys(proofsFolder(database), "here", signal)) {
     const parts = partsOfProofKey(key);
     if (parts === undefined || !wanted.has(parts.id)) continue;
-    const seen = newest.get(parts.id);
-    if (seen === undefined || seen.at < parts.at) newest.set(parts.id, { at: parts.at, key });
+    keys.set(parts.id, [...(keys.get(parts.id) ?? []), { at: parts.at, key }]);
   }
-  const keys = [...newest.values()].map(({ key }) => key);
-  const proofs = new Map<BackupId, ProofFile>();
+  for (const all of keys.values()) all.sort((a, b) => (a.at < b.at ? 1 : a.at > b.at ? -1 : 0));
+  const newestKeys = [...keys.values()].flatMap(([newest]) => newest?.key ?? []);
+  const newest = await readProofs(runtime, repository, newestKeys, signal);
+  const olderKeys = newest
+    .filter((proof) => !isFinal(proof))
+    .flatMap(({ backup }) => keys.get(backup)?.slice(1) ?? [])
+    .map(({ key }) => key);
+  const older = Map.groupBy(await readProofs(runtime, repository, olderKeys, signal), ({ backup }) => backup);
+  return new Map(
+    newest.map((proof) => [proof.backup, proofThatCounts(proof, older.get(proof.backup) ?? [])]),
+  );
+}
+
+/** Those that can be read, in the order of their keys. */
+async function readProofs(
+  runtime: Runtime,
+  { storage }: Repository,
+  keys: readonly string[],
+  signal: AbortSignal,
+): Promise<ProofFile[]> {
+  const proofs: ProofFile[] = [];
   for (let at = 0; at < keys.length; at += READ_TOGETHER) {
     const some = keys.slice(at, at + READ_TOGETHER);
     const found = await storage.getMany(some, signal);
     for (const [n, key] of some.entries()) {
       const proof = tryParse(runtime, key, found[n]);
-      if (proof !== undefined) proofs.set(proof.backup, proof);
+      if (proof !== undefined) proofs.push(proof);
     }
   }
   return proofs;

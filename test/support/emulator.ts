@@ -1,5 +1,6 @@
 import { chmod, rm } from "node:fs/promises";
 import { type Emulator, type EmulatorOptions, startEmulator } from "../../src/demo/digitalocean/emulator.ts";
+import { answers } from "../../src/providers/digitalocean/contract.ts";
 import { clusterFolder } from "./cluster-folder.ts";
 import { noAbort, testRuntime } from "./runtime.ts";
 
@@ -29,7 +30,32 @@ export interface Said {
   readonly body: any;
 }
 
-/** Asks the service as anybody would. */
+const ID = "/v2/databases/[^/?]+";
+/** Which of the program's own schemas an answer has to fit, by the request. */
+const KINDS: readonly (readonly [RegExp, keyof typeof answers])[] = [
+  [/^GET \/v2\/account$/, "account"],
+  [/^GET \/v2\/databases\/options$/, "options"],
+  [/^GET \/v2\/databases(\?.*)?$/, "clusters"],
+  [new RegExp(`^(POST /v2/databases|GET ${ID})$`), "cluster"],
+  [new RegExp(`^GET ${ID}/backups$`), "backups"],
+  [new RegExp(`^GET ${ID}/firewall$`), "firewall"],
+  [new RegExp(`^GET ${ID}/users$`), "users"],
+  [new RegExp(`^(POST ${ID}/users|GET ${ID}/users/[^/]+)$`), "user"],
+  [new RegExp(`^GET ${ID}/dbs$`), "databases"],
+  [new RegExp(`^(POST ${ID}/dbs|GET ${ID}/dbs/[^/]+)$`), "database"],
+  [new RegExp(`^GET ${ID}/pools$`), "pools"],
+  [new RegExp(`^(POST ${ID}/pools|GET ${ID}/pools/[^/]+)$`), "pool"],
+  [new RegExp(`^GET ${ID}/events$`), "events"],
+  [new RegExp(`^GET ${ID}/ca$`), "ca"],
+];
+
+/** What the program would make of the answer; fails where it would refuse it. */
+function understood(asked: string, status: number, body: unknown): unknown {
+  const kind = status >= 400 ? "error" : KINDS.find(([request]) => request.test(asked))?.[1];
+  return kind === undefined ? body : answers[kind].parse(body);
+}
+
+/** Asks the service as anybody would, and reads its answer as the program does. */
 export async function ask(
   { url, token }: Pick<Emulator, "url" | "token">,
   method: string,
@@ -42,7 +68,9 @@ export async function ask(
     ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
   });
   const text = await answer.text();
-  return { status: answer.status, headers: answer.headers, body: text === "" ? undefined : JSON.parse(text) };
+  const said: unknown = text === "" ? undefined : JSON.parse(text);
+  const { status, headers: heads } = answer;
+  return { status, headers: heads, body: understood(`${method} ${path}`, status, said) };
 }
 
 export const NEW_CLUSTER = { engine: "pg", num_nodes: 1, size: "db-s-1vcpu-1gb", region: "fra1" } as const;

@@ -3,11 +3,11 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { SHOP_API } from "../../src/demo/shop-api.ts";
 import type { ApplicationCommands } from "../../src/operations/application.ts";
 import { freePort } from "../../src/postgres/free-port.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
-const MAIN = fileURLToPath(new URL("shop-api-main.ts", import.meta.url));
 const PM2 = fileURLToPath(new URL("../../node_modules/pm2/bin/pm2", import.meta.url));
 
 /** What a database answered to the application. */
@@ -21,7 +21,7 @@ export interface Pm2Api extends AsyncDisposable {
   /** Its `.env`. */
   readonly envFile: string;
   /** What the environment of its commands needs. */
-  readonly env: Readonly<Record<string, string>>;
+  readonly env: Readonly<Record<string, string | undefined>>;
   /** By which it is controlled; the first start is the caller's. */
   readonly commands: ApplicationCommands & { readonly health: string };
   /** What `/health` says of the database of a variable; undefined unless it is healthy. */
@@ -47,18 +47,25 @@ export async function pm2Api(
       .map(([name, url]) => `${name}="${url}"\n`)
       .join(""),
   );
+  const apps = join(folder.path, "apps.json");
+  const args = [envFile, String(port), ...Object.entries(tables).map(([name, table]) => `${name}=${table}`)];
+  const app = { name: "shop-api", script: SHOP_API, interpreter: process.execPath, args };
+  await writeFile(apps, JSON.stringify({ apps: [app] }));
   const pm2 = `'${process.execPath}' '${PM2}'`;
-  const pairs = Object.entries(tables).map(([name, table]) => `${name}=${table}`);
-  const env = { PM2_HOME: home };
+  const env = {
+    PM2_HOME: home,
+    // Without these the first start asks a server on the internet whether there is a newer pm2.
+    PM2_DISCRETE_MODE: "true",
+    PM2_DISABLE_VERSION_CHECK: "true",
+    NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"],
+  };
   const health = `http://127.0.0.1:${port}/health`;
   return {
     envFile,
     env,
     commands: {
       stop: `${pm2} stop shop-api`,
-      start:
-        `${pm2} restart shop-api --update-env || ${pm2} start '${MAIN}' --name shop-api --interpreter '${process.execPath}' ` +
-        `-- '${envFile}' ${port} ${pairs.join(" ")}`,
+      start: `${pm2} startOrRestart '${apps}' --update-env`,
       restart: `${pm2} restart shop-api --update-env`,
       health,
       healthTimeoutMs: 20_000,

@@ -29,10 +29,12 @@ export function serve(
   }: {
     readonly main?: string;
     readonly env?: Readonly<Record<string, string>>;
-    readonly port?: number;
+    /** Null: the strategy says. */
+    readonly port?: number | null;
   } = {},
 ): Served {
-  const child = spawn(process.execPath, [main, "serve", "--json", "--port", String(port)], {
+  const listenAt = port === null ? [] : ["--port", String(port)];
+  const child = spawn(process.execPath, [main, "serve", "--json", ...listenAt], {
     cwd: folder,
     env: cliEnvironment(env),
     stdio: ["ignore", "pipe", "inherit"],

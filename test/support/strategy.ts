@@ -58,6 +58,7 @@ daemon:
   jitter: 10m
   retries: 1
   retryAfter: 2m
+  http: "[::1]:9420"
 `;
 
 /** What the program makes of a text. */

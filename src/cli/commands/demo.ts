@@ -13,7 +13,7 @@ export function addDemo(program: Command, cli: () => Cli): void {
     .command("demo")
     .summary("the whole story on throw-away servers")
     .description(
-      "Starts two PostgreSQL servers of its own, fills them, backs both up, has an accident, restores, and compares every row. Needs PostgreSQL's server programs. Touches nothing outside a temporary folder, which it removes.",
+      "Starts PostgreSQL servers of its own, one of them behind a stand-in for a managed service, fills them, backs both up, has the disasters of the strategy, recovers by their plans, and compares every row. Needs PostgreSQL's server programs. Touches nothing outside a temporary folder, which it removes.",
     )
     .option("--no-serve", "end after the story instead of leaving the servers to play with")
     .action(async (options: Options) => {
@@ -26,6 +26,7 @@ export function addDemo(program: Command, cli: () => Cli): void {
 function stageOf(cli: Cli, serve: boolean): DemoStage {
   const { output, signal } = cli;
   return {
+    node: cli.node,
     title: (text) => output.note(`\n${output.paint("bold", `▸ ${text}`)}`),
     say: (text) => output.note(`  ${text}`),
     handled: async (args, env) => {
@@ -53,10 +54,10 @@ function stageOf(cli: Cli, serve: boolean): DemoStage {
     linger: async (folder, envFile) => {
       if (!serve) return;
       output.note("");
-      output.note("The two servers stay up until you press Ctrl-C. In another terminal, try:");
-      output.note(`  set -a; . ${envFile}; set +a; cd ${folder}`);
+      output.note("The servers stay up until you press Ctrl-C. In another terminal, try:");
+      output.note(`  set -a; . ${envFile}; set +a; cd ${folder}; export XDG_STATE_HOME=${folder}/state`);
       output.note(`  alias handled='${cli.node} ${cli.script}'`);
-      output.note("  handled list; handled status; handled restore data --undo");
+      output.note("  handled list; handled status; handled runbook");
       if (signal.aborted) return;
       await new Promise<void>((resolve) => {
         // The promise alone does not keep the process alive.

@@ -10,7 +10,7 @@ import { runPlan } from "../../recovery/run-plan.ts";
 import type { Cli } from "../cli.ts";
 import { openDrillGround } from "../drill-ground.ts";
 import type { DrillNoteJson } from "../json/drill.ts";
-import { jobsArgument, placeOptions, positiveInteger } from "../options.ts";
+import { jobsArgument, many, placeOptions, positiveInteger } from "../options.ts";
 import { planOf, type PlanOptions } from "../plans.ts";
 import { recordedIn } from "../recorded-in.ts";
 import { drillJson, type RecoveryObjectives, renderDrill, renderDrills } from "../render/drill.ts";
@@ -39,6 +39,12 @@ export function addDrill(program: Command, cli: () => Cli): void {
     .argument("<scenario>", `what is to have happened: ${SCENARIOS.join(", ")}`)
     .argument("<database>", "name from the strategy or the repository")
     .option("--backup <backup>", "an id, or latest (default: the newest proven one)")
+    .option(
+      "--table <table>",
+      "with data-deleted: a table that is to have lost rows, written schema.table (may be repeated)",
+      many,
+    )
+    .option("--where <sql>", "with data-deleted: only rows for which this SQL condition holds (default: all)")
     .option(
       "--jobs <number>",
       "connections that load a snapshot (default: one a core; at most 64)",
@@ -77,8 +83,12 @@ async function runDrill(cli: Cli, scenario: Scenario, database: string, options:
   const entry = entryFor(target, scenario, options);
   const asked = { ...optionsOf(entry), ...options };
   const objectives = objectivesOf(target);
-  await using drill = await openDrillGround(cli, target, subjectOf(target, options.jobs), asked.backup);
-  const plan = await planOf(cli, scenario, { target, options: asked, ground: drill.ground });
+  await using drill = await openDrillGround(cli, target, subjectOf(target, options.jobs), asked);
+  const plan = await planOf(stateIn(cli, drill.folder), scenario, {
+    target,
+    options: asked,
+    ground: drill.ground,
+  });
   requireHarmless(plan);
   for (const line of planText(plan)) cli.output.note(line);
   // Nobody goes on with a drill: its journal goes with its server.
@@ -100,12 +110,19 @@ async function runDrill(cli: Cli, scenario: Scenario, database: string, options:
   if (recovery.outcome !== "done") cli.exitWith(ERRORS.unhealthy.exit);
 }
 
+/** What steps keep of their own goes with the drill, and meets nothing of a recovery. */
+function stateIn(cli: Cli, folder: string): Cli {
+  const { runtime } = cli;
+  return { ...cli, runtime: { ...runtime, env: { ...runtime.env, XDG_STATE_HOME: folder } } };
+}
+
 /** The strategy's drill that is asked for; one that says the same as the command line counts as asked for, too. */
 function entryFor({ name, entry }: Target, scenario: Scenario, options: Options): StrategyDrill | undefined {
   const drills = entry?.drills ?? [];
   if (options.entry === undefined) {
     const [only, another] = drills.filter((one) => one.scenario === scenario);
-    return another === undefined && only?.backup === options.backup ? only : undefined;
+    const saysOther = ["backup", "table", "where"].some((key) => key in options);
+    return another === undefined && !saysOther ? only : undefined;
   }
   const found = drills.find((one) => one.name === options.entry);
   if (found?.scenario === scenario) return found;
@@ -120,8 +137,14 @@ function entryFor({ name, entry }: Target, scenario: Scenario, options: Options)
 }
 
 /** What the entry says in place of options. */
-function optionsOf(entry: StrategyDrill | undefined): Pick<Options, "backup"> {
-  return entry?.backup === undefined ? {} : { backup: entry.backup };
+function optionsOf(entry: StrategyDrill | undefined): Pick<Options, "backup" | "table" | "where"> {
+  if (entry === undefined) return {};
+  const { backup, tables, where } = entry;
+  return {
+    ...(backup === undefined ? {} : { backup }),
+    ...(tables === undefined ? {} : { table: tables }),
+    ...(where === undefined ? {} : { where }),
+  };
 }
 
 function objectivesOf({ entry }: Target): RecoveryObjectives {

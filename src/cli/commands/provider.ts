@@ -1,5 +1,8 @@
 import type { Command } from "commander";
-import { AppError, DEGRADED_EXIT, inOperation } from "../../errors.ts";
+import { AppError, DEGRADED_EXIT, inOperation, isAppError } from "../../errors.ts";
+import type { ManagedBy } from "../../config/provider.ts";
+import { describeStatus } from "../../providers/describe-status.ts";
+import { readStatusPage, type StatusPage } from "../../providers/status-page.ts";
 import { sweepProvider } from "../../operations/provider/sweep.ts";
 import type { Cli } from "../cli.ts";
 import { confirmByName } from "../confirm.ts";
@@ -27,7 +30,7 @@ export function addProvider(program: Command, cli: () => Cli): void {
     .command("list")
     .summary("show clusters, the service's backups, and what restores made there")
     .description(
-      "Shows for each database that a managed service runs its cluster, the service's own backups, and the clusters that `handled restore --provider` made and that are still there.",
+      "Shows for each database that a managed service runs its cluster, the service's own backups, and the clusters that `handled restore --provider` made and that are still there. Says also what the service's public status page tells of an outage.",
     )
     .argument("[database]", "one database; all that have a `provider` when left out")
     .action(async (name: string | undefined) => {
@@ -52,19 +55,39 @@ async function runList(cli: Cli, name: string | undefined): Promise<void> {
   const targets = name === undefined ? await managedTargets(cli) : [await resolveTarget(cli, name, {})];
   const listings: ProviderListing[] = [];
   const now = cli.runtime.clock.now();
+  const pages = new Map<string, StatusPage>();
   for (const target of targets) {
     const { provider, managed } = providerOf(cli, target);
-    const cluster = await provider.find(managed.cluster, cli.signal);
-    const backups = await provider.backups(cluster, cli.signal);
-    const all = await provider.clusters(cli.signal);
-    const made = all.filter(({ lifetime }) => lifetime?.source === cluster.id);
-    const windowFrom = new Date(now.getTime() - managed.windowMs);
-    listings.push({ database: target.name, cluster, backups, windowFrom, made });
+    const status = await statusOf(managed, pages, cli.signal);
+    try {
+      const cluster = await provider.find(managed.cluster, cli.signal);
+      const backups = await provider.backups(cluster, cli.signal);
+      const all = await provider.clusters(cli.signal);
+      const made = all.filter(({ lifetime }) => lifetime?.source === cluster.id);
+      const windowFrom = new Date(now.getTime() - managed.windowMs);
+      listings.push({ database: target.name, status, cluster, backups, windowFrom, made });
+    } catch (error) {
+      const said = status === null ? null : describeStatus(status);
+      if (said !== null && isAppError(error, "provider_unreachable")) cli.runtime.reporter.warn(said);
+      throw error;
+    }
   }
   const timeZone = targets[0]?.timeZone ?? "UTC";
   cli.output.result(providerListJson(listings), () =>
     renderProviderList(cli.output, listings, now, timeZone),
   );
+}
+
+/** What the service tells the public; null where no page is known. Several databases share one. */
+async function statusOf(
+  { statusPage }: ManagedBy,
+  pages: Map<string, StatusPage>,
+  signal: AbortSignal,
+): Promise<StatusPage | null> {
+  if (statusPage === undefined) return null;
+  const page = pages.get(statusPage) ?? (await readStatusPage(statusPage, signal));
+  pages.set(statusPage, page);
+  return page;
 }
 
 async function managedTargets(cli: Cli): Promise<Target[]> {

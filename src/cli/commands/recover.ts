@@ -6,13 +6,14 @@ import { recordingRecovery } from "../../recovery/record.ts";
 import { goBack, hasWayBack, type PlanResult, runPlan } from "../../recovery/run-plan.ts";
 import type { Cli } from "../cli.ts";
 import { confirmByName } from "../confirm.ts";
-import { jobsArgument, placeOptions } from "../options.ts";
+import { jobsArgument, many, momentArgument, placeOptions } from "../options.ts";
 import { planOf, type PlanOptions } from "../plans.ts";
+import { originOf } from "../journal-origin.ts";
 import { productionGround } from "../production-ground.ts";
 import { planText, recoverJson, renderRecovered, renderUndone } from "../render/recover.ts";
 import { recordedIn } from "../recorded-in.ts";
 import { scenarioOf } from "../scenario.ts";
-import { resolveTarget, type Target } from "../targets.ts";
+import { resolveTarget } from "../targets.ts";
 
 interface Options extends PlanOptions {
   readonly yes?: true;
@@ -32,6 +33,25 @@ export function addRecover(program: Command, cli: () => Cli): void {
     .argument("<database>", "name from the strategy or the repository")
     .option("--to <url>", "the (new or empty) database that it becomes (default: where it was)")
     .option("--backup <backup>", "an id, or latest (default: the newest proven one)")
+    .option(
+      "--table <table>",
+      "with data-deleted: a table that lost rows, written schema.table (may be repeated)",
+      many,
+    )
+    .option("--where <sql>", "with data-deleted: only rows for which this SQL condition holds")
+    .option(
+      "--at <time>",
+      "with data-deleted: a moment at which all was still there (2024-12-10T14:05:00Z)",
+      momentArgument,
+    )
+    .option(
+      "--whole",
+      "with data-deleted: not single rows, but all of the tables into a new database beside; without --table the backup takes the place of the database",
+    )
+    .option(
+      "--new-database <name>",
+      "with --whole and --table: name of the new database (default: the database's, with _recovered behind it)",
+    )
     .option(
       "--jobs <number>",
       "connections that load a snapshot (default: one a core; at most 64)",
@@ -74,11 +94,6 @@ async function runRecover(cli: Cli, scenario: Scenario, database: string, option
   );
   if (result.failed !== null) throw explained(cli, plan, result, result.failed);
   cli.output.result(recoverJson(plan, { result }), () => renderRecovered(cli.output, plan, result));
-}
-
-/** What tells the journals of this strategy, or of this repository, from others'. */
-function originOf(target: Target): string {
-  return target.strategy?.path ?? target.storage().place;
 }
 
 function explained(

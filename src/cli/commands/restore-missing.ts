@@ -1,11 +1,10 @@
 import { resolve } from "node:path";
 import { defaultJobs } from "../../config/jobs.ts";
 import { AppError } from "../../errors.ts";
-import { counted } from "../../lib/text.ts";
 import { restoreMissingRows } from "../../operations/missing-rows/missing-rows.ts";
+import { recordingMissingRows } from "../../operations/missing-rows/record.ts";
 import type { MissingRowsReport } from "../../operations/missing-rows/request.ts";
 import { readingFromPlaces } from "../../operations/reading-places.ts";
-import { NO_FIGURES, recordingRun, type RunResult } from "../../operations/record-run.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Cli } from "../cli.ts";
 import { confirmByName } from "../confirm.ts";
@@ -68,23 +67,10 @@ export async function runMissingRows(
     const reading = { places, database: target.name, which, operation: "restore" } as const;
     const work = async (): Promise<MissingRowsReport> =>
       await readingFromPlaces(runtime, reading, async (one) => await from(one.storage, one.which), signal);
-    const storages = places.map(({ storage }) => storage);
-    const run = { operation: "restore", database: target.name, entry: null, storages } as const;
     report =
-      options.dryRun === true ? await work() : await recordingRun(runtime, run, work, runResult, signal);
+      options.dryRun === true ? await work() : await recordingMissingRows(runtime, reading, work, signal);
   }
   cli.output.result(missingJson(report), () => renderMissing(report, target.timeZone));
-}
-
-function runResult({ preview, done }: MissingRowsReport): RunResult {
-  const rows = done?.rows ?? 0;
-  const into = preview.tables.map(({ schema, name }) => `${schema}.${name}`).join(", ");
-  return {
-    outcome: "done",
-    backup: preview.backup,
-    figures: { ...NO_FIGURES, rows },
-    summary: `${counted(rows, "missing row")} brought back into ${into}`,
-  };
 }
 
 function requireSensible(options: MissingRowsOptions): void {

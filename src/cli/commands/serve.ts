@@ -1,7 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { stat } from "node:fs/promises";
 import { loadStrategy } from "../../config/load.ts";
-import { findDatabase } from "../../config/strategy.ts";
+import { DEFAULT_HTTP, type HttpAddress } from "../../config/http-address.ts";
+import { findDatabase, type Strategy } from "../../config/strategy.ts";
 import { Daemon, type DaemonEvent, type DaemonWorld } from "../../daemon/daemon.ts";
 import { readPast } from "../../daemon/job-past.ts";
 import { runJobProcess } from "../../daemon/job-process.ts";
@@ -16,13 +17,19 @@ import { ServeHttp } from "../serve-http.ts";
 import { storagesOf, strategyTarget } from "../targets.ts";
 
 interface ServeOptions {
-  readonly host: string;
-  readonly port: number;
+  readonly host?: string;
+  readonly port?: number;
   readonly http: boolean;
 }
 
-// Loopback: whoever can reach it reads the names of the databases and how they are.
-const DEFAULT_ADDRESS = { host: "127.0.0.1", port: 8420 };
+/** Where the options, or else the strategy, want it to listen. */
+function addressOf({ host, port, http }: ServeOptions, { daemon }: Strategy): HttpAddress | undefined {
+  if (!http) return undefined;
+  const given = host !== undefined || port !== undefined;
+  if (daemon.http === false && !given) return undefined;
+  const otherwise = daemon.http === false ? DEFAULT_HTTP : daemon.http;
+  return { host: host ?? otherwise.host, port: port ?? otherwise.port };
+}
 
 function portNumber(value: string): number {
   const port = Number(value);
@@ -42,36 +49,40 @@ export function addServe(program: Command, cli: () => Cli): void {
     )
     .option(
       "--host <host>",
-      "address to listen on; nobody is asked who they are, so take no other without something in front of it",
-      DEFAULT_ADDRESS.host,
+      "address to listen on, instead of the strategy's; nobody is asked who they are, so take none but this machine's own without something in front of it",
     )
     .addOption(
-      new Option("--port <n>", "port to listen on; 0 takes one that is free")
-        .argParser(portNumber)
-        .default(DEFAULT_ADDRESS.port),
+      new Option(
+        "--port <n>",
+        "port to listen on, instead of the strategy's; 0 takes one that is free",
+      ).argParser(portNumber),
     )
-    .option("--no-http", "do not listen at all")
+    .option("--no-http", "do not listen at all, whatever the strategy says")
     .action(async (options: ServeOptions) => {
       await runServe(cli(), options);
     });
 }
 
-async function runServe(cli: Cli, { host, port, http }: ServeOptions): Promise<void> {
+async function runServe(cli: Cli, options: ServeOptions): Promise<void> {
   const path = await requireStrategyPath(cli);
   let timeZone = "UTC";
   const show = (event: DaemonEvent): void => {
     const now = cli.runtime.clock.now();
-    if (event.kind === "reloaded") ({ timeZone } = event.strategy);
     if (cli.output.options.json) cli.output.json(eventJson(event, now));
     else cli.output.text(renderEvent(cli.output, event, now, timeZone));
   };
-  await using served = http ? new ServeHttp(cli.runtime.clock, { host, port }, show) : undefined;
-  await served?.listen();
+  await using served = new ServeHttp(cli.runtime.clock, show);
   const tell = (event: DaemonEvent): void => {
-    served?.count(event);
+    served.count(event);
     show(event);
   };
-  const daemon = new Daemon(worldOf(cli, path, tell, served));
+  const listen = async (strategy: Strategy): Promise<boolean> => {
+    ({ timeZone } = strategy);
+    const address = addressOf(options, strategy);
+    await served.listen(address);
+    return address !== undefined;
+  };
+  const daemon = new Daemon(worldOf(cli, path, tell, served, listen));
   cli.onHangup(() => daemon.reload());
   await daemon.run(cli.signal);
   // Being stopped is how this command ends.
@@ -90,7 +101,8 @@ function worldOf(
   cli: Cli,
   path: string,
   tell: DaemonWorld["tell"],
-  served: ServeHttp | undefined,
+  served: ServeHttp,
+  listen: (strategy: Strategy) => Promise<boolean>,
 ): DaemonWorld {
   const { runtime, signal } = cli;
   return {
@@ -105,7 +117,11 @@ function worldOf(
         throw error;
       }
     },
-    load: async () => await loadStrategy(runtime, path, signal),
+    load: async () => {
+      const strategy = await loadStrategy(runtime, path, signal);
+      await listen(strategy);
+      return strategy;
+    },
     past: async (strategy, job) => {
       const target = strategyTarget(cli, strategy, findDatabase(strategy, job.database), {});
       return await readPast(runtime, job, storagesOf(target), signal);
@@ -115,9 +131,9 @@ function worldOf(
       return await runJobProcess(runtime, job, program, onLine, stop);
     },
     alert: async (strategy, broken, stop) => {
-      if (strategy.notify === undefined && served === undefined) return undefined;
       // Whoever had the port may be gone.
-      await served?.listen();
+      const isListening = await listen(strategy);
+      if (strategy.notify === undefined && !isListening) return undefined;
       const at = runtime.clock.now();
       const started = runtime.clock.monotonic();
       const own = { ...cli, signal: stop };
@@ -128,7 +144,7 @@ function worldOf(
         broken === undefined
           ? health
           : { ...health, healthy: false, findings: [...health.findings, brokenStrategy(broken)] };
-      await served?.show(all, { at, tookMs: runtime.clock.monotonic() - started });
+      await served.show(all, { at, tookMs: runtime.clock.monotonic() - started });
       if (strategy.notify === undefined) return undefined;
       const { sent, failures } = await notifyOfHealth(own, targets, all);
       return { sent: sent.length, failures: failures.map(({ error }) => error) };

@@ -6,6 +6,8 @@ import type { Cli } from "../cli.ts";
 import { asOfOption, placeOptions } from "../options.ts";
 import { renderShow, showJson, type Verdict } from "../render/show.ts";
 import { type Places, resolvePlaces } from "../repositories.ts";
+import { isProviderBackupId } from "../../providers/backup-id.ts";
+import { runShowProvider } from "./show-provider.ts";
 import { type PlaceOptions, resolveTarget, retentionOf } from "../targets.ts";
 
 export function addShow(program: Command, cli: () => Cli): void {
@@ -15,7 +17,10 @@ export function addShow(program: Command, cli: () => Cli): void {
       "Shows times, versions, sizes, tables and extensions of one backup, and what retention says of it. Needs only the repository.",
     )
     .usage("[options] [database] <backup>")
-    .argument("<backup...>", "an id, the name of an archive, or `latest`; the database may come before it")
+    .argument(
+      "<backup...>",
+      "an id, the name of an archive, `latest`, or `provider:TIME` for a managed service's own; the database may come before it",
+    )
     .addOption(asOfOption())
     .action(async (words: string[], options: PlaceOptions) => {
       await runShow(cli(), words, options);
@@ -28,9 +33,13 @@ async function runShow(cli: Cli, words: readonly string[], options: PlaceOptions
       hint: "`handled show DATABASE BACKUP` shows one backup",
     });
   }
-  const places = await resolvePlaces(cli, options);
   const database = words.length === 2 ? words[0] : undefined;
   const backup = words.at(-1) ?? "latest";
+  if (isProviderBackupId(backup)) {
+    await runShowProvider(cli, database, backup, options);
+    return;
+  }
+  const places = await resolvePlaces(cli, options);
   const { storages } = places;
   const request = { storages, database, backup, operation: "show" } as const;
   const details = await showBackup(cli.runtime, request, cli.signal);

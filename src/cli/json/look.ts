@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { BackupJson, bytes, count, newestProof, time } from "./common.ts";
+import { ProviderViewJson } from "./provider.ts";
 
 // What commands that only look print with `--json`.
 
@@ -46,6 +47,7 @@ export const ListJson = z.strictObject({
           }),
         )
         .describe("Archives that other tools put there"),
+      provider: ProviderViewJson,
     }),
   ),
 });

@@ -8,10 +8,43 @@ const madeCluster = z.strictObject({
   until: time.describe("How long it may stay"),
 });
 
+const statusPage = z.strictObject({
+  indicator: z
+    .string()
+    .nullable()
+    .describe("`none`, `minor`, `major`, `critical` …; null where the page could not be read"),
+  description: z.string().nullable().describe("The page's words for it"),
+  incidents: z
+    .array(
+      z.strictObject({
+        name: z.string().describe("What it is about"),
+        status: z.string().describe("`investigating`, `identified`, `monitoring` …"),
+        impact: z.string().describe("`minor`, `major`, `critical`, `maintenance` …"),
+        since: time.nullable().describe("When it began"),
+        latest: z.string().describe("What was said last"),
+        databases: z.boolean().describe("Whether databases are among what it touches"),
+      }),
+    )
+    .describe("What is not over; what touches databases first"),
+  components: z
+    .array(
+      z.strictObject({
+        name: z.string().describe("Its name, with that of its group"),
+        status: z.string().describe("`partial_outage`, `major_outage` …"),
+        databases: z.boolean().describe("Whether it is about databases"),
+      }),
+    )
+    .describe("Those that are not operational; databases first"),
+  problem: z.string().nullable().describe("Why the page could not be read"),
+});
+
 export const ProviderListJson = z.strictObject({
   databases: z.array(
     z.strictObject({
       database: z.string().describe("Name in the strategy"),
+      statusPage: statusPage
+        .nullable()
+        .describe("What the service's public status page says; null where none is known"),
       cluster: z
         .strictObject({
           id: z.string().describe("Identity in the service"),
@@ -38,6 +71,52 @@ export const ProviderListJson = z.strictObject({
   ),
 });
 export type ProviderListJson = z.infer<typeof ProviderListJson>;
+
+const restored = z.strictObject({
+  at: time.describe("The moment that was restored"),
+  exact: z.boolean().describe("Whether that is the time of a backup"),
+  cluster: z.string().describe("Name of the new cluster"),
+  finishedAt: time.describe("When it was checked"),
+  tables: count.describe("Tables in it"),
+  filledTables: count.describe("How many of them had rows"),
+  unreadTables: count.describe("How many nobody could look into; with any, nothing is proven"),
+  bytes: bytes.describe("Size of the database on its server"),
+});
+
+const ofProvider = {
+  id: z.string().describe("`provider:` and its time"),
+  createdAt: time.describe("When it was taken"),
+  bytes: bytes.describe("Its size, as the service tells it"),
+  provenAt: time.nullable().describe("When a restore of it was checked last; null where none was"),
+};
+
+/** What a managed service has of a database, beside our own backups. */
+export const ProviderViewJson = z
+  .strictObject({
+    backups: z.array(z.strictObject(ofProvider)).describe("The service's own backups, newest first"),
+    assumedWindowFrom: time.describe(
+      "From here on any moment is assumed to be restorable; the service does not tell",
+    ),
+    restored: restored.nullable().describe("The last restore from it that was checked"),
+    error: z.string().nullable().describe("Why its backups could not be listed; null where they could"),
+  })
+  .nullable()
+  .describe("What the managed service has of it; null where none runs it");
+export type ProviderViewJson = z.infer<typeof ProviderViewJson>;
+
+export const ProviderShowJson = z.strictObject({
+  ...ofProvider,
+  database: z.string().describe("Name in the strategy"),
+  kind: z.literal("provider").describe("It is the managed service's, and not one of ours"),
+  cluster: z.string().describe("Name of the cluster it is of"),
+  region: z.string().describe("Where that is"),
+  size: z.string().describe("The service's word for its size"),
+  assumedWindowFrom: time.describe(
+    "From here on any moment is assumed to be restorable; the service does not tell",
+  ),
+  restores: z.array(restored).describe("The restores of it that were checked, newest first"),
+});
+export type ProviderShowJson = z.infer<typeof ProviderShowJson>;
 
 export const ProviderSweepJson = z.strictObject({
   dryRun: z.boolean().describe("Whether nothing was removed"),

@@ -40,6 +40,15 @@ export const DemoJson = z.strictObject({
       durationMs: z.number().min(0).describe("How long it took, in milliseconds"),
     }),
   ),
+  disasters: z
+    .array(
+      z.strictObject({
+        title: z.string().describe("What happened"),
+        budgetMs: milliseconds.describe("How long the recovery may take"),
+        ms: z.number().min(0).describe("How long it took, in milliseconds"),
+      }),
+    )
+    .describe("The disasters, each recovered by its plan"),
   rows: count.describe("Rows that were compared at the end"),
   tables: count.describe("Tables that were compared at the end"),
 });

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { BackupJson, bytes, count, milliseconds, time } from "./common.ts";
+import { ProviderViewJson } from "./provider.ts";
 
 const FindingJson = z
   .strictObject({
@@ -17,6 +18,16 @@ const FindingJson = z
   .meta({ title: "finding" });
 
 export type FindingJson = z.infer<typeof FindingJson>;
+
+const point = z
+  .strictObject({
+    kind: z
+      .enum(["backup", "provider"])
+      .describe("Whether it is a backup of ours, or one of the managed service's own"),
+    id: z.string().describe("Identity of the backup"),
+    at: time.describe("The moment that it brings back"),
+  })
+  .nullable();
 
 export const StatusJson = z.strictObject({
   healthy: z.boolean().describe("Whether nothing worse than a notice was found anywhere"),
@@ -40,20 +51,23 @@ export const StatusJson = z.strictObject({
       problems: z.array(FindingJson).describe("What is wrong, critical or a warning; empty when healthy"),
       notices: z.array(FindingJson).describe("What is worth a look, and no reason to call it unhealthy"),
       newest: BackupJson.nullable().describe("The newest good backup"),
+      newestPoint: point.describe("The newest moment that can be had back"),
       dataAtRiskMs: z
         .int()
         .nullable()
-        .describe("Milliseconds since the newest backup's snapshot: what would be lost now"),
+        .describe("Milliseconds since the newest moment that can be had back: what would be lost now"),
       newestProven: z
         .string()
         .nullable()
         .describe(
           "Identity of the newest good backup that was restored and compared; null when there is none",
         ),
+      provenPoint: point.describe("The newest moment of which it was shown that it comes back"),
       provenAtRiskMs: z
         .int()
         .nullable()
-        .describe("Milliseconds since its snapshot: what would be lost now if only what is proven counts"),
+        .describe("Milliseconds since then: what would be lost now if only what is proven counts"),
+      provider: ProviderViewJson,
       timeToRecover: z
         .strictObject({
           measuredMs: milliseconds

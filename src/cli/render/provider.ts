@@ -2,6 +2,8 @@ import type { ManagedBy } from "../../config/provider.ts";
 import { counted, formatBytes, formatDuration } from "../../lib/text.ts";
 import type { ProviderRestorePreview, ProviderRestoreReport } from "../../operations/provider/restore.ts";
 import type { Swept } from "../../operations/provider/sweep.ts";
+import { describeStatus } from "../../providers/describe-status.ts";
+import type { StatusPage } from "../../providers/status-page.ts";
 import { type ProviderBackup, type ProviderCluster, urlOfDatabase } from "../../providers/provider.ts";
 import type { ProviderListJson, ProviderRestoreJson, ProviderSweepJson } from "../json/provider.ts";
 import type { Output } from "../output.ts";
@@ -11,6 +13,8 @@ import { formatAge, formatTime } from "./time.ts";
 /** What the service has of one database. */
 export interface ProviderListing {
   readonly database: string;
+  /** Null where no status page is known. */
+  readonly status: StatusPage | null;
   readonly cluster: ProviderCluster;
   readonly backups: readonly ProviderBackup[];
   readonly windowFrom: Date;
@@ -130,8 +134,9 @@ function someOf(names: readonly string[]): string {
 
 export function providerListJson(listings: readonly ProviderListing[]): ProviderListJson {
   return {
-    databases: listings.map(({ database, cluster, backups, windowFrom, made }) => ({
+    databases: listings.map(({ database, status, cluster, backups, windowFrom, made }) => ({
       database,
+      statusPage: statusJson(status),
       cluster: {
         id: cluster.id,
         name: cluster.name,
@@ -147,6 +152,20 @@ export function providerListJson(listings: readonly ProviderListing[]): Provider
   };
 }
 
+function statusJson(page: StatusPage | null): ProviderListJson["databases"][number]["statusPage"] {
+  if (page === null) return null;
+  if ("problem" in page)
+    return { indicator: null, description: null, incidents: [], components: [], problem: page.problem };
+  const { indicator, description, incidents, components } = page.report;
+  return {
+    indicator,
+    description,
+    incidents: incidents.map(({ since, ...one }) => ({ ...one, since: since?.toISOString() ?? null })),
+    components: [...components],
+    problem: null,
+  };
+}
+
 function madeJson({ id, name, status, lifetime }: ProviderCluster): ProviderSweepJson["kept"][number] {
   return { id, name, status, until: (lifetime?.until ?? new Date(0)).toISOString() };
 }
@@ -158,9 +177,10 @@ export function renderProviderList(
   timeZone: string,
 ): string {
   return listings
-    .map(({ database, cluster, backups, windowFrom, made }) => {
-      const { name, status, size, region } = cluster;
-      const title = `${output.paint("bold", database)}: ${name}, ${status}, ${size}, ${region}`;
+    .map(({ database, status, cluster, backups, windowFrom, made }) => {
+      const { name, size, region } = cluster;
+      const title = `${output.paint("bold", database)}: ${name}, ${cluster.status}, ${size}, ${region}`;
+      const said = status === null ? null : describeStatus(status);
       const rows = backups.map(({ createdAt, bytes }) => [
         formatTime(createdAt, timeZone),
         formatAge(createdAt, now),
@@ -169,6 +189,7 @@ export function renderProviderList(
       const columns = [{ title: "TAKEN" }, { title: "AGE", right: true }, { title: "SIZE", right: true }];
       return [
         title,
+        ...(said === null ? [] : [output.paint("red", said)]),
         rows.length === 0
           ? output.paint("red", "the service lists no backups")
           : renderTable(columns, rows, output.width),

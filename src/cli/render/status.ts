@@ -1,11 +1,14 @@
 import type { Finding } from "../../health/finding.ts";
 import type { Health } from "../../health/health.ts";
+import type { ProviderView } from "../../health/provider-view.ts";
+import type { RecoveryPoint } from "../../health/recovery-points.ts";
 import type { DatabaseStatus } from "../../health/status.ts";
 import { formatBytes, formatCount, formatDuration } from "../../lib/text.ts";
 import type { BackupIndex } from "../../repository/manifest.ts";
 import type { FindingJson, StatusJson } from "../json/status.ts";
 import type { Output } from "../output.ts";
 import { indexJson } from "./backup.ts";
+import { providerViewJson } from "./provider-backup.ts";
 import { renderTable } from "./table.ts";
 import { formatAge, formatTime } from "./time.ts";
 
@@ -25,9 +28,12 @@ export function statusJson({ healthy, databases, findings }: Health): StatusJson
       problems: status.findings.filter(isProblem).map(findingJson),
       notices: status.findings.filter((one) => !isProblem(one)).map(findingJson),
       newest: status.newest === null ? null : indexJson(status.newest),
+      newestPoint: pointJson(status.live.newestPoint),
       dataAtRiskMs: status.live.dataAtRiskMs,
       newestProven: status.live.newestProven?.id ?? null,
+      provenPoint: pointJson(status.live.provenPoint),
       provenAtRiskMs: status.live.provenAtRiskMs,
+      provider: providerViewJson(status.provider),
       timeToRecover: status.live.timeToRecover,
       rpoMs: status.rpoMs,
       rtoMs: status.rtoMs,
@@ -41,6 +47,10 @@ export function statusJson({ healthy, databases, findings }: Health): StatusJson
       })),
     })),
   };
+}
+
+function pointJson(point: RecoveryPoint | null): StatusJson["databases"][number]["newestPoint"] {
+  return point && { ...point, at: point.at.toISOString() };
 }
 
 const isProblem = ({ severity }: Finding): boolean => severity !== "notice";
@@ -71,6 +81,20 @@ export function renderStatus(output: Output, health: Health, now: Date, timeZone
     told(status, formatBytes(entry.storedBytes)),
     nextCell([entry]),
   ];
+  const providerRow = ({ backups, error }: ProviderView): string[] => {
+    const [newest] = backups;
+    const none = error === null ? "none" : "?";
+    const size = newest === undefined ? none : formatBytes(newest.bytes);
+    const cells = [newest === undefined ? none : formatTime(newest.createdAt, timeZone), "", ""];
+    return [
+      "  the managed service's",
+      "",
+      ...cells,
+      error === null ? formatCount(backups.length) : "?",
+      size,
+      "",
+    ];
+  };
   const table = renderTable(
     [
       { title: "DATABASE" },
@@ -94,15 +118,27 @@ export function renderStatus(output: Output, health: Health, now: Date, timeZone
         nextCell(status.entries),
       ],
       ...(status.entries.length < 2 ? [] : status.entries.map((entry) => entryRow(status, entry))),
+      ...(status.provider === null ? [] : [providerRow(status.provider)]),
     ]),
     output.width,
   );
+  const windowLine = ({ database, provider }: DatabaseStatus): string[] =>
+    provider === null || provider.error !== null
+      ? []
+      : [
+          `${database}: any moment since ${formatTime(provider.windowFrom, timeZone)} is assumed to be at its managed service, which does not tell`,
+        ];
   const findings = [...statuses.flatMap((status) => status.findings), ...health.findings];
   const lines = BY_SEVERITY.flatMap((severity) =>
     findings.filter((one) => one.severity === severity).flatMap((one) => findingLines(output, one)),
   );
   const measured = statuses.some(({ known }) => known) ? ["", renderLive(output, statuses, timeZone)] : [];
-  return [table, ...measured, ...(lines.length === 0 ? [] : ["", ...lines])].join("\n");
+  return [
+    table,
+    ...statuses.flatMap(windowLine),
+    ...measured,
+    ...(lines.length === 0 ? [] : ["", ...lines]),
+  ].join("\n");
 }
 
 /** How much would be lost, and for how long, as far as it was shown. */
@@ -119,7 +155,7 @@ function renderLive(output: Output, statuses: readonly DatabaseStatus[], timeZon
     ],
     statuses.map(({ database, live, rtoMs }) => [
       database,
-      live.newestProven === null ? "none" : formatTime(new Date(live.newestProven.snapshotAt), timeZone),
+      live.provenPoint === null ? "none" : formatTime(live.provenPoint.at, timeZone),
       time(live.provenAtRiskMs),
       time(live.timeToRecover.measuredMs),
       time(live.timeToRecover.predictedMs),

@@ -15,6 +15,7 @@ import { Faults } from "./faults.ts";
 import { type SeenRequest, startApiServer } from "./http-server.ts";
 import type { ServerTls, Service } from "./managed-server.ts";
 import { RateLimit } from "./rate-limit.ts";
+import { ServiceStatus } from "./status-page.ts";
 import { ServiceTime } from "./service-time.ts";
 
 export interface EmulatorOptions extends Partial<Omit<AccountRules, "majors">> {
@@ -40,6 +41,8 @@ export interface Emulator extends EmulatorControls, AsyncDisposable {
   /** What was asked so far, in order. */
   readonly requests: readonly SeenRequest[];
   readonly faults: Faults;
+  /** What its status page says, which is at `url` too. */
+  readonly status: ServiceStatus;
   readonly rules: AccountRules;
 }
 
@@ -62,6 +65,7 @@ export async function startEmulator(
   const time = new ServiceTime(runtime.clock, options.startAgo);
   const account = new Account(serviceOf(runtime, folder, time, options), rulesOf(options, majors));
   const faults = new Faults();
+  const status = new ServiceStatus();
   const requests: SeenRequest[] = [];
   const end = new AbortController();
   const { clock } = runtime;
@@ -73,6 +77,7 @@ export async function startEmulator(
       limit: new RateLimit(options.rateLimit ?? 5000, 60 * 60 * 1000),
       clock,
       seen: (request) => void requests.push(request),
+      statusPage: () => status.summary(),
     });
     const ticking = keepTime(account, end.signal).catch((error: unknown) => {
       if (!end.signal.aborted)
@@ -84,6 +89,7 @@ export async function startEmulator(
       clock: { ...clock, now: () => time.now() },
       requests,
       faults,
+      status,
       rules: account.rules,
       ...controlsOf(account),
       [Symbol.asyncDispose]: async () => {

@@ -29,6 +29,7 @@ test("an answer that the contract does not know is none: it is an error of the e
     limit: new RateLimit(100, 1000),
     clock: systemClock,
     seen: () => undefined,
+    statusPage: () => ({}),
   });
   const statuses: Record<string, number> = {};
   for (const { path } of routes) statuses[path] = (await ask({ url: server.url, token }, "GET", path)).status;

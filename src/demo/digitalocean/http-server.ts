@@ -9,6 +9,7 @@ import type { Faults } from "./faults.ts";
 import { limitedUntil, type RateLimit } from "./rate-limit.ts";
 import { errorId, Refusal } from "./refusal.ts";
 import { type ApiAnswer, findRoute, type Route } from "./router.ts";
+import { STATUS_PATH } from "./status-page.ts";
 
 /** A request that came, whatever became of it. */
 export interface SeenRequest {
@@ -28,10 +29,14 @@ export interface ApiServerOptions {
   readonly limit: RateLimit;
   readonly clock: Clock;
   readonly seen: (request: SeenRequest) => void;
+  /** The public page on which the service tells of its outages; anybody may read it. */
+  readonly statusPage: () => object;
 }
 
 // The largest request holds a hundred trusted sources.
 const LONGEST_BODY = 256 * 1024;
+
+const JSON_TYPE = { "content-type": "application/json; charset=utf-8" };
 
 /** Serves routes on a free port of 127.0.0.1. */
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
@@ -64,6 +69,10 @@ async function answer(
 ): Promise<void> {
   const { method = "", url = "" } = request;
   const { pathname: path, searchParams: query } = new URL(url, "http://localhost");
+  if (path === STATUS_PATH) {
+    response.writeHead(200, JSON_TYPE).end(JSON.stringify(options.statusPage()));
+    return;
+  }
   const text = await collect(request, LONGEST_BODY);
   const { exceeded, headers } = options.limit.count(options.clock.now());
   let given: ApiAnswer | "cut";
@@ -93,7 +102,7 @@ async function answer(
     return;
   }
   const json = given.body === undefined ? undefined : JSON.stringify(given.body);
-  const type = json === undefined ? {} : { "content-type": "application/json; charset=utf-8" };
+  const type = json === undefined ? {} : JSON_TYPE;
   response.writeHead(given.status, { ...headers, ...limited, ...type }).end(json);
 }
 

@@ -6,6 +6,7 @@ import type { Runtime } from "../../lib/runtime.ts";
 import { counted } from "../../lib/text.ts";
 import type { PostgresClient } from "../../postgres/clients.ts";
 import { defaultScope, isRunning } from "../schedule/systemctl.ts";
+import { checkVariables } from "./application-variables.ts";
 import { type Check, ok, type Outcome, problem, warning } from "./finding.ts";
 import { firstWord, isCommand } from "./programs.ts";
 
@@ -42,7 +43,14 @@ export function machineChecks(
     ...checks,
     { id: "strategy-file", required: false, run: () => checkStrategyFile(strategy) },
     { id: "scheduler", required: false, run: () => checkScheduler(runtime, machine, strategy, signal) },
-    { id: "application", required: false, run: () => checkApplications(runtime, strategy, signal) },
+    {
+      id: "application",
+      required: false,
+      run: async () => [
+        await checkApplications(runtime, strategy, signal),
+        ...(await checkVariables(strategy)),
+      ],
+    },
   ];
 }
 

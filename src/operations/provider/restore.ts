@@ -1,6 +1,5 @@
 import { AppError, inOperation, isAppError, messageOf } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
-import { formatDuration } from "../../lib/text.ts";
 import { resolveConnection, withDatabase } from "../../postgres/connection.ts";
 import {
   type CopiedAccess,
@@ -11,6 +10,7 @@ import {
 import { checkRestored, type RestoredContent } from "./check-restored.ts";
 import type { Moment } from "./choose-moment.ts";
 import { isOf, previewRestore } from "./preview.ts";
+import { untilOnline } from "./until-online.ts";
 
 export interface ProviderRestoreRequest {
   readonly provider: Provider;
@@ -36,7 +36,7 @@ export interface ProviderRestoreRequest {
   readonly keepOnFailure?: boolean;
   /** Shown before anything is made; throws where the user does not agree. Not asked where a cluster is adopted. */
   readonly confirm: (preview: ProviderRestorePreview) => Promise<void>;
-  /** Gets the URL with its password once all checks passed, before `destroyAfter`. */
+  /** Gets the URL with its password once all checks passed, before `destroyAfter`. Its failure costs nobody the cluster. */
   readonly useUrl: (url: string) => Promise<void>;
 }
 
@@ -63,9 +63,6 @@ export interface ProviderRestoreReport {
     readonly destroyed: boolean;
   } | null;
 }
-
-const FIRST_LOOK_MS = 500;
-const LONGEST_LOOK_MS = 15_000;
 
 /**
  * Restores a managed database into a new cluster and checks it. Whatever fails after the cluster was asked for destroys it, unless
@@ -99,8 +96,8 @@ export async function restoreFromProvider(
     const server = await resolveConnection(runtime, cluster.url, signal);
     const connection = withDatabase(server, request.database);
     const content = await checkRestored(runtime, connection, signal);
-    await request.useUrl(urlOfDatabase(cluster.url, request.database));
     finished = true;
+    await request.useUrl(urlOfDatabase(cluster.url, request.database));
     if (request.destroyAfter) {
       await provider.destroy(id, signal);
       runtime.reporter.note(`cluster ${name} is destroyed`);
@@ -115,43 +112,6 @@ export async function restoreFromProvider(
         `cluster ${name} ${id === undefined ? "may be there" : "is kept"}, and costs money`,
       );
     throw id === undefined && !moment.exact ? withNearest(moment, error) : error;
-  }
-}
-
-async function untilOnline(
-  runtime: Runtime,
-  { provider, deadlineMs }: ProviderRestoreRequest,
-  made: ProviderCluster,
-  signal: AbortSignal,
-): Promise<ProviderCluster> {
-  const started = runtime.clock.monotonic();
-  let cluster = made;
-  for (let wait = FIRST_LOOK_MS; cluster.status !== "online"; wait = Math.min(LONGEST_LOOK_MS, wait * 1.5)) {
-    const waited = runtime.clock.monotonic() - started;
-    if (waited >= deadlineMs)
-      throw new AppError(
-        "deadline_passed",
-        `wait for ${made.name}: it is still ${cluster.status} after ${formatDuration(waited)}`,
-        { hint: "`deadline` of the provider in the strategy says how long it may take" },
-      );
-    runtime.reporter.progress({ phase: `waiting, ${cluster.status}`, bytes: 0 });
-    await runtime.clock.wait(Math.min(wait, deadlineMs - waited), signal);
-    cluster = await lookAgain(provider, cluster, signal);
-  }
-  return cluster;
-}
-
-/** A service that cannot be asked for a while says nothing of the cluster: that is no reason to give it up before the deadline. */
-async function lookAgain(
-  provider: Provider,
-  cluster: ProviderCluster,
-  signal: AbortSignal,
-): Promise<ProviderCluster> {
-  try {
-    return await provider.look(cluster.id, signal);
-  } catch (error) {
-    if (isAppError(error, "provider_unreachable")) return cluster;
-    throw error;
   }
 }
 

@@ -34,7 +34,7 @@ export class Api {
     this.#settings = settings;
   }
 
-  /** Asks, again where the service is overloaded or out of order: a question changes nothing. */
+  // All but POST are sent again where the service is overloaded or out of order: twice is the same as once.
   async get<T>(path: string, schema: z.ZodType<T>, signal: AbortSignal): Promise<T> {
     return this.#parsed(`GET ${path}`, schema, await this.#send("GET", path, undefined, signal));
   }
@@ -66,14 +66,14 @@ export class Api {
   async #send(method: Method, path: string, body: object | undefined, signal: AbortSignal): Promise<unknown> {
     for (let tried = 1; ; tried++) {
       try {
-        this.#runtime.observer("before", `provider ${method}`);
+        this.#runtime.observer("before", `provider ${method} ${path}`);
         const answer = await this.#once(method, path, body, signal);
-        this.#runtime.observer("after", `provider ${method}`);
+        this.#runtime.observer("after", `provider ${method} ${path}`);
         return answer;
       } catch (error) {
         if (!isAppError(error, "provider_unreachable") || tried === TRIES) throw error;
         const { status, waitMs } = error.details;
-        if (method !== "GET" && status !== 429) throw error;
+        if (method === "POST" && status !== 429) throw error;
         const wait = typeof waitMs === "number" ? waitMs : FIRST_WAIT_MS * 2 ** (tried - 1);
         if (wait > LONGEST_WAIT_MS) throw error;
         await this.#runtime.clock.wait(wait, signal);
@@ -112,6 +112,9 @@ export class Api {
     }
   }
 }
+
+/** Of a cluster. */
+export const pathOf = (id: string): string => `/v2/databases/${encodeURIComponent(id)}`;
 
 function jsonOf(text: string): unknown {
   try {

@@ -94,7 +94,26 @@ function restartStep({ application, budgetsMs }: ApplicationSteps): Step | null 
   };
 }
 
-function checkStep({ application, target, budgetsMs }: ApplicationSteps): Step | null {
+/** Asks the application whether it works, where there is one and something says how. */
+export function applicationCheckSteps({
+  application,
+  target,
+  budgetsMs,
+}: Pick<ApplicationSteps, "target"> & {
+  readonly application: RecoveryApplication | null;
+  readonly budgetsMs: { readonly check: number };
+}): Step[] {
+  const step = application === null ? null : checkStep({ application, target, budgetsMs });
+  return step === null ? [] : [step];
+}
+
+function checkStep({
+  application,
+  target,
+  budgetsMs,
+}: Pick<ApplicationSteps, "application" | "target"> & {
+  readonly budgetsMs: { readonly check: number };
+}): Step | null {
   const { check } = application.described;
   if (check === null) return null;
   return {

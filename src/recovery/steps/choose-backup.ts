@@ -1,7 +1,7 @@
 import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { splitByProof } from "../../operations/damage-found.ts";
-import { listPlaces } from "../../operations/list-places.ts";
+import { listPlaces, type PlacesListing } from "../../operations/list-places.ts";
 import type { BackupIndex } from "../../repository/manifest.ts";
 import { isRestored } from "../../repository/proofs.ts";
 import { covers } from "../../repository/scope.ts";
@@ -9,7 +9,7 @@ import { output, type Outputs, type Step } from "../plan.ts";
 import type { Subject } from "../subject.ts";
 
 /** A backup to recover from. */
-interface ChosenBackup {
+export interface ChosenBackup {
   readonly index: BackupIndex;
   /** Whether it was restored and compared before. */
   readonly proven: boolean;
@@ -20,7 +20,7 @@ interface ChosenBackup {
  * told; where none was proven, the newest. `which` names another one: its id, or `latest` for the newest, proven or not. Fails
  * with `backup_missing`.
  */
-async function chooseBackup(
+export async function chooseBackup(
   runtime: Runtime,
   { database, places, schemas, timeZone }: Subject,
   which: string | undefined,
@@ -29,10 +29,7 @@ async function chooseBackup(
   const listing = await listPlaces(runtime, places, database, timeZone, signal);
   const { good } = splitByProof(listing.backups, listing.proofs);
   const complete = good.filter((index) => schemas === undefined || covers(index.schemas, schemas));
-  const proven = ({ id }: BackupIndex): boolean => {
-    const proof = listing.proofs.get(id);
-    return proof !== undefined && isRestored(proof);
-  };
+  const proven = (index: BackupIndex): boolean => isProven(listing.proofs, index);
   if (which !== undefined && which !== "latest") {
     const index = listing.backups.find(({ id }) => id === which);
     if (index !== undefined) return { index, proven: proven(index) };
@@ -52,6 +49,30 @@ async function chooseBackup(
     );
   if (!proven(best)) runtime.reporter.warn(`${best.id} was never proven by restoring it`);
   return { index: best, proven: proven(best) };
+}
+
+/** The newest good backup of the database as it was at a moment, or before. Fails with `backup_missing`. */
+export async function chooseBackupBefore(
+  runtime: Runtime,
+  { database, places, timeZone }: Subject,
+  at: Date,
+  signal: AbortSignal,
+): Promise<ChosenBackup> {
+  const { backups, proofs } = await listPlaces(runtime, places, database, timeZone, signal);
+  const index = splitByProof(backups, proofs).good.find(
+    ({ snapshotAt }) => Date.parse(snapshotAt) <= at.getTime(),
+  );
+  if (index !== undefined) return { index, proven: isProven(proofs, index) };
+  throw new AppError(
+    "backup_missing",
+    `recover ${database}: it has no backup from ${at.toISOString()} or before that can be relied on`,
+    { hint: `\`handled list ${database}\` shows what is there` },
+  );
+}
+
+function isProven(proofs: PlacesListing["proofs"], { id }: BackupIndex): boolean {
+  const proof = proofs.get(id);
+  return proof !== undefined && isRestored(proof);
 }
 
 /** Chooses the backup once; the journal keeps which, for one that was taken meanwhile is of a database that is half there. */

@@ -2,6 +2,7 @@ import { AppError, isAppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { readingFromPlaces } from "../../operations/reading-places.ts";
 import { compareRows, type RowComparison } from "../../operations/restore/compare-rows.ts";
+import { namedTables, type Selection } from "../../operations/restore/plan.ts";
 import { recordingRestore } from "../../operations/restore/record.ts";
 import { restoreDatabase } from "../../operations/restore/restore.ts";
 import { findSource } from "../../operations/restore/source.ts";
@@ -17,40 +18,49 @@ export interface RestoreStepRequest {
   readonly target: ConnectionSettings;
   readonly budgetMs: number;
   readonly confirm: Confirmation | null;
+  /** Only these tables of it; undefined: all. */
+  readonly tables?: readonly string[];
+  /** The option that names another database to restore into. */
+  readonly elsewhere?: string;
 }
 
 /** Restores the chosen backup. Where an earlier call has done that already, what is there is compared and stays. */
 export function restoreBackupStep(
   runtime: Runtime,
-  { subject, target, budgetMs, confirm }: RestoreStepRequest,
+  { subject, target, budgetMs, confirm, tables: chosen = [], elsewhere = "--to" }: RestoreStepRequest,
 ): Step {
   const { database } = subject;
+  const selection = { schemas: [], tables: chosen };
   // What this process has compared a moment ago is not compared again.
   let compared = false;
   const compare = async (outputs: Outputs, signal: AbortSignal): Promise<RowComparison> => {
-    const found = await compareWithBackup(runtime, subject, output(outputs, "backup"), target, signal);
+    const found = await compareWithBackup(
+      runtime,
+      subject,
+      { which: output(outputs, "backup"), target, selection },
+      signal,
+    );
     compared = true;
     return found;
   };
   return {
     id: "restore",
-    title: `Restore ${database} into ${describeTarget(target)}`,
-    runs: `handled restore ${database} BACKUP --to postgresql://…/${target.database}`,
+    title: `Restore ${chosen.length === 0 ? database : chosen.join(", ")} into ${describeTarget(target)}`,
+    runs: `handled restore ${database} BACKUP${chosen.map((table) => ` --table ${table}`).join("")} --to postgresql://…/${target.database}`,
     checkedBy: "the rows of every table are counted and compared with the backup",
     budgetMs,
-    ifItFails:
-      "nothing is there under the database's name: mend what the error says, or name another server with `--to`, and go on",
+    ifItFails: `nothing is there under the database's name: mend what the error says, or name another one with \`${elsewhere}\`, and go on`,
     confirm,
     run: async (outputs, signal) => {
       if (await isFilled(runtime, target, signal)) {
-        const { tables, rows } = await compareIfOurs(compare, outputs, target, signal);
+        const { tables, rows } = await compareIfOurs(compare, outputs, { target, elsewhere }, signal);
         runtime.reporter.note(`${describeTarget(target)} has all rows of the backup already`);
         return { tables, rows };
       }
       const { tables, rows } = await restore(
         runtime,
         subject,
-        { which: output(outputs, "backup"), target },
+        { which: output(outputs, "backup"), target, selection },
         signal,
       );
       compared = true;
@@ -62,10 +72,17 @@ export function restoreBackupStep(
   };
 }
 
+/** A backup, or some tables of it, in a database. */
+interface Restored {
+  readonly which: string;
+  readonly target: ConnectionSettings;
+  readonly selection: Selection;
+}
+
 async function restore(
   runtime: Runtime,
   subject: Subject,
-  { which, target }: { readonly which: string; readonly target: ConnectionSettings },
+  { which, target, selection }: Restored,
   signal: AbortSignal,
 ): Promise<RowComparison> {
   const { database, places, timeZone, keepReplacedMs, lockTimeoutMs, jobs } = subject;
@@ -83,7 +100,7 @@ async function restore(
             storage: chosen.storage,
             connection: target,
             target: { kind: "to" },
-            selection: { schemas: [], tables: [] },
+            selection,
             timeZone,
             keepReplacedMs,
             lockTimeoutMs,
@@ -114,7 +131,7 @@ async function isFilled(runtime: Runtime, target: ConnectionSettings, signal: Ab
 async function compareIfOurs(
   compare: (outputs: Outputs, signal: AbortSignal) => Promise<RowComparison>,
   outputs: Outputs,
-  target: ConnectionSettings,
+  { target, elsewhere }: { readonly target: ConnectionSettings; readonly elsewhere: string },
   signal: AbortSignal,
 ): Promise<RowComparison> {
   try {
@@ -125,7 +142,7 @@ async function compareIfOurs(
       "target_exists",
       `restore into ${describeTarget(target)}: it is not empty, and not what the backup has: ${error.message}`,
       {
-        hint: "is it the right server? If the database is there and only its rows are wrong, that is `data-deleted`, or `handled restore --swap`; otherwise name a new database with `--to`",
+        hint: `is it the right server? If the database is there and only its rows are wrong, that is \`data-deleted\`, or \`handled restore --swap\`; otherwise name a new database with \`${elsewhere}\``,
         cause: error,
       },
     );
@@ -136,8 +153,7 @@ async function compareIfOurs(
 async function compareWithBackup(
   runtime: Runtime,
   { database, places }: Subject,
-  which: string,
-  target: ConnectionSettings,
+  { which, target, selection }: Restored,
   signal: AbortSignal,
 ): Promise<RowComparison> {
   const reading = { places, database, which, operation: "restore" } as const;
@@ -150,5 +166,6 @@ async function compareWithBackup(
   if (manifest === null)
     throw new AppError("unexpected", `compare ${database}: ${which} is no backup of ours`);
   await using session = await connect(runtime, target, signal);
-  return await compareRows(runtime, session, manifest.tables);
+  const expected = namedTables(manifest.tables, selection) ?? manifest.tables;
+  return await compareRows(runtime, session, expected);
 }

@@ -1,7 +1,7 @@
-// `node shop-api-main.ts FILE PORT VARIABLE=TABLE…`: reads FILE, its `.env`, and serves. As in Node itself and in dotenv, what
-// is in the environment already wins over the file.
+// `node shop-api-main.ts FILE PORT VARIABLE=TABLE…`: reads FILE, its `.env`, and serves until SIGINT or SIGTERM. As in Node itself
+// and in dotenv, what is in the environment already wins over the file.
 import { loadEnvFile } from "node:process";
-import { serveApi } from "../../src/demo/shop-api.ts";
+import { serveApi } from "./shop-api.ts";
 
 const [file = ".env", port = "", ...databases] = process.argv.slice(2);
 loadEnvFile(file);
@@ -12,7 +12,7 @@ const api = serveApi(
 );
 const end = async (): Promise<void> => {
   await api[Symbol.asyncDispose]();
-  // pm2's channel to us would keep the process.
-  process.exit();
+  // A service manager's channel to us (pm2 has one) would keep the process.
+  if (process.connected) process.disconnect();
 };
 process.once("SIGINT", () => void end()).once("SIGTERM", () => void end());

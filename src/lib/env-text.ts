@@ -32,6 +32,13 @@ export function envWithValue(text: string, variable: string, value: string, path
   });
 }
 
+/** The variable's value in a `.env` file that has exactly one line for it. Fails as `envWithValue` does. */
+export function envValue(text: string, variable: string, path: string): string {
+  const value = readAs(text)[variable] ?? "";
+  envWithValue(text, variable, value, path);
+  return value;
+}
+
 function readAs(text: string): NodeJS.Dict<string> {
   return parseEnv(Buffer.from(text, "latin1").toString("utf8"));
 }

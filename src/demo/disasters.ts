@@ -1,0 +1,58 @@
+import { rm } from "node:fs/promises";
+import { AppError } from "../errors.ts";
+import { counted, formatCount, formatDuration } from "../lib/text.ts";
+import type { TableFingerprint } from "../postgres/fingerprint.ts";
+import type { World } from "./world.ts";
+
+/** A disaster, struck for real, and the command that brings everything back. */
+export interface Disaster {
+  readonly title: string;
+  readonly budgetMs: number;
+  strike(world: World, say: (text: string) => void): Promise<void>;
+  /** The arguments of `handled`. */
+  readonly recover: (world: World) => Promise<readonly string[]>;
+}
+
+const MINUTE = 60_000;
+
+/** The four disasters of the strategy document, in the order in which one company can have them all on one day. */
+export const DISASTERS: readonly Disaster[] = [
+  {
+    title: "The data server is lost, with its disk",
+    budgetMs: 240 * MINUTE,
+    strike: async (world, say) => {
+      await world.vps.stop("immediate");
+      await rm(world.vps.folder, { recursive: true, force: true });
+      say("the server is killed, and its folder removed; another one is set up, empty");
+    },
+    recover: async (world) => {
+      world.vps = await world.newServer("vps-2");
+      return ["recover", "server-lost", "data", "--to", world.vps.url("data"), "--yes"];
+    },
+  },
+];
+
+/** Fails with `rows_differ` unless every table has its rows and its digest again. */
+export function requireAllBack(
+  before: readonly TableFingerprint[],
+  after: readonly TableFingerprint[],
+): string {
+  const different = before.filter((table, at) => JSON.stringify(table) !== JSON.stringify(after[at]));
+  if (different.length > 0 || before.length !== after.length) {
+    const names = different.map(({ schema, name }) => `${schema}.${name}`).join(", ");
+    throw new AppError("rows_differ", `demo: not everything is back: ${names || "the tables differ"}`);
+  }
+  const rows = after.reduce((sum, table) => sum + table.rows, 0);
+  return `every row is back: ${counted(rows, "row")} in ${counted(after.length, "table")}, each table with the digest that it had before`;
+}
+
+/** The table at the end: what each took against its budget. */
+export function timesAgainstBudgets(
+  times: readonly { readonly title: string; readonly budgetMs: number; readonly ms: number }[],
+): string[] {
+  const width = times.reduce((widest, { title }) => Math.max(widest, title.length), 0);
+  return times.map(
+    ({ title, budgetMs, ms }) =>
+      `${title.padEnd(width)}  ${formatDuration(ms).padStart(8)} of ${formatDuration(budgetMs)} (${formatCount(Math.max(1, Math.round((100 * ms) / budgetMs)))} %)`,
+  );
+}

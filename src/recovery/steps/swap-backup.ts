@@ -1,0 +1,129 @@
+import { AppError } from "../../errors.ts";
+import type { Runtime } from "../../lib/runtime.ts";
+import { readingFromPlaces } from "../../operations/reading-places.ts";
+import { recordingRestore } from "../../operations/restore/record.ts";
+import type { RestoreReport } from "../../operations/restore/request.ts";
+import { restoreDatabase } from "../../operations/restore/restore.ts";
+import { undoSwap } from "../../operations/restore/undo.ts";
+import { connectBeside } from "../../postgres/admin.ts";
+import type { ConnectionSettings } from "../../postgres/connection.ts";
+import { listMarked } from "../../postgres/marker.ts";
+import { output, type Outputs, type Step } from "../plan.ts";
+import { describeTarget, type Subject } from "../subject.ts";
+
+export interface SwapStepRequest {
+  readonly subject: Subject;
+  /** The database that is replaced. */
+  readonly live: ConnectionSettings;
+  readonly isDrill: boolean;
+  readonly budgetMs: number;
+}
+
+/** Puts the chosen backup in place of the live database, which is kept under another name. */
+export function swapBackupStep(
+  runtime: Runtime,
+  { subject, live, isDrill, budgetMs }: SwapStepRequest,
+): Step {
+  const { database, timeZone, keepReplacedMs } = subject;
+  return {
+    id: "swap",
+    title: `Put the backup in place of ${describeTarget(live)}`,
+    runs: `handled restore ${database} BACKUP --swap`,
+    checkedBy:
+      "the rows of every table are counted and compared with the backup before the names are exchanged",
+    budgetMs,
+    ifItFails: "the database is as it was: mend what the error says, and go on",
+    confirm: isDrill ? null : { what: `replace ${describeTarget(live)}`, name: database },
+    run: async (outputs, signal): Promise<Outputs> => {
+      const before =
+        (await findSwapped(runtime, live, outputs, signal)) ??
+        (await swap(runtime, { subject, live, isDrill }, outputs, signal));
+      runtime.reporter.note(
+        `what was there before is kept as ${before}; \`handled restore ${database} --undo\` puts it back`,
+      );
+      return { before };
+    },
+    check: async (outputs, signal) => {
+      if ((await findSwapped(runtime, live, outputs, signal)) !== undefined) return;
+      throw new AppError(
+        "swap_refused",
+        `swap ${describeTarget(live)}: it is not what this recovery has put there`,
+      );
+    },
+    back: async (outputs, signal) => {
+      if ((await findSwapped(runtime, live, outputs, signal)) === undefined) return;
+      const { preview, undone } = await undoSwap(
+        runtime,
+        {
+          connection: live,
+          application: null,
+          timeZone,
+          keepReplacedMs,
+          dryRun: false,
+          confirm: async () => {},
+        },
+        signal,
+      );
+      runtime.reporter.note(
+        `${preview.before} is ${preview.database} again; what was there meanwhile is kept as ${undone}`,
+      );
+    },
+  };
+}
+
+/** Under which name is kept what a swap since the beginning of this recovery has replaced; undefined where there was none. */
+async function findSwapped(
+  runtime: Runtime,
+  live: ConnectionSettings,
+  outputs: Outputs,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const since = Date.parse(output(outputs, "since"));
+  await using admin = await connectBeside(runtime, live, [live.database], signal);
+  return (await listMarked(admin)).find(
+    ({ marker }) =>
+      marker.purpose === "replaced" &&
+      marker.name === live.database &&
+      !marker.undone &&
+      Date.parse(marker.at) >= since,
+  )?.database;
+}
+
+async function swap(
+  runtime: Runtime,
+  { subject, live, isDrill }: Pick<SwapStepRequest, "subject" | "live" | "isDrill">,
+  outputs: Outputs,
+  signal: AbortSignal,
+): Promise<string> {
+  const { database, places, timeZone, keepReplacedMs, lockTimeoutMs, jobs } = subject;
+  const reading = { places, database, which: output(outputs, "backup"), operation: "restore" } as const;
+  const work = async (): Promise<RestoreReport> =>
+    await readingFromPlaces(
+      runtime,
+      reading,
+      async ({ storage, which }) =>
+        await restoreDatabase(
+          runtime,
+          {
+            database,
+            which,
+            storage,
+            connection: live,
+            target: { kind: "swap", application: null },
+            selection: { schemas: [], tables: [] },
+            timeZone,
+            keepReplacedMs,
+            lockTimeoutMs,
+            jobs,
+            dryRun: false,
+            confirm: async () => {},
+          },
+          signal,
+        ),
+      signal,
+    );
+  // What a drill replaces is nobody's database.
+  const { done } = isDrill ? await work() : await recordingRestore(runtime, reading, work, signal);
+  if (done?.swap == null) throw new AppError("unexpected", `swap ${database}: nothing was done`);
+  return done.swap.before;
+}
