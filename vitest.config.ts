@@ -1,10 +1,12 @@
 import { join } from "node:path";
 import { defineConfig } from "vitest/config";
+import { threadsFromBuilt } from "./test/support/threads-from-built.ts";
 import { useMemoryForTemporaryFiles } from "./test/support/memory-folder.ts";
 
 const TMPDIR = useMemoryForTemporaryFiles();
 
 export default defineConfig({
+  plugins: [threadsFromBuilt()],
   test: {
     include: ["src/**/*.test.ts", "test/**/*.test.ts"],
     globalSetup: ["test/support/global-setup.ts"],

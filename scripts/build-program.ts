@@ -18,13 +18,20 @@ const LICENSES = "THIRD-PARTY-LICENSES.txt";
 /** Changes a module on its way into the program; gives its source back as it was where it is none of those meant. */
 export type Change = (path: string, source: string) => string;
 
+export interface BuildOptions {
+  /** For measurements of a program that is a little different; fails where it changes nothing. */
+  readonly change?: Change;
+  /** Further programs that share its code, by the names of what is built: for tests. */
+  readonly beside?: Readonly<Record<string, string>>;
+}
+
 /**
  * Builds the program that is published into a folder, which is emptied first: its sources and all that they import, in few files,
  * because finding and loading hundreds takes half of the time that the program takes to start. What others wrote keeps
  * its licences, in a file beside it.
- * @param change for measurements of a program that is a little different; fails where it changes nothing
  */
-export async function buildProgram(folder: string, change?: Change): Promise<void> {
+export async function buildProgram(folder: string, options: BuildOptions = {}): Promise<void> {
+  const { change, beside = {} } = options;
   let changed = false;
   const changing: Plugin = {
     name: "change",
@@ -35,7 +42,12 @@ export async function buildProgram(folder: string, change?: Change): Promise<voi
     },
   };
   await rm(folder, { recursive: true, force: true });
-  await using build = await rolldown({ cwd: ROOT, input: ENTRIES, platform: "node", plugins: [changing] });
+  await using build = await rolldown({
+    cwd: ROOT,
+    input: { ...ENTRIES, ...beside },
+    platform: "node",
+    plugins: [changing],
+  });
   const { output } = await build.write({ dir: folder, format: "esm", chunkFileNames: "[name]-[hash].js" });
   if (change !== undefined && !changed) throw new Error("build the program: there is nothing to change");
   const modules = output.flatMap((file) => (file.type === "chunk" ? file.moduleIds : []));

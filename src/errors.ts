@@ -132,6 +132,12 @@ export const ERRORS = {
     retry: true,
     meaning: "definitions in the database changed while it was backed up",
   },
+  source_missing: {
+    exit: 1,
+    http: 409,
+    retry: false,
+    meaning: "what a database is rebuilt from is missing or cannot be read",
+  },
   query_failed: { exit: 1, http: 502, retry: false, meaning: "the server rejected an SQL statement" },
   tool_failed: { exit: 1, http: 502, retry: true, meaning: "an external program failed" },
   swap_refused: {

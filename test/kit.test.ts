@@ -3,6 +3,7 @@ import { chmod, copyFile, mkdir, readFile, stat, writeFile } from "node:fs/promi
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
+import { builtProgram } from "./support/built-program.ts";
 import { jsonOf, runCli } from "./support/cli.ts";
 import { identityIn, type TestIdentity } from "./support/keys.ts";
 import { freshBucket, s3Environment } from "./support/object-store.ts";
@@ -16,7 +17,6 @@ import {
 import { ARCHIVE, shopRepository, THIRD } from "./support/shop-repository.ts";
 
 const run = promisify(execFile);
-const MAIN = join(import.meta.dirname, "../src/cli/main.ts");
 
 /**
  * Types a line into the shell of a machine that has nothing: an empty home, no strategy, and these variables.
@@ -33,7 +33,7 @@ async function onBareMachine(
   await mkdir(bin);
   await mkdir(home);
   const program = join(bin, "handled");
-  await writeFile(program, `#!/bin/sh\nexec '${process.execPath}' '${MAIN}' "$@"\n`);
+  await writeFile(program, `#!/bin/sh\nexec '${process.execPath}' '${builtProgram("main")}' "$@"\n`);
   await chmod(program, 0o755);
   if (identity !== undefined) await copyFile(identity.file, join(home, "identity.txt"));
   const { hostname, port, username, password } = new URL(clusterUrl());

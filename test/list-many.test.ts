@@ -4,13 +4,13 @@ import { join } from "node:path";
 import { once } from "node:events";
 import { expect, test } from "vitest";
 import { ListJson } from "../src/cli/json/look.ts";
+import { builtProgram } from "./support/built-program.ts";
 import { cliEnvironment, jsonOf, runCli, spawnCli } from "./support/cli.ts";
 import { fillRepository } from "./support/many-backups.ts";
 import { temporaryFolder } from "./support/temporary-folder.ts";
 
 // More than are read together, and enough that a listing does not fit into a pipe.
 const MANY = 1200;
-const MAIN = join(import.meta.dirname, "../src/cli/main.ts");
 
 test("of very many backups each is listed once, newest first, and each damaged one is found", async () => {
   await using folder = await temporaryFolder();
@@ -64,7 +64,7 @@ test("whoever reads our output slowly gets all of it, and may leave", async () =
   const args = ["list", "--repository", folder.path, "--json"];
   const { stdout } = await spawnCli(args).result;
   expect(ListJson.parse(JSON.parse(stdout)).databases[0]?.backups).toHaveLength(MANY);
-  const child = spawn(process.execPath, [MAIN, ...args], {
+  const child = spawn(process.execPath, [builtProgram("main"), ...args], {
     env: cliEnvironment(),
     stdio: ["ignore", "pipe", "pipe"],
   });

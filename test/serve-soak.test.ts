@@ -4,13 +4,13 @@ import { setTimeout } from "node:timers/promises";
 import pg from "pg";
 import { expect, test } from "vitest";
 import { HistoryJson } from "../src/cli/json/history.ts";
+import { builtProgram } from "./support/built-program.ts";
 import { jsonOf, runCli } from "./support/cli.ts";
 import { clientConfig, freshDatabase, temporaryFolder } from "./support/postgres.ts";
 import { type Served, serve } from "./support/serve.ts";
 
 // As many as there is time for in CI; `HANDLED_SOAK_RUNS=200` for a long one.
 const RUNS = Number(process.env["HANDLED_SOAK_RUNS"] ?? 8);
-const MAIN = join(import.meta.dirname, "support/fast-main.ts");
 const ACCOUNTS = 200;
 
 const STRATEGY = (url: string): string => `version: 1
@@ -71,7 +71,7 @@ test(`${RUNS} scheduled runs with faults between them: every backup that is left
   });
   await writeFile(join(there.path, "handled.yaml"), STRATEGY(database.url));
   const env = { FAST_ORIGIN: String(Date.now()) };
-  const start = (): Served => serve(there.path, { main: MAIN, env });
+  const start = (): Served => serve(there.path, { main: builtProgram("fast-main"), env });
   const history = async (): Promise<HistoryJson["runs"]> => {
     const args = ["history", "bank", "--repository", join(there.path, "backups"), "--last", "1000", "--json"];
     return HistoryJson.parse(jsonOf(await runCli(args))).runs;

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HistoryJson } from "../src/cli/json/history.ts";
 import { ServeEventJson } from "../src/cli/json/serve.ts";
+import { isJobRunning } from "../src/daemon/job-process.ts";
 import { type CliResult, jsonOf, runCli } from "./support/cli.ts";
 import { httpReceiver } from "./support/http-receiver.ts";
 import { lockTable } from "./support/lock-table.ts";
@@ -141,6 +142,28 @@ describe("handled serve", () => {
     await using again = site.serve();
     expect(await again.events("job ended", 1)).toMatchObject([{ outcome: "done" }]);
     await again.stop("SIGTERM");
+  });
+
+  test("killed before what it started could be recorded: that is not started again beside it", async () => {
+    await using site = await openSite();
+    // Of the first backup nothing is recorded before it has ended: there is no repository yet.
+    await site.write(data(`    lockTimeout: 60s\n    backups: [{ name: nightly, schedule: "${YEARLY}" }]\n`));
+    await using held = new AsyncDisposableStack();
+    held.use(await lockTable(live.url, "item"));
+    await using served = site.serve();
+    const nightly = { database: "data", operation: "backup", entry: "nightly" } as const;
+    const isRunning = async (): Promise<boolean> => await isJobRunning(site.strategy, nightly);
+    await expect.poll(isRunning, { timeout: 30_000, interval: 5 }).toBe(true);
+    expect(await served.stop("SIGKILL")).toBe(null);
+    await using again = site.serve();
+    await again.events("reloaded", 1);
+    await again.looked();
+    await held.disposeAsync();
+    await expect.poll(async () => (await site.history())[0]?.outcome, { timeout: 30_000 }).toBe("done");
+    await again.looked();
+    expect(await again.stop("SIGTERM")).toBe(0);
+    expect(again.all().filter(({ event }) => event === "job started")).toEqual([]);
+    expect(await site.history()).toHaveLength(1);
   });
 
   test("killed in the middle of each job: what runs goes on alone, is not started twice, and nothing is lost", async () => {

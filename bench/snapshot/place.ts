@@ -78,7 +78,7 @@ async function install(folder: string, change?: Change): Promise<string> {
   await mkdir(folder);
   await cp(join(SOURCES, "package.json"), join(folder, "package.json"));
   await cp(join(SOURCES, "bin"), join(folder, "bin"), { recursive: true });
-  await buildProgram(join(folder, "dist"), change);
+  await buildProgram(join(folder, "dist"), change === undefined ? {} : { change });
   return join(folder, "bin/handled.js");
 }
 

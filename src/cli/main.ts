@@ -28,6 +28,9 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 
 // Loaded only now, for loading all of it is where that room would grow first.
 const { runCommandLine } = await import("./run.ts");
+const { JOB_MARK } = await import("../daemon/job-process.ts");
+// The kernel goes on showing it of us, and nothing that we start has it.
+delete process.env[JOB_MARK];
 process.exitCode = await runCommandLine(process.argv.slice(2), {
   env: process.env,
   cwd: process.cwd(),

@@ -1,4 +1,5 @@
 import { AppError } from "../errors.ts";
+import { estimatesOf, fasterOf } from "../recovery/estimates.ts";
 import type { Ground } from "../recovery/ground.ts";
 import type { Plan, Scenario } from "../recovery/plan.ts";
 import { planServerLost } from "../recovery/scenarios/server-lost.ts";
@@ -17,6 +18,8 @@ export interface PlanOptions extends PlaceOptions {
   readonly at?: Date;
   readonly whole?: true;
   readonly newDatabase?: string;
+  /** What a database is made from; undefined: whatever is faster. */
+  readonly from?: "backup" | "rebuild";
 }
 
 /** What is to be recovered, from what, and where. */
@@ -24,18 +27,26 @@ export interface PlanRequest {
   readonly target: Target;
   readonly options: PlanOptions;
   readonly ground: Ground;
+  /** The aim of a recovery that was begun and is to go on: what it chose stays. */
+  readonly begun?: Plan["aim"] | undefined;
 }
 
 type Planner = (cli: Cli, request: PlanRequest) => Promise<Plan>;
 
 const PLANNERS: Partial<Record<Scenario, Planner>> = {
-  "server-lost": async (cli, { target, options, ground }) => {
+  "server-lost": async (cli, { target, options, ground, begun }) => {
     const subject = subjectOf(target, options.jobs);
+    const estimates = await estimatesOf(cli.runtime, subject, cli.signal);
+    const asked = options.from ?? (options.backup === undefined ? undefined : "backup");
+    const chosen =
+      begun === undefined ? fasterOf(estimates) : begun["from"] === "rebuild" ? "rebuild" : "backup";
     return planServerLost(cli.runtime, {
       subject,
       target: await ground.target(subject),
       application: ground.application(subject),
       backup: options.backup,
+      from: asked ?? chosen,
+      estimates: Object.values(estimates).flatMap((estimate) => estimate ?? []),
       isDrill: ground.isDrill,
     });
   },

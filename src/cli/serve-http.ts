@@ -2,7 +2,7 @@ import type { HttpAddress } from "../config/http-address.ts";
 import type { DaemonEvent } from "../daemon/daemon.ts";
 import { DaemonMetrics } from "../daemon/daemon-metrics.ts";
 import { type HttpAnswer, type HttpServer, PLAIN_TEXT, startHttpServer } from "../daemon/http-server.ts";
-import { AppError } from "../errors.ts";
+import { AppError, inOperation } from "../errors.ts";
 import type { Health } from "../health/health.ts";
 import { healthMetrics, type Look } from "../health/metrics.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -22,6 +22,8 @@ export class ServeHttp implements AsyncDisposable {
   #listening: Promise<void> = Promise.resolve();
   /** Why it could not listen, told once. */
   #told: string | undefined;
+  /** Why a page could not be answered, told once. */
+  readonly #unanswered = new Map<string, string>();
   #found = "";
   /** By the monotonic clock, in milliseconds. */
   #lookedAt: number;
@@ -75,10 +77,11 @@ export class ServeHttp implements AsyncDisposable {
     }
     if (address === undefined || this.#server !== undefined) return;
     try {
-      this.#server = await startHttpServer(address, {
+      const routes = {
         "/metrics": async () => await this.#answerMetrics(),
         "/healthz": async () => await this.#answerHealth(),
-      });
+      };
+      this.#server = await startHttpServer(address, routes, (path, error) => this.#fail(path, error));
       this.#told = undefined;
       this.#tell({ kind: "listening", url: this.#server.url });
     } catch (error) {
@@ -86,6 +89,14 @@ export class ServeHttp implements AsyncDisposable {
       if (this.#told !== error.message) this.#tell({ kind: "not listening", error });
       this.#told = error.message;
     }
+  }
+
+  /** Who asks asks every few seconds: the same reason is told once. */
+  #fail(path: string, cause: unknown): void {
+    const error = inOperation(`answer ${path}`, cause);
+    if (this.#unanswered.get(path) === error.message) return;
+    this.#unanswered.set(path, error.message);
+    this.#tell({ kind: "not answered", error });
   }
 
   /** Whether the daemon does its work; how the databases are is another matter. */

@@ -14,6 +14,10 @@ const Drill = z.strictObject({
     .min(1)
     .optional()
     .describe("The backup to bring it back from: an id, or `latest`; default: the newest proven one"),
+  from: z
+    .enum(["backup", "rebuild"])
+    .optional()
+    .describe("What the database is made from; default: what is faster by measured rates"),
   tables: z
     .array(z.string().min(1))
     .min(1)

@@ -81,6 +81,7 @@ export class DaemonMetrics {
       case "stopping":
       case "listening":
       case "not listening":
+      case "not answered":
         break;
     }
   }

@@ -48,6 +48,7 @@ class Stage {
   /** What was known to be wrong with the strategy, at each look. */
   readonly looks: string[] = [];
   deaf: AppError | undefined;
+  outages: readonly string[] = [];
   unread: AppError | undefined;
   #stop = new AbortController();
   #ended: Promise<void> = Promise.resolve();
@@ -86,6 +87,7 @@ class Stage {
         if (this.deaf !== undefined) throw this.deaf;
         return await Promise.resolve({ sent: 1, failures: [] });
       },
+      outages: async () => await Promise.resolve(this.outages),
       run: async (_, job, onLine, signal) => {
         const name = nameOf(job);
         if ([...this.running].some((one) => one.split(" ")[0] === job.database))
@@ -240,6 +242,30 @@ describe("how everything is", () => {
     expect(stage.times("primary backup hourly")).toHaveLength(1);
     expect(stage.looks).toHaveLength(3);
     expect(stage.events.filter(({ kind }) => kind === "told")).toHaveLength(3);
+    await stage.stop();
+  });
+
+  test("is looked at within a minute when something no longer answers, and when it does again", async () => {
+    const stage = new Stage();
+    stage.text = strategyText().replace('"0 * * * *"', '"0 3 * * *"');
+    stage.start();
+    await stage.clock.advance(10 * MINUTE);
+    const before = stage.looks.length;
+    // One that starts anew is away for a moment.
+    stage.outages = ["data: database_unreachable"];
+    await stage.clock.advance(MINUTE / 2);
+    stage.outages = [];
+    await stage.clock.advance(MINUTE);
+    expect(stage.looks).toHaveLength(before);
+    stage.outages = ["data: database_unreachable"];
+    await stage.clock.advance(MINUTE + 1000);
+    expect(stage.looks).toHaveLength(before + 1);
+    // What stays so is looked at no more often than all else.
+    await stage.clock.advance(2 * MINUTE);
+    expect(stage.looks).toHaveLength(before + 1);
+    stage.outages = [];
+    await stage.clock.advance(MINUTE + 1000);
+    expect(stage.looks).toHaveLength(before + 2);
     await stage.stop();
   });
 

@@ -20,6 +20,7 @@ export type DaemonEvent =
   | { readonly kind: "not told"; readonly error: AppError }
   | { readonly kind: "listening"; readonly url: string }
   | { readonly kind: "not listening"; readonly error: AppError }
+  | { readonly kind: "not answered"; readonly error: AppError }
   | { readonly kind: "stopping"; readonly running: number };
 
 /** The strategy's file as it is now. */
@@ -59,6 +60,8 @@ export interface DaemonWorld {
     broken: AppError | undefined,
     signal: AbortSignal,
   ) => Promise<AlertReport | undefined>;
+  /** What does not answer of servers and places, which costs little to ask. */
+  readonly outages: (strategy: Strategy, signal: AbortSignal) => Promise<readonly string[]>;
   readonly tell: (event: DaemonEvent) => void;
 }
 
@@ -84,6 +87,8 @@ export class Daemon {
   /** When it was looked last how everything is; undefined: something has happened since. */
   #alertedAt: number | undefined;
   #alerting: Promise<void> | undefined;
+  #outages = NO_OUTAGES;
+  #asking: Promise<void> | undefined;
   #stamp: string | undefined;
   #jobs: readonly DaemonJob[] = [];
   /** Since when the strategy has each job. */
@@ -113,6 +118,7 @@ export class Daemon {
         this.#wake = Promise.withResolvers();
         const next = await this.#startDue(signal);
         if (signal.aborted) break;
+        this.#askOutages(signal);
         this.#alert(signal);
         const longest = [...this.#known.values()].some(({ elsewhere }) => elsewhere)
           ? LOOK_ELSEWHERE_MS
@@ -125,7 +131,7 @@ export class Daemon {
       tell({ kind: "stopping", running: this.#running.size });
       const all = [...this.#running.values()];
       for (const { stop } of all) stop.abort(signal.reason);
-      await Promise.all([...all.map(async ({ ended }) => await ended), this.#alerting]);
+      await Promise.all([...all.map(async ({ ended }) => await ended), this.#alerting, this.#asking]);
     }
   }
 
@@ -222,6 +228,36 @@ export class Daemon {
     this.#alerting = work();
   }
 
+  /**
+   * Asks beside all else, when it is time, whether everything answers. What has changed, and is so when asked again, is worth a look at
+   * once: a server that starts anew is away for a moment.
+   */
+  #askOutages(signal: AbortSignal): void {
+    const { clock, outages } = this.#world;
+    const strategy = this.#strategy;
+    const { at } = this.#outages;
+    if (strategy === undefined || this.#asking !== undefined) return;
+    if (at !== undefined && clock.monotonic() - at < LOOK_MS) return;
+    this.#outages = { ...this.#outages, at: clock.monotonic() };
+    const work = async (): Promise<void> => {
+      try {
+        const found = (await outages(strategy, signal)).join();
+        const { last, looked } = this.#outages;
+        const isSettled = found === last && found !== looked;
+        this.#outages = { ...this.#outages, last: found, looked: isSettled ? found : looked };
+        if (isSettled) {
+          this.#alertedAt = undefined;
+          this.#wake.resolve();
+        }
+      } catch (error) {
+        if (!signal.aborted)
+          this.#world.tell({ kind: "not told", error: inOperation("ask what answers", error) });
+      }
+      this.#asking = undefined;
+    };
+    this.#asking = work();
+  }
+
   #isBusy(database: string): boolean {
     return [...this.#running.values()].some(({ job }) => job.database === database);
   }
@@ -281,6 +317,15 @@ export class Daemon {
     this.#running.set(key, { job, stop, ended: work() });
   }
 }
+
+/** Nothing asked yet. */
+const NO_OUTAGES: {
+  /** When it was asked, by the monotonic clock. */
+  readonly at: number | undefined;
+  readonly last: string;
+  /** What a look was made for. */
+  readonly looked: string;
+} = { at: undefined, last: "", looked: "" };
 
 // More than are ever tried again.
 const SEEN = 16;

@@ -19,10 +19,17 @@ export interface HttpServer extends AsyncDisposable {
 
 export const PLAIN_TEXT = "text/plain; charset=utf-8";
 
-/** Listens and answers until it is disposed. Fails with `usage` where it cannot listen there. */
-export async function startHttpServer({ host, port }: HttpAddress, routes: HttpRoutes): Promise<HttpServer> {
+/**
+ * Listens and answers until it is disposed. Fails with `usage` where it cannot listen there.
+ * @param onFailure hears why something could not be answered; whoever asked does not
+ */
+export async function startHttpServer(
+  { host, port }: HttpAddress,
+  routes: HttpRoutes,
+  onFailure: (path: string, error: unknown) => void,
+): Promise<HttpServer> {
   const server = createServer((request, response) => {
-    void answer(routes, request, response);
+    void answer(routes, onFailure, request, response);
   });
   // Whoever connects and says nothing must not hold a descriptor for long.
   server.requestTimeout = 10_000;
@@ -72,10 +79,11 @@ function cannotListen({ host, port }: HttpAddress, cause: unknown): AppError {
 
 async function answer(
   routes: HttpRoutes,
+  onFailure: (path: string, error: unknown) => void,
   { method = "", url = "" }: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const { status, type, body, ...more } = await answerTo(routes, method, url);
+  const { status, type, body, ...more } = await answerTo(routes, onFailure, method, url);
   response.writeHead(status, {
     "content-type": type,
     "content-length": Buffer.byteLength(body),
@@ -88,6 +96,7 @@ async function answer(
 
 async function answerTo(
   routes: HttpRoutes,
+  onFailure: (path: string, error: unknown) => void,
   method: string,
   url: string,
 ): Promise<HttpAnswer & { readonly headers?: Readonly<Record<string, string>> }> {
@@ -98,7 +107,8 @@ async function answerTo(
     return { status: 405, type: PLAIN_TEXT, body: "only GET and HEAD\n", headers: { allow: "GET, HEAD" } };
   try {
     return await route();
-  } catch {
+  } catch (error) {
+    onFailure(path, error);
     // A stranger may ask: what went wrong inside is not for them.
     return { status: 500, type: PLAIN_TEXT, body: "this cannot be answered\n" };
   }

@@ -1,7 +1,9 @@
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { AppError, errorCode, messageOf, DEGRADED_EXIT, ERRORS } from "../errors.ts";
+import { withVariable } from "../lib/living-processes.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { type Job, jobArguments } from "../operations/schedule/jobs.ts";
 
@@ -20,6 +22,10 @@ export interface JobEnd {
   readonly how: string;
 }
 
+type Subject = Pick<Job, "database" | "operation" | "entry">;
+
+/** In the environment of a job: which it is. What it starts may outlive it, and must not have it. */
+export const JOB_MARK = "HANDLED_JOB";
 // What is stopped tidies up: drops what it made, says how it ended. Then it is ended.
 const GRACE_MS = 30_000;
 // A job stops itself at its deadline; one that hangs does not.
@@ -41,7 +47,7 @@ export async function runJobProcess(
   signal.throwIfAborted();
   const child = spawn(node, [program, "--quiet", "--no-color", ...jobArguments(strategyPath, job)], {
     cwd,
-    env,
+    env: { ...env, [JOB_MARK]: markOf(strategyPath, job) },
     stdio: ["ignore", "pipe", "pipe"],
     // Ctrl-C is for us; it is told once, by us. And with its group goes what it has started.
     detached: true,
@@ -74,6 +80,21 @@ export async function runJobProcess(
     clearTimeout(last);
     signal.removeEventListener("abort", onAbort);
   }
+}
+
+/**
+ * Whether a daemon that may be gone has started the job on this machine, and it still runs: from the moment it is there,
+ * though a run is recorded a while after it began, and the first of a database not before its end. False where there is no `/proc`.
+ */
+export async function isJobRunning(strategyPath: string, job: Subject): Promise<boolean> {
+  const mark = markOf(strategyPath, job);
+  return (await withVariable(JOB_MARK)).some(({ value }) => value === mark);
+}
+
+function markOf(strategyPath: string, { database, operation, entry }: Subject): string {
+  return createHash("sha256")
+    .update(JSON.stringify([strategyPath, database, operation, entry]))
+    .digest("hex");
 }
 
 function killGroup(pid: number, name: NodeJS.Signals): void {

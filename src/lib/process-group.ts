@@ -14,6 +14,8 @@ export interface GroupCall {
   readonly command: string;
   /** The whole environment of its processes. */
   readonly env: Readonly<Record<string, string>>;
+  /** Where it runs; the current folder when left out. */
+  readonly directory?: string;
   /** Name and value of a variable of that environment, by which processes that left the group are found. */
   readonly mark: { readonly name: string; readonly value: string };
 }
@@ -41,7 +43,7 @@ const WATCHER =
 
 /** Starts a command in a process group of its own. Fails with `client_missing` where there is no shell. */
 export async function startGroup(runtime: Runtime, call: GroupCall): Promise<ProcessGroup> {
-  const { command, env, mark } = call;
+  const { command, env, directory, mark } = call;
   const watcher = await started(
     spawn("/bin/sh", ["-c", WATCHER], {
       env: { PATH: env["PATH"] },
@@ -53,6 +55,7 @@ export async function startGroup(runtime: Runtime, call: GroupCall): Promise<Pro
   watcher.stdin?.on("error", () => undefined);
   const shell = spawn("/bin/sh", ["-c", SHELL], {
     env: { ...env, [mark.name]: mark.value, HANDLED_COMMAND: command },
+    ...(directory === undefined ? {} : { cwd: directory }),
     detached: true,
     stdio: ["ignore", "pipe", "ignore"],
   });

@@ -42,6 +42,16 @@ export interface Step {
 
 export { SCENARIOS, type Scenario };
 
+/** How long one of the ways to have a database back would take. */
+export interface Estimate {
+  /** `restore data`, `rebuild data`. */
+  readonly what: string;
+  /** Milliseconds; null where nothing tells the rate. */
+  readonly ms: number | null;
+  /** What that was measured on, in words; null where it was not. */
+  readonly basis: string | null;
+}
+
 /** The ordered steps out of one disaster. */
 export interface Plan {
   readonly scenario: Scenario | "together";
@@ -53,6 +63,8 @@ export interface Plan {
   readonly aim: Readonly<Record<string, string>>;
   /** What production has that it writes to or stops, in words; empty for a drill. */
   readonly touches: readonly string[];
+  /** From measured rates; left out where the plan has nothing to choose from. */
+  readonly estimates?: readonly Estimate[];
   readonly steps: readonly Step[];
 }
 

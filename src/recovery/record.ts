@@ -68,7 +68,7 @@ export async function recordingRecovery(
   }
   try {
     const result = await run();
-    const recovery = endedRecovery(runtime, begun, result);
+    const recovery = endedRecovery(runtime, request, begun, result);
     await recordEnd(recorders, recovery);
     return { result, recovery };
   } catch (error) {
@@ -125,7 +125,12 @@ async function begunRecovery(
   };
 }
 
-function endedRecovery(runtime: Runtime, begun: RecoveryFile, result: PlanResult): RecoveryFile {
+function endedRecovery(
+  runtime: Runtime,
+  { plan }: RecordRequest,
+  begun: RecoveryFile,
+  result: PlanResult,
+): RecoveryFile {
   const { startedAt, finishedAt, steps, outputs, failed } = result;
   const point = recoveryPoint(outputs);
   return {
@@ -133,7 +138,7 @@ function endedRecovery(runtime: Runtime, begun: RecoveryFile, result: PlanResult
     startedAt: startedAt.toISOString(),
     finishedAt: finishedAt.toISOString(),
     outcome: failed === null ? "done" : "failed",
-    from: recoveredFrom(outputs),
+    from: recoveredFrom(plan, outputs),
     steps: steps.map(({ ms, ...step }) => ({ ...step, ms: ms === null ? null : Math.round(ms) })),
     rtoMs: failed === null ? Math.max(0, finishedAt.getTime() - startedAt.getTime()) : null,
     dataLostMs: point === undefined ? null : Math.max(0, startedAt.getTime() - point.getTime()),
@@ -197,7 +202,11 @@ function recoveryPoint(outputs: Outputs): Date | undefined {
   return undefined;
 }
 
-function recoveredFrom(outputs: Outputs): string | null {
-  const from = outputs["from"] ?? outputs["backup"] ?? outputs["moment"];
+function recoveredFrom({ aim }: Plan, outputs: Outputs): string | null {
+  const from =
+    (aim["from"] === "rebuild" ? aim["from"] : undefined) ??
+    outputs["from"] ??
+    outputs["backup"] ??
+    outputs["moment"];
   return from === undefined ? null : String(from);
 }

@@ -4,7 +4,16 @@ import { BackupId, Holder } from "./manifest.ts";
 const count = z.int().min(0);
 
 /** What is recorded when it runs. */
-export const RUN_OPERATIONS = ["backup", "verify", "prune", "restore", "copy", "recover", "drill"] as const;
+export const RUN_OPERATIONS = [
+  "backup",
+  "verify",
+  "prune",
+  "restore",
+  "copy",
+  "rebuild",
+  "recover",
+  "drill",
+] as const;
 
 /**
  * How a run ended: `degraded` did what it is for, and something is wrong all the same; `interrupted` was stopped, or its
@@ -41,7 +50,7 @@ export const RunFile = z.strictObject({
     bytes: count.nullable(),
     storedBytes: count.nullable(),
   }),
-  /** Of a backup: what the database can be made from without one had then; not what could not be looked at. */
+  /** Of a backup and a rebuild: what the database is made from without a backup had then; not what could not be looked at. */
   sources: z.array(z.strictObject({ source: z.string(), files: count, bytes: count })).optional(),
   /** What came of it: a sentence in lower case without a full stop; empty while it runs, and after a failure. */
   summary: z.string(),

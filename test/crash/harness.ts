@@ -1,11 +1,9 @@
 import { spawn } from "node:child_process";
-import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { messageOf } from "../../src/errors.ts";
+import { builtProgram } from "../support/built-program.ts";
 import { cliEnvironment } from "../support/cli.ts";
 import type { Moment } from "./moments.ts";
-
-const SCRIPT = join(import.meta.dirname, "run-step.ts");
 
 /** What `run-step.ts` is told. */
 export interface Step {
@@ -105,7 +103,7 @@ async function runStep<Lane>(crash: CrashTest<Lane>, lane: Lane, killAt: Moment 
     timeStandsStill: crash.timeStandsStill ?? true,
     ...(killAt === undefined ? {} : { killAt }),
   };
-  const child = spawn(process.execPath, [SCRIPT, JSON.stringify(step)], {
+  const child = spawn(process.execPath, [builtProgram("run-step"), JSON.stringify(step)], {
     env: cliEnvironment(crash.env),
     stdio: ["ignore", "pipe", "pipe"],
   });

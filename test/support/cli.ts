@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { bucketEnvironment } from "./in-bucket.ts";
+import { builtProgram } from "./built-program.ts";
 import { keyEnvironment, withRecipient } from "./keys.ts";
 import { runCommandLine } from "../../src/cli/run.ts";
 import type { Clock } from "../../src/lib/clock.ts";
@@ -71,13 +72,13 @@ export interface SpawnOptions {
   readonly group?: boolean;
 }
 
-/** Starts the real program: `node src/cli/main.ts …`. */
+/** Starts the real program, as it is published. */
 export function spawnCli(args: readonly string[], options: SpawnOptions = {}): CliProcess {
   const [program = process.execPath, ...all] = [
     ...(options.wrapper ?? []),
     process.execPath,
     ...(options.node ?? []),
-    MAIN,
+    builtProgram("main"),
     ...args,
   ];
   const child = spawn(program, all, {

@@ -5,6 +5,7 @@ import type { TestProject } from "vitest/node";
 import { errorCode } from "../../src/errors.ts";
 import { makeRuntime, type Runtime } from "../../src/lib/runtime.ts";
 import { startCluster, stopStaleCluster } from "../../src/postgres/cluster.ts";
+import { buildPrograms, PROGRAMS_PREFIX } from "./build-programs.ts";
 import { cephOnDemand } from "./ceph-on-demand.ts";
 import { CLUSTER_PREFIX, clusterFolder } from "./cluster-folder.ts";
 
@@ -14,8 +15,12 @@ declare module "vitest" {
     clusterUrl: string;
     /** Answers with the run's shared object store, and starts it first. */
     objectStore: string;
+    /** Folder of what was built for the run. */
+    programs: string;
   }
 }
+
+const LEFT = new RegExp(`^(${CLUSTER_PREFIX}|${PROGRAMS_PREFIX})(\\d+)-`);
 
 /**
  * One cluster for the whole run; each test has databases of its own in it. It is the newest that is installed, or the
@@ -37,10 +42,14 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const major = asked === undefined ? {} : { major: Number(asked) };
   const cluster = await startCluster(runtime, { folder, fast: true, settings, ...major }, signal);
   project.provide("clusterUrl", cluster.url());
+  const programs = await buildPrograms();
+  project.provide("programs", programs.folder);
+  process.env["HANDLED_TEST_PROGRAMS"] = programs.folder;
   const store = await cephOnDemand();
   project.provide("objectStore", store.url);
   return async () => {
     await store[Symbol.asyncDispose]();
+    await programs[Symbol.asyncDispose]();
     await cluster[Symbol.asyncDispose]();
   };
 }
@@ -48,9 +57,9 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
 /** Removes what killed runs left. */
 async function removeStale(runtime: Runtime, home: string, signal: AbortSignal): Promise<void> {
   for (const name of await readdir(home)) {
-    const owner = new RegExp(`^${CLUSTER_PREFIX}(\\d+)-`).exec(name)?.[1];
+    const [, prefix, owner] = LEFT.exec(name) ?? [];
     if (owner === undefined || isRunning(Number(owner))) continue;
-    await stopStaleCluster(runtime, join(home, name), signal);
+    if (prefix === CLUSTER_PREFIX) await stopStaleCluster(runtime, join(home, name), signal);
     await rm(join(home, name), { recursive: true, force: true });
   }
 }

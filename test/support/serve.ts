@@ -1,10 +1,8 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { join } from "node:path";
 import { ServeEventJson } from "../../src/cli/json/serve.ts";
+import { builtProgram } from "./built-program.ts";
 import { cliEnvironment } from "./cli.ts";
-
-const MAIN = join(import.meta.dirname, "../../src/cli/main.ts");
 
 /** A running `handled serve --json`. */
 export interface Served extends AsyncDisposable {
@@ -23,7 +21,7 @@ export interface Served extends AsyncDisposable {
 export function serve(
   folder: string,
   {
-    main = MAIN,
+    main = builtProgram("main"),
     env,
     port = 0,
   }: {
@@ -52,23 +50,25 @@ export function serve(
     heard = Promise.withResolvers();
   });
   const pid = child.pid ?? 0;
+  const events: Served["events"] = async (kind, count) => {
+    for (;;) {
+      const found = all.filter(({ event }) => event === kind);
+      if (found.length >= count) return found;
+      const isOver = await Promise.race([heard.promise.then(() => false), ended.then(() => true)]);
+      if (isOver) throw new Error(`it ended before ${count} × ${kind}: ${JSON.stringify(all)}`);
+    }
+  };
   return {
     pid,
     all: () => all,
-    events: async (kind, count) => {
-      for (;;) {
-        const found = all.filter(({ event }) => event === kind);
-        if (found.length >= count) return found;
-        const isOver = await Promise.race([heard.promise.then(() => false), ended.then(() => true)]);
-        if (isOver) throw new Error(`it ended before ${count} × ${kind}: ${JSON.stringify(all)}`);
-      }
-    },
+    events,
     signal: (name) => void process.kill(pid, name),
     looked: async () => {
       // Read again on SIGHUP, after it had looked at everything: it does one thing after the other.
-      const before = all.filter(({ event }) => event === "reloaded").length;
+      // Before the first time, the signal would end it.
+      const before = (await events("reloaded", 1)).length;
       process.kill(pid, "SIGHUP");
-      while (all.filter(({ event }) => event === "reloaded").length === before) await heard.promise;
+      await events("reloaded", before + 1);
     },
     [Symbol.asyncDispose]: async () => {
       child.kill("SIGKILL");

@@ -1,9 +1,7 @@
 import { spawn } from "node:child_process";
-import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
+import { builtProgram } from "./built-program.ts";
 import { type CliResult, cliEnvironment } from "./cli.ts";
-
-const MAIN = join(import.meta.dirname, "../../src/cli/main.ts");
 
 export const ENTER = "\r";
 export const CTRL_C = "\u0003";
@@ -26,7 +24,7 @@ export async function typeInto(
   steps: readonly Step[],
   { cwd, env = {} }: TerminalOptions,
 ): Promise<CliResult> {
-  const program = [process.execPath, MAIN, ...args].map((word) => `'${word}'`).join(" ");
+  const program = [process.execPath, builtProgram("main"), ...args].map((word) => `'${word}'`).join(" ");
   // Without a size every letter would have a line of its own.
   const command = `stty cols 120 rows 40; exec ${program}`;
   const child = spawn("script", ["--quiet", "--return", "--command", command, "/dev/null"], {

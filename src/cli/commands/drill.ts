@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { StrategyDrill } from "../../config/drills.ts";
 import { AppError, DEGRADED_EXIT, ERRORS } from "../../errors.ts";
 import { nearest } from "../../lib/text.ts";
@@ -39,6 +39,11 @@ export function addDrill(program: Command, cli: () => Cli): void {
     .argument("<scenario>", `what is to have happened: ${SCENARIOS.join(", ")}`)
     .argument("<database>", "name from the strategy or the repository")
     .option("--backup <backup>", "an id, or latest (default: the newest proven one)")
+    .addOption(
+      new Option("--from <what>", "what it is made from (default: what is faster by measured rates)").choices(
+        ["backup", "rebuild"],
+      ),
+    )
     .option(
       "--table <table>",
       "with data-deleted: a table that is to have lost rows, written schema.table (may be repeated)",
@@ -121,7 +126,7 @@ function entryFor({ name, entry }: Target, scenario: Scenario, options: Options)
   const drills = entry?.drills ?? [];
   if (options.entry === undefined) {
     const [only, another] = drills.filter((one) => one.scenario === scenario);
-    const saysOther = ["backup", "table", "where"].some((key) => key in options);
+    const saysOther = ["backup", "from", "table", "where"].some((key) => key in options);
     return another === undefined && !saysOther ? only : undefined;
   }
   const found = drills.find((one) => one.name === options.entry);
@@ -137,11 +142,12 @@ function entryFor({ name, entry }: Target, scenario: Scenario, options: Options)
 }
 
 /** What the entry says in place of options. */
-function optionsOf(entry: StrategyDrill | undefined): Pick<Options, "backup" | "table" | "where"> {
+function optionsOf(entry: StrategyDrill | undefined): Pick<Options, "backup" | "from" | "table" | "where"> {
   if (entry === undefined) return {};
-  const { backup, tables, where } = entry;
+  const { backup, from, tables, where } = entry;
   return {
     ...(backup === undefined ? {} : { backup }),
+    ...(from === undefined ? {} : { from }),
     ...(tables === undefined ? {} : { table: tables }),
     ...(where === undefined ? {} : { where }),
   };

@@ -127,6 +127,19 @@ test("a status tells the channels what they were not told before, in one mail a 
   ]);
 });
 
+test("run quietly it says nothing while nothing is wrong, and all of it otherwise", async () => {
+  await using there = await office();
+  const quietly = async (database: string, env = there.options.env) =>
+    await runCli(["--quiet", "status", "--notify", database], { ...there.options, env });
+  expect(await quietly("fresh")).toMatchObject({ code: 0, stdout: "", stderr: "" });
+  expect((await runCli(["--quiet", "status", "fresh"], there.options)).stdout).toContain("fresh");
+  const json = await runCli(["--quiet", "--json", "status", "--notify", "fresh"], there.options);
+  expect(jsonOf(json)).toMatchObject({ healthy: true });
+  const wrong = await quietly("stale");
+  expect(wrong.code).toBe(4);
+  expect(wrong.stdout).toContain("the newest backup is 2 d 12 h old, the RPO is 1 d");
+});
+
 test("killed while one channel does not answer, what the other was told is known", async () => {
   await using there = await office();
   await using deaf = await httpReceiver(() => "silence");

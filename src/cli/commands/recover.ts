@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { AppError, inOperation } from "../../errors.ts";
-import { journalPath } from "../../recovery/journal.ts";
+import { journalPath, readJournal } from "../../recovery/journal.ts";
 import { type Plan, SCENARIOS, type Scenario } from "../../recovery/plan.ts";
 import { recordingRecovery } from "../../recovery/record.ts";
 import { goBack, hasWayBack, type PlanResult, runPlan } from "../../recovery/run-plan.ts";
@@ -33,6 +33,11 @@ export function addRecover(program: Command, cli: () => Cli): void {
     .argument("<database>", "name from the strategy or the repository")
     .option("--to <url>", "the (new or empty) database that it becomes (default: where it was)")
     .option("--backup <backup>", "an id, or latest (default: the newest proven one)")
+    .addOption(
+      new Option("--from <what>", "what it is made from (default: what is faster by measured rates)").choices(
+        ["backup", "rebuild"],
+      ),
+    )
     .option(
       "--table <table>",
       "with data-deleted: a table that lost rows, written schema.table (may be repeated)",
@@ -69,8 +74,9 @@ export function addRecover(program: Command, cli: () => Cli): void {
 async function runRecover(cli: Cli, scenario: Scenario, database: string, options: Options): Promise<void> {
   const target = await resolveTarget(cli, database, options);
   const ground = productionGround(cli, target, options.to);
-  const plan = await planOf(cli, scenario, { target, options, ground });
-  const path = journalPath(cli.runtime, originOf(target), plan);
+  const path = journalPath(cli.runtime, originOf(target), { scenario, databases: [target.name] });
+  const begun = options.restart === true ? undefined : (await readJournal(path))?.aim;
+  const plan = await planOf(cli, scenario, { target, options, ground, begun });
   const confirm = async ({ what, name }: { readonly what: string; readonly name: string }): Promise<void> => {
     await confirmByName(cli, what, name, options.yes === true);
   };

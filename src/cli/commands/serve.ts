@@ -5,12 +5,13 @@ import { DEFAULT_HTTP, type HttpAddress } from "../../config/http-address.ts";
 import { findDatabase, type Strategy } from "../../config/strategy.ts";
 import { Daemon, type DaemonEvent, type DaemonWorld } from "../../daemon/daemon.ts";
 import { readPast } from "../../daemon/job-past.ts";
-import { runJobProcess } from "../../daemon/job-process.ts";
+import { isJobRunning, runJobProcess } from "../../daemon/job-process.ts";
 import { type AppError, errorCode } from "../../errors.ts";
 import { type Finding, finding } from "../../health/finding.ts";
 import { requireStrategyPath } from "../strategy-file.ts";
 import type { Cli } from "../cli.ts";
 import { healthOf } from "../health-of.ts";
+import { outagesOf } from "../outages.ts";
 import { notifyOfHealth } from "../notify-of-health.ts";
 import { eventJson, renderEvent } from "../render/serve.ts";
 import { ServeHttp } from "../serve-http.ts";
@@ -124,7 +125,11 @@ function worldOf(
     },
     past: async (strategy, job) => {
       const target = strategyTarget(cli, strategy, findDatabase(strategy, job.database), {});
-      return await readPast(runtime, job, storagesOf(target), signal);
+      // Before: what ends meanwhile has left its record.
+      const isRunning = await isJobRunning(strategy.path, job);
+      const past = await readPast(runtime, job, storagesOf(target), signal);
+      if (!isRunning) return past;
+      return [{ startedAt: runtime.clock.now(), finishedAt: null, outcome: null }, ...past];
     },
     run: async (strategy, job, onLine, stop) => {
       const program = { node: cli.node, program: cli.script, strategyPath: strategy.path, cwd: cli.cwd };
@@ -149,6 +154,7 @@ function worldOf(
       const { sent, failures } = await notifyOfHealth(own, targets, all);
       return { sent: sent.length, failures: failures.map(({ error }) => error) };
     },
+    outages: async (strategy, stop) => await outagesOf(cli, strategy, stop),
     tell,
   };
 }

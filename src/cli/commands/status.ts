@@ -30,7 +30,7 @@ export function addStatus(program: Command, cli: () => Cli): void {
     .argument("[database...]", "names from the strategy; all when none is given")
     .option(
       "--notify",
-      "tell the strategy's channels what is new, worse, still open or over since they were told last: for cron, every hour or so",
+      "tell the strategy's channels what is new, worse, still open or over since they were told last: for cron, every hour or so; with --quiet there is no table while nothing is wrong",
     )
     .option(
       "--metrics <file>",
@@ -51,7 +51,9 @@ async function runStatus(cli: Cli, names: readonly string[], options: StatusOpti
   const health = await healthOf(cli, targets, { isInstalled, connect: options.connect === true });
   const timeZone = targets[0]?.timeZone ?? "UTC";
   const tookMs = clock.monotonic() - started;
-  if (metrics?.kind !== "stdout")
+  // A schedule's log is not to grow for ever by what is as it should be.
+  const isSilent = options.notify === true && cli.output.options.quiet && health.healthy;
+  if (metrics?.kind !== "stdout" && (cli.output.options.json || !isSilent))
     cli.output.result(statusJson(health), () => renderStatus(cli.output, health, clock.now(), timeZone));
   if (!health.healthy) cli.exitWith(ERRORS.unhealthy.exit);
   if (options.notify === true) await tell(cli, targets, health);

@@ -21,6 +21,15 @@ export const RecoverJson = z.strictObject({
   aim: z.record(z.string(), z.string()).describe("What it recovers from and to"),
   touches: z.array(z.string()).describe("What of production it writes to"),
   budgetMs: milliseconds.describe("How long all of it may take"),
+  estimates: z
+    .array(
+      z.strictObject({
+        what: z.string().describe("One of the ways to have it back"),
+        ms: milliseconds.nullable().describe("Null where nothing tells the rate"),
+        basis: z.string().nullable().describe("What that was measured on"),
+      }),
+    )
+    .describe("How long each way would take, from measured rates"),
   steps: z.array(step).describe("In order"),
   startedAt: time.nullable().describe("Null for a dry run, and on the way back"),
   ms: milliseconds.nullable().describe("How long all of it took"),

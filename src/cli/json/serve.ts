@@ -17,6 +17,7 @@ export const ServeEventJson = z.strictObject({
       "not told",
       "listening",
       "not listening",
+      "not answered",
       "stopping",
     ])
     .describe("What happened"),

@@ -7,10 +7,16 @@ import type { Output } from "../output.ts";
 import { renderTable } from "./table.ts";
 
 /** The plan before it is run, for a person to agree to. */
-export function planText({ scenario, databases, budgetMs, touches, aim, steps }: Plan): string[] {
+export function planText(plan: Plan): string[] {
+  const { scenario, databases, budgetMs, touches, aim, steps, estimates = [] } = plan;
   const aims = Object.entries(aim).map(([name, value]) => `${name}: ${value}`);
   return [
     `${scenario}: ${databases.join(", ")}, within ${formatDuration(budgetMs)}; ${aims.join("; ")}`,
+    ...estimates.map(({ what, ms, basis }) =>
+      ms === null
+        ? `${what}: nobody knows how long it takes, for it was not measured`
+        : `${what}: about ${formatDuration(ms)}${basis === null ? "" : `, by the ${basis}`}`,
+    ),
     ...steps.flatMap(({ title, runs, checkedBy, budgetMs: budget, confirm }, at) => [
       `${at + 1}. ${title} (${formatDuration(budget)})${confirm === null ? "" : ", asks first"}`,
       `   runs: ${runs}`,
@@ -64,7 +70,7 @@ export function renderUndone(undone: readonly string[]): string {
 }
 
 export function recoverJson(
-  { scenario, databases, aim, touches, budgetMs, steps }: Plan,
+  { scenario, databases, aim, touches, budgetMs, estimates = [], steps }: Plan,
   { result, undone }: { readonly result?: PlanResult; readonly undone?: readonly string[] },
 ): RecoverJson {
   const ms = result === undefined ? null : result.finishedAt.getTime() - result.startedAt.getTime();
@@ -74,6 +80,7 @@ export function recoverJson(
     aim: { ...aim },
     touches: [...touches],
     budgetMs,
+    estimates: estimates.map((estimate) => ({ ...estimate })),
     steps: steps.map(({ id, title, runs, checkedBy, budgetMs: budget, ifItFails, confirm }, at) => ({
       id,
       title,

@@ -71,6 +71,8 @@ function messageOf(event: DaemonEvent): string {
       return `metrics at ${event.url}/metrics`;
     case "not listening":
       return `there are no metrics: ${event.error.message}`;
+    case "not answered":
+      return event.error.message;
     case "stopping":
       return event.running === 0 ? "stopping" : `stopping; ${counted(event.running, "job")} are told to end`;
   }
@@ -86,6 +88,7 @@ function colorOf(event: DaemonEvent): "red" | "yellow" | "green" | "bold" | "dim
     case "history unread":
     case "not told":
     case "not listening":
+    case "not answered":
       return "red";
     case "job line":
       return "dim";

@@ -67,6 +67,7 @@ function seriesOf({ jobs }: Facts, { operation, entry, error }: RunFile): string
       return series;
     case "restore":
     case "copy":
+    case "rebuild":
     // How the last one of these ended its own record says, with every step.
     case "recover":
     case "drill":

@@ -8,6 +8,7 @@ import type { ConnectionSettings } from "../../postgres/connection.ts";
 import { connectionUrl } from "../../postgres/connection-url.ts";
 import { freePort, isFree } from "../../postgres/free-port.ts";
 import type { ApplicationResult } from "../../repository/asserted.ts";
+import { commonEnvironment } from "../common-environment.ts";
 import { stopApplication, waitUntilHealthy } from "../application.ts";
 import { isMakerGone, makerTag } from "../restore/maker.ts";
 
@@ -19,8 +20,6 @@ export interface Trial {
   readonly isOurs: boolean;
 }
 
-// What programs need to run at all. Anything else may lead the application to the live database.
-const COMMON = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "TZ", "TMPDIR"];
 const MARK = "HANDLED_TRIAL";
 const STOP_TIMEOUT_MS = 60_000;
 const FREE_MS = 3000;
@@ -125,12 +124,11 @@ function environmentFor(
   url: string,
   port: number,
 ): Record<string, string> {
-  const env: Record<string, string> = {};
-  for (const name of [...COMMON, ...environment]) {
-    const value = runtime.env[name];
-    if (value !== undefined) env[name] = value;
-  }
-  return { ...env, [databaseVariable]: url, [portVariable]: String(port) };
+  return {
+    ...commonEnvironment(runtime, environment),
+    [databaseVariable]: url,
+    [portVariable]: String(port),
+  };
 }
 
 function urlOf(settings: ConnectionSettings, isOurs: boolean): string {
