@@ -173,6 +173,9 @@ describe("JSON output", () => {
     // These have tests of their own.
     const others = [
       "demo",
+      "drill",
+      "drill list",
+      "drill note",
       "recover",
       "serve",
       "provider list",

@@ -16,6 +16,7 @@ import { PartListHeader, PartRange } from "../src/repository/part-list-lines.ts"
 import { DutyFile } from "../src/repository/duty-file.ts";
 import { AlertsFile } from "../src/repository/alerts-file.ts";
 import { ProofFile } from "../src/repository/proof-file.ts";
+import { RecoveryFile, RecoveryNoteFile } from "../src/repository/recovery-file.ts";
 import { ProviderRestoreFile } from "../src/repository/provider-restore-file.ts";
 import { RunFile } from "../src/repository/run-file.ts";
 
@@ -35,6 +36,8 @@ const SCHEMAS: Readonly<Record<string, z.ZodType>> = {
   proof: ProofFile,
   run: RunFile,
   duty: DutyFile,
+  recovery: RecoveryFile,
+  "recovery-note": RecoveryNoteFile,
   "provider-restore": ProviderRestoreFile,
   alerts: AlertsFile,
 };

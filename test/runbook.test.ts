@@ -82,6 +82,8 @@ test("every line of its quick reference runs as it stands, and leaves the live d
     "verify",
     "restore",
     "restore",
+    "recover",
+    "drill",
     "checklist",
     "history",
     "kit",
@@ -108,7 +110,18 @@ test("it says what could be recovered and what is wrong, as Markdown and HTML, w
   expect(bare.stdout).toContain("data: not as it should be");
   expect(await site.cli("backup")).toMatchObject({ code: 0 });
   const { stdout } = await site.cli("runbook");
-  for (const words of ["Ada", "+49 30 1234", "RPO 1 d", "RTO 4 h", "verify proof", "--undo", "/back ups"])
+  for (const words of [
+    "Ada",
+    "+49 30 1234",
+    "RPO 1 d",
+    "RTO 4 h",
+    "verify proof",
+    "--undo",
+    "/back ups",
+    "Restore data into",
+    "never rehearsed",
+    "handled drill",
+  ])
     expect(stdout).toContain(words);
   // What the strategy says cannot become markup.
   expect(stdout).toContain(String.raw`\*dashboard\* \| \<all of it\>`);

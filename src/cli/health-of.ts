@@ -66,6 +66,7 @@ function requestOf(cli: Cli, target: Target, isInstalled: IsInstalled): Omit<Hea
       ...job,
       installed: isInstalled?.(job) ?? null,
     })),
+    drills: entry?.drills ?? [],
     duties: (target.strategy?.duties ?? []).filter(({ database }) => database === target.name),
   };
 }

@@ -25,6 +25,7 @@ import {
   ScheduleRemoveJson,
   ScheduleShowJson,
 } from "./json/setup.ts";
+import { DrillJson, DrillListJson, DrillNoteJson } from "./json/drill.ts";
 import { RecoverJson } from "./json/recover.ts";
 import { RunbookJson } from "./json/runbook.ts";
 import { CheckJson, KitJson, RepairJson, UsageJson } from "./json/repository.ts";
@@ -70,6 +71,17 @@ export const OUTPUTS: readonly OutputSchema[] = [
     about: "One object; of a recovery that failed the error, and the same command goes on.",
     schema: RecoverJson,
   },
+  {
+    command: "drill",
+    about: "One object, also of a drill that failed: then the exit code is 4.",
+    schema: DrillJson,
+  },
+  {
+    command: "drill list",
+    about: "One object, in one line, for each database.",
+    schema: DrillListJson,
+  },
+  { command: "drill note", about: "One object.", schema: DrillNoteJson },
   {
     command: "restore --missing-rows",
     about: "One object.",

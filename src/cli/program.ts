@@ -20,6 +20,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   checklist: async () => (await import("./commands/checklist.ts")).addChecklist,
   restore: async () => (await import("./commands/restore.ts")).addRestore,
   recover: async () => (await import("./commands/recover.ts")).addRecover,
+  drill: async () => (await import("./commands/drill.ts")).addDrill,
   provider: async () => (await import("./commands/provider.ts")).addProvider,
   verify: async () => (await import("./commands/verify.ts")).addVerify,
   prune: async () => (await import("./commands/prune.ts")).addPrune,

@@ -13,7 +13,7 @@ export function crossCheck(root: unknown): Finding[] {
   const databases = asBlock(asBlock(root)["databases"]);
   const ofDatabases = Object.entries(databases).flatMap(([name, database]) => {
     const path = ["databases", name];
-    const { schemas, backups, verify } = asBlock(database);
+    const { schemas, backups, verify, drills } = asBlock(database);
     const namesIn = (list: unknown): unknown[] => asList(list).map((entry) => asBlock(entry)["name"]);
     return [
       ...checkRepository(database, path, repositories),
@@ -22,6 +22,7 @@ export function crossCheck(root: unknown): Finding[] {
       ...checkUnique(asList(schemas), (index) => [...path, "schemas", index]),
       ...checkUnique(namesIn(backups), (index) => [...path, "backups", index, "name"]),
       ...checkUnique(namesIn(verify), (index) => [...path, "verify", index, "name"]),
+      ...checkUnique(namesIn(drills), (index) => [...path, "drills", index, "name"]),
       ...checkAsserted(asBlock(database), path),
       ...asList(backups).flatMap((backup, index) => checkKind(asBlock(backup), [...path, "backups", index])),
     ];

@@ -43,6 +43,7 @@ describe("a good strategy", () => {
           verifications: [
             { name: "weekly", level: "integrity", schedule: "0 4 * * 0", deadlineMs: 3_600_000 },
           ],
+          drills: [],
           prune: { schedule: "0 5 * * *", deadlineMs: 1_800_000 },
           copy: { schedule: "0 6 * * *", deadlineMs: undefined },
           application: {
@@ -118,6 +119,7 @@ describe("a good strategy", () => {
           },
         ],
         verifications: [],
+        drills: [],
         prune: undefined,
         copy: undefined,
         application: undefined,

@@ -8,6 +8,7 @@ import { duration, LONGEST_TIMEOUT } from "./durations.ts";
 import { MOST_JOBS } from "./jobs.ts";
 import { heartbeatKeys } from "./heartbeat.ts";
 import { Keep } from "./keep.ts";
+import { drillKeys } from "./drills.ts";
 import { Duty } from "./duties.ts";
 import { isLateNotifyPath, NotifyFile } from "./notify.ts";
 import { checked, label, text } from "./fields.ts";
@@ -105,6 +106,7 @@ const Database = z.strictObject({
     ),
   backups: z.array(Backup).prefault([]).describe("The backups to take"),
   verify: z.array(Verification).prefault([]).describe("Which proofs of them to renew, and when"),
+  ...drillKeys,
   prune: Scheduled.optional().describe("When `handled prune` runs; each backup does the same at its end"),
   copy: Scheduled.optional().describe(
     "When `handled copy` brings over what a place lacks; each backup does the same at its end",

@@ -2,6 +2,7 @@ import { dirname, join, resolve } from "node:path";
 import { AppError } from "../errors.ts";
 import { type Application, buildApplication } from "./application.ts";
 import type { Asserted } from "./assertions.ts";
+import { buildDrills, type StrategyDrill } from "./drills.ts";
 import { nearest } from "../lib/text.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { resolveTemplate, type Template } from "./interpolate.ts";
@@ -66,6 +67,8 @@ export interface StrategyDatabase {
   readonly repositories: readonly [string, ...string[]];
   readonly backups: readonly StrategyBackup[];
   readonly verifications: readonly StrategyVerification[];
+  /** The recoveries that are rehearsed. */
+  readonly drills: readonly StrategyDrill[];
   /** Undefined: not by a schedule. */
   readonly prune: ScheduledTask | undefined;
   readonly copy: ScheduledTask | undefined;
@@ -186,6 +189,7 @@ export function buildStrategy(file: StrategyFile, { path, home, whereIs }: Surro
         schedule,
         deadlineMs: deadline,
       })),
+      drills: buildDrills(database.drills),
       prune: buildTask(database.prune),
       copy: buildTask(database.copy),
       application: buildApplication(database.application ?? file.application, around),

@@ -1,4 +1,5 @@
 import type { RebuildSource } from "../config/rebuild.ts";
+import type { StrategyDrill } from "../config/drills.ts";
 import type { StrategyDuty } from "../config/strategy.ts";
 import { readDuties } from "../repository/duties.ts";
 import type { DutyFile } from "../repository/duty-file.ts";
@@ -8,6 +9,7 @@ import type { Runtime } from "../lib/runtime.ts";
 import { splitByProof } from "../operations/damage-found.ts";
 import { readRuns } from "../operations/history.ts";
 import { emptyListing, listPlaces, type PlacesListing } from "../operations/list-places.ts";
+import { recoveriesIn } from "../operations/recoveries.ts";
 import type { Place } from "../operations/places.ts";
 import type { Job } from "../operations/schedule/jobs.ts";
 import { restoresIn } from "../operations/provider/record.ts";
@@ -15,6 +17,7 @@ import type { BackupIndex } from "../repository/manifest.ts";
 import type { ProviderRestoreFile } from "../repository/provider-restore-file.ts";
 import type { ProofFile } from "../repository/proof-file.ts";
 import { newestRestored } from "../repository/proofs.ts";
+import type { RecordedRecovery } from "../repository/recoveries.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { RunFile } from "../repository/run-file.ts";
 import { monthsOfRuns } from "../repository/runs.ts";
@@ -43,6 +46,8 @@ export interface Expected {
   readonly entries: readonly ExpectedEntry[];
   /** All that is scheduled for it. */
   readonly jobs: readonly ExpectedJob[];
+  /** The recoveries of it that are rehearsed. */
+  readonly drills: readonly Pick<StrategyDrill, "name" | "scenario" | "schedule">[];
   /** What people have to do for it. */
   readonly duties: readonly StrategyDuty[];
   /** How far back the managed service is assumed to restore any moment; undefined where none runs it. */
@@ -107,6 +112,8 @@ export interface Facts extends Expected {
   readonly tables: readonly TablesOf[];
   /** What people have done of their duties. */
   readonly dutiesDone: readonly DutyFile[];
+  /** The last drills and recoveries, newest first. */
+  readonly recoveries: readonly RecordedRecovery[];
   /** The last runs, newest first; or why they could not be read. */
   readonly runs: readonly RunFile[] | AppError;
 }
@@ -148,6 +155,7 @@ export async function gatherFacts(
     knownSince: await findFirst(repositories, listing, signal),
     tables: tables.compared,
     dutiesDone: await readDutiesDone(runtime, request, repositories, signal),
+    recoveries: await recoveriesIn(runtime, repositories, { database, last: LAST_RECOVERIES }, signal),
     runs: await readLastRuns(runtime, request, repositories, signal),
     refusals: repositories.flatMap((repository) => refusalsBy(runtime, repository)),
   };
@@ -193,6 +201,9 @@ async function readDutiesDone(
     for (const [id, file] of await readDuties(runtime, repository, database, signal)) done.set(id, file);
   return [...done.values()];
 }
+
+// Some years of drills.
+const LAST_RECOVERIES = 64;
 
 // Enough to find the last run of a weekly backup among hourly ones.
 const LAST_RUNS = 200;

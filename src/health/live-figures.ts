@@ -2,9 +2,12 @@ import type { BackupIndex } from "../repository/manifest.ts";
 import type { Facts } from "./facts.ts";
 import { newestPoint, newestProven, newestProvenPoint, type RecoveryPoint } from "./recovery-points.ts";
 
-/** How long it would take to have a database back. Only restoring is counted, not what comes before and after. */
+/** How long it would take to have a database back. Finding a server and deciding are not counted. */
 interface TimeToRecover {
-  /** How long the last restore took that was made to prove a backup, in milliseconds; null where there was none. */
+  /**
+   * How long the last drill took, or the last restore that was made to prove a backup, whichever is newer, in milliseconds; null where
+   * there was none.
+   */
   readonly measuredMs: number | null;
   /** How long the newest backup would take at the same rate; null where nothing tells the rate. */
   readonly predictedMs: number | null;
@@ -57,7 +60,21 @@ export function liveFigures(facts: Facts): LiveFigures {
   };
 }
 
-function timeToRecover({ lastProof, complete, tables }: Facts): TimeToRecover {
+/** By the last drill that brought all of it back, where no proof is newer; else by the last proof. */
+function timeToRecover(facts: Facts): TimeToRecover {
+  const { recoveries, lastProof } = facts;
+  const restore = restoreTime(facts);
+  const drill = recoveries.find(
+    ({ kind, outcome, scenario }) => kind === "drill" && outcome === "done" && scenario !== "data-deleted",
+  );
+  if (drill?.rtoMs == null || drill.finishedAt === null) return restore;
+  if (lastProof !== null && Date.parse(lastProof.finishedAt) > Date.parse(drill.finishedAt)) return restore;
+  const basis = `drill of ${drill.scenario}, ${drill.finishedAt.slice(0, 10)}`;
+  return { ...restore, measuredMs: drill.rtoMs, basis };
+}
+
+/** How long restoring alone takes, by the last proof. */
+export function restoreTime({ lastProof, complete, tables }: Facts): TimeToRecover {
   if (lastProof === null || lastProof.durations.restoreMs === null) return NEVER_MEASURED;
   const { compared, durations, server, backup, finishedAt } = lastProof;
   const measuredMs = durations.restoreMs ?? 0;

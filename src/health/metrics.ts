@@ -95,7 +95,7 @@ const OF_DATABASE: readonly (readonly [name: string, help: string, figure: Figur
   ],
   [
     "recovery_measured_seconds",
-    "How long the last restore took that was made to prove a backup.",
+    "How long the last drill took, or the last restore that was made to prove a backup, whichever is newer.",
     ({ live }) => seconds(live.timeToRecover.measuredMs),
   ],
   [

@@ -3,6 +3,7 @@ import type { BackupIndex } from "../repository/manifest.ts";
 import type { RunFile } from "../repository/run-file.ts";
 import { storedBytesOf } from "../repository/stored-bytes.ts";
 import { checkAge } from "./checks/age.ts";
+import { checkDrills } from "./checks/drills.ts";
 import { checkDuties } from "./checks/duties.ts";
 import { checkLocks } from "./checks/locks.ts";
 import { checkProvider } from "./checks/provider.ts";
@@ -113,6 +114,7 @@ const CHECKS_OF_DATABASE: readonly ((facts: Facts) => Finding[])[] = [
   checkProvider,
   checkRuns,
   checkSchedules,
+  checkDrills,
   checkDuties,
 ];
 

@@ -3,11 +3,10 @@ import { PROGRAM } from "../lib/program.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { describeHolder } from "../repository/holder.ts";
 import { FORMAT_VERSION } from "../repository/manifest.ts";
-import { holdsAnythingOf, openRepository, type Repository } from "../repository/repository.ts";
 import type { RunFile } from "../repository/run-file.ts";
 import { forgetBegun, newRunId, recordBegun, recordEnded, recordInterrupted } from "../repository/runs.ts";
-import { requireSameKeys } from "../repository/sealing/alike.ts";
 import type { Storage } from "../storage/storage.ts";
+import { recordInPlaces } from "./record-in-places.ts";
 
 /** What is about to run. */
 export interface RunRequest {
@@ -46,29 +45,9 @@ export async function recordingRun<T>(
   resultOf: (value: T) => RunResult,
   signal: AbortSignal,
 ): Promise<T> {
-  const storages = request.storages.filter(({ asOf }) => asOf === undefined);
   const run = await begunRun(runtime, request);
-  // Where it could not be recorded once, it is told once.
-  const refused = new Set<Storage>();
-  const inEach = async (
-    last: AbortSignal,
-    record: (repository: Repository) => Promise<void>,
-  ): Promise<void> => {
-    let first: Repository | undefined;
-    for (const storage of storages) {
-      if (refused.has(storage)) continue;
-      try {
-        const repository = await openKnown(runtime, storage, run.database, last);
-        if (repository === undefined) continue;
-        first ??= repository;
-        if (isAlike(first, repository)) await record(repository);
-      } catch (error) {
-        // Whatever it is, it says nothing of the run.
-        refused.add(storage);
-        runtime.reporter.warn(`this run is not recorded in ${storage.place}: ${messageOf(error)}`);
-      }
-    }
-  };
+  // Looked at anew each time: the run may make a repository, or a disk may go away.
+  const inEach = recordInPlaces(runtime, run.database, request.storages, "this run");
   await inEach(signal, async (repository) => {
     await recordInterrupted(runtime, repository, run.database, signal);
     await recordBegun(repository, run, signal);
@@ -76,7 +55,6 @@ export async function recordingRun<T>(
   const end = async (result: RunResult | undefined, error: unknown): Promise<void> => {
     const ended = endedRun(runtime, run, result, error, signal);
     const last = AbortSignal.timeout(LAST_WORDS_MS);
-    // Looked at anew: this run may have made a repository, or a disk may have gone away.
     await inEach(last, async (repository) => {
       if (ended === undefined) await forgetBegun(repository, run, last);
       else await recordEnded(repository, ended, last);
@@ -91,17 +69,6 @@ export async function recordingRun<T>(
   }
   await end(resultOf(value), undefined);
   return value;
-}
-
-/** Into a place that is sealed to others nothing of this database is written. */
-function isAlike(first: Repository, other: Repository): boolean {
-  try {
-    requireSameKeys(first, other);
-    return true;
-  } catch (error) {
-    if (!isAppError(error, "repository_unusable")) throw error;
-    return false;
-  }
 }
 
 async function begunRun({ clock }: Runtime, { operation, database, entry }: RunRequest): Promise<RunFile> {
@@ -147,23 +114,4 @@ function endedRun(
   const isLate = isAppError(signal.reason, "deadline_passed");
   const interrupted = !isLate && (signal.aborted || failure.code === "interrupted");
   return { ...ended, outcome: interrupted ? "interrupted" : "failed", error: told(failure) };
-}
-
-/**
- * The repository, where it has something of the database: a record must not make a folder for a name that is mistyped. What
- * keeps it from being opened is the run's own to say, which needs it more than its record does.
- */
-async function openKnown(
-  runtime: Runtime,
-  storage: Storage,
-  database: string,
-  signal: AbortSignal,
-): Promise<Repository | undefined> {
-  try {
-    const repository = await openRepository(runtime, storage, signal);
-    return (await holdsAnythingOf(storage, database, signal)) ? repository : undefined;
-  } catch (error) {
-    if (!isAppError(error)) throw error;
-    return undefined;
-  }
 }

@@ -1,6 +1,6 @@
 import { isAppError, messageOf } from "../errors.ts";
 import { gatherFacts } from "../health/facts.ts";
-import { liveFigures } from "../health/live-figures.ts";
+import { restoreTime } from "../health/live-figures.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { readRuns } from "../operations/history.ts";
 import type { SourceFacts } from "../operations/sources/look-at-sources.ts";
@@ -47,11 +47,12 @@ export async function estimatesOf(
         proofMs: null,
         entries: [],
         jobs: [],
+        drills: [],
         duties: [],
       },
       signal,
     );
-    const { predictedMs: ms, basis } = liveFigures(facts).timeToRecover;
+    const { predictedMs: ms, basis } = restoreTime(facts);
     const { repositories } = facts.listing;
     const last =
       rebuild === undefined ? undefined : await lastRebuild(runtime, database, repositories, signal);

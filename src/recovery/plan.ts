@@ -1,3 +1,4 @@
+import { SCENARIOS, type Scenario } from "../config/drills.ts";
 import { AppError } from "../errors.ts";
 
 /** What steps tell those after them; kept in the journal, so never a secret. */
@@ -39,6 +40,8 @@ export interface Step {
   readonly back?: (outputs: Outputs, signal: AbortSignal) => Promise<void>;
 }
 
+export { SCENARIOS, type Scenario };
+
 /** How long one of the ways to have a database back would take. */
 export interface Estimate {
   /** `restore data`, `rebuild data`. */
@@ -48,10 +51,6 @@ export interface Estimate {
   /** What that was measured on, in words; null where it was not. */
   readonly basis: string | null;
 }
-
-/** The disasters that there are plans for. */
-export const SCENARIOS = ["provider-down", "server-lost", "data-deleted", "everything-lost"] as const;
-export type Scenario = (typeof SCENARIOS)[number];
 
 /** The ordered steps out of one disaster. */
 export interface Plan {

@@ -100,6 +100,18 @@ export const runKey = (database: string, id: string): string =>
 /** Duties that people have done. */
 export const dutiesFolder = (database: string): string => `${databaseFolder(database)}records/duties/`;
 export const dutyKey = (database: string, id: string): string => `${dutiesFolder(database)}${id}.json`;
+/** What came of recoveries and drills, and what people noted about them. */
+export const recoveriesFolder = (database: string): string =>
+  `${databaseFolder(database)}records/recoveries/`;
+export const recoveryKey = (database: string, id: string): string =>
+  `${recoveriesFolder(database)}${id}.json`;
+/** Those that have begun and not ended. */
+export const begunRecoveriesFolder = (database: string): string => `${recoveriesFolder(database)}begun/`;
+export const begunRecoveryKey = (database: string, id: string): string =>
+  `${begunRecoveriesFolder(database)}${id}.json`;
+export const recoveryNotesFolder = (database: string): string => `${recoveriesFolder(database)}notes/`;
+export const recoveryNoteKey = (database: string, id: string): string =>
+  `${recoveryNotesFolder(database)}${id}.json`;
 /** Restores of a managed service's own backups that were checked. */
 export const providerRestoresFolder = (database: string): string =>
   `${databaseFolder(database)}records/provider/`;

@@ -4,7 +4,16 @@ import { BackupId, Holder } from "./manifest.ts";
 const count = z.int().min(0);
 
 /** What is recorded when it runs. */
-export const RUN_OPERATIONS = ["backup", "verify", "prune", "restore", "copy", "rebuild"] as const;
+export const RUN_OPERATIONS = [
+  "backup",
+  "verify",
+  "prune",
+  "restore",
+  "copy",
+  "rebuild",
+  "recover",
+  "drill",
+] as const;
 
 /**
  * How a run ended: `degraded` did what it is for, and something is wrong all the same; `interrupted` was stopped, or its

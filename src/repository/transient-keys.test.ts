@@ -3,6 +3,7 @@ import { isTransientKey } from "../storage/transient-keys.ts";
 import type { BackupId, PartName } from "./ids.ts";
 import {
   begunKey,
+  begunRecoveryKey,
   contentKey,
   garbageFolder,
   indexKey,
@@ -11,6 +12,8 @@ import {
   partListKey,
   proofKey,
   readerKey,
+  recoveryKey,
+  recoveryNoteKey,
   REPOSITORY_FILE,
   runKey,
   tablesKey,
@@ -29,6 +32,7 @@ test.each(databases)(
       unfinishedKey(database, id),
       readerKey(database, "token"),
       begunKey(database, "20241211T143022.480Z-0123abcd"),
+      begunRecoveryKey(database, "20241211T143022.480Z-0123abcd"),
       `${garbageFolder(database)}looked.json`,
       `${garbageFolder(database)}0d0f.note`,
     ];
@@ -41,6 +45,8 @@ test.each(databases)(
       partListKey(database, name),
       proofKey(database, new Date(0), id),
       runKey(database, "20241211T143022.480Z-0123abcd"),
+      recoveryKey(database, "20241211T143022.480Z-0123abcd"),
+      recoveryNoteKey(database, "20241211T143022.480Z-0123abcd"),
       `${indexKey(database, id).split("/")[0]}/handled_data_20241211_143022.sql.gz`,
     ];
     expect(transient.filter((key) => !isTransientKey(key))).toEqual([]);

@@ -5,7 +5,7 @@ const TRANSIENT = [
   /\/lease\.\d+\.json$/,
   /\/backups\/[^/]+\/unfinished$/,
   /^[^/]+\/readers\//,
-  /^[^/]+\/records\/(?:garbage|locks|runs\/begun)\//,
+  /^[^/]+\/records\/(?:garbage|locks|runs\/begun|recoveries\/begun)\//,
   /(?:^|\/)handled-probe-[^/]+$/,
 ];
 

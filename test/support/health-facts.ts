@@ -36,6 +36,8 @@ export function factsOf(parts: Partial<Facts> = {}): Facts {
     knownSince: null,
     tables: [],
     runs: [],
+    drills: [],
+    recoveries: [],
     duties: [],
     dutiesDone: [],
     ...parts,

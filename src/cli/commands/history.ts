@@ -22,7 +22,7 @@ export function addHistory(program: Command, cli: () => Cli): void {
   placeOptions(program.command("history"))
     .summary("show what ran, and what came of it")
     .description(
-      "Shows the runs that a repository has recorded, newest first: backups, verifications, restores, copies and prunings, with who ran them, how long they took, and what went wrong. A run whose process is gone was interrupted.",
+      "Shows the runs that a repository has recorded, newest first: backups, verifications, restores, copies, prunings, recoveries and drills, with who ran them, how long they took, and what went wrong. A run whose process is gone was interrupted.",
     )
     .argument("[database...]", "names from the strategy or the repository; all when none is given")
     .addOption(

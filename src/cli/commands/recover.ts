@@ -2,6 +2,7 @@ import { type Command, Option } from "commander";
 import { AppError, inOperation, isAppError } from "../../errors.ts";
 import { journalPath, readJournal } from "../../recovery/journal.ts";
 import { type Plan, SCENARIOS, type Scenario } from "../../recovery/plan.ts";
+import { recordingRecovery } from "../../recovery/record.ts";
 import { goBack, hasWayBack, type PlanResult, runPlan } from "../../recovery/run-plan.ts";
 import type { Cli } from "../cli.ts";
 import { confirmByName } from "../confirm.ts";
@@ -13,7 +14,9 @@ import { originOf } from "../journal-origin.ts";
 import { productionGround } from "../production-ground.ts";
 import { planText, recoverJson, renderRecovered, renderUndone } from "../render/recover.ts";
 import { resolveAllTargets } from "../repositories.ts";
-import { resolveTarget } from "../targets.ts";
+import { recordedIn } from "../recorded-in.ts";
+import { scenarioOf } from "../scenario.ts";
+import { resolveTarget, type Target } from "../targets.ts";
 
 interface Options extends Omit<PlanOptions, "to"> {
   readonly to?: readonly string[];
@@ -82,7 +85,7 @@ export function addRecover(program: Command, cli: () => Cli): void {
       const asked =
         scenario === "together"
           ? await togetherAsked(cli(), databases, options)
-          : await scenarioAsked(cli(), scenarioOf(scenario), databases, options);
+          : await scenarioAsked(cli(), scenarioOf(scenario, "recover"), databases, options);
       await runRecover(cli(), asked, options);
     });
 }
@@ -91,14 +94,8 @@ export function addRecover(program: Command, cli: () => Cli): void {
 interface Asked {
   readonly plan: Plan;
   readonly path: string;
-}
-
-function scenarioOf(text: string): Scenario {
-  const found = SCENARIOS.find((scenario) => scenario === text);
-  if (found !== undefined) return found;
-  throw new AppError("usage", `recover: there is no scenario ${text}`, {
-    hint: `it is one of ${SCENARIOS.join(", ")}`,
-  });
+  /** Its databases. */
+  readonly targets: readonly Target[];
 }
 
 async function scenarioAsked(
@@ -111,13 +108,14 @@ async function scenarioAsked(
     scenario === "everything-lost"
       ? await everythingAsked(cli, names, options)
       : await oneAsked(cli, scenario, names, options);
-  const databases = (asked.all ?? [asked.target]).map(({ name }) => name);
+  const targets = asked.all ?? [asked.target];
+  const databases = targets.map(({ name }) => name);
   // The strategy of a machine that had none may be there the next time.
   const isBare = scenario === "everything-lost" && options.repository !== undefined;
   const origin = isBare ? asked.target.storage().place : originOf(asked.target);
   const path = journalPath(cli.runtime, origin, { scenario, databases });
   const begun = options.restart === true ? undefined : (await readJournal(path))?.aim;
-  return { plan: await planOf(cli, scenario, { ...asked, begun }), path };
+  return { plan: await planOf(cli, scenario, { ...asked, begun }), path, targets };
 }
 
 async function togetherAsked(
@@ -131,10 +129,10 @@ async function togetherAsked(
   const parts = targets.map((target) => ({ target, ground: productionGround(cli, target, undefined) }));
   const [where] = to ?? [];
   const plan = await planOfTogether(cli, parts, where === undefined ? options : { ...options, to: where });
-  return { plan, path: journalPath(cli.runtime, originOf(first), plan) };
+  return { plan, path: journalPath(cli.runtime, originOf(first), plan), targets };
 }
 
-async function runRecover(cli: Cli, { plan, path }: Asked, options: Options): Promise<void> {
+async function runRecover(cli: Cli, { plan, path, targets }: Asked, options: Options): Promise<void> {
   const confirm = async ({ what, name }: { readonly what: string; readonly name: string }): Promise<void> => {
     await confirmByName(cli, what, name, options.yes === true);
   };
@@ -149,7 +147,12 @@ async function runRecover(cli: Cli, { plan, path }: Asked, options: Options): Pr
     return;
   }
   const request = { path, restart: options.restart === true, confirm };
-  const result = await runPlan(cli.runtime, plan, request, cli.signal);
+  const { result } = await recordingRecovery(
+    cli.runtime,
+    { kind: "recover", plan, entry: null, note: "", places: recordedIn(cli, targets) },
+    async () => await runPlan(cli.runtime, plan, request, cli.signal),
+    cli.signal,
+  );
   if (result.failed !== null) {
     for (const line of renderRecovered(cli.output, plan, result).split("\n")) cli.output.note(line);
     const asks = options.yes !== true && cli.input !== undefined && hasWayBack(plan, result);

@@ -58,7 +58,7 @@ const scheduleMethod = z.enum(["cron", "systemd", "service"]).describe("What run
 const scheduledLine = {
   database: z.string().nullable().describe("Name of the database; null for all"),
   operation: z
-    .enum(["backup", "verify", "prune", "copy", "status"])
+    .enum(["backup", "verify", "drill", "prune", "copy", "status"])
     .describe("What is done; `status` looks at everything and tells whoever `notify` names"),
   entry: z.string().nullable().describe("The strategy's entry; null for what a database has one of"),
   schedule: z.string().describe("Cron expression"),

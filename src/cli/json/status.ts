@@ -72,7 +72,9 @@ export const StatusJson = z.strictObject({
         .strictObject({
           measuredMs: milliseconds
             .nullable()
-            .describe("How long the last restore took that was made to prove a backup"),
+            .describe(
+              "How long the last drill took, or the last restore that was made to prove a backup, whichever is newer",
+            ),
           predictedMs: milliseconds
             .nullable()
             .describe(

@@ -1,5 +1,6 @@
 import { counted, formatDuration } from "../../lib/text.ts";
 import type { Plan } from "../../recovery/plan.ts";
+import type { RecoveryStep } from "../../repository/recovery-file.ts";
 import type { PlanResult } from "../../recovery/run-plan.ts";
 import type { RecoverJson } from "../json/recover.ts";
 import type { Output } from "../output.ts";
@@ -33,6 +34,18 @@ const COLUMNS = [
   { title: "" },
 ];
 
+/** How long each step took, and might take. */
+export function renderSteps(output: Output, steps: readonly RecoveryStep[]): string {
+  const rows = steps.map(({ title, ms: took, budgetMs: budget, outcome }) => [
+    outcome === "done" ? output.paint("green", "✓") : outcome === "failed" ? output.paint("red", "✗") : "·",
+    title,
+    took === null ? "" : formatDuration(took),
+    `of ${formatDuration(budget)}`,
+    took !== null && took > budget ? output.paint("red", "over budget") : "",
+  ]);
+  return renderTable(COLUMNS, rows);
+}
+
 /** The report of a plan that was run. */
 export function renderRecovered(
   output: Output,
@@ -41,20 +54,13 @@ export function renderRecovered(
 ): string {
   const { startedAt, finishedAt, steps, failed } = result;
   const ms = Math.max(0, finishedAt.getTime() - startedAt.getTime());
-  const rows = steps.map(({ title, ms: took, budgetMs: budget, outcome }) => [
-    outcome === "done" ? output.paint("green", "✓") : outcome === "failed" ? output.paint("red", "✗") : "·",
-    title,
-    took === null ? "" : formatDuration(took),
-    `of ${formatDuration(budget)}`,
-    took !== null && took > budget ? output.paint("red", "over budget") : "",
-  ]);
   const what = `${databases.join(", ")} from ${scenario}`;
   const within = `${formatDuration(ms)}, ${ms <= budgetMs ? "within" : "over"} the budget of ${formatDuration(budgetMs)}`;
   const last =
     failed === null
       ? `${output.paint("green", "✓")} recovered ${what} in ${within}`
       : `${output.paint("red", "✗")} not recovered: ${what}, after ${within}`;
-  return [renderTable(COLUMNS, rows), last].join("\n");
+  return [renderSteps(output, steps), last].join("\n");
 }
 
 export function renderUndone(undone: readonly string[]): string {

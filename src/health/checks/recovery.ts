@@ -1,7 +1,7 @@
 import { formatDuration } from "../../lib/text.ts";
 import type { Facts } from "../facts.ts";
 import { type Finding, finding } from "../finding.ts";
-import { liveFigures } from "../live-figures.ts";
+import { restoreTime } from "../live-figures.ts";
 
 /** Whether it was shown lately that a backup comes back, and within the RTO. */
 export function checkRecovery(facts: Facts): Finding[] {
@@ -47,7 +47,7 @@ function checkProof(facts: Facts): Finding[] {
 
 function checkTime(facts: Facts): Finding[] {
   const { rtoMs } = facts;
-  const { measuredMs, predictedMs, basis } = liveFigures(facts).timeToRecover;
+  const { measuredMs, predictedMs, basis } = restoreTime(facts);
   if (rtoMs === null || measuredMs === null) return [];
   const evidence = { measuredMs, predictedMs, rtoMs, basis };
   const rto = `the RTO is ${formatDuration(rtoMs)}`;

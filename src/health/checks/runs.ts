@@ -68,6 +68,9 @@ function seriesOf({ jobs }: Facts, { operation, entry, error }: RunFile): string
     case "restore":
     case "copy":
     case "rebuild":
+    // How the last one of these ended its own record says, with every step.
+    case "recover":
+    case "drill":
       return undefined;
   }
 }

@@ -17,6 +17,8 @@ export function checkSchedules(facts: Facts): Finding[] {
   return facts.jobs.flatMap((job) => {
     const begun = lastBegun(facts, job);
     if (begun === undefined) return job.installed === false ? [notInstalled(facts, job)] : [];
+    // Whether it was done, and not only begun, another check looks at.
+    if (job.operation === "drill") return [];
     // What takes longer than the time between two runs leaves some out.
     const missed = isUnderWay(facts, job) ? undefined : missedRuns(facts, job, begun);
     return missed === undefined ? [] : [notFiring(facts, job, missed)];
@@ -59,10 +61,15 @@ interface Missed {
 }
 
 /** When it began the last time; undefined where nobody knows: one that never ran may have been planned a moment ago. */
-function lastBegun({ backups, runs }: Facts, { operation, entry }: ExpectedJob): Date | undefined {
+function lastBegun(
+  { backups, runs, recoveries }: Facts,
+  { operation, entry }: ExpectedJob,
+): Date | undefined {
   if (runs instanceof AppError) return undefined;
   const begun = [
     ...runs.filter((run) => isOf(run, { operation, entry })),
+    // Too seldom to be among the last runs.
+    ...(operation === "drill" ? recoveries.filter((one) => one.entry === entry) : []),
     ...(operation === "backup" ? backups.filter(({ schedule }) => schedule === entry) : []),
   ].map(({ startedAt }) => Date.parse(startedAt));
   return begun.length === 0 ? undefined : new Date(begun.reduce((a, b) => Math.max(a, b)));

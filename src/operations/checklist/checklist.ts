@@ -64,7 +64,7 @@ export async function readChecklist(
   };
   for (const job of request.jobs) {
     // Pruning and copying are housekeeping; each backup does both at its end.
-    if (job.operation !== "backup" && job.operation !== "verify") continue;
+    if (job.operation === "prune" || job.operation === "copy") continue;
     const run = await lastDone(runtime, request, job, failed, signal);
     const every = periodOf(job.schedule, request.timeZone, runtime.clock.now());
     const name = describeJob(job);

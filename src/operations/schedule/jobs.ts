@@ -9,7 +9,7 @@ export type ScheduledStrategy = Pick<Strategy, "path" | "timeZone"> & {
 };
 
 type ScheduledDatabase = Pick<StrategyDatabase, "name"> &
-  Partial<Pick<StrategyDatabase, "verifications" | "prune" | "copy">> & {
+  Partial<Pick<StrategyDatabase, "verifications" | "drills" | "prune" | "copy">> & {
     readonly backups: readonly (Pick<StrategyBackup, "name" | "schedule"> &
       Partial<Pick<StrategyBackup, "deadlineMs">>)[];
   };
@@ -17,7 +17,9 @@ type ScheduledDatabase = Pick<StrategyDatabase, "name"> &
 /** Something that a strategy wants done at certain times. */
 export interface Job {
   readonly database: string;
-  readonly operation: "backup" | "verify" | "prune" | "copy";
+  readonly operation: "backup" | "verify" | "drill" | "prune" | "copy";
+  /** Of a drill: what is to have happened. */
+  readonly scenario?: string | undefined;
   /** The strategy's entry; null for what a database has one of. */
   readonly entry: string | null;
   /** Five fields of cron. */
@@ -25,17 +27,24 @@ export interface Job {
   readonly deadlineMs: number | undefined;
 }
 
+type Wanted = Pick<Job, "operation" | "scenario"> & {
+  readonly name: string | null;
+  readonly schedule?: string | undefined;
+  readonly deadlineMs?: number | undefined;
+};
+
 /** All that has a schedule, in the strategy's order. */
 export function scheduledJobs({ databases }: Pick<ScheduledStrategy, "databases">): Job[] {
-  return databases.flatMap(({ name: database, backups, verifications = [], prune, copy }) => {
-    const wanted = [
+  return databases.flatMap(({ name: database, backups, verifications = [], drills = [], prune, copy }) => {
+    const wanted: Wanted[] = [
       ...backups.map((entry) => ({ operation: "backup" as const, ...entry })),
       ...verifications.map((entry) => ({ operation: "verify" as const, ...entry })),
+      ...drills.map((entry) => ({ operation: "drill" as const, ...entry })),
       ...(prune === undefined ? [] : [{ operation: "prune" as const, name: null, ...prune }]),
       ...(copy === undefined ? [] : [{ operation: "copy" as const, name: null, ...copy }]),
     ];
-    return wanted.flatMap(({ operation, name: entry, schedule, deadlineMs }) =>
-      schedule === undefined ? [] : [{ database, operation, entry, schedule, deadlineMs }],
+    return wanted.flatMap(({ operation, name: entry, schedule, deadlineMs, scenario }) =>
+      schedule === undefined ? [] : [{ database, operation, entry, schedule, deadlineMs, scenario }],
     );
   });
 }
@@ -61,7 +70,8 @@ export function watchArguments(strategyPath: string): string[] {
 
 /** The command line that does a job, without the program. */
 export function jobArguments(strategyPath: string, job: Job): string[] {
-  const { database, operation, entry, deadlineMs } = job;
+  const { database, operation, entry, scenario, deadlineMs } = job;
+  const operands = scenario === undefined ? [] : [scenario];
   const options = [
     ...(entry === null ? [] : [operation === "backup" ? "--backup" : "--entry", entry]),
     ...(deadlineMs === undefined ? [] : ["--deadline", `${deadlineMs / 1000}s`]),
@@ -70,6 +80,6 @@ export function jobArguments(strategyPath: string, job: Job): string[] {
   ];
   // A name may begin like an option.
   return database.startsWith("-")
-    ? [operation, ...options, "--", database]
-    : [operation, database, ...options];
+    ? [operation, ...options, "--", ...operands, database]
+    : [operation, ...operands, database, ...options];
 }

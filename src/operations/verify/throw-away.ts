@@ -11,6 +11,8 @@ import { makeServerFolder, removeServerFolder } from "../server-folder.ts";
 export interface ThrowAwayServer extends AsyncDisposable {
   /** Its superuser, in the database `postgres`. */
   readonly settings: ConnectionSettings;
+  /** Its folder, for what is to go with it, also when this process is killed. Others may look into it. */
+  readonly folder: string;
 }
 
 /**
@@ -41,7 +43,7 @@ export async function startThrowAway(
       },
       signal,
     );
-    return { settings: connectionOf(cluster), [Symbol.asyncDispose]: remove };
+    return { settings: connectionOf(cluster), folder, [Symbol.asyncDispose]: remove };
   } catch (error) {
     await remove();
     throw error;

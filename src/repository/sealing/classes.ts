@@ -23,7 +23,7 @@ const OF_BACKUP: Readonly<Record<string, SealClass>> = {
   tables: "shared",
   content: "secret",
 };
-const SHARED_RECORDS = ["proofs", "runs", "duties", "provider", "alerts"];
+const SHARED_RECORDS = ["proofs", "runs", "duties", "recoveries", "provider", "alerts"];
 /** An archive of a sealed repository, as its name tells. */
 const SEALED_ARCHIVE = /\.age$/i;
 

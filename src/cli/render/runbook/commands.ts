@@ -1,6 +1,7 @@
 import type { Strategy, StrategyDatabase } from "../../../config/strategy.ts";
 import { findRepository } from "../../../config/strategy.ts";
 import type { DatabaseStatus } from "../../../health/status.ts";
+import type { Scenario } from "../../../config/drills.ts";
 import { quoteForShell } from "../../../operations/schedule/quoting.ts";
 import { IDENTITY_FILE } from "../kit/by-hand.ts";
 
@@ -18,9 +19,19 @@ export interface DatabaseCommands {
   readonly findChange: string;
   readonly previewMissingRows: string;
   readonly missingRows: string;
+  /** By scenario: only the plan, the plan run, and its drill. */
+  readonly recover: Readonly<Record<Scenario, RecoverCommands>>;
+  readonly drills: string;
   readonly checklist: string;
   readonly history: string;
   readonly kit: string;
+}
+
+/** What to type for one disaster. */
+interface RecoverCommands {
+  readonly preview: string;
+  readonly run: string;
+  readonly drill: string;
 }
 
 // Where every command looks by itself.
@@ -47,7 +58,25 @@ export function commandsOf(
   const beside = quoteForShell(`${(newest?.server.database ?? name).slice(0, 20)}_restored`);
   const elsewhere = `postgresql://SERVER/${encodeURIComponent(newest?.server.database ?? name)}`;
   const missing = ["--table", "SCHEMA.TABLE", "--missing-rows", ...identity];
+  const recover = (scenario: Scenario): RecoverCommands => {
+    const elsewhereTo = ["--to", quoteForShell(elsewhere)];
+    const lost = scenario === "data-deleted" ? ["--table", "SCHEMA.TABLE"] : [];
+    const to = scenario === "server-lost" ? elsewhereTo : [];
+    const words = operands(scenario, database);
+    return {
+      preview: line("recover", ["--dry-run", ...lost, ...identity], words),
+      run: line("recover", [...to, ...lost, ...identity], words),
+      drill: line("drill", [...lost, ...identity], words),
+    };
+  };
   return {
+    recover: {
+      "provider-down": recover("provider-down"),
+      "server-lost": recover("server-lost"),
+      "data-deleted": recover("data-deleted"),
+      "everything-lost": recover("everything-lost"),
+    },
+    drills: line("drill list", [], own),
     status: line("status", []),
     list: line("list", [], own),
     backup: line("backup", [], own),

@@ -7,6 +7,8 @@ import { formatDuration } from "../../../lib/text.ts";
 import type { Checklist } from "../../../operations/checklist/checklist.ts";
 import { describeJob, scheduledJobs } from "../../../operations/schedule/jobs.ts";
 import type { BackupIndex } from "../../../repository/manifest.ts";
+import type { Plan } from "../../../recovery/plan.ts";
+import type { RecordedRecovery } from "../../../repository/recoveries.ts";
 import { contactSection } from "../page/contacts.ts";
 import {
   type Block,
@@ -21,6 +23,7 @@ import {
 } from "../page/page.ts";
 import { formatTime } from "../time.ts";
 import { commandsOf, type DatabaseCommands } from "./commands.ts";
+import { disasterBlocks } from "./disasters.ts";
 
 export interface RunbookFacts {
   readonly strategy: Strategy;
@@ -28,6 +31,10 @@ export interface RunbookFacts {
   readonly checklist: Checklist;
   /** By database: where its server is, without a password; one that is not known is left out. */
   readonly servers: ReadonlyMap<string, string>;
+  /** By database: the plans out of the disasters that there are plans for. */
+  readonly plans: ReadonlyMap<string, readonly Plan[]>;
+  /** By database: its drills and recoveries, newest first. */
+  readonly recoveries: ReadonlyMap<string, readonly RecordedRecovery[]>;
   /** By repository of the strategy: where it is. */
   readonly places: ReadonlyMap<string, string>;
   readonly printedAt: Date;
@@ -51,7 +58,7 @@ export function runbookPage(runbook: RunbookFacts): Page {
       contactSection(strategy.contacts),
       { title: "Could we recover now?", blocks: nowBlocks(runbook, each) },
       { title: "Bring data back", blocks: each.flatMap((one) => restoreBlocks(runbook, one)) },
-      { title: "The four disasters", blocks: each.flatMap(disasterBlocks) },
+      { title: "The four disasters", blocks: each.flatMap((one) => disasterBlocks(runbook, one)) },
       { title: "Where the backups are", blocks: placeBlocks(runbook) },
       { title: "What runs by itself", blocks: jobBlocks(strategy) },
       checklistSection(runbook),
@@ -63,7 +70,7 @@ export function runbookPage(runbook: RunbookFacts): Page {
   };
 }
 
-interface Each {
+export interface Each {
   readonly status: DatabaseStatus;
   readonly entry: StrategyDatabase;
   readonly run: DatabaseCommands;
@@ -73,7 +80,9 @@ function quickReference(each: readonly Each[]): string[] {
   const own = each.flatMap(({ status, run }) => [
     run.list,
     run.backup,
-    ...(status.newest === null ? [] : [run.verify, run.restoreBeside, run.previewSwap]),
+    ...(status.newest === null
+      ? []
+      : [run.verify, run.restoreBeside, run.previewSwap, run.recover["server-lost"].preview, run.drills]),
   ]);
   const common = each.slice(0, 1).map(({ run }) => run);
   return [
@@ -148,33 +157,6 @@ function restoreBlocks({ servers }: RunbookFacts, { status, run }: Each): Block[
     commands(run.restoreElsewhere),
     text("Is the backup good? Restored on a throw-away server and compared, row by row:"),
     commands(run.verify),
-  ];
-}
-
-function disasterBlocks({ status, run, entry }: Each): Block[] {
-  const { database, newest, rtoMs } = status;
-  if (newest === null) return [];
-  const rto = rtoMs === null ? "" : ` The objective is ${formatDuration(rtoMs)} (RTO).`;
-  const last =
-    entry.repositories.length > 1
-      ? "Any of its places is enough."
-      : `It is kept in one place only, ${entry.repositories[0]}: that must not have been on the same machine.`;
-  return [
-    heading(`${database}: rows were deleted or changed by mistake`),
-    text(
-      "Find the last backup that has them, then bring back what is missing, and only that. Write your table and condition in place of these:",
-    ),
-    commands(run.findChange, run.previewMissingRows, run.missingRows),
-    heading(`${database}: its server is lost, or its provider is down`),
-    text(
-      `Restore onto any PostgreSQL of the same or a newer major version, then point the application at it.${rto} ${last}`,
-    ),
-    commands(run.restoreElsewhere),
-    heading(`${database}: everything is lost`),
-    text(
-      "Without this machine and its strategy file: the recovery kit, which should lie printed elsewhere, has the lines for it. This writes it:",
-    ),
-    commands(run.kit),
   ];
 }
 

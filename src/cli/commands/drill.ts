@@ -1,0 +1,215 @@
+import { join } from "node:path";
+import { type Command, Option } from "commander";
+import type { StrategyDrill } from "../../config/drills.ts";
+import { AppError, DEGRADED_EXIT, ERRORS } from "../../errors.ts";
+import { nearest } from "../../lib/text.ts";
+import { noteRecovery, recoveriesOf } from "../../operations/recoveries.ts";
+import { type Plan, SCENARIOS, type Scenario } from "../../recovery/plan.ts";
+import { recordingRecovery } from "../../recovery/record.ts";
+import { runPlan } from "../../recovery/run-plan.ts";
+import type { Cli } from "../cli.ts";
+import { openDrillGround } from "../drill-ground.ts";
+import type { DrillNoteJson } from "../json/drill.ts";
+import { jobsArgument, many, placeOptions, positiveInteger } from "../options.ts";
+import { planOf, type PlanOptions } from "../plans.ts";
+import { recordedIn } from "../recorded-in.ts";
+import { drillJson, type RecoveryObjectives, renderDrill, renderDrills } from "../render/drill.ts";
+import { planText } from "../render/recover.ts";
+import { resolveAllTargets } from "../repositories.ts";
+import { scenarioOf } from "../scenario.ts";
+import { subjectOf } from "../subject-of.ts";
+import { type PlaceOptions, resolveTarget, storagesOf, type Target } from "../targets.ts";
+
+interface Options extends Omit<PlanOptions, "to"> {
+  readonly note?: string;
+  readonly entry?: string;
+}
+
+const SHOWN = 20;
+// A note may be about one of years ago.
+const ALL = 100_000;
+
+export function addDrill(program: Command, cli: () => Cli): void {
+  const drill = placeOptions(program.command("drill"))
+    .summary("rehearse a recovery, measured against its budget")
+    .description(
+      "Runs the plan out of a disaster, the same as `handled recover`, on a throw-away server, with a copy of the application's `.env` and the application as the strategy's `trial` starts it. " +
+        "Nothing of production is touched. How long each step took, and what would have been lost, is recorded in the repository. Exit code 4 when the drill fails.",
+    )
+    .argument("<scenario>", `what is to have happened: ${SCENARIOS.join(", ")}`)
+    .argument("<database>", "name from the strategy or the repository")
+    .option("--backup <backup>", "an id, or latest (default: the newest proven one)")
+    .addOption(
+      new Option("--from <what>", "what it is made from (default: what is faster by measured rates)").choices(
+        ["backup", "rebuild"],
+      ),
+    )
+    .option(
+      "--table <table>",
+      "with data-deleted: a table that is to have lost rows, written schema.table (may be repeated)",
+      many,
+    )
+    .option("--where <sql>", "with data-deleted: only rows for which this SQL condition holds (default: all)")
+    .option(
+      "--jobs <number>",
+      "connections that load a snapshot (default: one a core; at most 64)",
+      jobsArgument,
+    )
+    .option("--entry <name>", "do what this entry of the strategy's `drills` says")
+    .option("--note <text>", "kept with what comes of it")
+    .action(async (scenario: string, database: string, options: Options) => {
+      await runDrill(cli(), scenarioOf(scenario, "drill"), database, options);
+    });
+  placeOptions(drill.command("list"))
+    .summary("show drills and recoveries, and whether they get faster")
+    .description(
+      "Shows the drills and recoveries that are recorded, newest first: how long each took, against its budget and the one before, what was lost, and what people noted.",
+    )
+    .argument("[database...]", "names from the strategy or the repository; all when none is given")
+    .option("--last <number>", "no more than so many of each database", positiveInteger, SHOWN)
+    .action(async (names: string[], options: PlaceOptions & { readonly last: number }) => {
+      for (const target of await resolveAllTargets(cli(), names, options))
+        await showDrills(cli(), target, options.last);
+    });
+  placeOptions(drill.command("note"))
+    .summary("keep what was learned from a drill or recovery")
+    .description(
+      "Records in the repository what you say about a drill or recovery: the lesson for the next time.",
+    )
+    .argument("<id>", "its id, as `handled drill list` shows it")
+    .argument("<text>", "what you learned")
+    .action(async (id: string, text: string, options: PlaceOptions) => {
+      await runNote(cli(), id, text, options);
+    });
+}
+
+async function runDrill(cli: Cli, scenario: Scenario, database: string, options: Options): Promise<void> {
+  const target = await resolveTarget(cli, database, options);
+  const entry = entryFor(target, scenario, options);
+  const asked = { ...optionsOf(entry), ...options };
+  const objectives = objectivesOf(target);
+  await using drill = await openDrillGround(cli, target, subjectOf(target, options.jobs), asked);
+  const plan = await planOf(stateIn(cli, drill.folder), scenario, {
+    target,
+    options: asked,
+    ground: drill.ground,
+  });
+  requireHarmless(plan);
+  for (const line of planText(plan)) cli.output.note(line);
+  // Nobody goes on with a drill: its journal goes with its server.
+  const request = { path: join(drill.folder, "journal.json"), restart: true, confirm: refuse };
+  const { recovery } = await recordingRecovery(
+    cli.runtime,
+    {
+      kind: "drill",
+      plan,
+      entry: entry?.name ?? null,
+      note: options.note ?? "",
+      places: recordedIn(cli, [target]),
+    },
+    async () => await runPlan(cli.runtime, plan, request, cli.signal),
+    cli.signal,
+  );
+  const recorded = { ...recovery, notes: [] };
+  cli.output.result(drillJson(recorded, objectives), () => renderDrill(cli.output, recorded, objectives));
+  if (recovery.outcome !== "done") cli.exitWith(ERRORS.unhealthy.exit);
+}
+
+/** What steps keep of their own goes with the drill, and meets nothing of a recovery. */
+function stateIn(cli: Cli, folder: string): Cli {
+  const { runtime } = cli;
+  return { ...cli, runtime: { ...runtime, env: { ...runtime.env, XDG_STATE_HOME: folder } } };
+}
+
+/** The strategy's drill that is asked for; one that says the same as the command line counts as asked for, too. */
+function entryFor({ name, entry }: Target, scenario: Scenario, options: Options): StrategyDrill | undefined {
+  const drills = entry?.drills ?? [];
+  if (options.entry === undefined) {
+    const [only, another] = drills.filter((one) => one.scenario === scenario);
+    const saysOther = ["backup", "from", "table", "where"].some((key) => key in options);
+    return another === undefined && !saysOther ? only : undefined;
+  }
+  const found = drills.find((one) => one.name === options.entry);
+  if (found?.scenario === scenario) return found;
+  const what = `find the entry ${options.entry} of the strategy: ${name} has no such drill`;
+  if (found !== undefined)
+    throw new AppError("usage", `${what} of ${scenario}`, { hint: `it is one of ${found.scenario}` });
+  const names = drills.map((one) => one.name);
+  const similar = nearest(options.entry, names);
+  throw new AppError("usage", what, {
+    hint: similar === undefined ? `it has: ${names.join(", ") || "none"}` : `did you mean \`${similar}\`?`,
+  });
+}
+
+/** What the entry says in place of options. */
+function optionsOf(entry: StrategyDrill | undefined): Pick<Options, "backup" | "from" | "table" | "where"> {
+  if (entry === undefined) return {};
+  const { backup, from, tables, where } = entry;
+  return {
+    ...(backup === undefined ? {} : { backup }),
+    ...(from === undefined ? {} : { from }),
+    ...(tables === undefined ? {} : { table: tables }),
+    ...(where === undefined ? {} : { where }),
+  };
+}
+
+function objectivesOf({ entry }: Target): RecoveryObjectives {
+  return { rtoMs: entry?.objectives.rtoMs ?? null, rpoMs: entry?.objectives.rpoMs ?? null };
+}
+
+/** A plan that would ask, or write to something of production, is no drill; that it never is one this is the last to see to. */
+function requireHarmless({ scenario, touches, steps }: Plan): void {
+  const asks = steps.find(({ confirm }) => confirm !== null);
+  if (touches.length === 0 && asks === undefined) return;
+  throw new AppError(
+    "unexpected",
+    `drill ${scenario}: its plan touches production: ${touches.join("; ") || (asks?.title ?? "")}`,
+    { hint: "nothing was done; please report it" },
+  );
+}
+
+async function refuse(): Promise<never> {
+  return await Promise.reject(
+    new AppError("not_confirmed", "drill: a step asks, and a drill has nothing to ask"),
+  );
+}
+
+async function showDrills(cli: Cli, target: Target, last: number): Promise<void> {
+  const { name: database, timeZone } = target;
+  const request = { database, storages: storagesOf(target), last };
+  const { recoveries, failures } = await recoveriesOf(cli.runtime, request, cli.signal);
+  const objectives = objectivesOf(target);
+  const unread = failures.map(({ message }) => message);
+  const drills = recoveries.map((one) => drillJson(one, objectives));
+  cli.output.result({ database, drills, unread }, () =>
+    renderDrills(cli.output, database, recoveries, timeZone),
+  );
+  for (const message of unread) cli.output.warn(`what is recorded there is not shown: ${message}`);
+  if (unread.length > 0) cli.exitWith(ERRORS.unhealthy.exit);
+}
+
+async function runNote(cli: Cli, id: string, text: string, options: PlaceOptions): Promise<void> {
+  const unrecorded: string[] = [];
+  let found = false;
+  for (const target of await resolveAllTargets(cli, [], options)) {
+    const of = { database: target.name, storages: storagesOf(target) };
+    const { recoveries, failures } = await recoveriesOf(cli.runtime, { ...of, last: ALL }, cli.signal);
+    if (!recoveries.some((one) => one.id === id)) {
+      for (const { message } of failures) cli.output.warn(`it was not looked for there: ${message}`);
+      continue;
+    }
+    found = true;
+    for (const { message } of await noteRecovery(cli.runtime, { ...of, recovery: id }, text, cli.signal))
+      unrecorded.push(message);
+  }
+  if (!found)
+    throw new AppError("usage", `note on ${id}: no drill or recovery of that id is recorded`, {
+      hint: "`handled drill list` shows what there is",
+    });
+  cli.output.result(
+    { id, unrecorded } satisfies DrillNoteJson,
+    () => `${cli.output.paint("green", "✓")} it is kept with ${id}`,
+  );
+  for (const message of unrecorded) cli.output.warn(`it is not recorded there: ${message}`);
+  if (unrecorded.length > 0) cli.exitWith(DEGRADED_EXIT);
+}
