@@ -31,7 +31,7 @@ beforeAll(async () => {
   await runSql(live, "create table orders (id int primary key); insert into orders values (1)");
   await writeStrategy();
   await writeEnv();
-  const backedUp = await handled(["backup", "primary"]);
+  const backedUp = await handled(["backup", "primary"], { clock: emulator.clock });
   expect(backedUp, backedUp.stderr).toMatchObject({ code: 0 });
   await runSql(live, "insert into orders values (2)");
   serviceBackup = await emulator.takeBackup("shop");
