@@ -209,13 +209,13 @@ describe("key rewrap", () => {
     const named = await readFile(join(shop.folder, "repository/repository.json"), "utf8");
     // Of the run that was killed a naming key stays that nothing names.
     const sealed = (await shop.sealedFiles()).filter(
-      ({ key }) => !key.startsWith("system/") || named.includes(key),
+      ({ key }) => !key.startsWith("system/naming-") || named.includes(key),
     );
     expect(report["objects"]).toBe(sealed.length);
     expect((await shop.run(["status"])).code).toBe(0);
     const host = join(shop.folder, "home/.config/handled/host.key");
     for (const { key, path, secret } of sealed) {
-      if (!key.startsWith("system/"))
+      if (!key.startsWith("system/naming-"))
         expect((await payloadOf(path)).equals(before.get(key) ?? Buffer.alloc(0))).toBe(true);
       expect([opens(one, path), opens(two, path), opens(host, path)], key).toEqual([true, true, !secret]);
     }

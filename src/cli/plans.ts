@@ -2,9 +2,12 @@ import { AppError } from "../errors.ts";
 import { estimatesOf, fasterOf } from "../recovery/estimates.ts";
 import type { Ground } from "../recovery/ground.ts";
 import type { Plan, Scenario } from "../recovery/plan.ts";
+import { type LostDatabase, planEverythingLost } from "../recovery/scenarios/everything-lost.ts";
 import { planServerLost } from "../recovery/scenarios/server-lost.ts";
+import type { KeptStrategy } from "../recovery/steps/everything.ts";
 import type { Cli } from "./cli.ts";
 import { planOfDataDeleted } from "./plan-data-deleted.ts";
+import { planOfProviderDown } from "./plan-provider-down.ts";
 import { subjectOf } from "./subject-of.ts";
 import type { PlaceOptions, Target } from "./targets.ts";
 
@@ -18,8 +21,8 @@ export interface PlanOptions extends PlaceOptions {
   readonly at?: Date;
   readonly whole?: true;
   readonly newDatabase?: string;
-  /** What a database is made from; undefined: whatever is faster. */
-  readonly from?: "backup" | "rebuild";
+  /** What a database is made from; undefined: the scenario chooses. */
+  readonly from?: "provider" | "backup" | "rebuild";
 }
 
 /** What is to be recovered, from what, and where. */
@@ -29,6 +32,10 @@ export interface PlanRequest {
   readonly ground: Ground;
   /** The aim of a recovery that was begun and is to go on: what it chose stays. */
   readonly begun?: Plan["aim"] | undefined;
+  /** All that is lost, where that is more than the first; the most critical first. */
+  readonly all?: readonly Target[];
+  /** Of a machine that has none. */
+  readonly strategy?: KeptStrategy | null;
 }
 
 type Planner = (cli: Cli, request: PlanRequest) => Promise<Plan>;
@@ -45,17 +52,37 @@ const PLANNERS: Partial<Record<Scenario, Planner>> = {
       target: await ground.target(subject),
       application: ground.application(subject),
       backup: options.backup,
-      from: asked ?? chosen,
+      from: asked === "rebuild" || asked === "backup" ? asked : chosen,
       estimates: Object.values(estimates).flatMap((estimate) => estimate ?? []),
       isDrill: ground.isDrill,
     });
   },
+  "everything-lost": async (cli, { target, all = [target], options, ground, strategy = null }) => {
+    const databases: LostDatabase[] = [];
+    for (const subject of all.map((one) => subjectOf(one, options.jobs)))
+      databases.push({
+        subject,
+        target: await ground.target(subject),
+        application: ground.application(subject),
+      });
+    return planEverythingLost(cli.runtime, { databases, strategy, isDrill: ground.isDrill });
+  },
   "data-deleted": planOfDataDeleted,
+  "provider-down": planOfProviderDown,
+};
+
+/** What a database can be made from, where there is a choice. */
+const SOURCES: Partial<Record<Scenario, readonly PlanOptions["from"][]>> = {
+  "server-lost": ["backup", "rebuild"],
+  "provider-down": ["provider", "backup"],
 };
 
 /** The plan of a scenario, the same for a recovery and for a drill of it. */
 export async function planOf(cli: Cli, scenario: Scenario, request: PlanRequest): Promise<Plan> {
   const planner = PLANNERS[scenario];
+  const { from } = request.options;
+  if (from !== undefined && SOURCES[scenario]?.includes(from) !== true)
+    throw new AppError("usage", `recover: \`--from ${from}\` is not for ${scenario}`);
   if (planner === undefined) throw new AppError("usage", `recover: there is no plan for ${scenario} yet`);
   return await planner(cli, request);
 }

@@ -15,7 +15,7 @@ export function productionGround(cli: Cli, target: Target, to: string | undefine
     target: async () =>
       to === undefined ? await target.connection() : await resolveConnection(cli.runtime, to, cli.signal),
     live: async () => await target.connection(),
-    application: () => applicationOf(cli, target, to !== undefined),
+    application: (_subject, moves = to !== undefined) => applicationOf(cli, target, moves),
   };
 }
 

@@ -7,7 +7,7 @@ import { checkVariables } from "./application-checks.ts";
 import { crossCheck } from "./cross-checks.ts";
 import { describeIssues } from "./describe-issue.ts";
 import { type Interpolate, readDocument } from "./document.ts";
-import { interpolate, parseReferences } from "./interpolate.ts";
+import { interpolate, literalPart, parseReferences } from "./interpolate.ts";
 import { strategyJsonSchema } from "./json-schema.ts";
 import { hasLiteralKey, hasLiteralPassword, hasLiteralSecret } from "./literal-password.ts";
 import { checkNotify } from "./notify-checks.ts";
@@ -27,17 +27,28 @@ export async function loadStrategy(runtime: Runtime, path: string, signal: Abort
   const file = resolve(path);
   const { text, mode } = await readStrategyFile(file, signal);
   const strategy = parseStrategy(runtime, text, file);
-  const urls = [...strategy.databases, ...strategy.repositories].map(({ url }) => url.text);
-  const hasSecret =
-    urls.some(hasLiteralPassword) ||
-    strategy.repositories.some(hasLiteralKey) ||
-    (strategy.notify?.channels.some(hasLiteralSecret) ?? false);
-  if ((mode & READABLE_BY_OTHERS) !== 0 && hasSecret) {
+  if ((mode & READABLE_BY_OTHERS) !== 0 && holdsSecrets(strategy)) {
     runtime.reporter.warn(
       `strategy ${file}: holds a password and others may read it: \`chmod 600 ${file}\`, or use \`\${NAME}\``,
     );
   }
   return strategy;
+}
+
+/** Whether passwords, keys or tokens are written in a strategy, rather than names of variables that have them. */
+export function holdsSecrets({ databases, repositories, notify }: Strategy): boolean {
+  const urls = [...databases, ...repositories].map(({ url }) => url.text);
+  return (
+    urls.some(hasLiteralPassword) ||
+    repositories.some(hasLiteralKey) ||
+    databases.some(({ provider }) => provider !== undefined && literalPart(provider.token.text) !== "") ||
+    (notify?.channels.some(hasLiteralSecret) ?? false)
+  );
+}
+
+/** The text of a strategy file, as it is. Fails as `loadStrategy` does. */
+export async function readStrategyText(path: string, signal: AbortSignal): Promise<string> {
+  return (await readStrategyFile(path, signal)).text;
 }
 
 /** The strategy in a text. `file` is the absolute path it is from or meant for. Fails with `strategy_invalid`. */

@@ -2,6 +2,7 @@ import { rm } from "node:fs/promises";
 import { AppError } from "../errors.ts";
 import { counted, formatCount, formatDuration } from "../lib/text.ts";
 import type { TableFingerprint } from "../postgres/fingerprint.ts";
+import { quoteName } from "../postgres/session.ts";
 import type { World } from "./world.ts";
 
 /** A disaster, struck for real, and the command that brings everything back. */
@@ -14,9 +15,32 @@ export interface Disaster {
 }
 
 const MINUTE = 60_000;
+const VICTIM = { schema: "reference", name: "prices" };
 
 /** The four disasters of the strategy document, in the order in which one company can have them all on one day. */
 export const DISASTERS: readonly Disaster[] = [
+  {
+    title: "Rows are deleted by mistake",
+    budgetMs: 30 * MINUTE,
+    strike: async (world, say) => {
+      const { DATA_DATABASE_URL } = await world.urls();
+      const name = quoteName(VICTIM.schema, VICTIM.name);
+      const gone = await world.withSession(
+        DATA_DATABASE_URL,
+        async (session) => await session.query(`delete from ${name} where id % 10 = 3 returning id`),
+      );
+      say(`delete from ${name} where id % 10 = 3: ${counted(gone.length, "row")} gone`);
+    },
+    recover: async () =>
+      await Promise.resolve([
+        "recover",
+        "data-deleted",
+        "data",
+        "--table",
+        `${VICTIM.schema}.${VICTIM.name}`,
+        "--yes",
+      ]),
+  },
   {
     title: "The data server is lost, with its disk",
     budgetMs: 240 * MINUTE,

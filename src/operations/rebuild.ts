@@ -70,7 +70,7 @@ export async function rebuildDatabase(
       outcome: "done",
       backup: null,
       figures: { ...NO_FIGURES, rows },
-      sources: sources.map(({ source, files, bytes }) => ({ source, files, bytes })),
+      sources: sources.flatMap(({ source, files, bytes }) => (bytes === 0 ? [] : [{ source, files, bytes }])),
       summary: `${counted(tables, "table")} made from ${counted(sources.length, "source")}${differences.length === 0 ? "" : `; ${counted(differences.length, "difference")} to the backup`}`,
     }),
     signal,

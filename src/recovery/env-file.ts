@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { parseEnv } from "node:util";
 import { AppError, errorCode } from "../errors.ts";
 import { syncFolder, temporaryName } from "../lib/durable.ts";
-import { envWithValue } from "../lib/env-text.ts";
+import { envValue, envWithValue } from "../lib/env-text.ts";
 
 /** What was done to the application's file of variables. */
 export interface Switched {
@@ -33,6 +33,12 @@ export async function switchVariable(
   const kept = await keepBeside(path, old, time);
   await replace(path, changed, old);
   return { path, kept };
+}
+
+/** The variable's value; fails as `switchVariable` would: better known before anything is made for it. */
+export async function readVariable(file: string, variable: string): Promise<string> {
+  const path = await resolveFile(file);
+  return envValue(await readFile(path, "latin1"), variable, path);
 }
 
 async function resolveFile(file: string): Promise<string> {

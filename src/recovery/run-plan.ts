@@ -56,10 +56,14 @@ export async function runPlan(
   const run = new Run(runtime, plan, request, journal);
   if (resumed) tellOfBegun(runtime, plan, journal);
   await run.write();
-  for (const step of plan.steps) {
-    signal.throwIfAborted();
-    const failed = await run.step(step, signal);
-    if (failed !== null) return run.result({ step, error: failed }, resumed);
+  try {
+    for (const step of plan.steps) {
+      signal.throwIfAborted();
+      const failed = await run.step(step, signal);
+      if (failed !== null) return run.result({ step, error: failed }, resumed);
+    }
+  } finally {
+    await plan.release?.();
   }
   const result = run.result(null, resumed);
   await removeJournal(runtime, request.path);

@@ -109,6 +109,9 @@ export const providerRestoreKey = (database: string, id: string): string =>
 export const alertsKey = (database: string | null): string =>
   `${database === null ? "system/" : databaseFolder(database)}records/alerts/state.json`;
 
+/** The strategy, as the file is whose backups these are. */
+export const STRATEGY_KEY = "system/strategy.yaml";
+
 export const readersFolder = (database: string): string => `${databaseFolder(database)}readers/`;
 export const readerKey = (database: string, token: string): string =>
   `${readersFolder(database)}${token}.json`;

@@ -1,8 +1,9 @@
-import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import type { Plugin } from "vitest/config";
 
 const STARTS_THREAD = /import\.meta\.url\.endsWith\("\.ts"\) \? "\.\/[a-z]+-worker\.ts"/;
+
+const BESIDE =
+  'process.env["HANDLED_TEST_PROGRAMS"] === undefined ? import.meta.url : `file://${process.env["HANDLED_TEST_PROGRAMS"]}/main.js`';
 
 /**
  * Lets the modules that start threads find those that were built for the run beside them, as in the published program: of
@@ -14,8 +15,8 @@ export function threadsFromBuilt(): Plugin {
     enforce: "pre",
     transform: (code) => {
       if (!STARTS_THREAD.test(code)) return undefined;
-      const beside = pathToFileURL(join(process.env["HANDLED_TEST_PROGRAMS"] ?? "", "main.js")).href;
-      return code.replaceAll("import.meta.url", JSON.stringify(beside));
+      // Looked up when it runs: what is transformed is kept for later runs, which have built programs of their own.
+      return code.replaceAll("import.meta.url", `(${BESIDE})`);
     },
   };
 }

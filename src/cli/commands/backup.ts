@@ -21,6 +21,7 @@ import {
 } from "../options.ts";
 import { backupJson, renderBackup } from "../render/backup.ts";
 import { reportFailure } from "../failure.ts";
+import { keepStrategyOf } from "../keep-strategy.ts";
 import { beginPings } from "../../notify/pings.ts";
 import {
   DEFAULT_LOCK_TIMEOUT_MS,
@@ -140,7 +141,9 @@ async function backupTarget(cli: Cli, target: Target, options: Options): Promise
           ? null
           : { path: resolve(cli.cwd, options.file), overwrite: options.overwrite === true },
     };
-    return await backupToPlaces(cli.runtime, request, cli.signal);
+    const report = await backupToPlaces(cli.runtime, request, cli.signal);
+    await keepStrategyOf(cli, target, report);
+    return report;
   });
 }
 

@@ -1,20 +1,22 @@
 import { type Command, Option } from "commander";
-import { AppError, inOperation } from "../../errors.ts";
+import { AppError, inOperation, isAppError } from "../../errors.ts";
 import { journalPath, readJournal } from "../../recovery/journal.ts";
 import { type Plan, SCENARIOS, type Scenario } from "../../recovery/plan.ts";
 import { goBack, hasWayBack, type PlanResult, runPlan } from "../../recovery/run-plan.ts";
 import type { Cli } from "../cli.ts";
 import { confirmByName } from "../confirm.ts";
+import { everythingAsked } from "../everything-asked.ts";
 import { jobsArgument, many, momentArgument, placeOptions } from "../options.ts";
 import { planOfTogether } from "../plan-together.ts";
-import { planOf, type PlanOptions } from "../plans.ts";
+import { planOf, type PlanOptions, type PlanRequest } from "../plans.ts";
 import { originOf } from "../journal-origin.ts";
 import { productionGround } from "../production-ground.ts";
 import { planText, recoverJson, renderRecovered, renderUndone } from "../render/recover.ts";
 import { resolveAllTargets } from "../repositories.ts";
-import { resolveTarget, type Target } from "../targets.ts";
+import { resolveTarget } from "../targets.ts";
 
-interface Options extends PlanOptions {
+interface Options extends Omit<PlanOptions, "to"> {
+  readonly to?: readonly string[];
   readonly yes?: true;
   readonly dryRun?: true;
   readonly restart?: true;
@@ -34,14 +36,19 @@ export function addRecover(program: Command, cli: () => Cli): void {
     )
     .argument(
       "[database...]",
-      "name from the strategy or the repository; together: several, or all where none is named",
+      "a name from the strategy or the repository; for everything-lost and together several, or none for all there are",
     )
-    .option("--to <url>", "the (new or empty) database that it becomes (default: where it was)")
+    .option(
+      "--to <url>",
+      "the (new or empty) database that it becomes (default: where it was); for everything-lost NAME=URL, repeated",
+      many,
+    )
     .option("--backup <backup>", "an id, or latest (default: the newest proven one)")
     .addOption(
-      new Option("--from <what>", "what it is made from (default: what is faster by measured rates)").choices(
-        ["backup", "rebuild"],
-      ),
+      new Option(
+        "--from <what>",
+        "what it is made from: with provider-down the provider or a backup (default: the first that works), with server-lost a backup or a rebuild (default: what is faster by measured rates)",
+      ).choices(["provider", "backup", "rebuild"]),
     )
     .option(
       "--table <table>",
@@ -51,7 +58,7 @@ export function addRecover(program: Command, cli: () => Cli): void {
     .option("--where <sql>", "with data-deleted: only rows for which this SQL condition holds")
     .option(
       "--at <time>",
-      "the moment (2024-12-10T14:05:00Z); with data-deleted one at which all was still there",
+      "with data-deleted: a moment at which all was still there; with provider-down and together: the moment to come back to (2024-12-10T14:05:00Z)",
       momentArgument,
     )
     .option(
@@ -74,41 +81,10 @@ export function addRecover(program: Command, cli: () => Cli): void {
     .action(async (scenario: string, databases: string[], options: Options) => {
       const asked =
         scenario === "together"
-          ? await askedTogether(cli(), databases, options)
-          : await askedOf(cli(), scenarioOf(scenario), databases, options);
+          ? await togetherAsked(cli(), databases, options)
+          : await scenarioAsked(cli(), scenarioOf(scenario), databases, options);
       await runRecover(cli(), asked, options);
     });
-}
-
-/** A plan, and where its journal belongs. */
-interface Asked {
-  readonly plan: Plan;
-  readonly target: Target;
-}
-
-async function askedOf(
-  cli: Cli,
-  scenario: Scenario,
-  [database, ...others]: readonly string[],
-  options: Options,
-): Promise<Asked> {
-  if (database === undefined || others.length > 0)
-    throw new AppError("usage", `recover from ${scenario}: one database is needed`, {
-      hint: `\`handled recover ${scenario} DATABASE\``,
-    });
-  const target = await resolveTarget(cli, database, options);
-  const ground = productionGround(cli, target, options.to);
-  const path = journalPath(cli.runtime, originOf(target), { scenario, databases: [target.name] });
-  const begun = options.restart === true ? undefined : (await readJournal(path))?.aim;
-  return { plan: await planOf(cli, scenario, { target, options, ground, begun }), target };
-}
-
-async function askedTogether(cli: Cli, names: readonly string[], options: Options): Promise<Asked> {
-  const targets = await resolveAllTargets(cli, names, options);
-  const [first] = targets;
-  if (first === undefined) throw new AppError("backup_missing", "recover together: there is no database");
-  const parts = targets.map((target) => ({ target, ground: productionGround(cli, target, undefined) }));
-  return { plan: await planOfTogether(cli, parts, options), target: first };
 }
 
 function scenarioOf(text: string): Scenario {
@@ -119,8 +95,46 @@ function scenarioOf(text: string): Scenario {
   });
 }
 
-async function runRecover(cli: Cli, { plan, target }: Asked, options: Options): Promise<void> {
-  const path = journalPath(cli.runtime, originOf(target), plan);
+/** A plan, and where its journal is. */
+interface Asked {
+  readonly plan: Plan;
+  readonly path: string;
+}
+
+async function scenarioAsked(
+  cli: Cli,
+  scenario: Scenario,
+  names: readonly string[],
+  options: Options,
+): Promise<Asked> {
+  const asked =
+    scenario === "everything-lost"
+      ? await everythingAsked(cli, names, options)
+      : await oneAsked(cli, scenario, names, options);
+  const databases = (asked.all ?? [asked.target]).map(({ name }) => name);
+  // The strategy of a machine that had none may be there the next time.
+  const isBare = scenario === "everything-lost" && options.repository !== undefined;
+  const origin = isBare ? asked.target.storage().place : originOf(asked.target);
+  const path = journalPath(cli.runtime, origin, { scenario, databases });
+  const begun = options.restart === true ? undefined : (await readJournal(path))?.aim;
+  return { plan: await planOf(cli, scenario, { ...asked, begun }), path };
+}
+
+async function togetherAsked(
+  cli: Cli,
+  names: readonly string[],
+  { to, ...options }: Options,
+): Promise<Asked> {
+  const targets = await resolveAllTargets(cli, names, options);
+  const [first] = targets;
+  if (first === undefined) throw new AppError("backup_missing", "recover together: there is no database");
+  const parts = targets.map((target) => ({ target, ground: productionGround(cli, target, undefined) }));
+  const [where] = to ?? [];
+  const plan = await planOfTogether(cli, parts, where === undefined ? options : { ...options, to: where });
+  return { plan, path: journalPath(cli.runtime, originOf(first), plan) };
+}
+
+async function runRecover(cli: Cli, { plan, path }: Asked, options: Options): Promise<void> {
   const confirm = async ({ what, name }: { readonly what: string; readonly name: string }): Promise<void> => {
     await confirmByName(cli, what, name, options.yes === true);
   };
@@ -136,22 +150,65 @@ async function runRecover(cli: Cli, { plan, target }: Asked, options: Options): 
   }
   const request = { path, restart: options.restart === true, confirm };
   const result = await runPlan(cli.runtime, plan, request, cli.signal);
-  if (result.failed !== null) throw explained(cli, plan, result, result.failed);
+  if (result.failed !== null) {
+    for (const line of renderRecovered(cli.output, plan, result).split("\n")) cli.output.note(line);
+    const asks = options.yes !== true && cli.input !== undefined && hasWayBack(plan, result);
+    const undone = asks && (await offerWayBack(cli, plan, { path, confirm }, result.failed.error));
+    throw explained(plan, result, result.failed, undone);
+  }
   cli.output.result(recoverJson(plan, { result }), () => renderRecovered(cli.output, plan, result));
 }
 
-function explained(
+/** One database, and where it goes. */
+async function oneAsked(
   cli: Cli,
+  scenario: Scenario,
+  names: readonly string[],
+  { to = [], ...options }: Options,
+): Promise<PlanRequest> {
+  const [database, ...others] = names;
+  if (database === undefined || others.length > 0 || to.length > 1)
+    throw new AppError("usage", `recover ${scenario}: it takes one database, and one \`--to\``, {
+      hint: `\`handled recover ${scenario} DATABASE\`; \`everything-lost\` takes several`,
+    });
+  const target = await resolveTarget(cli, database, options);
+  const [where] = to;
+  const ground = productionGround(cli, target, where);
+  return { target, options: where === undefined ? options : { ...options, to: where }, ground };
+}
+
+/** Asks whether what was done is to be undone at once. @returns whether it was */
+async function offerWayBack(
+  cli: Cli,
+  plan: Plan,
+  request: Parameters<typeof goBack>[2],
+  { message }: AppError,
+): Promise<boolean> {
+  cli.output.warn(message);
+  try {
+    const undone = await goBack(cli.runtime, plan, request, cli.signal);
+    cli.output.note(renderUndone(undone));
+    return true;
+  } catch (error) {
+    if (isAppError(error, "not_confirmed")) return false;
+    throw error;
+  }
+}
+
+function explained(
   plan: Plan,
   result: PlanResult,
   { step, error }: NonNullable<PlanResult["failed"]>,
+  undone: boolean,
 ): AppError {
-  for (const line of renderRecovered(cli.output, plan, result).split("\n")) cli.output.note(line);
   const back = hasWayBack(plan, result) ? "; the same with `--back` undoes what was done" : "";
   const { code, message, details } = inOperation(`recover: ${step.title}`, error);
   const first = error.hint === undefined ? step.ifItFails : error.hint;
+  const next = undone
+    ? "What was done is undone; the same command begins anew"
+    : `The same command goes on from here${back}`;
   return new AppError(code, message, {
-    hint: `${first}. The same command goes on from here${back}`,
+    hint: `${first}${/[.?!]$/.test(first) ? "" : "."} ${next}`,
     details,
     cause: error,
   });

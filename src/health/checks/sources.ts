@@ -48,7 +48,9 @@ type Recorded = Omit<SourceFacts, "problem">;
 /** What backups recorded of it, newest first. */
 function recordedOf({ runs }: Facts, source: string): Recorded[] {
   if (runs instanceof AppError) return [];
-  return runs.flatMap((run) => run.sources?.filter((one) => one.source === source) ?? []);
+  return runs.flatMap(({ operation, sources = [] }) =>
+    operation === "backup" ? sources.filter((one) => one.source === source) : [],
+  );
 }
 
 function lastKnown(facts: Facts, source: string): Finding["evidence"] {

@@ -55,7 +55,7 @@ export function isOf(one: ProviderCluster, name: string, source: ProviderCluster
   return one.name === name && one.lifetime?.source === source.id;
 }
 
-function newName(source: string, now: Date): string {
+export function newName(source: string, now: Date): string {
   const time = now
     .toISOString()
     .replaceAll(/[-:]|\.\d+Z/g, "")

@@ -1,6 +1,6 @@
 import { AppError, inOperation, isAppError, messageOf } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
-import { resolveConnection, withDatabase } from "../../postgres/connection.ts";
+import { type ConnectionSettings, resolveConnection, withDatabase } from "../../postgres/connection.ts";
 import {
   type CopiedAccess,
   type Provider,
@@ -32,10 +32,15 @@ export interface ProviderRestoreRequest {
    * one that nobody else has.
    */
   readonly name?: string;
-  /** Whether a failure leaves the new cluster for a second call of the same `name`. Default: it is destroyed. */
-  readonly keepOnFailure?: boolean;
+  /**
+   * Whether a failure leaves the new cluster for a second call of the same `name`; `interrupted`: only where the signal ended it.
+   * Default: it is destroyed.
+   */
+  readonly keepOnFailure?: boolean | "interrupted";
   /** Shown before anything is made; throws where the user does not agree. Not asked where a cluster is adopted. */
   readonly confirm: (preview: ProviderRestorePreview) => Promise<void>;
+  /** More that must be true of the restored database; what it throws is why the new cluster is of no use. */
+  readonly alsoCheck?: (connection: ConnectionSettings) => Promise<void>;
   /** Gets the URL with its password once all checks passed, before `destroyAfter`. Its failure costs nobody the cluster. */
   readonly useUrl: (url: string) => Promise<void>;
 }
@@ -96,6 +101,7 @@ export async function restoreFromProvider(
     const server = await resolveConnection(runtime, cluster.url, signal);
     const connection = withDatabase(server, request.database);
     const content = await checkRestored(runtime, connection, signal);
+    await request.alsoCheck?.(connection);
     finished = true;
     await request.useUrl(urlOfDatabase(cluster.url, request.database));
     if (request.destroyAfter) {
@@ -105,7 +111,9 @@ export async function restoreFromProvider(
     const durationMs = runtime.clock.monotonic() - started;
     return { preview, done: { cluster, access, content, durationMs, destroyed: request.destroyAfter } };
   } catch (error) {
-    const isKept = request.keepOnFailure === true || (finished && !request.destroyAfter);
+    const keep = request.keepOnFailure;
+    const isKept =
+      keep === true || (keep === "interrupted" && signal.aborted) || (finished && !request.destroyAfter);
     if (!isKept) await destroyAnyway(runtime, provider, id, preview);
     else if (id !== undefined || isAppError(error, "provider_unreachable"))
       runtime.reporter.warn(

@@ -19,7 +19,7 @@ export interface RowComparison {
 
 /**
  * Counts every expected table in the restored database; partitions are compared as one table. Fails with `rows_differ`,
- * naming the first tables that are missing or have another number of rows.
+ * naming the first tables that are missing (`details.missing` tells how many) or have another number of rows.
  */
 export async function compareRows(
   runtime: Runtime,
@@ -32,6 +32,7 @@ export async function compareRows(
     .map((table) => quoteName(table.schema, table.name))
     .filter((name) => !roots.has(name))
     .map((name) => `${name} is missing`);
+  const missing = problems.length;
   const toCount = expected.filter((table) => table.rows !== null);
   const sums = new Map<string, { expected: number; restored: number }>();
   for (const [done, table] of toCount.entries()) {
@@ -58,7 +59,7 @@ export async function compareRows(
     throw new AppError(
       "rows_differ",
       `compare what was restored: ${counted(problems.length, "difference")}: ${problems.slice(0, 5).join("; ")}`,
-      { details: { problems }, hint: "nothing was replaced; try an older backup (`handled list`)" },
+      { details: { problems, missing }, hint: "nothing was replaced; try an older backup (`handled list`)" },
     );
   }
   const rows = [...sums.values()].reduce((total, sum) => total + sum.restored, 0);

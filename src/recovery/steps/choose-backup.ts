@@ -79,7 +79,7 @@ function isProven(proofs: PlacesListing["proofs"], { id }: BackupIndex): boolean
 export function chooseBackupStep(
   runtime: Runtime,
   subject: Subject,
-  which: string | undefined,
+  which: string | Date | undefined,
   budgetMs: number,
 ): Step {
   const { database } = subject;
@@ -92,7 +92,9 @@ export function chooseBackupStep(
     ifItFails: "see what there is with `handled list`, and name a backup with `--backup`",
     confirm: null,
     run: async (_outputs: Outputs, signal) => {
-      const { index, proven } = await chooseBackup(runtime, subject, which, signal);
+      const { index, proven } = await (which instanceof Date
+        ? chooseBackupBefore(runtime, subject, which, signal)
+        : chooseBackup(runtime, subject, which, signal));
       runtime.reporter.note(
         `${index.kind} ${index.id} of ${index.snapshotAt}${proven ? ", proven" : ", never proven"}`,
       );

@@ -67,7 +67,11 @@ export function restoreBackupStep(
       return { tables, rows };
     },
     check: async (outputs, signal) => {
-      if (!compared) await compare(outputs, signal);
+      if (compared) return;
+      const restored = async (): Promise<RowComparison> => await compare(outputs, signal);
+      // It was compared when it was restored; since then an application may have begun to work on it.
+      if (outputs["rows"] === undefined) await restored();
+      else await compareLive(runtime, restored);
     },
   };
 }
@@ -149,8 +153,18 @@ async function compareIfOurs(
   }
 }
 
+/** Compares a database that is in use: tables that are missing are an error, other numbers of rows are told. */
+export async function compareLive(runtime: Runtime, compare: () => Promise<RowComparison>): Promise<void> {
+  try {
+    await compare();
+  } catch (error) {
+    if (!isAppError(error, "rows_differ") || error.details["missing"] !== 0) throw error;
+    runtime.reporter.warn(`${error.message}; somebody works on it already`);
+  }
+}
+
 /** Counts the rows of every table, and fails with `rows_differ` where they are not those of the backup. */
-async function compareWithBackup(
+export async function compareWithBackup(
   runtime: Runtime,
   { database, places }: Subject,
   { which, target, selection }: Restored,

@@ -81,6 +81,7 @@ export function kitPage(kit: KitWords): Page {
               (hasCopies ? " Where a database is kept in several places, one of its lines is enough." : ""),
           ),
           ...byName.flatMap(([name, places]) => databaseBlocks(kit, name, places)),
+          ...everythingBlocks(found),
           heading("4. Afterwards"),
           text(
             "Passwords of roles are in no backup: set them with `ALTER ROLE … PASSWORD …`. Then point the applications at the new server, and take a first backup of it.",
@@ -175,6 +176,36 @@ function restoreCommand(kept: KitDatabase): string {
     ...(isSealed(kept) ? ["--identity", IDENTITY_FILE] : []),
     // What begins with a dash would be taken for an option.
     ...(database.startsWith("-") ? [...to, "--", ...what] : [...what, ...to]),
+  ].join(" ");
+}
+
+/** All of them step by step, from each place that has all. */
+function everythingBlocks({ databases }: KitFacts): Block[] {
+  const names = new Set(databases.map(({ database }) => database));
+  const whole = [...Map.groupBy(databases, ({ place }) => place).values()].filter(
+    (members) => members.length === names.size && members.every(({ newest }) => newest !== null),
+  );
+  if (names.size < 2 || whole.length === 0) return [];
+  return [
+    heading("Or all of them with one line"),
+    text(
+      "It goes from step to step, asks before it changes anything, and goes on where it was when it is typed again. Where the repository keeps the strategy, it is written here as `handled.yaml`, and the application is pointed at the new databases and started.",
+    ),
+    ...whole.map((members) => commands(everythingCommand(members))),
+  ];
+}
+
+function everythingCommand(members: readonly KitDatabase[]): string {
+  const [{ place } = { place: "" }] = members;
+  return [
+    "handled recover everything-lost",
+    "--repository",
+    quoteForShell(place),
+    ...(members.some(isSealed) ? ["--identity", IDENTITY_FILE] : []),
+    ...members.flatMap(({ database, newest }) => [
+      "--to",
+      quoteForShell(`${database}=postgresql:///${encodeURIComponent(newest?.server.database ?? database)}`),
+    ]),
   ].join(" ");
 }
 

@@ -1,0 +1,147 @@
+import { AppError, isAppError } from "../../errors.ts";
+import type { Runtime } from "../../lib/runtime.ts";
+import { chooseMoment } from "../../operations/provider/choose-moment.ts";
+import { newName } from "../../operations/provider/preview.ts";
+import { resolveConnection } from "../../postgres/connection.ts";
+import type { Provider, ProviderBackup, ProviderCluster } from "../../providers/provider.ts";
+import { readVariable } from "../env-file.ts";
+import type { Managed, ManagedSource } from "../managed.ts";
+import type { Outputs, Step } from "../plan.ts";
+import type { RecoveryApplication } from "../subject.ts";
+
+export interface ChooseSourceRequest {
+  readonly database: string;
+  /** Null: it is in no managed service. */
+  readonly managed: Managed | null;
+  readonly from: ManagedSource;
+  /** The moment wanted; undefined: the newest. */
+  readonly at: Date | undefined;
+  readonly application: RecoveryApplication | null;
+  readonly budgetMs: number;
+  /** What is done where the service is of no use: goes on with our own backup, or fails saying why that cannot be. */
+  readonly otherwise: (reason: AppError) => Outputs;
+}
+
+/**
+ * Chooses whether the service or a backup of our own brings the database back, and the moments to ask the service for. The journal
+ * keeps them, and the name of the cluster that is to be made, so that a second call after a crash finds what the first one made.
+ */
+export function chooseSourceStep(runtime: Runtime, request: ChooseSourceRequest): Step {
+  const { database, managed, from, at, application, budgetMs, otherwise } = request;
+  return {
+    id: "source",
+    title: `Choose where ${database} comes back from`,
+    runs: managed === null ? `handled list ${database}` : `handled provider list ${database}`,
+    checkedBy: "the application's variable is there, exactly once; the service lists a backup of the cluster",
+    budgetMs,
+    ifItFails: "`--from backup --to URL` leaves the service aside",
+    confirm: null,
+    run: async (_outputs, signal): Promise<Outputs> => {
+      const present = await addressesIn(runtime, application, signal);
+      if (managed === null || from === "backup") return { source: "backup" };
+      try {
+        const chosen = await chooseMoments(runtime, { managed, at, present }, signal);
+        if (at !== undefined && at.toISOString() !== chosen.moments[0])
+          runtime.reporter.warn(
+            `${at.toISOString()} is before what the service is assumed to replay: its newest backup before that is taken`,
+          );
+        runtime.reporter.note(`the service is asked for ${chosen.moments.join(", else ")}`);
+        return { source: "provider", fork: chosen.name, moments: chosen.moments.join(",") };
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!isAppError(error) || error.code === "target_exists") throw error;
+        return otherwise(error);
+      }
+    },
+    check: async () => {},
+  };
+}
+
+async function chooseMoments(
+  runtime: Runtime,
+  request: {
+    readonly managed: Managed;
+    readonly at: Date | undefined;
+    readonly present: readonly string[];
+  },
+  signal: AbortSignal,
+): Promise<{ readonly name: string; readonly moments: readonly string[] }> {
+  const { managed, at, present } = request;
+  const { cluster, windowMs } = managed.settings;
+  const provider = managed.open();
+  const source = await provider.find(cluster, signal);
+  await lookAtEarlier(runtime, provider, source, present, signal);
+  const backups = await provider.backups(source, signal);
+  const now = runtime.clock.now();
+  const moments = momentsOf(source.name, backups, { at, now, windowMs });
+  return { name: newName(source.name, now), moments: moments.map((moment) => moment.toISOString()) };
+}
+
+/**
+ * What an earlier recovery made costs money, which is told. Fails with `target_exists` where the application works on it already: a new
+ * one would be as of before whatever was written since.
+ */
+async function lookAtEarlier(
+  runtime: Runtime,
+  provider: Provider,
+  source: ProviderCluster,
+  present: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  const all = await provider.clusters(signal);
+  const earlier = all.filter(({ lifetime }) => lifetime?.source === source.id);
+  for (const { id, name } of earlier)
+    if ((await provider.addresses(id, signal)).some((address) => present.includes(address)))
+      throw new AppError(
+        "target_exists",
+        `recover from ${source.name}: the application works on ${name} already, which an earlier recovery made of it`,
+        {
+          hint: `all may be done; if that one is down too, name it as \`cluster\` in the strategy. To begin from ${source.name} all the same, give the variable its old value first`,
+        },
+      );
+  if (earlier.length > 0)
+    runtime.reporter.warn(
+      `the account has what was made from ${source.name} before: ${earlier.map(({ name }) => name).join(", ")}; \`handled provider sweep --all\` removes what no application works on`,
+    );
+}
+
+/** `host:port` of where the application's variable leads to now. */
+async function addressesIn(
+  runtime: Runtime,
+  application: RecoveryApplication | null,
+  signal: AbortSignal,
+): Promise<string[]> {
+  if (application?.variable == null) return [];
+  const value = await readVariable(application.variable.file, application.variable.name);
+  try {
+    const { hosts } = await resolveConnection(runtime, value, signal);
+    return hosts.map(({ host, port }) => `${host}:${port}`.toLowerCase());
+  } catch (error) {
+    // Whatever it is, it is no cluster of the service.
+    if (!isAppError(error)) throw error;
+    return [];
+  }
+}
+
+// The log of the last minutes may not have reached the service's store, and clocks differ.
+const A_LITTLE_MS = 5 * 60_000;
+
+/**
+ * The moments to ask for, the best first: those after the newest backup are there only where the service replays its log, which it
+ * does not promise. Fails with `backup_missing` where no backup leads to the moment wanted.
+ */
+function momentsOf(
+  cluster: string,
+  backups: readonly ProviderBackup[],
+  { at, now, windowMs }: { readonly at: Date | undefined; readonly now: Date; readonly windowMs: number },
+): Date[] {
+  const any = Number.POSITIVE_INFINITY;
+  const { exact, backup } = chooseMoment(cluster, backups, { at, now, windowMs: any });
+  if (at !== undefined && exact) return [backup.createdAt];
+  const second = Math.floor(now.getTime() / 1000) * 1000;
+  const wanted = at === undefined ? [new Date(second), new Date(second - A_LITTLE_MS)] : [at];
+  const within = wanted.filter(
+    (moment) => moment > backup.createdAt && now.getTime() - moment.getTime() < windowMs,
+  );
+  return [...within, backup.createdAt];
+}

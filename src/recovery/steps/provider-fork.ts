@@ -1,0 +1,149 @@
+import { AppError, isAppError } from "../../errors.ts";
+import type { Runtime } from "../../lib/runtime.ts";
+import { recordingProviderRestore } from "../../operations/provider/record.ts";
+import { type ProviderRestoreReport, restoreFromProvider } from "../../operations/provider/restore.ts";
+import { type ConnectionSettings, resolveConnection, withDatabase } from "../../postgres/connection.ts";
+import { requireSameDatabase } from "../identity.ts";
+import type { Managed } from "../managed.ts";
+import { output, type Outputs, type Step } from "../plan.ts";
+import { describeTarget, type Subject } from "../subject.ts";
+
+export interface ForkRequest {
+  readonly subject: Subject;
+  readonly managed: Managed;
+  readonly isDrill: boolean;
+  readonly budgetMs: number;
+  readonly otherwise: (reason: AppError) => Outputs;
+  /** Is told where the database is, once it is there and is the right one. */
+  readonly found: (settings: ConnectionSettings, signal: AbortSignal) => Promise<void>;
+  /** Is told the name of each cluster before it is made. */
+  readonly making: (name: string) => void;
+}
+
+/**
+ * Has the service make a new cluster with the database as of the best moment that it takes. Its password is never written down: a second
+ * call asks the service for it. Where the service cannot, what it has made is removed, and our own backup is next.
+ */
+export function providerForkStep(runtime: Runtime, request: ForkRequest): Step {
+  const { subject, managed, budgetMs, otherwise, found } = request;
+  // What this process has just made is not asked for again.
+  let known = false;
+  return {
+    id: "fork",
+    title: `Restore ${subject.database} into a new cluster of the service`,
+    runs: `handled restore ${subject.database} --provider --at MOMENT --new-cluster NAME`,
+    checkedBy: "it is online, takes connections, and has the tables of our newest backup",
+    budgetMs,
+    ifItFails: "`--from backup --to URL` leaves the service aside",
+    confirm: null,
+    run: async (outputs, signal): Promise<Outputs> => {
+      if (!isFromProvider(outputs)) {
+        runtime.reporter.note("not from the service");
+        return {};
+      }
+      const wasThere = outputs["forkId"] !== undefined;
+      let last: AppError | undefined;
+      for (const [count, moment] of output(outputs, "moments").split(",").entries()) {
+        const name = output(outputs, "fork") + (count === 0 ? "" : `-${count + 1}`);
+        try {
+          const made = await fork(runtime, request, { name, at: new Date(moment) }, signal);
+          known = true;
+          return made;
+        } catch (error) {
+          signal.throwIfAborted();
+          // What was there may be what people work on by now: nothing else takes its place unasked.
+          if (!(error instanceof AppError) || wasThere) throw error;
+          last = error;
+          // Refused is what was asked for; whatever else went wrong, another moment would not mend.
+          if (error.code !== "provider_refused") break;
+          runtime.reporter.warn(`as of ${moment}: ${error.message}`);
+        }
+      }
+      return otherwise(last ?? new AppError("unexpected", "no moment was chosen"));
+    },
+    check: async (outputs, signal) => {
+      if (!isFromProvider(outputs) || known) return;
+      const id = output(outputs, "forkId");
+      const { url, status, name } = await managed.open().look(id, signal);
+      if (status !== "online" || url === null)
+        throw new AppError("provider_refused", `look at ${name}: it is ${status}`);
+      const settings = withDatabase(await resolveConnection(runtime, url, signal), managed.database);
+      await requireSameDatabase(runtime, subject, settings, signal);
+      await found(settings, signal);
+      known = true;
+    },
+  };
+}
+
+/** Whether the service brings it back, as far as is known. */
+export function isFromProvider(outputs: Outputs): boolean {
+  return outputs["source"] === "provider";
+}
+
+async function fork(
+  runtime: Runtime,
+  { subject, managed, isDrill, found, making }: ForkRequest,
+  { name, at }: { readonly name: string; readonly at: Date },
+  signal: AbortSignal,
+): Promise<Outputs> {
+  const { cluster, windowMs, lifetimeMs, deadlineMs, clusterLimit } = managed.settings;
+  const request = {
+    provider: managed.open(),
+    cluster,
+    database: managed.database,
+    at,
+    windowMs,
+    lifetimeMs,
+    deadlineMs,
+    clusterLimit,
+    dryRun: false,
+    destroyAfter: false,
+    name,
+    keepOnFailure: isDrill ? false : ("interrupted" as const),
+    confirm: async (preview: ProviderRestoreReport["preview"]) => {
+      for (const line of managed.describe(preview)) runtime.reporter.note(line);
+      await Promise.resolve();
+    },
+    useUrl: async () => await Promise.resolve(),
+    alsoCheck: async (settings: ConnectionSettings) => {
+      await requireSameDatabase(runtime, subject, settings, signal);
+      await found(settings, signal);
+      runtime.reporter.note(`${subject.database} is back: ${describeTarget(settings)}`);
+    },
+  };
+  making(name);
+  const work = async (): Promise<ProviderRestoreReport> =>
+    await restoreFromProvider(runtime, request, signal);
+  const recorded = {
+    database: subject.database,
+    storages: isDrill ? [] : subject.places.map(({ storage }) => storage),
+  };
+  const { done, preview } = await recordingProviderRestore(runtime, recorded, work, signal);
+  if (done === null) throw new AppError("unexpected", `restore ${subject.database}: nothing was done`);
+  for (const lacking of done.access.lacking) runtime.reporter.warn(`${name} lacks ${lacking}`);
+  const moment = preview.moment.at.toISOString();
+  return { source: "provider", fork: name, forkId: done.cluster.id, moments: moment, snapshotAt: moment };
+}
+
+/** Removes what a drill has had made, whatever became of the drill. Fails with nothing: what stays is told, and has a lifetime. */
+export async function removeForks(
+  runtime: Runtime,
+  managed: Managed,
+  names: ReadonlySet<string>,
+): Promise<void> {
+  if (names.size === 0) return;
+  const signal = AbortSignal.timeout(60_000);
+  try {
+    const provider = managed.open();
+    for (const { id, name, lifetime } of await provider.clusters(signal)) {
+      if (!names.has(name) || lifetime === null) continue;
+      await provider.destroy(id, signal);
+      runtime.reporter.note(`cluster ${name} is destroyed`);
+    }
+  } catch (error) {
+    if (!isAppError(error)) throw error;
+    runtime.reporter.warn(
+      `${[...names].join(", ")} may be there and cost money: ${error.message}; \`handled provider sweep --all\` removes it`,
+    );
+  }
+}
