@@ -3,7 +3,7 @@ import { AppError } from "../errors.ts";
 import { counted, formatCount, formatDuration } from "../lib/text.ts";
 import type { TableFingerprint } from "../postgres/fingerprint.ts";
 import { quoteName } from "../postgres/session.ts";
-import type { World } from "./world.ts";
+import { CLUSTER, type World } from "./world.ts";
 
 /** A disaster, struck for real, and the command that brings everything back. */
 export interface Disaster {
@@ -52,6 +52,38 @@ export const DISASTERS: readonly Disaster[] = [
     recover: async (world) => {
       world.vps = await world.newServer("vps-2");
       return ["recover", "server-lost", "data", "--to", world.vps.url("data"), "--yes"];
+    },
+  },
+  {
+    title: "The provider's cluster is down",
+    budgetMs: 60 * MINUTE,
+    strike: async (world, say) => {
+      await world.service.stopServer(CLUSTER);
+      say(`cluster ${CLUSTER} of the managed service does not answer any more; its backups are there`);
+    },
+    recover: async () => await Promise.resolve(["recover", "provider-down", "primary", "--yes"]),
+  },
+  {
+    title: "Everything is lost but the repository",
+    budgetMs: 150 * MINUTE,
+    strike: async (world, say) => {
+      await world.wipe();
+      say("all servers, the application, its `.env`, the strategy and the journals are gone; what is left are the backups");
+    },
+    recover: async (world) => {
+      const [primary, data] = [await world.newServer("new-primary"), await world.newServer("new-data")];
+      const to = { primary: primary.url("primary_db"), data: data.url("data") };
+      return [
+        "recover",
+        "everything-lost",
+        "--repository",
+        world.backups,
+        "--to",
+        `primary=${to.primary}`,
+        "--to",
+        `data=${to.data}`,
+        "--yes",
+      ];
     },
   },
 ];
