@@ -12,8 +12,8 @@ export interface DemoStage {
   /** A headline. */
   title(text: string): void;
   say(text: string): void;
-  /** Runs `handled` with these arguments as a process of its own, its output shown; returns its exit code. */
-  handled(args: readonly string[], env: Readonly<Record<string, string>>): Promise<number>;
+  /** Runs `handled` with these arguments as a process of its own in a folder, its output shown; returns its exit code. */
+  handled(args: readonly string[], cwd: string, env: Readonly<Record<string, string>>): Promise<number>;
   /** The Node that runs us, and the application of the demo. */
   readonly node: string;
   /** Returns when the user has seen enough; at once when the demo is not to serve. */
@@ -69,7 +69,7 @@ async function tellStory(
     async () => await makeWorld(runtime, folder, stage.node, signal),
   );
   const handled = async (args: readonly string[]): Promise<void> => {
-    const code = await stage.handled(["--config", world.config, ...args], await world.environment());
+    const code = await stage.handled(args, world.folder, await world.environment());
     signal.throwIfAborted();
     if (code !== 0)
       throw new AppError("unexpected", `demo: \`handled ${args.join(" ")}\` ended with exit code ${code}`);
@@ -104,7 +104,7 @@ async function tellStory(
   }
   await step("Where do we stand?", async () => {
     // What is wrong after a disaster is for a person to see.
-    const code = await stage.handled(["--config", world.config, "status"], await world.environment());
+    const code = await stage.handled(["status"], world.folder, await world.environment());
     if (![0, 4].includes(code))
       throw new AppError("unexpected", `demo: \`handled status\` ended with exit code ${code}`);
   });

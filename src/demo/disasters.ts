@@ -68,9 +68,12 @@ export const DISASTERS: readonly Disaster[] = [
     budgetMs: 150 * MINUTE,
     strike: async (world, say) => {
       await world.wipe();
-      say("all servers, the application, its `.env`, the strategy and the journals are gone; what is left are the backups");
+      say(
+        "all servers, the application, the strategy and this machine's memory are gone; what is left are the backups. The application is installed anew",
+      );
     },
     recover: async (world) => {
+      await world.deploy();
       const [primary, data] = [await world.newServer("new-primary"), await world.newServer("new-data")];
       const to = { primary: primary.url("primary_db"), data: data.url("data") };
       return [

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
 import { stringify } from "yaml";
@@ -43,6 +43,10 @@ export interface World extends AsyncDisposable {
   vps: Cluster;
   /** Starts another server of the company's own. */
   newServer(name: string): Promise<Cluster>;
+  /** Every server, the application with its `.env`, the strategy and what was kept of runs: gone. The backups stay. */
+  wipe(): Promise<void>;
+  /** Installs the application again, as from its repository: with a `.env` that still says where the databases were. */
+  deploy(): Promise<void>;
   /** What the application's `.env` says now. */
   urls(): Promise<Urls>;
   /** What `handled` is given of the environment. */
@@ -79,7 +83,8 @@ export async function makeWorld(
     startEmulator(runtime, { settings: FAST }, signal),
     newServer("vps"),
   ]);
-  made.use(service);
+  const provider = made.use(new AsyncDisposableStack());
+  provider.use(service);
   const { url: admin } = await service.makeCluster(CLUSTER);
   await withSession(admin, (session) => session.query("create database primary_db"));
   const primary = service.adminUrl(CLUSTER, "primary_db");
@@ -89,12 +94,16 @@ export async function makeWorld(
   const config = join(folder, "handled.yaml");
   const envFile = join(folder, ".env");
   const backups = join(folder, "backups");
-  await writeDurable(
-    envFile,
-    `# The application's.\nPRIMARY_DATABASE_URL="${primary}"\nDATA_DATABASE_URL="${vps.url("data")}"\n`,
-  );
   const port = await freePort();
-  const application = await makeApplication(folder, port, node);
+  const application = applicationIn(folder, port);
+  const deploy = async (): Promise<void> => {
+    await writeDurable(join(folder, "app.sh"), applicationScript(folder, port, node));
+    await writeDurable(
+      envFile,
+      `# The application's.\nPRIMARY_DATABASE_URL="${primary}"\nDATA_DATABASE_URL="${vps.url("data")}"\n`,
+    );
+  };
+  await deploy();
   made.defer(async () => {
     await stopApplication(runtime, application, AbortSignal.timeout(CLEAN_UP_MS));
   });
@@ -113,10 +122,22 @@ export async function makeWorld(
     application,
     vps,
     newServer,
+    wipe: async () => {
+      await stopApplication(runtime, application, signal);
+      for (const server of servers) {
+        await server.stop("immediate");
+        await rm(server.folder, { recursive: true, force: true });
+      }
+      await provider.disposeAsync();
+      for (const name of ["app.sh", "app.log", ".env", "handled.yaml", "state"])
+        await rm(join(folder, name), { recursive: true, force: true });
+    },
+    deploy,
     urls,
     environment: async () => ({
       ...(await urls()),
       DIGITALOCEAN_TOKEN: service.token,
+      HOME: folder,
       XDG_STATE_HOME: join(folder, "state"),
       TMPDIR: folder,
     }),
@@ -147,12 +168,19 @@ async function fill(
 const CLEAN_UP_MS = 30_000;
 
 /** An application that is one process, stopped and started by a shell. */
-async function makeApplication(folder: string, port: number, node: string): Promise<ApplicationCommands> {
-  const control = join(folder, "app.sh");
+function applicationIn(folder: string, port: number): ApplicationCommands {
+  const command = `sh ${quoteForShell(join(folder, "app.sh"))}`;
+  return {
+    stop: `${command} stop`,
+    start: `${command} start`,
+    health: `http://127.0.0.1:${port}/health`,
+    healthTimeoutMs: 60_000,
+  };
+}
+
+function applicationScript(folder: string, port: number, node: string): string {
   const api = [node, SHOP_API, ".env", String(port), ...SHOWN].map(quoteForShell).join(" ");
-  await writeDurable(
-    control,
-    `cd ${quoteForShell(folder)}
+  return `cd ${quoteForShell(folder)}
 stop() {
   if pid=$(cat app.pid 2>/dev/null); then
     kill "$pid" 2>/dev/null
@@ -164,15 +192,7 @@ case $1 in
   stop) stop ;;
   start) stop; ${api} >>app.log 2>&1 & echo $! >app.pid ;;
 esac
-`,
-  );
-  const command = `sh ${quoteForShell(control)}`;
-  return {
-    stop: `${command} stop`,
-    start: `${command} start`,
-    health: `http://127.0.0.1:${port}/health`,
-    healthTimeoutMs: 60_000,
-  };
+`;
 }
 
 /** The strategy of the demo: the one of the platform that Handled was made for. */

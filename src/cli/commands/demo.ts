@@ -29,13 +29,12 @@ function stageOf(cli: Cli, serve: boolean): DemoStage {
     node: cli.node,
     title: (text) => output.note(`\n${output.paint("bold", `▸ ${text}`)}`),
     say: (text) => output.note(`  ${text}`),
-    handled: async (args, env) => {
-      const shown = args.slice(args[0] === "--config" ? 2 : 0).join(" ");
-      output.note(output.paint("dim", `  $ handled ${shown}`));
+    handled: async (args, cwd, env) => {
+      output.note(output.paint("dim", `  $ handled ${args.join(" ")}`));
       // The environment of the demo alone, so that no PG… variable of the user's points anywhere else.
       const { PATH, HOME, TMPDIR, TERM, LANG } = cli.runtime.env;
       const child = spawn(cli.node, [cli.script, ...args], {
-        cwd: cli.cwd,
+        cwd,
         env: { PATH, HOME, TMPDIR, TERM, LANG, ...env },
         // Results belong to the story, which is told on standard error with the rest.
         stdio: ["ignore", output.options.json ? "ignore" : 2, 2],
