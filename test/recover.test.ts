@@ -122,6 +122,19 @@ test("an application that cannot be started leaves a way back, and the way on", 
   expect(await site.read(".env")).toContain(site.to);
 });
 
+test("the way back is known also when the process ended before it could write down what it had kept", async () => {
+  await using site = await openSite();
+  const ended = new AbortController();
+  const observer = (phase: string, operation: string): void => {
+    if (`${phase} ${operation}` === "after switch the variable") ended.abort(new Error("killed"));
+    if (ended.signal.aborted) throw new Error("killed");
+  };
+  await site.recover([], { observer, signal: ended.signal });
+  expect(await site.read(".env")).toContain(site.to);
+  expect(await site.recover(["--back"])).toMatchObject({ code: 0 });
+  expect(await site.read(".env")).toBe(site.env);
+});
+
 test("a database that is not empty and not what the backup has is left alone", async () => {
   await using site = await openSite();
   await using other = await freshDatabase({

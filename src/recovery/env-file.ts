@@ -1,5 +1,5 @@
-import { link, open, readFile, realpath, rename, rm, stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { link, open, readdir, readFile, realpath, rename, rm, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { parseEnv } from "node:util";
 import { AppError, errorCode } from "../errors.ts";
 import { syncFolder, temporaryName } from "../lib/durable.ts";
@@ -50,6 +50,28 @@ async function resolveFile(file: string): Promise<string> {
       hint: "the path of the application's `.env` must lead to a file that is there",
     });
   }
+}
+
+/**
+ * The file that was kept when the variable got another value than it had then, of those kept at this time; undefined where it has
+ * still, or again, the value that it had.
+ */
+export async function findKept(file: string, variable: string, time: string): Promise<string | undefined> {
+  const path = await resolveFile(file);
+  const valueIn = async (one: string): Promise<string | undefined> =>
+    parseEnv(await readFile(one, "utf8"))[variable];
+  const first = `${basename(path)}.before_${time}`;
+  const number = (name: string): number => Number(name.slice(first.length + 1) || "1");
+  const kept = (await readdir(dirname(path)))
+    .filter(
+      (name) => name === first || (name.startsWith(`${first}_`) && /^_\d+$/.test(name.slice(first.length))),
+    )
+    .toSorted((a, b) => number(a) - number(b))
+    .map((name) => join(dirname(path), name));
+  const now = await valueIn(path);
+  // The oldest has what was there before the recovery changed anything.
+  const [oldest] = kept;
+  return oldest === undefined || (await valueIn(oldest)) === now ? undefined : oldest;
 }
 
 async function keepBeside(path: string, bytes: Buffer, time: string): Promise<string> {

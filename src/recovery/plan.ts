@@ -11,6 +11,9 @@ export interface Confirmation {
   readonly name: string;
 }
 
+/** The output that every step is told: when the recovery began, as ISO 8601. It is the same after a crash. */
+export const BEGUN_AT = "begunAt";
+
 /** One step of a recovery. */
 export interface Step {
   readonly id: string;

@@ -4,7 +4,7 @@ import type { Runtime } from "../lib/runtime.ts";
 import { takeSoleProcess } from "../lib/sole-process.ts";
 import { formatDuration } from "../lib/text.ts";
 import { type BegunStep, type Journal, readJournal, removeJournal, writeJournal } from "./journal.ts";
-import type { Confirmation, Outputs, Plan, Step } from "./plan.ts";
+import { BEGUN_AT, type Confirmation, type Outputs, type Plan, type Step } from "./plan.ts";
 
 /** What became of one step. */
 interface StepResult {
@@ -234,8 +234,8 @@ class Run {
   }
 }
 
-function outputsOf({ begun }: Journal): Outputs {
-  return Object.assign({}, ...begun.map(({ outputs }) => outputs)) as Outputs;
+function outputsOf({ startedAt, begun }: Journal): Outputs {
+  return Object.assign({ [BEGUN_AT]: startedAt }, ...begun.map(({ outputs }) => outputs)) as Outputs;
 }
 
 function begin(runtime: Runtime, plan: Plan, found: Journal | undefined, path: string): Journal {

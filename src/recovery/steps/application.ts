@@ -2,8 +2,8 @@ import { formatLocalTime } from "../../lib/local-time.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import { connectionUrl } from "../../postgres/connection-url.ts";
-import { switchBack, switchVariable } from "../env-file.ts";
-import type { Outputs, Step } from "../plan.ts";
+import { findKept, switchBack, switchVariable } from "../env-file.ts";
+import { BEGUN_AT, output, type Outputs, type Step } from "../plan.ts";
 import { describeTarget, type RecoveryApplication } from "../subject.ts";
 
 /** What the application works on after a recovery. */
@@ -32,12 +32,13 @@ function switchStep(
   const { variable } = application;
   if (variable === null) return null;
   const { file, name } = variable;
-  const change = async (): Promise<{ readonly kept: string | undefined }> => {
-    const time = formatLocalTime(runtime.clock.now(), timeZone);
+  // The time of the recovery, so that what was kept is found again when nobody could write its name down.
+  const timeOf = (outputs: Outputs): string => formatLocalTime(new Date(output(outputs, BEGUN_AT)), timeZone);
+  const change = async (outputs: Outputs): Promise<{ readonly kept: string | undefined }> => {
     const url = connectionUrl(target());
     runtime.secrets.add(url);
     runtime.observer("before", "switch the variable");
-    const switched = await switchVariable(file, name, url, time);
+    const switched = await switchVariable(file, name, url, timeOf(outputs));
     runtime.observer("after", "switch the variable");
     return switched;
   };
@@ -51,8 +52,8 @@ function switchStep(
     confirm: confirm
       ? { what: `point ${name} in ${file} at the restored ${database}`, name: database }
       : null,
-    run: async (): Promise<Outputs> => {
-      const { kept } = await change();
+    run: async (outputs): Promise<Outputs> => {
+      const { kept } = await change(outputs);
       runtime.reporter.note(
         kept === undefined
           ? `${file} has it already`
@@ -61,13 +62,16 @@ function switchStep(
       return kept === undefined ? {} : { kept };
     },
     // It has the value already, or this gives it: the same words for both, and nothing is written where it has it.
-    check: async () => {
-      await change();
+    check: async (outputs) => {
+      await change(outputs);
     },
     back: async (outputs, signal) => {
-      const { kept } = outputs;
-      if (kept === undefined) return;
-      await switchBack(file, name, String(kept), formatLocalTime(runtime.clock.now(), timeZone));
+      const kept = await findKept(file, name, timeOf(outputs));
+      if (kept === undefined) {
+        runtime.reporter.note(`${name} in ${file} has the value that it had`);
+        return;
+      }
+      await switchBack(file, name, kept, formatLocalTime(runtime.clock.now(), timeZone));
       runtime.reporter.note(`${name} in ${file} has the value again that it had`);
       await application.restart(signal);
     },

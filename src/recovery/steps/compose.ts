@@ -1,4 +1,4 @@
-import type { Outputs, Step } from "../plan.ts";
+import { BEGUN_AT, type Outputs, type Step } from "../plan.ts";
 
 /** A step for one of several databases: what it tells, and what it is told, is of this one alone. */
 export function forDatabase(database: string, step: Step): Step {
@@ -6,7 +6,11 @@ export function forDatabase(database: string, step: Step): Step {
   const own = (outputs: Outputs): Outputs =>
     Object.fromEntries(
       Object.entries(outputs).flatMap(([name, value]) =>
-        name.startsWith(prefix) ? [[name.slice(prefix.length), value]] : [],
+        name === BEGUN_AT
+          ? [[name, value]]
+          : name.startsWith(prefix)
+            ? [[name.slice(prefix.length), value]]
+            : [],
       ),
     );
   const { back } = step;
