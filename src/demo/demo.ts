@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { AppError } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { counted, formatCount, formatDuration } from "../lib/text.ts";
@@ -16,6 +17,8 @@ export interface DemoStage {
   handled(args: readonly string[], cwd: string, env: Readonly<Record<string, string>>): Promise<number>;
   /** The Node that runs us, and the application of the demo. */
   readonly node: string;
+  /** Absolute path of a file that is to have the runbook of the demo; undefined: it goes with the demo's folder. */
+  readonly runbook: string | undefined;
   /** Returns when the user has seen enough; at once when the demo is not to serve. */
   linger(folder: string, envFile: string): Promise<void>;
 }
@@ -87,6 +90,13 @@ async function tellStory(
   await step("Could it be brought back? Restored into throw-away servers, and compared", () =>
     handled(["verify"]),
   );
+  await step("Rehearsed: the lost server, on one to throw away", () =>
+    handled(["drill", "server-lost", "data"]),
+  );
+  await step("The runbook, written from what is there now", async () => {
+    const file = stage.runbook ?? join(folder, "runbook.html");
+    await handled(["runbook", "--file", file]);
+  });
   await step("What is there?", () => handled(["list"]));
   await step("The application that works on both starts", async () => {
     await startApplication(runtime, world.application, signal);

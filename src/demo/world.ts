@@ -107,7 +107,7 @@ export async function makeWorld(
   made.defer(async () => {
     await stopApplication(runtime, application, AbortSignal.timeout(CLEAN_UP_MS));
   });
-  await writeDurable(config, strategyText({ backups, service, application }));
+  await writeDurable(config, strategyText({ backups, service, application }, node));
   const urls = async (): Promise<Urls> => {
     const { PRIMARY_DATABASE_URL = "", DATA_DATABASE_URL = "" } = parseEnv(await readFile(envFile, "utf8"));
     return { PRIMARY_DATABASE_URL, DATA_DATABASE_URL };
@@ -196,11 +196,11 @@ esac
 }
 
 /** The strategy of the demo: the one of the platform that Handled was made for. */
-function strategyText({
-  backups,
-  service,
-  application,
-}: Pick<World, "backups" | "service" | "application">): string {
+function strategyText(
+  { backups, service, application }: Pick<World, "backups" | "service" | "application">,
+  node: string,
+): string {
+  const trial = `exec ${[node, SHOP_API, "/dev/null"].map(quoteForShell).join(" ")} "$PORT" DATA_DATABASE_URL=reference.products`;
   const { stop, start, health } = application;
   return stringify(
     {
@@ -233,6 +233,8 @@ function strategyText({
           objectives: { rpo: "24h", rto: "4h", proof: "35d" },
           backups: [{ name: "nightly", kind: "snapshot", schedule: "0 2 * * *", keep: { days: 14 } }],
           verify: [{ name: "weekly", level: "content", schedule: "0 5 * * 0" }],
+          drills: [{ name: "quarterly", scenario: "server-lost", schedule: "0 6 1 1,4,7,10 *" }],
+          trial: { start: trial, health: "/health", databaseVariable: "DATA_DATABASE_URL" },
         },
       },
       duties: [

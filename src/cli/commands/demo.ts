@@ -1,11 +1,14 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { resolve } from "node:path";
 import type { Command } from "commander";
 import { type DemoStage, runDemo } from "../../demo/demo.ts";
 import type { Cli } from "../cli.ts";
+import { fileArgument } from "../options.ts";
 
 interface Options {
   readonly serve: boolean;
+  readonly runbook?: string;
 }
 
 export function addDemo(program: Command, cli: () => Cli): void {
@@ -16,17 +19,19 @@ export function addDemo(program: Command, cli: () => Cli): void {
       "Starts PostgreSQL servers of its own, one of them behind a stand-in for a managed service, fills them, backs both up, has the disasters of the strategy, recovers by their plans, and compares every row. Needs PostgreSQL's server programs. Touches nothing outside a temporary folder, which it removes.",
     )
     .option("--no-serve", "end after the story instead of leaving the servers to play with")
+    .option("--runbook <file>", "keep the runbook of the demo in this file", fileArgument)
     .action(async (options: Options) => {
       const { runtime, output, signal } = cli();
-      const report = await runDemo(runtime, stageOf(cli(), options.serve), signal);
+      const report = await runDemo(runtime, stageOf(cli(), options), signal);
       if (output.options.json) output.json(report);
     });
 }
 
-function stageOf(cli: Cli, serve: boolean): DemoStage {
+function stageOf(cli: Cli, { serve, runbook }: Options): DemoStage {
   const { output, signal } = cli;
   return {
     node: cli.node,
+    runbook: runbook === undefined ? undefined : resolve(cli.cwd, runbook),
     title: (text) => output.note(`\n${output.paint("bold", `▸ ${text}`)}`),
     say: (text) => output.note(`  ${text}`),
     handled: async (args, cwd, env) => {
