@@ -18,6 +18,8 @@ export interface Limits {
   readonly fallen: number;
   /** How many times the median and the largest before it must be at least to have grown. */
   readonly grown: number;
+  /** How many values there must be before it; default: as many as tell what is usual. */
+  readonly fewest?: number;
 }
 
 // Of fewer nobody can tell what is usual.
@@ -35,12 +37,13 @@ const FURTHER = 1.5;
  */
 export function jumpOf(values: readonly number[], limits: Limits): Jump | undefined {
   const [value, ...earlier] = values;
-  if (value === undefined || earlier.length < FEWEST) return undefined;
+  const { fewest = FEWEST } = limits;
+  if (value === undefined || earlier.length < fewest) return undefined;
   const usual = median(earlier);
   const isNew = (one: number): boolean => Math.abs(one - value) < Math.abs(one - usual);
   const old = earlier.findIndex((one) => !isNew(one));
   const before = old < 0 ? [] : earlier.slice(old);
-  if (before.length < FEWEST) return undefined;
+  if (before.length < fewest) return undefined;
   const middle = median(before);
   const fell = middle - value >= Math.max(limits.least, limits.fallen * middle);
   const grew = value - middle >= limits.least && value >= limits.grown * Math.max(...before);
@@ -59,7 +62,8 @@ function fromCourse(
   steps: number,
 ): { readonly off: number; readonly others: readonly number[] } {
   const points = before.map((y, n) => ({ x: -steps - n, y }));
-  const slope = slopeOf(points);
+  // A single one has no slope.
+  const slope = points.length > 1 ? slopeOf(points) : 0;
   const start = median(points.map(({ x, y }) => y - slope * x));
   // Nothing has fewer rows than none: what shrinks steadily does not go on below.
   return { off: value - Math.max(0, start), others: points.map(({ x, y }) => y - slope * x - start) };

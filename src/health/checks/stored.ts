@@ -10,7 +10,9 @@ export function checkStored(facts: Facts): Finding[] {
       finding("backup-damaged", facts, {
         subject: id,
         message: `backup ${id} cannot be relied on: ${reason}`,
-        hint: `\`handled backup ${database}\` takes a new one, which relies on nothing of it`,
+        hint:
+          `\`handled verify ${database} ${id} --repair\` mends it from a copy that has it whole; without one, ` +
+          `\`handled backup ${database}\` takes a new one, which relies on nothing of it, and this one is told of until it is gone or found whole`,
         evidence: { backup: id },
       }),
     ),

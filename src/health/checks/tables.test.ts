@@ -58,6 +58,19 @@ describe("a table that shrank", () => {
     expect(found(20, 50)).toEqual([]);
   });
 
+  test("emptied when there are only a few backups to compare with, or a single one", () => {
+    for (let count = 1; count < 6; count++) {
+      const [found, ...others] = checkTables(nights({ t: 0 }, ...times(count, { t: 500 })));
+      expect(others).toEqual([]);
+      expect(found?.id).toBe("table-shrunk");
+      expect(found?.message).toContain(
+        count === 1 ? "of the 1 backup before" : `of the ${count} backups before`,
+      );
+    }
+    expect(checkTables(nights({ t: 0 }, { t: 500 }, { t: 0 }, { t: 500 }))).toEqual([]);
+    expect(checkTables(nights({ t: 300 }, { t: 500 }))).toEqual([]);
+  });
+
   test("as many rows with less in them", () => {
     const facts = nights({ t: 1000 }, ...times(6, { t: 1000 }));
     const [newest, ...others] = facts.tables;

@@ -7,8 +7,8 @@ import { type Jump, jumpOf, type Limits } from "../out-of-history.ts";
 
 const ROWS: Limits = { least: 100, fallen: 0.2, grown: 3 };
 const BYTES: Limits = { least: 64 * 1024, fallen: 0.3, grown: 3 };
-// That nothing is left is worth a word for smaller tables, too.
-const EMPTIED: Limits = { least: 10, fallen: 1, grown: Infinity };
+// That nothing is left is worth a word for smaller tables, too, and as soon as there is a backup that had something.
+const EMPTIED: Limits = { least: 10, fallen: 1, grown: Infinity, fewest: 1 };
 // More of one kind are one event: a schema that was dropped, a migration.
 const MOST_SINGLE = 10;
 const NAMES_SHOWN = 5;
@@ -91,7 +91,7 @@ function jumped({ database, tables }: Facts, table: string, jump: Measured): Tol
         : `${(value / median).toFixed(1)} times as ${of === "rows" ? "many rows" : "much in it"}`;
   return {
     message:
-      `${table} has ${change} than the median of the ${before} backups before ${since.slice(0, 16).replace("T", " ")} UTC: ` +
+      `${table} has ${change} than the median of the ${counted(before, "backup")} before ${since.slice(0, 16).replace("T", " ")} UTC: ` +
       `${show(value)}, and ${show(median)} then`,
     hint:
       `\`handled diff ${database} ${good} latest\` tells what changed; ` +
