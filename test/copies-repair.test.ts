@@ -27,7 +27,8 @@ async function objects(place: string): Promise<Map<string, Buffer>> {
   const found = new Map<string, Buffer>();
   for (const file of await readdir(place, { recursive: true, withFileTypes: true })) {
     const path = join(file.parentPath, file.name);
-    const isOther = /lease\.|records\/|repository\.json/.test(path);
+    // The strategy is written anew by the next backup.
+    const isOther = /lease\.|records\/|repository\.json|system\//.test(path);
     if (file.isFile() && !isOther) found.set(path.slice(place.length), await readFile(path));
   }
   return found;

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { copyFile, cp, mkdir } from "node:fs/promises";
+import { copyFile, cp, mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
@@ -35,4 +35,16 @@ test("what is published needs no package beside it: a backup, its proof, its res
   await handled("restore", live.name, "latest", "--url", live.url, "--new-database", target.name);
   const [row] = await target.query("select count(*)::int as rows, max(word) as word from item");
   expect([row]).toEqual(await live.query("select count(*)::int as rows, max(word) as word from item"));
+  // A thread that cannot even start is told, and nobody waits for it.
+  for (const [thread, ...command] of [
+    ["check-worker", "verify", live.name, "latest", "--level", "integrity"],
+    ["load-worker", "restore", live.name, "latest", "--url", live.url, "--new-database", `${target.name}_2`],
+    ["copy-worker", "backup", "--url", live.url, "--kind", "snapshot"],
+  ] as const) {
+    await rm(join(folder.path, `dist/${thread}.js`));
+    await expect(handled(...command), thread).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/a (worker|thread) broke: .*Cannot find module/),
+    });
+  }
 });

@@ -137,6 +137,7 @@ class CopyThread {
   /** Why it cannot work any more. */
   #broken: unknown;
   #work: Work | undefined;
+  #ready = Promise.resolve();
   /** Settled when all of the job is read. */
   #read: PromiseWithResolvers<void> | undefined;
   /** Of jobs that are read or being read, by their number. */
@@ -163,9 +164,9 @@ class CopyThread {
     });
   }
 
-  /** Settled when it is connected, or could not be. */
+  /** Settled when it is connected, or could not be: also where it broke before it was set to anything. */
   get ready(): Promise<void> {
-    return this.#work?.ready.promise ?? Promise.resolve();
+    return this.#ready;
   }
 
   begin(call: Omit<CopyCall, "observed">, callbacks: PoolCallbacks, signal: AbortSignal): void {
@@ -173,6 +174,7 @@ class CopyThread {
     const ready = Promise.withResolvers<void>();
     // Whoever never waits for it must not be told by the process that nobody did.
     ready.promise.catch(() => undefined);
+    this.#ready = ready.promise;
     this.#work = { callbacks, observed, signal, ready, ended: Promise.withResolvers<void>() };
     signal.addEventListener("abort", this.#stop, { once: true });
     if (this.#broken === undefined) return this.#post({ kind: "begin", call: { ...call, observed } });

@@ -57,6 +57,7 @@ class LoadThread implements LaneConnection {
   readonly #exited: Promise<void>;
   readonly #signal: AbortSignal;
   #reply: PromiseWithResolvers<void>;
+  #broken: AppError | undefined;
   #source: PartSource | undefined;
   #fellBack: HearFellBack | undefined;
 
@@ -83,15 +84,13 @@ class LoadThread implements LaneConnection {
       }
     });
     worker.once("error", (cause) => {
-      this.#reply.reject(
-        new AppError("unexpected", `load rows: a thread broke: ${messageOf(cause)}`, { cause }),
-      );
+      this.#fail(new AppError("unexpected", `load rows: a thread broke: ${messageOf(cause)}`, { cause }));
     });
     this.#exited = new Promise((resolve) => {
       worker.once("exit", () => {
         clearTimeout(timer);
         signal.removeEventListener("abort", onAbort);
-        this.#reply.reject(new AppError("unexpected", "load rows: a thread ended before its work was done"));
+        this.#fail(new AppError("unexpected", "load rows: a thread ended before its work was done"));
         resolve();
       });
     });
@@ -151,8 +150,15 @@ class LoadThread implements LaneConnection {
     }
   }
 
+  /** It has ended, or will: nothing that it is asked from now on would be answered. */
+  #fail(error: AppError): void {
+    this.#broken ??= error;
+    this.#reply.reject(this.#broken);
+  }
+
   async #ask(message: LoadMainMessage): Promise<void> {
     this.#signal.throwIfAborted();
+    if (this.#broken !== undefined) throw this.#broken;
     this.#reply = this.#expect();
     this.#post(message);
     await this.#reply.promise;
