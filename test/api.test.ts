@@ -1,14 +1,19 @@
 import { Validator } from "@seriousme/openapi-schema-validator";
-import { rm, writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { type IncomingHttpHeaders, request } from "node:http";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { makeApi } from "../src/api/api.ts";
 import { ROUTES } from "../src/api/contract/routes.ts";
+import type { ApiWorld } from "../src/api/world.ts";
 import { ErrorJson } from "../src/cli/json/common.ts";
 import type { ListJson } from "../src/cli/json/look.ts";
 import { ServeEventJson } from "../src/cli/json/serve.ts";
 import { runCommandLine } from "../src/cli/run.ts";
+import { startHttpServer } from "../src/daemon/http-server.ts";
+import { AppError } from "../src/errors.ts";
 import { cliEnvironment, jsonOf, runCli } from "./support/cli.ts";
 import { withRecipient } from "./support/keys.ts";
 import { type FreshDatabase, freshDatabase, temporaryFolder } from "./support/postgres.ts";
@@ -18,12 +23,18 @@ let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 let url: string;
 const stop = new AbortController();
 let served: Promise<number>;
+let hangUp = (): void => undefined;
+const events: ServeEventJson[] = [];
+let heard = Promise.withResolvers<void>();
 
 /** Starts `handled serve --api` in this process; returns once it listens. */
 async function serveApi(cwd: string): Promise<string> {
   const listening = Promise.withResolvers<string>();
   const hear = (line: string): void => {
     const event = ServeEventJson.parse(JSON.parse(line));
+    events.push(event);
+    heard.resolve();
+    heard = Promise.withResolvers();
     if (event.event === "listening") listening.resolve(/http:\S+/.exec(event.message)?.[0] ?? "");
   };
   served = runCommandLine(withRecipient(["serve", "--api", "--json", "--port", "0"]), {
@@ -35,6 +46,7 @@ async function serveApi(cwd: string): Promise<string> {
     node: process.execPath,
     script: "main.ts",
     signal: stop.signal,
+    onHangup: (listener) => (hangUp = listener),
   });
   return await listening.promise;
 }
@@ -87,7 +99,7 @@ databases:
   url = await serveApi(folder.path);
 });
 afterAll(async () => {
-  stop.abort();
+  stop.abort(new AppError("interrupted", "serve: stopped by SIGTERM"));
   await served;
   await folder[Symbol.asyncDispose]();
   await live[Symbol.asyncDispose]();
@@ -264,10 +276,94 @@ describe("the HTTP API", () => {
     }
   });
 
+  test("a strategy that moves the listener to where others could reach it is not taken over", async () => {
+    const path = join(folder.path, "handled.yaml");
+    const before = await readFile(path, "utf8");
+    await writeFile(path, before.replace("timezone: UTC", 'daemon: { http: "0.0.0.0:0" }'));
+    hangUp();
+    while (!events.some(({ event }) => event === "strategy broken")) await heard.promise;
+    expect(events.at(-1)?.message).toContain("the API on 0.0.0.0");
+    expect((await ask("/api/openapi.json")).status).toBe(200);
+    await writeFile(path, before);
+  });
+
   // The last one: it takes the repository away.
   test("a repository that is gone is told", async () => {
     await rm(join(folder.path, "backups"), { recursive: true });
     const answer = await ask(PATHS.backups);
     expect([answer.status, errorOf(answer).code]).toEqual([404, "repository_missing"]);
+  });
+});
+
+describe("what comes of a request", () => {
+  /** Answers for every database what `status` does. */
+  async function mounted(
+    status: ApiWorld["status"],
+    defects: string[] = [],
+  ): Promise<{ url: string } & AsyncDisposable> {
+    const never = async (): Promise<never> => await Promise.reject(new Error("not asked for"));
+    const world = { status, findings: never, backups: never, backup: never, runs: never, checklist: never };
+    const api = await makeApi(
+      { ...world, runbook: never, repositories: never, recoveries: never },
+      {
+        redact: (text) => text.replaceAll("geheim", "***"),
+        onDefect: (path, error) => void defects.push(`${path}: ${String(error)}`),
+      },
+    );
+    const mount = { path: "/api", handle: api.handle };
+    const server = await startHttpServer({ host: "127.0.0.1", port: 0 }, {}, () => undefined, mount);
+    return {
+      url: `${server.url}/api/databases`,
+      [Symbol.asyncDispose]: async () => {
+        await server[Symbol.asyncDispose]();
+        await api[Symbol.asyncDispose]();
+      },
+    };
+  }
+
+  test("a defect, and an answer that breaks its contract, are told to us and not to whoever asked", async () => {
+    const defects: string[] = [];
+    await using broken = await mounted(() => Promise.reject(new Error("at /root/geheim")), defects);
+    await using wrong = await mounted(() => Promise.resolve({ healthy: "geheim" } as never), defects);
+    for (const { url: asked } of [broken, wrong]) {
+      const answer = await fetch(asked);
+      expect(answer.status).toBe(500);
+      expect(ErrorJson.parse(await answer.json()).error).toMatchObject({
+        code: "unexpected",
+        message: "this cannot be answered",
+      });
+    }
+    expect(defects.length).toBe(2);
+    expect(defects[0]).toBe("/api/databases: Error: at /root/geheim");
+  });
+
+  test("an error has the status of its code, its hint and details, and no secret", async () => {
+    await using server = await mounted(() =>
+      Promise.reject(
+        new AppError("lease_held", "look: geheim", { hint: "wait, geheim", details: { by: ["geheim"] } }),
+      ),
+    );
+    const answer = await fetch(server.url);
+    expect([answer.status, await answer.json()]).toEqual([
+      409,
+      { error: { code: "lease_held", message: "look: ***", hint: "wait, ***", details: { by: ["***"] } } },
+    ]);
+  });
+
+  test("what nobody waits for any more is ended", async () => {
+    const asked = Promise.withResolvers<AbortSignal>();
+    await using server = await mounted(async (signal) => {
+      asked.resolve(signal);
+      await once(signal, "abort");
+      throw new AppError("interrupted", "stopped");
+    });
+    const leave = new AbortController();
+    const answer = fetch(server.url, { signal: leave.signal });
+    const signal = await asked.promise;
+    expect(signal.aborted).toBe(false);
+    const ended = once(signal, "abort");
+    leave.abort();
+    await expect(answer).rejects.toThrow();
+    await ended;
   });
 });
