@@ -149,6 +149,12 @@ describe("the HTTP API", () => {
     ]);
   });
 
+  test("many may ask at once", async () => {
+    const paths = Object.values(PATHS);
+    const answers = await Promise.all([...paths, ...paths, ...paths].map(async (path) => await ask(path)));
+    expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
+  });
+
   test("the OpenAPI document is valid, and lists every address", async () => {
     const document = JSON.parse((await ask("/api/openapi.json")).body) as {
       openapi: string;
