@@ -115,6 +115,22 @@ test("a recovery is rehearsed to its end, timed and recorded, and nothing of pro
   expect(jsonOf(checklist)).toMatchObject({ duties: [{ name: "drill quarterly", state: "done" }] });
 });
 
+test("also that everything is lost is rehearsed with one of the databases, and nothing of production is touched", async () => {
+  await using site = await openSite();
+  const before = await production(site);
+  const drill = DrillJson.parse(jsonOf(await site.cli(["drill", "everything-lost", "data", "--json"])));
+  expect(drill).toMatchObject({ outcome: "done", scenario: "everything-lost", entry: null });
+  expect(drill.steps.map(({ id, outcome }) => `${id} ${outcome}`)).toEqual([
+    "provision done",
+    "install done",
+    "restore data done",
+    "deploy done",
+    "test done",
+  ]);
+  expect(await production(site)).toEqual(before);
+  expect(await readdir(site.temporary)).toEqual([]);
+});
+
 test("an application that does not work fails the drill, which says where; the next that works is told from it", async () => {
   await using site = await openSite({ manner: "die" });
   const before = await production(site);

@@ -49,6 +49,18 @@ export async function eachPlace<T>(
   places: readonly RepositoryPlace[],
   work: (place: RepositoryPlace) => Promise<T>,
 ): Promise<{ readonly results: T[]; readonly failed: number | undefined }> {
+  const { results, failures } = await tryPlaces(cli, places, work);
+  for (const failure of failures) reportFailure(cli.output, failure);
+  const [first] = failures;
+  return { results, failed: results.length === 0 ? first?.exitCode : first === undefined ? undefined : 3 };
+}
+
+/** The same, and nobody is told: gives back why places could not be read. */
+export async function tryPlaces<T>(
+  cli: Cli,
+  places: readonly RepositoryPlace[],
+  work: (place: RepositoryPlace) => Promise<T>,
+): Promise<{ readonly results: T[]; readonly failures: AppError[] }> {
   const results: T[] = [];
   const failures: AppError[] = [];
   for (const place of places) {
@@ -60,7 +72,5 @@ export async function eachPlace<T>(
       failures.push(error);
     }
   }
-  for (const failure of failures) reportFailure(cli.output, failure);
-  const [first] = failures;
-  return { results, failed: results.length === 0 ? first?.exitCode : first === undefined ? undefined : 3 };
+  return { results, failures };
 }

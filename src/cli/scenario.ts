@@ -6,6 +6,6 @@ export function scenarioOf(text: string, command: string): Scenario {
   const found = SCENARIOS.find((scenario) => scenario === text);
   if (found !== undefined) return found;
   throw new AppError("usage", `${command}: there is no scenario ${text}`, {
-    hint: `it is one of ${SCENARIOS.join(", ")}`,
+    hint: `it is one of ${SCENARIOS.join(", ")}${command === "recover" ? "; or together" : ""}`,
   });
 }

@@ -1,7 +1,13 @@
 import type { HttpAddress } from "../config/http-address.ts";
 import type { DaemonEvent } from "../daemon/daemon.ts";
 import { DaemonMetrics } from "../daemon/daemon-metrics.ts";
-import { type HttpAnswer, type HttpServer, PLAIN_TEXT, startHttpServer } from "../daemon/http-server.ts";
+import {
+  type HttpAnswer,
+  type HttpMount,
+  type HttpServer,
+  PLAIN_TEXT,
+  startHttpServer,
+} from "../daemon/http-server.ts";
 import { AppError, inOperation } from "../errors.ts";
 import type { Health } from "../health/health.ts";
 import { healthMetrics, type Look } from "../health/metrics.ts";
@@ -16,6 +22,7 @@ export class ServeHttp implements AsyncDisposable {
   readonly #metrics = new DaemonMetrics();
   readonly #clock: Clock;
   readonly #tell: (event: DaemonEvent) => void;
+  readonly #mount: HttpMount | undefined;
   /** Where it listens, or did not come to; undefined: nobody wants it to. */
   #address: HttpAddress | undefined;
   #server: HttpServer | undefined;
@@ -28,10 +35,14 @@ export class ServeHttp implements AsyncDisposable {
   /** By the monotonic clock, in milliseconds. */
   #lookedAt: number;
 
-  /** @param tell hears of `listening` and `not listening` */
-  constructor(clock: Clock, tell: (event: DaemonEvent) => void) {
+  /**
+   * @param tell hears of `listening` and `not listening`
+   * @param mount what else is answered there
+   */
+  constructor(clock: Clock, tell: (event: DaemonEvent) => void, mount?: HttpMount) {
     this.#clock = clock;
     this.#tell = tell;
+    this.#mount = mount;
     this.#lookedAt = clock.monotonic();
   }
 
@@ -81,7 +92,12 @@ export class ServeHttp implements AsyncDisposable {
         "/metrics": async () => await this.#answerMetrics(),
         "/healthz": async () => await this.#answerHealth(),
       };
-      this.#server = await startHttpServer(address, routes, (path, error) => this.#fail(path, error));
+      this.#server = await startHttpServer(
+        address,
+        routes,
+        (path, error) => this.#fail(path, error),
+        this.#mount,
+      );
       this.#told = undefined;
       this.#tell({ kind: "listening", url: this.#server.url });
     } catch (error) {

@@ -11,6 +11,11 @@ export interface HttpAddress {
 // Loopback: whoever can reach it reads the names of the databases and how they are.
 export const DEFAULT_HTTP: HttpAddress = { host: "127.0.0.1", port: 8420 };
 
+/** Whether only this machine can reach it, by its name or address. */
+export function isLoopback(host: string): boolean {
+  return /^(?:localhost|(?:::ffff:)?127(?:\.\d{1,3}){3}|::1)$/i.test(host);
+}
+
 /** `127.0.0.1:8420`, `[::1]:8420` or `localhost:8420`; undefined where it is none of these. */
 function parseHttpAddress(text: string): HttpAddress | undefined {
   const [, six, name, digits = ""] = /^(?:\[([\da-f:.]+)\]|([\w.-]+)):(\d{1,5})$/i.exec(text) ?? [];

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { HttpAddress } from "../config/http-address.ts";
 import { AppError, errorCode, messageOf } from "../errors.ts";
@@ -19,6 +19,13 @@ export interface HttpServer extends AsyncDisposable {
 
 export const PLAIN_TEXT = "text/plain; charset=utf-8";
 
+/** Answers everything below its path by itself. */
+export interface HttpMount {
+  /** `/api`: that, and what begins with `/api/`. */
+  readonly path: string;
+  readonly handle: RequestListener;
+}
+
 /**
  * Listens and answers until it is disposed. Fails with `usage` where it cannot listen there.
  * @param onFailure hears why something could not be answered; whoever asked does not
@@ -27,9 +34,11 @@ export async function startHttpServer(
   { host, port }: HttpAddress,
   routes: HttpRoutes,
   onFailure: (path: string, error: unknown) => void,
+  mount?: HttpMount,
 ): Promise<HttpServer> {
   const server = createServer((request, response) => {
-    void answer(routes, onFailure, request, response);
+    if (mount !== undefined && isBelow(request.url ?? "", mount)) mount.handle(request, response);
+    else void answer(routes, onFailure, request, response);
   });
   // Whoever connects and says nothing must not hold a descriptor for long.
   server.requestTimeout = 10_000;
@@ -54,6 +63,11 @@ export async function startHttpServer(
       await closed;
     },
   };
+}
+
+function isBelow(url: string, { path }: HttpMount): boolean {
+  const asked = url.split("?", 1)[0] ?? "";
+  return asked === path || asked.startsWith(`${path}/`);
 }
 
 function cannotListen({ host, port }: HttpAddress, cause: unknown): AppError {

@@ -93,6 +93,9 @@ async function tellStory(
   await step("Rehearsed: the lost server, on one to throw away", () =>
     handled(["drill", "server-lost", "data"]),
   );
+  await step("Rehearsed: the provider that is down, in a cluster to throw away", () =>
+    handled(["drill", "provider-down", "primary"]),
+  );
   await step("The runbook, written from what is there now", async () => {
     const file = stage.runbook ?? join(folder, "runbook.html");
     await handled(["runbook", "--file", file]);

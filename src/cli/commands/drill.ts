@@ -9,11 +9,12 @@ import { recordingRecovery } from "../../recovery/record.ts";
 import { runPlan } from "../../recovery/run-plan.ts";
 import type { Cli } from "../cli.ts";
 import { openDrillGround } from "../drill-ground.ts";
+import { drillsOf, objectivesOf } from "../drills-of.ts";
 import type { DrillNoteJson } from "../json/drill.ts";
 import { jobsArgument, many, placeOptions, positiveInteger } from "../options.ts";
 import { planOf, type PlanOptions } from "../plans.ts";
 import { recordedIn } from "../recorded-in.ts";
-import { drillJson, type RecoveryObjectives, renderDrill, renderDrills } from "../render/drill.ts";
+import { drillJson, renderDrill, renderDrills } from "../render/drill.ts";
 import { planText } from "../render/recover.ts";
 import { resolveAllTargets } from "../repositories.ts";
 import { scenarioOf } from "../scenario.ts";
@@ -153,10 +154,6 @@ function optionsOf(entry: StrategyDrill | undefined): Pick<Options, "backup" | "
   };
 }
 
-function objectivesOf({ entry }: Target): RecoveryObjectives {
-  return { rtoMs: entry?.objectives.rtoMs ?? null, rpoMs: entry?.objectives.rpoMs ?? null };
-}
-
 /** A plan that would ask, or write to something of production, is no drill; that it never is one this is the last to see to. */
 function requireHarmless({ scenario, touches, steps }: Plan): void {
   const asks = steps.find(({ confirm }) => confirm !== null);
@@ -175,15 +172,9 @@ async function refuse(): Promise<never> {
 }
 
 async function showDrills(cli: Cli, target: Target, last: number): Promise<void> {
-  const { name: database, timeZone } = target;
-  const request = { database, storages: storagesOf(target), last };
-  const { recoveries, failures } = await recoveriesOf(cli.runtime, request, cli.signal);
-  const objectives = objectivesOf(target);
-  const unread = failures.map(({ message }) => message);
-  const drills = recoveries.map((one) => drillJson(one, objectives));
-  cli.output.result({ database, drills, unread }, () =>
-    renderDrills(cli.output, database, recoveries, timeZone),
-  );
+  const { recoveries, json } = await drillsOf(cli, target, last);
+  cli.output.result(json, () => renderDrills(cli.output, target.name, recoveries, target.timeZone));
+  const { unread } = json;
   for (const message of unread) cli.output.warn(`what is recorded there is not shown: ${message}`);
   if (unread.length > 0) cli.exitWith(ERRORS.unhealthy.exit);
 }

@@ -1,12 +1,13 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { stat } from "node:fs/promises";
 import { loadStrategy } from "../../config/load.ts";
-import { DEFAULT_HTTP, type HttpAddress } from "../../config/http-address.ts";
+import { DEFAULT_HTTP, type HttpAddress, isLoopback } from "../../config/http-address.ts";
 import { findDatabase, type Strategy } from "../../config/strategy.ts";
 import { Daemon, type DaemonEvent, type DaemonWorld } from "../../daemon/daemon.ts";
 import { readPast } from "../../daemon/job-past.ts";
 import { isJobRunning, runJobProcess } from "../../daemon/job-process.ts";
-import { type AppError, errorCode } from "../../errors.ts";
+import type { HttpMount } from "../../daemon/http-server.ts";
+import { AppError, errorCode, inOperation } from "../../errors.ts";
 import { type Finding, finding } from "../../health/finding.ts";
 import { requireStrategyPath } from "../strategy-file.ts";
 import type { Cli } from "../cli.ts";
@@ -21,10 +22,29 @@ interface ServeOptions {
   readonly host?: string;
   readonly port?: number;
   readonly http: boolean;
+  readonly api?: true;
 }
 
-/** Where the options, or else the strategy, want it to listen. */
-function addressOf({ host, port, http }: ServeOptions, { daemon }: Strategy): HttpAddress | undefined {
+/** Where the options, or else the strategy, want it to listen. Fails with `usage` where that is no place for the API. */
+function addressOf(options: ServeOptions, strategy: Strategy): HttpAddress | undefined {
+  const address = listenAt(options, strategy);
+  if (options.api !== true) return address;
+  if (address === undefined) {
+    throw new AppError("usage", "serve: `--api` is given, and nothing is to be listened for", {
+      hint: "leave `--no-http` out, or name an address with `daemon.http` in the strategy",
+    });
+  }
+  if (isLoopback(address.host)) return address;
+  throw new AppError(
+    "usage",
+    `serve: the API on ${address.host}: nobody is asked who they are, so it is for this machine alone`,
+    {
+      hint: "`--host 127.0.0.1`, or `daemon.http` in the strategy; from elsewhere, an SSH tunnel leads there",
+    },
+  );
+}
+
+function listenAt({ host, port, http }: ServeOptions, { daemon }: Strategy): HttpAddress | undefined {
   if (!http) return undefined;
   const given = host !== undefined || port !== undefined;
   if (daemon.http === false && !given) return undefined;
@@ -59,6 +79,10 @@ export function addServe(program: Command, cli: () => Cli): void {
       ).argParser(portNumber),
     )
     .option("--no-http", "do not listen at all, whatever the strategy says")
+    .option(
+      "--api",
+      "answer programs at /api, too (docs/api.md): it shows everything and changes nothing; on a loopback address only",
+    )
     .action(async (options: ServeOptions) => {
       await runServe(cli(), options);
     });
@@ -72,7 +96,8 @@ async function runServe(cli: Cli, options: ServeOptions): Promise<void> {
     if (cli.output.options.json) cli.output.json(eventJson(event, now));
     else cli.output.text(renderEvent(cli.output, event, now, timeZone));
   };
-  await using served = new ServeHttp(cli.runtime.clock, show);
+  await using api = options.api === true ? await openApi(cli, show) : undefined;
+  await using served = new ServeHttp(cli.runtime.clock, show, api);
   const tell = (event: DaemonEvent): void => {
     served.count(event);
     show(event);
@@ -88,6 +113,17 @@ async function runServe(cli: Cli, options: ServeOptions): Promise<void> {
   await daemon.run(cli.signal);
   // Being stopped is how this command ends.
   cli.exitWith(0);
+}
+
+/** Loaded when it is wanted: a daemon without it starts faster. */
+async function openApi(cli: Cli, tell: (event: DaemonEvent) => void): Promise<HttpMount & AsyncDisposable> {
+  const { makeApi } = await import("../../api/api.ts");
+  const { apiWorld } = await import("../api-world.ts");
+  const api = await makeApi(apiWorld(cli), {
+    redact: (text) => cli.runtime.secrets.redact(text),
+    onDefect: (path, error) => tell({ kind: "not answered", error: inOperation(`answer ${path}`, error) }),
+  });
+  return { path: "/api", ...api };
 }
 
 function brokenStrategy({ message, hint }: AppError): Finding {

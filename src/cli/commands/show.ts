@@ -1,14 +1,14 @@
 import type { Command } from "commander";
 import { AppError } from "../../errors.ts";
-import { planPrune } from "../../operations/prune.ts";
-import { type ShownBackup, showBackup } from "../../operations/show.ts";
+import { showBackup } from "../../operations/show.ts";
 import type { Cli } from "../cli.ts";
 import { asOfOption, placeOptions } from "../options.ts";
-import { renderShow, showJson, type Verdict } from "../render/show.ts";
-import { type Places, resolvePlaces } from "../repositories.ts";
+import { renderShow, showJson } from "../render/show.ts";
+import { resolvePlaces } from "../repositories.ts";
 import { isProviderBackupId } from "../../providers/backup-id.ts";
 import { runShowProvider } from "./show-provider.ts";
-import { type PlaceOptions, resolveTarget, retentionOf } from "../targets.ts";
+import type { PlaceOptions } from "../targets.ts";
+import { verdictOn } from "../verdict-on.ts";
 
 export function addShow(program: Command, cli: () => Cli): void {
   placeOptions(program.command("show"))
@@ -43,26 +43,8 @@ async function runShow(cli: Cli, words: readonly string[], options: PlaceOptions
   const { storages } = places;
   const request = { storages, database, backup, operation: "show" } as const;
   const details = await showBackup(cli.runtime, request, cli.signal);
-  const verdict = await judge(cli, places, details);
+  const verdict = await verdictOn(cli, places, details);
   cli.output.result(showJson(details, verdict), () =>
     renderShow(cli.output, details, verdict, cli.runtime.clock.now(), places.timeZone),
   );
-}
-
-/** What the strategy's retention says of the backup, where it knows the database. */
-async function judge(cli: Cli, { strategy }: Places, { repository, index }: ShownBackup): Promise<Verdict> {
-  if (strategy?.databases.some(({ name }) => name === index.database) !== true) return null;
-  const target = await resolveTarget(cli, index.database, {});
-  const place = target.places().find((one) => one.storage().place === repository.place);
-  if (place === undefined) return null;
-  const scope = {
-    repository,
-    database: index.database,
-    rules: retentionOf(target, place, undefined),
-    timeZone: target.timeZone,
-    prefix: target.prefix,
-  };
-  const decisions = await planPrune(cli.runtime, scope, cli.signal);
-  const decision = decisions.find(({ backup }) => backup.id === index.id);
-  return decision === undefined ? null : { keep: decision.keep, reasons: [...decision.reasons] };
 }

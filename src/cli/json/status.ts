@@ -2,7 +2,7 @@ import { z } from "zod";
 import { BackupJson, bytes, count, milliseconds, time } from "./common.ts";
 import { ProviderViewJson } from "./provider.ts";
 
-const FindingJson = z
+export const FindingJson = z
   .strictObject({
     id: z.string().describe("The check that found it; [health](../health.md) describes each"),
     severity: z.enum(["critical", "warning", "notice"]).describe("How bad it is"),

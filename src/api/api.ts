@@ -1,0 +1,91 @@
+import swagger from "@fastify/swagger";
+import { fastify, type FastifyReply, type FastifyRequest } from "fastify";
+import {
+  jsonSchemaTransform,
+  serializerCompiler,
+  validatorCompiler,
+  type ZodTypeProvider,
+} from "fastify-type-provider-zod";
+import type { RequestListener } from "node:http";
+import { AppError, ERRORS } from "../errors.ts";
+import { VERSION } from "../lib/program.ts";
+import { errorBody, failureOf } from "./failure.ts";
+import { refusalOf, setSecurityHeaders } from "./guard.ts";
+import { addRoutes } from "./routes.ts";
+import type { ApiWorld } from "./world.ts";
+
+export interface ApiOptions {
+  /** Takes secrets out of a text. */
+  readonly redact: (text: string) => string;
+  /** Hears of defects; whoever asked only hears that there is one. */
+  readonly onDefect: (path: string, error: unknown) => void;
+}
+
+/** The HTTP API, to be mounted on a listener at `/api`. */
+export interface Api extends AsyncDisposable {
+  readonly handle: RequestListener;
+}
+
+// Nothing that is sent to it is larger.
+const BODY_LIMIT = 64 * 1024;
+
+export async function makeApi(world: ApiWorld, { redact, onDefect }: ApiOptions): Promise<Api> {
+  const redacted = (_: string, part: unknown): unknown => (typeof part === "string" ? redact(part) : part);
+  const clean = (value: unknown): unknown => JSON.parse(JSON.stringify(value, redacted)) as unknown;
+  const answerFailure = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+    let known = failureOf(error, request);
+    if (known === undefined || known.code === "unexpected") {
+      onDefect(request.url, error);
+      known = new AppError("unexpected", "this cannot be answered", {
+        hint: "what `handled serve` prints says why",
+      });
+    }
+    return reply.status(ERRORS[known.code].http).send(errorBody(known));
+  };
+  const app = fastify({
+    bodyLimit: BODY_LIMIT,
+    frameworkErrors: (error, request, reply) => void answerFailure(error, request, reply),
+  }).withTypeProvider<ZodTypeProvider>();
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  app.setErrorHandler(answerFailure);
+  app.setNotFoundHandler((request, reply) =>
+    answerFailure(
+      new AppError(
+        "page_missing",
+        `${request.method} ${request.url.split("?", 1)[0]}: there is no such page`,
+        {
+          hint: "`/api/openapi.json` lists all that there are",
+        },
+      ),
+      request,
+      reply,
+    ),
+  );
+  app.addHook("preSerialization", async (_request, _reply, payload) => await Promise.resolve(clean(payload)));
+  await app.register(swagger, {
+    openapi: {
+      openapi: "3.1.0",
+      info: { title: "Handled", version: VERSION, description: "What the commands show, for programs." },
+    },
+    transform: jsonSchemaTransform,
+  });
+  app.after(() => addRoutes(app, world));
+  await app.ready();
+  return {
+    handle: (request, response) => {
+      setSecurityHeaders(response);
+      const refusal = refusalOf(request);
+      if (refusal === undefined) {
+        app.routing(request, response);
+        return;
+      }
+      // Whatever else it has to say is not listened to.
+      response.setHeader("connection", "close");
+      response.setHeader("content-type", "application/json; charset=utf-8");
+      response.statusCode = ERRORS[refusal.code].http;
+      response.end(JSON.stringify(errorBody(refusal)));
+    },
+    [Symbol.asyncDispose]: async () => await app.close(),
+  };
+}

@@ -1,0 +1,36 @@
+import { z } from "zod";
+import { DrillListJson } from "../../cli/json/drill.ts";
+import { HistoryJson } from "../../cli/json/history.ts";
+import { UsageJson } from "../../cli/json/repository.ts";
+import { FindingJson } from "../../cli/json/status.ts";
+
+// Answers are what the commands print with `--json`; here is only what puts several of those together.
+
+const unread = z.array(z.string()).describe("Why places could not be read");
+
+export const FindingsJson = z
+  .strictObject({
+    healthy: z.boolean().describe("Whether nothing worse than a notice was found anywhere"),
+    findings: z
+      .array(
+        FindingJson.extend({
+          database: z.string().nullable().describe("The database it is of; null for places and the machine"),
+        }).meta({ title: "finding of a database" }),
+      )
+      .describe("The machine's and the places' own first; of each database the worst first"),
+  })
+  .meta({ title: "findings" });
+export type FindingsJson = z.infer<typeof FindingsJson>;
+
+export const RunsJson = z
+  .strictObject({ databases: z.array(HistoryJson).describe("In the strategy's order") })
+  .meta({ title: "runs" });
+export type RunsJson = z.infer<typeof RunsJson>;
+
+export const RecoveriesJson = z
+  .strictObject({ databases: z.array(DrillListJson).describe("In the strategy's order") })
+  .meta({ title: "drills and recoveries" });
+export type RecoveriesJson = z.infer<typeof RecoveriesJson>;
+
+export const RepositoriesJson = UsageJson.extend({ unread }).meta({ title: "repositories" });
+export type RepositoriesJson = z.infer<typeof RepositoriesJson>;

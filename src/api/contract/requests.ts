@@ -1,0 +1,47 @@
+import { z } from "zod";
+import { BACKUP_ID } from "../../repository/ids.ts";
+import { RUN_OPERATIONS } from "../../repository/run-file.ts";
+
+// What callers write into addresses. Nothing that is not named here is taken.
+
+const databaseName = z.string().min(1).max(128).describe("Name of a database in the strategy");
+
+const last = z.coerce
+  .number()
+  .int()
+  .min(1)
+  .max(1000)
+  .default(20)
+  .describe("No more than so many of each database");
+
+export const OneDatabase = z.strictObject({ name: databaseName });
+
+export const OneBackup = z.strictObject({
+  database: databaseName,
+  id: z
+    .string()
+    .regex(new RegExp(`${BACKUP_ID.source}|^latest$`))
+    .describe("Identity of a backup, or `latest`"),
+});
+
+export const WhichRuns = z.strictObject({
+  database: databaseName.optional().describe("One database of the strategy; all when left out"),
+  last,
+  since: z.iso.datetime().optional().describe("Only what began then or later"),
+  failed: z
+    .literal("true")
+    .optional()
+    .describe("`true`: only what failed, was interrupted or is degraded; all when left out"),
+  operation: z.enum(RUN_OPERATIONS).optional().describe("Only runs of this operation"),
+});
+export type WhichRuns = z.infer<typeof WhichRuns>;
+
+export const WhichRecoveries = z.strictObject({
+  database: databaseName.optional().describe("One database of the strategy; all when left out"),
+  last,
+});
+export type WhichRecoveries = z.infer<typeof WhichRecoveries>;
+
+export const WhichRunbook = z.strictObject({
+  format: z.enum(["html", "md"]).default("html").describe("How it is written"),
+});

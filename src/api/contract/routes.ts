@@ -1,0 +1,60 @@
+import { z } from "zod";
+import { ChecklistJson } from "../../cli/json/checklist.ts";
+import { ListJson, ShowJson } from "../../cli/json/look.ts";
+import { StatusJson } from "../../cli/json/status.ts";
+import { FindingsJson, RecoveriesJson, RepositoriesJson, RunsJson } from "./answers.ts";
+import { OneBackup, OneDatabase, WhichRecoveries, WhichRunbook, WhichRuns } from "./requests.ts";
+
+/** Every address of the API, what it takes and what it answers: for the server, its OpenAPI document, and whoever calls it. */
+export const ROUTES = {
+  databases: {
+    path: "/api/databases",
+    summary: "How every database stands, against its objectives",
+    answer: StatusJson,
+  },
+  backups: {
+    path: "/api/databases/:name/backups",
+    summary: "The backups of one database, a managed service's own among them",
+    params: OneDatabase,
+    answer: ListJson,
+  },
+  backup: {
+    path: "/api/backups/:database/:id",
+    summary: "Everything about one backup: times, tables, sizes, proof, retention",
+    params: OneBackup,
+    answer: ShowJson,
+  },
+  runs: {
+    path: "/api/runs",
+    summary: "What ran, and what came of it, newest first",
+    query: WhichRuns,
+    answer: RunsJson,
+  },
+  findings: {
+    path: "/api/findings",
+    summary: "What is wrong, how bad it is, and what to do about it",
+    answer: FindingsJson,
+  },
+  checklist: {
+    path: "/api/checklist",
+    summary: "The duties of the strategy, and which are done",
+    answer: ChecklistJson,
+  },
+  runbook: {
+    path: "/api/runbook",
+    summary: "What to do when something is lost, as it stands now",
+    query: WhichRunbook,
+    answer: z.string().describe("A page of HTML, or Markdown"),
+  },
+  repositories: {
+    path: "/api/repositories",
+    summary: "What backups take, and how fast that grows",
+    answer: RepositoriesJson,
+  },
+  recoveries: {
+    path: "/api/recoveries",
+    summary: "Drills and recoveries, newest first",
+    query: WhichRecoveries,
+    answer: RecoveriesJson,
+  },
+} as const;

@@ -1,0 +1,83 @@
+import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from "fastify";
+import type { ZodTypeProvider } from "fastify-type-provider-zod";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { ErrorJson } from "../cli/json/common.ts";
+import { ROUTES } from "./contract/routes.ts";
+import type { ApiWorld } from "./world.ts";
+
+type App = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>;
+
+const FAILURES = { "4xx": ErrorJson, "5xx": ErrorJson };
+// Its styles stand in the page itself.
+const PAGE_POLICY =
+  "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/** Each address of the contract, answered by what the world says. */
+export function addRoutes(app: App, world: ApiWorld): void {
+  const { databases, backups, backup, runs, findings, checklist, runbook, repositories, recoveries } = ROUTES;
+  app.get(databases.path, { schema: answering(databases) }, async ({ signal }) => await world.status(signal));
+  app.get(
+    backups.path,
+    { schema: { ...answering(backups), params: backups.params } },
+    async ({ params, signal }) => await world.backups(params.name, signal),
+  );
+  app.get(
+    backup.path,
+    { schema: { ...answering(backup), params: backup.params } },
+    async ({ params, signal }) => await world.backup(params.database, params.id, signal),
+  );
+  app.get(
+    runs.path,
+    { schema: { ...answering(runs), querystring: runs.query } },
+    async ({ query, signal }) => await world.runs(query, signal),
+  );
+  app.get(findings.path, { schema: answering(findings) }, async ({ signal }) => await world.findings(signal));
+  app.get(
+    checklist.path,
+    { schema: answering(checklist) },
+    async ({ signal }) => await world.checklist(signal),
+  );
+  app.get(
+    runbook.path,
+    { schema: { summary: runbook.summary, querystring: runbook.query, response: RUNBOOK_RESPONSE } },
+    async ({ query, signal }, reply) => {
+      const page = await world.runbook(query.format, signal);
+      if (query.format === "html") reply.header("content-security-policy", PAGE_POLICY);
+      return reply
+        .type(query.format === "html" ? "text/html; charset=utf-8" : "text/markdown; charset=utf-8")
+        .send(page);
+    },
+  );
+  app.get(
+    repositories.path,
+    { schema: answering(repositories) },
+    async ({ signal }) => await world.repositories(signal),
+  );
+  app.get(
+    recoveries.path,
+    { schema: { ...answering(recoveries), querystring: recoveries.query } },
+    async ({ query, signal }) => await world.recoveries(query, signal),
+  );
+  app.get("/api/openapi.json", { schema: { hide: true } }, () => app.swagger());
+}
+
+const RUNBOOK_RESPONSE = {
+  200: {
+    description: ROUTES.runbook.summary,
+    content: {
+      "text/html": { schema: ROUTES.runbook.answer },
+      "text/markdown": { schema: ROUTES.runbook.answer },
+    },
+  },
+  ...FAILURES,
+};
+
+function answering<Answer>({ summary, answer }: { readonly summary: string; readonly answer: Answer }) {
+  return { summary, response: { 200: answer, ...FAILURES } };
+}

@@ -1,0 +1,23 @@
+import type { z } from "zod";
+import type { FindingsJson, RecoveriesJson, RepositoriesJson, RunsJson } from "./contract/answers.ts";
+import type { WhichRecoveries, WhichRuns } from "./contract/requests.ts";
+import type { ROUTES } from "./contract/routes.ts";
+
+type Answer<Route extends keyof typeof ROUTES> = z.infer<(typeof ROUTES)[Route]["answer"]>;
+
+/**
+ * What the API asks for: the same as the commands show. Each reads the strategy as it is at that moment, and fails with an
+ * `AppError` as its command does. A database that the strategy does not have is `usage`.
+ */
+export interface ApiWorld {
+  status(signal: AbortSignal): Promise<Answer<"databases">>;
+  findings(signal: AbortSignal): Promise<FindingsJson>;
+  backups(database: string, signal: AbortSignal): Promise<Answer<"backups">>;
+  /** @param id one of ours, or `latest` */
+  backup(database: string, id: string, signal: AbortSignal): Promise<Answer<"backup">>;
+  runs(which: WhichRuns, signal: AbortSignal): Promise<RunsJson>;
+  checklist(signal: AbortSignal): Promise<Answer<"checklist">>;
+  runbook(format: "html" | "md", signal: AbortSignal): Promise<string>;
+  repositories(signal: AbortSignal): Promise<RepositoriesJson>;
+  recoveries(which: WhichRecoveries, signal: AbortSignal): Promise<RecoveriesJson>;
+}

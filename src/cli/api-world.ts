@@ -1,0 +1,135 @@
+import type { FindingsJson } from "../api/contract/answers.ts";
+import type { ApiWorld } from "../api/world.ts";
+import { readHistory } from "../operations/history.ts";
+import { isOfPlace } from "../operations/places.ts";
+import { repositoryUsage } from "../operations/repository/usage.ts";
+import { showBackup } from "../operations/show.ts";
+import { checklistOf } from "./checklist-of.ts";
+import type { Cli } from "./cli.ts";
+import { drillsOf } from "./drills-of.ts";
+import { healthOf } from "./health-of.ts";
+import type { StatusJson } from "./json/status.ts";
+import { listingsOf } from "./listings-of.ts";
+import { Output } from "./output.ts";
+import { checklistJson } from "./render/checklist.ts";
+import { historyJson } from "./render/history.ts";
+import { listJson } from "./render/list.ts";
+import { pageHtml } from "./render/page/html.ts";
+import { pageMarkdown } from "./render/page/markdown.ts";
+import { showJson } from "./render/show.ts";
+import { statusJson } from "./render/status.ts";
+import { usageJson } from "./render/usage.ts";
+import { resolveAllTargets, resolvePlaces } from "./repositories.ts";
+import { repositoryPlaces, tryPlaces } from "./repository-places.ts";
+import { runbookOf } from "./runbook-of.ts";
+import { requireStrategy } from "./strategy-file.ts";
+import { resolveTarget, storagesOf, strategyTarget } from "./targets.ts";
+import { verdictOn } from "./verdict-on.ts";
+
+/** What the commands find, for the API of `handled serve`. */
+export function apiWorld(serving: Cli): ApiWorld {
+  const status = async (signal: AbortSignal): Promise<StatusJson> => {
+    const cli = quiet(serving, signal);
+    const strategy = await requireStrategy(cli);
+    const targets = strategy.databases.map((entry) => strategyTarget(cli, strategy, entry, {}));
+    // This very process runs what is scheduled.
+    return statusJson(await healthOf(cli, targets, { isInstalled: () => true, connect: false }));
+  };
+  return {
+    status,
+    findings: async (signal) => findingsOf(await status(signal)),
+    backups: async (database, signal) => {
+      const { listings } = await listingsOf(quiet(serving, signal), database, {});
+      return listJson(listings);
+    },
+    backup: async (name, backup, signal) => {
+      const cli = quiet(serving, signal);
+      // Only what the strategy names: a repository may be shared with others.
+      const target = await resolveTarget(cli, name, {});
+      const storages = target.places().map((place) => () => place.storage());
+      const places = await resolvePlaces(cli, {});
+      const request = { storages, database: target.name, backup, operation: "show" } as const;
+      const details = await showBackup(cli.runtime, request, signal);
+      return showJson(details, await verdictOn(cli, places, details));
+    },
+    runs: async ({ database, last, since, failed, operation }, signal) => {
+      const cli = quiet(serving, signal);
+      const databases = [];
+      for (const target of await resolveAllTargets(cli, database === undefined ? [] : [database], {})) {
+        const request = {
+          database: target.name,
+          storages: storagesOf(target),
+          last,
+          since: since === undefined ? undefined : new Date(since),
+          failed: failed === undefined ? undefined : (true as const),
+          operation,
+          rebuild: undefined,
+        };
+        try {
+          databases.push(historyJson(await readHistory(cli.runtime, request, cli.signal)));
+        } catch (error) {
+          // It must not hide the others.
+          if (database !== undefined || !isOfPlace(error, cli.signal)) throw error;
+          databases.push({ database: target.name, runs: [], more: false, unread: [error.message] });
+        }
+      }
+      return { databases };
+    },
+    checklist: async (signal) => {
+      const cli = quiet(serving, signal);
+      return checklistJson(await checklistOf(cli, await requireStrategy(cli)));
+    },
+    runbook: async (format, signal) => {
+      const cli = quiet(serving, signal);
+      const page = await runbookOf(cli, await requireStrategy(cli), cli.runtime.clock.now());
+      return cli.runtime.secrets.redact(format === "html" ? pageHtml(page) : pageMarkdown(page));
+    },
+    repositories: async (signal) => {
+      const cli = quiet(serving, signal);
+      const { results, failures } = await tryPlaces(
+        cli,
+        await repositoryPlaces(cli, [], {}),
+        async ({ storage, names }) => await repositoryUsage(cli.runtime, storage, names, cli.signal),
+      );
+      const [first] = failures;
+      if (first !== undefined && results.length === 0) throw first;
+      return { ...usageJson(results), unread: failures.map(({ message }) => message) };
+    },
+    recoveries: async ({ database, last }, signal) => {
+      const cli = quiet(serving, signal);
+      const databases = [];
+      for (const target of await resolveAllTargets(cli, database === undefined ? [] : [database], {}))
+        databases.push((await drillsOf(cli, target, last)).json);
+      return { databases };
+    },
+  };
+}
+
+const SILENT = { write: () => undefined };
+
+/** For one request: it asks nobody and prints nothing, and ends with the request as with the command. */
+function quiet(serving: Cli, request: AbortSignal): Cli {
+  const { runtime } = serving;
+  const output = new Output(
+    { stdout: SILENT, stderr: SILENT },
+    { json: false, quiet: true, verbose: false, color: false },
+    runtime.secrets,
+    () => runtime.clock.monotonic(),
+  );
+  return {
+    ...serving,
+    output,
+    runtime: { ...runtime, reporter: output },
+    input: undefined,
+    signal: AbortSignal.any([serving.signal, request]),
+    exitWith: () => undefined,
+  };
+}
+
+function findingsOf({ healthy, problems, notices, databases }: StatusJson): FindingsJson {
+  const own = [...problems, ...notices].map((found) => ({ ...found, database: null }));
+  const theirs = databases.flatMap(({ database, ...of }) =>
+    [...of.problems, ...of.notices].map((found) => ({ ...found, database })),
+  );
+  return { healthy, findings: [...own, ...theirs] };
+}

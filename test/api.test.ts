@@ -1,0 +1,375 @@
+import { Validator } from "@seriousme/openapi-schema-validator";
+import { once } from "node:events";
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { type IncomingHttpHeaders, request } from "node:http";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { makeApi } from "../src/api/api.ts";
+import { ROUTES } from "../src/api/contract/routes.ts";
+import type { ApiWorld } from "../src/api/world.ts";
+import { ErrorJson } from "../src/cli/json/common.ts";
+import type { ListJson } from "../src/cli/json/look.ts";
+import { ServeEventJson } from "../src/cli/json/serve.ts";
+import { runCommandLine } from "../src/cli/run.ts";
+import { startHttpServer } from "../src/daemon/http-server.ts";
+import { AppError } from "../src/errors.ts";
+import { cliEnvironment, jsonOf, runCli } from "./support/cli.ts";
+import { withRecipient } from "./support/keys.ts";
+import { type FreshDatabase, freshDatabase, temporaryFolder } from "./support/postgres.ts";
+
+let live: FreshDatabase;
+let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+let url: string;
+const stop = new AbortController();
+let served: Promise<number>;
+let hangUp = (): void => undefined;
+const events: ServeEventJson[] = [];
+let heard = Promise.withResolvers<void>();
+
+/** Starts `handled serve --api` in this process; returns once it listens. */
+async function serveApi(cwd: string): Promise<string> {
+  const listening = Promise.withResolvers<string>();
+  const hear = (line: string): void => {
+    const event = ServeEventJson.parse(JSON.parse(line));
+    events.push(event);
+    heard.resolve();
+    heard = Promise.withResolvers();
+    if (event.event === "listening") listening.resolve(/http:\S+/.exec(event.message)?.[0] ?? "");
+  };
+  served = runCommandLine(withRecipient(["serve", "--api", "--json", "--port", "0"]), {
+    env: cliEnvironment(),
+    cwd,
+    stdout: { write: hear },
+    stderr: { write: (chunk) => listening.reject(new Error(chunk)) },
+    stdin: undefined,
+    node: process.execPath,
+    script: "main.ts",
+    signal: stop.signal,
+    onHangup: (listener) => (hangUp = listener),
+  });
+  return await listening.promise;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+/** Asks for exactly this path, which `fetch` would tidy up. */
+async function ask(
+  path: string,
+  {
+    method = "GET",
+    headers = {},
+    body,
+  }: { readonly method?: string; readonly headers?: Record<string, string>; readonly body?: string } = {},
+): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  const { hostname, port } = new URL(url);
+  const asked = request({ host: hostname, port, path, method, headers, agent: false }, (answer) => {
+    const { statusCode: status = 0 } = answer;
+    text(answer).then((all) => resolve({ status, headers: answer.headers, body: all }), reject);
+  });
+  asked.once("error", reject);
+  asked.end(body);
+  return await promise;
+}
+
+const errorOf = ({ body }: Answer): ErrorOf => ErrorJson.parse(JSON.parse(body)).error;
+type ErrorOf = ReturnType<typeof ErrorJson.parse>["error"];
+
+beforeAll(async () => {
+  live = await freshDatabase({ sql: "create table item as select generate_series(1, 100) as id" });
+  folder = await temporaryFolder();
+  await writeFile(
+    join(folder.path, "handled.yaml"),
+    `version: 1
+timezone: UTC
+repositories: { local: { url: backups }, broken: { url: handled.yaml } }
+duties: [{ name: look, every: weekly, database: data, what: look at it }]
+databases:
+  data: { url: "${live.url}", repository: local, backups: [{ name: nightly, kind: snapshot }] }
+  lost: { url: service=lost, repository: broken }
+`,
+  );
+  const backup = await runCli(["backup", "data"], { cwd: folder.path });
+  if (backup.code !== 0) throw new Error(backup.stderr);
+  url = await serveApi(folder.path);
+});
+afterAll(async () => {
+  stop.abort(new AppError("interrupted", "serve: stopped by SIGTERM"));
+  await served;
+  await folder[Symbol.asyncDispose]();
+  await live[Symbol.asyncDispose]();
+});
+
+const PATHS: Readonly<Record<keyof typeof ROUTES, string>> = {
+  databases: "/api/databases",
+  backups: "/api/databases/data/backups",
+  backup: "/api/backups/data/latest",
+  runs: "/api/runs?database=data&last=5&operation=backup&since=2020-01-01T00:00:00Z",
+  findings: "/api/findings",
+  checklist: "/api/checklist",
+  runbook: "/api/runbook?format=md",
+  repositories: "/api/repositories",
+  recoveries: "/api/recoveries?last=1",
+};
+
+describe("the HTTP API", () => {
+  test.each(Object.keys(ROUTES) as (keyof typeof ROUTES)[])(
+    "%s answers as its contract says",
+    async (name) => {
+      const answer = await ask(PATHS[name]);
+      expect(answer.status, answer.body).toBe(200);
+      const isPage = name === "runbook";
+      expect(answer.headers["content-type"]).toMatch(isPage ? /^text\/markdown/ : /^application\/json/);
+      ROUTES[name].answer.parse(isPage ? answer.body : JSON.parse(answer.body));
+      expect(answer.body).not.toContain(new URL(live.url).password || "no password");
+    },
+  );
+
+  test("it says what the commands say", async () => {
+    const of = async (...args: string[]): Promise<unknown> =>
+      jsonOf(await runCli([...args, "--json"], { cwd: folder.path }));
+    const listed = JSON.parse((await ask(PATHS.backups)).body) as ListJson;
+    expect(listed).toEqual(await of("list", "data"));
+    const id = listed.databases[0]?.backups[0]?.id ?? "";
+    expect(JSON.parse((await ask(`/api/backups/data/${id}`)).body)).toEqual(await of("show", "data", id));
+    const { databases } = JSON.parse((await ask(PATHS.runs)).body) as { databases: unknown[] };
+    expect(databases).toEqual([await of("history", "data", "--operation", "backup")]);
+    expect(JSON.parse((await ask(PATHS.checklist)).body)).toEqual(await of("checklist"));
+    const status = JSON.parse((await ask(PATHS.databases)).body) as {
+      databases: { database: string; backups: number; known: boolean }[];
+    };
+    expect(status.databases.map((one) => [one.database, one.backups, one.known])).toEqual([
+      ["data", 1, true],
+      ["lost", 0, false],
+    ]);
+  });
+
+  test("many may ask at once", async () => {
+    const paths = Object.values(PATHS);
+    const answers = await Promise.all([...paths, ...paths, ...paths].map(async (path) => await ask(path)));
+    expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
+  });
+
+  test("the OpenAPI document is valid, and lists every address", async () => {
+    const document = JSON.parse((await ask("/api/openapi.json")).body) as {
+      openapi: string;
+      paths: Record<string, object>;
+    };
+    expect(await new Validator().validate(document)).toMatchObject({ valid: true });
+    expect(document.openapi).toBe("3.1.0");
+    expect(Object.keys(document.paths).toSorted()).toEqual(
+      Object.values(ROUTES)
+        .map(({ path }) => path.replace(/:(\w+)/g, "{$1}"))
+        .toSorted(),
+    );
+  });
+
+  test("the runbook is a page that may use its own styles and nothing else", async () => {
+    const { headers, body } = await ask("/api/runbook");
+    expect(headers["content-type"]).toMatch(/^text\/html/);
+    expect(headers["content-security-policy"]).toMatch(/^default-src 'none'; style-src 'unsafe-inline'/);
+    expect(body).toMatch(/^<!doctype html>/);
+  });
+
+  test("a repository that cannot be read hides nothing of the others, and is an error where it is all that was asked for", async () => {
+    const lost = await ask("/api/databases/lost/backups");
+    expect([lost.status, errorOf(lost).code]).toEqual([500, "repository_unusable"]);
+    const usage = ROUTES.repositories.answer.parse(JSON.parse((await ask(PATHS.repositories)).body));
+    expect([usage.places.length, usage.unread.length]).toEqual([1, 1]);
+    const findings = ROUTES.findings.answer.parse(JSON.parse((await ask(PATHS.findings)).body));
+    expect(findings.findings.filter(({ database }) => database === "lost")).not.toEqual([]);
+    const { databases } = ROUTES.runs.answer.parse(JSON.parse((await ask("/api/runs")).body));
+    expect(databases.map(({ runs, unread }) => [runs.length, unread.length])).toEqual([
+      [1, 0],
+      [0, 1],
+    ]);
+  });
+
+  test.each([
+    ["/api/databases/nobody/backups", 400, "usage"],
+    ["/api/backups/nobody/latest", 400, "usage"],
+    ["/api/backups/data/20200101T000000Z-0000", 404, "backup_missing"],
+    ["/api/backups/data/..%2f..%2fhandled.yaml", 400, "usage"],
+    ["/api/backups/..%2f..%2fetc/latest", 400, "usage"],
+    ["/api/databases/..%2f..%2f..%2fetc%2fpasswd/backups", 400, "usage"],
+    ["/api/databases/%00/backups", 400, "usage"],
+    ["/api/databases/%zz/backups", 400, "usage"],
+    [`/api/databases/${"x".repeat(500)}/backups`, 400, "usage"],
+    ["/api/../../etc/passwd", 404, "page_missing"],
+    ["/api/%2e%2e/metrics", 404, "page_missing"],
+    ["/api", 404, "page_missing"],
+    ["/api/runs?last=0", 400, "usage"],
+    ["/api/runs?last=many", 400, "usage"],
+    ["/api/runs?since=yesterday", 400, "usage"],
+    ["/api/runs?operation=drop", 400, "usage"],
+    ["/api/runs?operation=backup&operation=verify", 400, "usage"],
+    ["/api/runs?database=nobody", 400, "usage"],
+    ["/api/runs?wrong=1", 400, "usage"],
+    ["/api/runs?__proto__=1", 400, "usage"],
+    ["/api/runbook?format=pdf", 400, "usage"],
+  ])("%s is refused with %i", async (path, status, code) => {
+    const answer = await ask(path);
+    expect([answer.status, errorOf(answer).code], answer.body).toEqual([status, code]);
+    expect(answer.headers["x-content-type-options"]).toBe("nosniff");
+  });
+
+  test("a wrong name says what is there", async () => {
+    expect(errorOf(await ask("/api/databases/dta/backups"))).toMatchObject({
+      code: "usage",
+      message: expect.stringContaining("find database dta") as string,
+      hint: "did you mean `data`?",
+    });
+  });
+
+  test("what is sent is not taken: nothing is changed, and too much is not read", async () => {
+    const json = { "content-type": "application/json" };
+    const large = JSON.stringify("x".repeat(100_000));
+    const cases = [
+      await ask("/api/databases", { method: "POST", headers: json, body: "{}" }),
+      await ask("/api/databases", { method: "DELETE" }),
+      await ask("/api/databases", { method: "POST", headers: json, body: large }),
+      await ask("/api/databases", { method: "POST", headers: json, body: "{" }),
+      await ask("/api/databases", { headers: { "content-length": "2" }, body: "{}" }),
+    ];
+    expect(cases.map((answer) => [answer.status, errorOf(answer).code])).toEqual([
+      [404, "page_missing"],
+      [404, "page_missing"],
+      [413, "request_too_large"],
+      [400, "usage"],
+      [400, "usage"],
+    ]);
+  });
+
+  test("only a loopback address may be its name, and no other site may read or frame it", async () => {
+    for (const host of [
+      "evil.example",
+      "127.0.0.1.evil.example",
+      "localhost.evil.example:80",
+      "192.168.1.2",
+    ]) {
+      const answer = await ask("/api/databases", { headers: { host } });
+      expect([host, answer.status, errorOf(answer).code]).toEqual([host, 403, "host_refused"]);
+    }
+    for (const host of ["localhost", "127.0.0.1:8420", "[::1]:8420"])
+      expect((await ask("/api/openapi.json", { headers: { host } })).status).toBe(200);
+    const { headers } = await ask("/api/openapi.json", { headers: { origin: "http://evil.example" } });
+    expect(headers).toMatchObject({
+      "content-security-policy": expect.stringContaining("default-src 'none'") as string,
+      "x-frame-options": "DENY",
+      "referrer-policy": "no-referrer",
+      "cache-control": "no-store",
+    });
+    expect(Object.keys(headers).filter((name) => name.startsWith("access-control"))).toEqual([]);
+  });
+
+  test("what else is listened for is there as before", async () => {
+    expect((await ask("/healthz")).body).toBe("ok\n");
+    expect((await ask("/apis")).status).toBe(404);
+  });
+
+  test("it listens on a loopback address or not at all", async () => {
+    for (const [args, words] of [
+      [["--host", "0.0.0.0"], "the API on 0.0.0.0"],
+      [["--no-http"], "nothing is to be listened for"],
+    ] as const) {
+      const result = await runCli(["serve", "--api", ...args], { cwd: folder.path });
+      expect([result.code, result.stderr]).toEqual([2, expect.stringContaining(words) as string]);
+    }
+  });
+
+  test("a strategy that moves the listener to where others could reach it is not taken over", async () => {
+    const path = join(folder.path, "handled.yaml");
+    const before = await readFile(path, "utf8");
+    await writeFile(path, before.replace("timezone: UTC", 'daemon: { http: "0.0.0.0:0" }'));
+    hangUp();
+    while (!events.some(({ event }) => event === "strategy broken")) await heard.promise;
+    expect(events.at(-1)?.message).toContain("the API on 0.0.0.0");
+    expect((await ask("/api/openapi.json")).status).toBe(200);
+    await writeFile(path, before);
+  });
+
+  // The last one: it takes the repository away.
+  test("a repository that is gone is told", async () => {
+    await rm(join(folder.path, "backups"), { recursive: true });
+    const answer = await ask(PATHS.backups);
+    expect([answer.status, errorOf(answer).code]).toEqual([404, "repository_missing"]);
+  });
+});
+
+describe("what comes of a request", () => {
+  /** Answers for every database what `status` does. */
+  async function mounted(
+    status: ApiWorld["status"],
+    defects: string[] = [],
+  ): Promise<{ url: string } & AsyncDisposable> {
+    const never = async (): Promise<never> => await Promise.reject(new Error("not asked for"));
+    const world = { status, findings: never, backups: never, backup: never, runs: never, checklist: never };
+    const api = await makeApi(
+      { ...world, runbook: never, repositories: never, recoveries: never },
+      {
+        redact: (text) => text.replaceAll("geheim", "***"),
+        onDefect: (path, error) => void defects.push(`${path}: ${String(error)}`),
+      },
+    );
+    const mount = { path: "/api", handle: api.handle };
+    const server = await startHttpServer({ host: "127.0.0.1", port: 0 }, {}, () => undefined, mount);
+    return {
+      url: `${server.url}/api/databases`,
+      [Symbol.asyncDispose]: async () => {
+        await server[Symbol.asyncDispose]();
+        await api[Symbol.asyncDispose]();
+      },
+    };
+  }
+
+  test("a defect, and an answer that breaks its contract, are told to us and not to whoever asked", async () => {
+    const defects: string[] = [];
+    await using broken = await mounted(() => Promise.reject(new Error("at /root/geheim")), defects);
+    await using wrong = await mounted(() => Promise.resolve({ healthy: "geheim" } as never), defects);
+    for (const { url: asked } of [broken, wrong]) {
+      const answer = await fetch(asked);
+      expect(answer.status).toBe(500);
+      expect(ErrorJson.parse(await answer.json()).error).toMatchObject({
+        code: "unexpected",
+        message: "this cannot be answered",
+      });
+    }
+    expect(defects.length).toBe(2);
+    expect(defects[0]).toBe("/api/databases: Error: at /root/geheim");
+  });
+
+  test("an error has the status of its code, its hint and details, and no secret", async () => {
+    await using server = await mounted(() =>
+      Promise.reject(
+        new AppError("lease_held", "look: geheim", { hint: "wait, geheim", details: { by: ["geheim"] } }),
+      ),
+    );
+    const answer = await fetch(server.url);
+    expect([answer.status, await answer.json()]).toEqual([
+      409,
+      { error: { code: "lease_held", message: "look: ***", hint: "wait, ***", details: { by: ["***"] } } },
+    ]);
+  });
+
+  test("what nobody waits for any more is ended", async () => {
+    const asked = Promise.withResolvers<AbortSignal>();
+    await using server = await mounted(async (signal) => {
+      asked.resolve(signal);
+      await once(signal, "abort");
+      throw new AppError("interrupted", "stopped");
+    });
+    const leave = new AbortController();
+    const answer = fetch(server.url, { signal: leave.signal });
+    const signal = await asked.promise;
+    expect(signal.aborted).toBe(false);
+    const ended = once(signal, "abort");
+    leave.abort();
+    await expect(answer).rejects.toThrow();
+    await ended;
+  });
+});
