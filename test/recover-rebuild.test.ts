@@ -142,8 +142,8 @@ test("one that was killed leaves no process, and the next one drops its database
   await writeFile(join(site.path, "go"), "");
   const again = await site.recover();
   expect(again, again.stderr).toMatchObject({ code: 0 });
-  expect(again.stderr).toContain("left behind by a restore");
   expect(await site.count()).toBe(50);
+  // Whoever restores on this server next drops what was left: this one, or another test.
   expect(await site.made()).toEqual([{ datname: site.name }]);
 });
 
