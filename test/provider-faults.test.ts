@@ -18,6 +18,7 @@ import { runCli } from "./support/cli.ts";
 import { ask, testEmulator } from "./support/emulator.ts";
 import { runSql } from "./support/postgres.ts";
 import { noAbort, testRuntime } from "./support/runtime.ts";
+import { shopRestore } from "./support/shop-restore.ts";
 import { type TemporaryFolder, temporaryFolder } from "./support/temporary-folder.ts";
 
 // One service for all. A cluster is made anew only where a test is about that: the rest goes on with the one that is there.
@@ -112,22 +113,7 @@ async function restore(
     wait: (ms, signal) => emulator.clock.wait(Math.min(ms, 20), signal),
   };
   const runtime = testRuntime({ clock, observer });
-  const { url: endpoint, token } = emulator;
-  const request: ProviderRestoreRequest = {
-    provider: new DigitalOcean(runtime, { endpoint, token }),
-    cluster: "shop",
-    database: "defaultdb",
-    at: undefined,
-    windowMs: 0,
-    lifetimeMs: 3_600_000,
-    deadlineMs: 30_000,
-    clusterLimit: undefined,
-    dryRun: false,
-    destroyAfter: false,
-    confirm: () => Promise.resolve(),
-    useUrl: () => Promise.resolve(),
-    ...more,
-  };
+  const request = shopRestore(runtime, emulator, more);
   return await restoreFromProvider(runtime, request, noAbort());
 }
 

@@ -11,12 +11,12 @@ import {
 } from "../src/cli/json/provider.ts";
 import { StatusJson } from "../src/cli/json/status.ts";
 import type { Emulator } from "../src/demo/digitalocean/emulator.ts";
-import { type ProviderRestoreRequest, restoreFromProvider } from "../src/operations/provider/restore.ts";
-import { DigitalOcean } from "../src/providers/digitalocean/digitalocean.ts";
+import { restoreFromProvider } from "../src/operations/provider/restore.ts";
 import { type CliResult, jsonOf, runCli, spawnCli } from "./support/cli.ts";
 import { ask, testEmulator } from "./support/emulator.ts";
 import { runSql } from "./support/postgres.ts";
 import { noAbort, testRuntime } from "./support/runtime.ts";
+import { shopRestore } from "./support/shop-restore.ts";
 import { type TemporaryFolder, temporaryFolder } from "./support/temporary-folder.ts";
 
 // One service for all: `shop` has an order before its backup, and one after it.
@@ -180,25 +180,16 @@ test("a service that cannot be asked while the cluster is made ends nothing: the
 
 test("a request for a cluster that fails, and makes one all the same, leaves none", async () => {
   const runtime = testRuntime({ clock: emulator.clock });
-  const { url: endpoint, token } = emulator;
-  const request: ProviderRestoreRequest = {
-    provider: new DigitalOcean(runtime, { endpoint, token }),
-    cluster: "shop",
-    database: "defaultdb",
-    at: undefined,
-    windowMs: 0,
+  const request = shopRestore(runtime, emulator, {
     lifetimeMs: 60_000,
     deadlineMs: 60_000,
-    clusterLimit: undefined,
-    dryRun: false,
-    destroyAfter: false,
     confirm: async () => {
       emulator.faults.failNext({ method: "POST", path: "/v2/databases", status: "cut", carriedOut: true });
       emulator.faults.failNext({ method: "GET", path: "/v2/databases", status: 429, resetAfter: 600_000 });
       await Promise.resolve();
     },
     useUrl: async () => await Promise.reject(new Error("there is none")),
-  };
+  });
   await expect(restoreFromProvider(runtime, request, noAbort())).rejects.toMatchObject({
     code: "provider_unreachable",
   });

@@ -8,6 +8,7 @@ import { openRepository, type Repository } from "../repository/repository.ts";
 import { newRunId } from "../repository/runs.ts";
 import type { Storage } from "../storage/storage.ts";
 import { isOfPlace } from "./places.ts";
+import { recordInEach } from "./record-in-each.ts";
 
 /** The recoveries and drills of one database. */
 export interface Recoveries {
@@ -83,21 +84,10 @@ export async function noteRecovery(
   const at = runtime.clock.now().toISOString();
   const file: RecoveryNoteFile = { format: FORMAT_VERSION, recovery, at, host, user, note };
   const id = newRunId(runtime.clock);
-  const failures: AppError[] = [];
-  for (const storage of storages) {
-    try {
-      await recordRecoveryNote(
-        await openRepository(runtime, storage, signal),
-        database,
-        { id, file },
-        signal,
-      );
-    } catch (error) {
-      if (!isOfPlace(error, signal)) throw error;
-      failures.push(error);
-    }
-  }
-  const [first] = failures;
-  if (first !== undefined && failures.length === storages.length) throw first;
-  return failures;
+  return await recordInEach(
+    runtime,
+    storages,
+    async (repository) => await recordRecoveryNote(repository, database, { id, file }, signal),
+    signal,
+  );
 }

@@ -27,6 +27,6 @@ export function groundOfEach(grounds: ReadonlyMap<string, Ground>): Ground {
     isDrill: [...grounds.values()].every(({ isDrill }) => isDrill),
     target: async (subject) => await of(subject).target(subject),
     live: async (subject) => await of(subject).live(subject),
-    application: (subject) => of(subject).application(subject),
+    application: (subject, moves) => of(subject).application(subject, moves),
   };
 }

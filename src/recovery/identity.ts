@@ -2,10 +2,9 @@ import { AppError, isAppError } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { splitByProof } from "../operations/damage-found.ts";
 import { listPlaces } from "../operations/list-places.ts";
-import { readingFromPlaces } from "../operations/reading-places.ts";
-import { findSource } from "../operations/restore/source.ts";
 import type { ConnectionSettings } from "../postgres/connection.ts";
 import { connect } from "../postgres/session.ts";
+import { manifestFromPlaces } from "./steps/stored-backup.ts";
 import { describeTarget, type Subject } from "./subject.ts";
 
 const MOST_NAMED = 5;
@@ -51,13 +50,7 @@ async function tablesOfNewest(
     const { backups, proofs } = await listPlaces(runtime, places, database, timeZone, signal);
     const [newest] = splitByProof(backups, proofs).good;
     if (newest === undefined) throw new AppError("backup_missing", `there is no backup of ${database}`);
-    const reading = { places, database, which: newest.id, operation: "restore" } as const;
-    const { manifest } = await readingFromPlaces(
-      runtime,
-      reading,
-      async (chosen) => await findSource(runtime, { ...chosen, database, operation: "restore" }, signal),
-      signal,
-    );
+    const manifest = await manifestFromPlaces(runtime, { database, places }, newest.id, signal);
     return { id: newest.id, tables: manifest?.tables.map(({ schema, name }) => `${schema}.${name}`) ?? [] };
   } catch (error) {
     signal.throwIfAborted();

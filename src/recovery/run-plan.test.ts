@@ -64,6 +64,13 @@ function planOf({ log, made }: World, pass: (moment: string) => void = () => {},
   };
 }
 
+/** A step that cannot begin, for a reason that people can mend. */
+function failingBefore(step: string): (moment: string) => void {
+  return (moment) => {
+    if (moment === `before ${step}`) throw new AppError("application_failed", "it does not answer");
+  };
+}
+
 /** Throws what no step would, at the n-th call: as far as the plan can tell the process ends there. */
 function endingAt(moment: number): (moment: string) => void {
   let count = 0;
@@ -130,9 +137,7 @@ test("a step that fails is told with those after it, and the same call goes on w
   await using folder = await temporaryFolder();
   const path = join(folder.path, "journal.json");
   const world = newWorld();
-  const failing = planOf(world, (moment) => {
-    if (moment === "before three") throw new AppError("application_failed", "it does not answer");
-  });
+  const failing = planOf(world, failingBefore("three"));
   const { steps, failed } = await runPlan(makeRuntime(), failing, requestFor(path), never);
   expect(failed?.error.message).toBe("it does not answer");
   expect(steps.map(({ outcome }) => outcome)).toEqual(["done", "done", "failed"]);
@@ -146,9 +151,7 @@ test("what was done before a crash and is no longer so is done again", async () 
   await using folder = await temporaryFolder();
   const path = join(folder.path, "journal.json");
   const world = newWorld();
-  const failing = planOf(world, (moment) => {
-    if (moment === "before three") throw new AppError("application_failed", "it does not answer");
-  });
+  const failing = planOf(world, failingBefore("three"));
   await runPlan(makeRuntime(), failing, requestFor(path), never);
   world.made.delete("one");
   const request = requestFor(path);
@@ -162,9 +165,7 @@ test("the way back undoes what can be undone, and forgets the recovery", async (
   await using folder = await temporaryFolder();
   const path = join(folder.path, "journal.json");
   const world = newWorld();
-  const failing = planOf(world, (moment) => {
-    if (moment === "before three") throw new AppError("application_failed", "it does not answer");
-  });
+  const failing = planOf(world, failingBefore("three"));
   await runPlan(makeRuntime(), failing, requestFor(path), never);
   await expect(goBack(makeRuntime(), planOf(world, endingAt(0)), requestFor(path), never)).rejects.toThrow(
     Killed,
@@ -192,9 +193,7 @@ test("a recovery to elsewhere does not go on with one that was begun, unless it 
   await using folder = await temporaryFolder();
   const path = join(folder.path, "journal.json");
   const world = newWorld();
-  const failing = planOf(world, (moment) => {
-    if (moment === "before two") throw new AppError("application_failed", "no");
-  });
+  const failing = planOf(world, failingBefore("two"));
   await runPlan(makeRuntime(), failing, requestFor(path), never);
   const before = await readFile(path, "utf8");
   const other = newWorld();

@@ -1,6 +1,7 @@
 import { readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import type { TestProject } from "vitest/node";
 import { errorCode } from "../../src/errors.ts";
 import { makeRuntime, type Runtime } from "../../src/lib/runtime.ts";
@@ -44,7 +45,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   project.provide("clusterUrl", cluster.url());
   const programs = await buildPrograms();
   project.provide("programs", programs.folder);
-  process.env["HANDLED_TEST_PROGRAMS"] = programs.folder;
+  process.env["HANDLED_TEST_PROGRAM"] = pathToFileURL(join(programs.folder, "main.js")).href;
   const store = await cephOnDemand();
   project.provide("objectStore", store.url);
   return async () => {

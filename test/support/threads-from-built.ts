@@ -2,8 +2,7 @@ import type { Plugin } from "vitest/config";
 
 const STARTS_THREAD = /import\.meta\.url\.endsWith\("\.ts"\) \? "\.\/[a-z]+-worker\.ts"/;
 
-const BESIDE =
-  'process.env["HANDLED_TEST_PROGRAMS"] === undefined ? import.meta.url : `file://${process.env["HANDLED_TEST_PROGRAMS"]}/main.js`';
+const BESIDE = 'process.env["HANDLED_TEST_PROGRAM"] ?? import.meta.url';
 
 /**
  * Lets the modules that start threads find those that were built for the run beside them, as in the published program: of

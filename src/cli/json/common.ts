@@ -12,6 +12,16 @@ export const count = z.int().min(0);
 
 export const bytes = z.int().min(0);
 
+/** Why something that is recorded failed. */
+export const recordedError = z
+  .strictObject({
+    code: z.string().describe("Code of the error"),
+    message: z.string().describe("What went wrong"),
+    hint: z.string().nullable().describe("What to do about it"),
+  })
+  .nullable()
+  .describe("Why it failed; null where it did not");
+
 export const milliseconds = z.int().min(0);
 
 export const BackupJson = z

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { RECOVERY_KINDS, RECOVERY_OUTCOMES } from "../../repository/recovery-file.ts";
 import { RUN_ID } from "../../repository/run-file.ts";
-import { milliseconds, time } from "./common.ts";
+import { milliseconds, recordedError, time } from "./common.ts";
 
 const step = z.strictObject({
   id: z.string().describe("Identity of the step in its plan"),
@@ -38,14 +38,7 @@ export const DrillJson = z.strictObject({
   objectiveRpoMs: milliseconds
     .nullable()
     .describe("How long that may be by the strategy; null where that sets none"),
-  error: z
-    .strictObject({
-      code: z.string().describe("Code of the error"),
-      message: z.string().describe("What went wrong"),
-      hint: z.string().nullable().describe("What to do about it"),
-    })
-    .nullable()
-    .describe("Why it failed; null where it did not"),
+  error: recordedError,
   notes: z.array(z.string()).describe("What people had to say, the first note first"),
   host: z.string().describe("Machine it ran on"),
   user: z.string().describe("User it ran as"),

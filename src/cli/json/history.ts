@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { BACKUP_ID } from "../../repository/manifest.ts";
 import { RUN_ID, RUN_OPERATIONS, RUN_OUTCOMES } from "../../repository/run-file.ts";
-import { bytes, count, milliseconds, time } from "./common.ts";
+import { bytes, count, milliseconds, recordedError, time } from "./common.ts";
 
 export const HistoryJson = z.strictObject({
   database: z.string().describe("Name of the database in the repository"),
@@ -28,14 +28,7 @@ export const HistoryJson = z.strictObject({
           .nullable()
           .describe("Bytes that were stored, read or deleted; null where it is not known"),
         summary: z.string().describe("What came of it; empty while it runs and after a failure"),
-        error: z
-          .strictObject({
-            code: z.string().describe("Code of the error"),
-            message: z.string().describe("What went wrong"),
-            hint: z.string().nullable().describe("What to do about it"),
-          })
-          .nullable()
-          .describe("Why it failed; null where it did not"),
+        error: recordedError,
         host: z.string().describe("Machine it ran on"),
         user: z.string().describe("User it ran as"),
         program: z.string().describe("Program and version"),

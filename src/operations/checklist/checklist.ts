@@ -8,6 +8,7 @@ import type { RunFile } from "../../repository/run-file.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { readHistory } from "../history.ts";
 import { isOfPlace } from "../places.ts";
+import { recordInEach } from "../record-in-each.ts";
 import { describeJob, type Job } from "../schedule/jobs.ts";
 import { type DutyPeriod, type DutyState, dutyState, endOfPeriod, periodOf } from "./periods.ts";
 
@@ -165,17 +166,10 @@ export async function recordDutyDone(
   signal: AbortSignal,
 ): Promise<readonly AppError[]> {
   const record = await dutyDone(runtime, name, note);
-  const failures: AppError[] = [];
-  for (const storage of storages) {
-    try {
-      const repository = await openRepository(runtime, storage, signal);
-      await recordDuty(repository, database, record, signal);
-    } catch (error) {
-      if (!isOfPlace(error, signal)) throw error;
-      failures.push(error);
-    }
-  }
-  const [first] = failures;
-  if (first !== undefined && failures.length === storages.length) throw first;
-  return failures;
+  return await recordInEach(
+    runtime,
+    storages,
+    async (repository) => await recordDuty(repository, database, record, signal),
+    signal,
+  );
 }

@@ -1,6 +1,6 @@
-import { stat } from "node:fs/promises";
-import { AppError, errorCode, isAppError, messageOf } from "../../errors.ts";
+import { AppError, isAppError, messageOf } from "../../errors.ts";
 import { writeDurable } from "../../lib/durable.ts";
+import { isThere } from "../../lib/is-there.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { connectBeside } from "../../postgres/admin.ts";
 import { chooseClient, findClients } from "../../postgres/clients.ts";
@@ -89,16 +89,6 @@ export function machineStep(
       }
     },
   };
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if (errorCode(error) === "ENOENT") return false;
-    throw error;
-  }
 }
 
 /** One place of several is enough; where none opens, the first says why. */

@@ -1,16 +1,13 @@
 import { AppError, isAppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
-import { readingFromPlaces } from "../../operations/reading-places.ts";
 import { compareRows, type RowComparison } from "../../operations/restore/compare-rows.ts";
 import { namedTables, type Selection } from "../../operations/restore/plan.ts";
-import { recordingRestore } from "../../operations/restore/record.ts";
-import { restoreDatabase } from "../../operations/restore/restore.ts";
-import { findSource } from "../../operations/restore/source.ts";
 import { connectBeside, countUserObjects, databaseExists } from "../../postgres/admin.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import { connect } from "../../postgres/session.ts";
 import { type Confirmation, output, type Outputs, type Step } from "../plan.ts";
 import { describeTarget, type Subject } from "../subject.ts";
+import { manifestFromPlaces, restoreFromPlaces } from "./stored-backup.ts";
 
 export interface RestoreStepRequest {
   readonly subject: Subject;
@@ -57,10 +54,16 @@ export function restoreBackupStep(
         runtime.reporter.note(`${describeTarget(target)} has all rows of the backup already`);
         return { tables, rows };
       }
-      const { tables, rows } = await restore(
+      const { tables, rows } = await restoreFromPlaces(
         runtime,
         subject,
-        { which: output(outputs, "backup"), target, selection },
+        {
+          which: output(outputs, "backup"),
+          connection: target,
+          target: { kind: "to" },
+          selection,
+          isRecorded: true,
+        },
         signal,
       );
       compared = true;
@@ -81,44 +84,6 @@ interface Restored {
   readonly which: string;
   readonly target: ConnectionSettings;
   readonly selection: Selection;
-}
-
-async function restore(
-  runtime: Runtime,
-  subject: Subject,
-  { which, target, selection }: Restored,
-  signal: AbortSignal,
-): Promise<RowComparison> {
-  const { database, places, timeZone, keepReplacedMs, lockTimeoutMs, jobs } = subject;
-  const reading = { places, database, which, operation: "restore" } as const;
-  const work = async () =>
-    await readingFromPlaces(
-      runtime,
-      reading,
-      async (chosen) =>
-        await restoreDatabase(
-          runtime,
-          {
-            database,
-            which: chosen.which,
-            storage: chosen.storage,
-            connection: target,
-            target: { kind: "to" },
-            selection,
-            timeZone,
-            keepReplacedMs,
-            lockTimeoutMs,
-            jobs,
-            dryRun: false,
-            confirm: async () => {},
-          },
-          signal,
-        ),
-      signal,
-    );
-  const { done } = await recordingRestore(runtime, reading, work, signal);
-  if (done === null) throw new AppError("unexpected", `restore ${database}: nothing was done`);
-  return done;
 }
 
 /** Whether something is in the database already; fails as connecting to its server does. */
@@ -166,19 +131,13 @@ export async function compareLive(runtime: Runtime, compare: () => Promise<RowCo
 /** Counts the rows of every table, and fails with `rows_differ` where they are not those of the backup. */
 export async function compareWithBackup(
   runtime: Runtime,
-  { database, places }: Subject,
+  subject: Subject,
   { which, target, selection }: Restored,
   signal: AbortSignal,
 ): Promise<RowComparison> {
-  const reading = { places, database, which, operation: "restore" } as const;
-  const { manifest } = await readingFromPlaces(
-    runtime,
-    reading,
-    async (chosen) => await findSource(runtime, { ...chosen, database, operation: "restore" }, signal),
-    signal,
-  );
+  const manifest = await manifestFromPlaces(runtime, subject, which, signal);
   if (manifest === null)
-    throw new AppError("unexpected", `compare ${database}: ${which} is no backup of ours`);
+    throw new AppError("unexpected", `compare ${subject.database}: ${which} is no backup of ours`);
   await using session = await connect(runtime, target, signal);
   const expected = namedTables(manifest.tables, selection) ?? manifest.tables;
   return await compareRows(runtime, session, expected);

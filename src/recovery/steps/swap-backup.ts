@@ -1,15 +1,12 @@
 import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
-import { readingFromPlaces } from "../../operations/reading-places.ts";
-import { recordingRestore } from "../../operations/restore/record.ts";
-import type { RestoreReport } from "../../operations/restore/request.ts";
-import { restoreDatabase } from "../../operations/restore/restore.ts";
 import { undoSwap } from "../../operations/restore/undo.ts";
 import { connectBeside } from "../../postgres/admin.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import { listMarked } from "../../postgres/marker.ts";
 import { output, type Outputs, type Step } from "../plan.ts";
 import { describeTarget, type Subject } from "../subject.ts";
+import { restoreFromPlaces } from "./stored-backup.ts";
 
 export interface SwapStepRequest {
   readonly subject: Subject;
@@ -95,35 +92,19 @@ async function swap(
   outputs: Outputs,
   signal: AbortSignal,
 ): Promise<string> {
-  const { database, places, timeZone, keepReplacedMs, lockTimeoutMs, jobs } = subject;
-  const reading = { places, database, which: output(outputs, "backup"), operation: "restore" } as const;
-  const work = async (): Promise<RestoreReport> =>
-    await readingFromPlaces(
-      runtime,
-      reading,
-      async ({ storage, which }) =>
-        await restoreDatabase(
-          runtime,
-          {
-            database,
-            which,
-            storage,
-            connection: live,
-            target: { kind: "swap", application: null },
-            selection: { schemas: [], tables: [] },
-            timeZone,
-            keepReplacedMs,
-            lockTimeoutMs,
-            jobs,
-            dryRun: false,
-            confirm: async () => {},
-          },
-          signal,
-        ),
-      signal,
-    );
-  // What a drill replaces is nobody's database.
-  const { done } = isDrill ? await work() : await recordingRestore(runtime, reading, work, signal);
-  if (done?.swap == null) throw new AppError("unexpected", `swap ${database}: nothing was done`);
+  const done = await restoreFromPlaces(
+    runtime,
+    subject,
+    {
+      which: output(outputs, "backup"),
+      connection: live,
+      target: { kind: "swap", application: null },
+      selection: { schemas: [], tables: [] },
+      // What a drill replaces is nobody's database.
+      isRecorded: !isDrill,
+    },
+    signal,
+  );
+  if (done.swap === null) throw new AppError("unexpected", `swap ${subject.database}: nothing was done`);
   return done.swap.before;
 }

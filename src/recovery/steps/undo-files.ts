@@ -1,8 +1,8 @@
 import { createReadStream } from "node:fs";
-import { mkdir, rm, stat } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { runPsql } from "../../engines/archive/run-psql.ts";
-import { errorCode } from "../../errors.ts";
+import { isThere } from "../../lib/is-there.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { chooseClient, findClients } from "../../postgres/clients.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
@@ -46,7 +46,7 @@ export async function listUndoFiles(prefix: string, outputs: Outputs): Promise<s
   const found: string[] = [];
   for (;;) {
     const path = pathOf(prefix, outputs, found.length + 1);
-    if (!(await exists(path))) return found;
+    if (!(await isThere(path))) return found;
     found.push(path);
   }
 }
@@ -55,14 +55,4 @@ export async function listUndoFiles(prefix: string, outputs: Outputs): Promise<s
 function pathOf(prefix: string, outputs: Outputs, number: number): string {
   const since = output(outputs, "since").replaceAll(/[-:.]/g, "");
   return `${prefix}-${since}${number === 1 ? "" : `-${number}`}.sql`;
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if (errorCode(error) === "ENOENT") return false;
-    throw error;
-  }
 }
