@@ -1,10 +1,10 @@
 import { readdir, readlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { PruneJson } from "../src/cli/json/backup.ts";
-import { ListJson, ShowJson } from "../src/cli/json/look.ts";
-import { StatusJson } from "../src/cli/json/status.ts";
-import { RestoreJson } from "../src/cli/json/restore.ts";
+import { PruneJson } from "../src/json/backup.ts";
+import { ListJson, ShowJson } from "../src/json/look.ts";
+import { StatusJson } from "../src/json/status.ts";
+import { RestoreJson } from "../src/json/restore.ts";
 import { expectedDatabase } from "./support/backed-up.ts";
 import { type CliResult, jsonOf, runCli } from "./support/cli.ts";
 import { freshPlace } from "./support/fresh-place.ts";

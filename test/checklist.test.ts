@@ -1,7 +1,7 @@
 import { utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ChecklistJson } from "../src/cli/json/checklist.ts";
+import { ChecklistJson } from "../src/json/checklist.ts";
 import { systemClock } from "../src/lib/clock.ts";
 import { type CliResult, jsonOf, runCli } from "./support/cli.ts";
 import { type FreshDatabase, freshDatabase, temporaryFolder } from "./support/postgres.ts";

@@ -1,18 +1,18 @@
 import { appendFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { ChecklistDoneJson, ChecklistJson } from "../src/cli/json/checklist.ts";
-import { BackupReportJson, CopyJson, PruneJson } from "../src/cli/json/backup.ts";
-import { ErrorJson } from "../src/cli/json/common.ts";
-import { KeyNewJson, KeyRewrapJson, KeyShowJson } from "../src/cli/json/keys.ts";
-import { HistoryJson } from "../src/cli/json/history.ts";
-import { DiffJson, ListJson, ShowJson } from "../src/cli/json/look.ts";
-import { StatusJson } from "../src/cli/json/status.ts";
-import { NotifyTestJson } from "../src/cli/json/notify.ts";
-import { RunbookJson } from "../src/cli/json/runbook.ts";
-import { FindChangeJson } from "../src/cli/json/find-change.ts";
-import { MissingRowsJson } from "../src/cli/json/missing-rows.ts";
-import { ExportJson, RestoreJson, UndoJson, VerifyJson } from "../src/cli/json/restore.ts";
+import { ChecklistDoneJson, ChecklistJson } from "../src/json/checklist.ts";
+import { BackupReportJson, CopyJson, PruneJson } from "../src/json/backup.ts";
+import { ErrorJson } from "../src/json/common.ts";
+import { KeyNewJson, KeyRewrapJson, KeyShowJson } from "../src/json/keys.ts";
+import { HistoryJson } from "../src/json/history.ts";
+import { DiffJson, ListJson, ShowJson } from "../src/json/look.ts";
+import { StatusJson } from "../src/json/status.ts";
+import { NotifyTestJson } from "../src/json/notify.ts";
+import { RunbookJson } from "../src/json/runbook.ts";
+import { FindChangeJson } from "../src/json/find-change.ts";
+import { MissingRowsJson } from "../src/json/missing-rows.ts";
+import { ExportJson, RestoreJson, UndoJson, VerifyJson } from "../src/json/restore.ts";
 import {
   ConfigCheckJson,
   DoctorJson,
@@ -20,8 +20,8 @@ import {
   ScheduleInstallJson,
   ScheduleRemoveJson,
   ScheduleShowJson,
-} from "../src/cli/json/setup.ts";
-import { CheckJson, KitJson, RepairJson, UsageJson } from "../src/cli/json/repository.ts";
+} from "../src/json/setup.ts";
+import { CheckJson, KitJson, RepairJson, UsageJson } from "../src/json/repository.ts";
 import { OUTPUTS } from "../src/cli/outputs.ts";
 import { jsonOf, runCli, spawnCli } from "./support/cli.ts";
 import { fileCrontab } from "./support/crontab.ts";

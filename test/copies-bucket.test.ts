@@ -1,7 +1,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
-import { BackupReportJson } from "../src/cli/json/backup.ts";
+import { BackupReportJson } from "../src/json/backup.ts";
 import { openStorage } from "../src/storage/open.ts";
 import { jsonOf, runCli } from "./support/cli.ts";
 import { inMountNamespace } from "./support/mounts.ts";

@@ -1,9 +1,9 @@
 import { mkdir, readdir, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { BackupReportJson, CopyJson } from "../src/cli/json/backup.ts";
-import { ListJson, ShowJson } from "../src/cli/json/look.ts";
-import { StatusJson } from "../src/cli/json/status.ts";
+import { BackupReportJson, CopyJson } from "../src/json/backup.ts";
+import { ListJson, ShowJson } from "../src/json/look.ts";
+import { StatusJson } from "../src/json/status.ts";
 import { type CliResult, jsonOf, runCli } from "./support/cli.ts";
 import { type FreshDatabase, freshDatabase, temporaryFolder } from "./support/postgres.ts";
 

@@ -1,6 +1,6 @@
 import { readFile, truncate, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { VerifyJson } from "../src/cli/json/restore.ts";
+import { VerifyJson } from "../src/json/restore.ts";
 import { expectedDatabase } from "./support/backed-up.ts";
 import { type CliResult, jsonOf } from "./support/cli.ts";
 import { uniqueName } from "./support/postgres.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { DiffJson } from "../src/cli/json/look.ts";
+import { DiffJson } from "../src/json/look.ts";
 import { backedUp } from "./support/backed-up.ts";
 import { jsonOf, runCli } from "./support/cli.ts";
 import { clusterUrl, runSql, uniqueName } from "./support/postgres.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { DiffJson } from "../src/cli/json/look.ts";
+import { DiffJson } from "../src/json/look.ts";
 import { type BackedUp, backedUp, freshRole } from "./support/backed-up.ts";
 import { jsonOf, runCli } from "./support/cli.ts";
 import { freshDatabase } from "./support/postgres.ts";

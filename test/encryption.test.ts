@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { zstdDecompressSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import { ListJson } from "../src/cli/json/look.ts";
+import { ListJson } from "../src/json/look.ts";
 import { sealClassOf } from "../src/repository/sealing/classes.ts";
 import { jsonOf, runCli } from "./support/cli.ts";
 import { expectedDatabase } from "./support/backed-up.ts";

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { ExportJson } from "../src/cli/json/restore.ts";
+import { ExportJson } from "../src/json/restore.ts";
 import { backedUp } from "./support/backed-up.ts";
 import { openedByAge } from "./support/keys.ts";
 import { type CliResult, jsonOf, runCli, spawnCli } from "./support/cli.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { FindChangeJson } from "../src/cli/json/find-change.ts";
+import { FindChangeJson } from "../src/json/find-change.ts";
 import { backedUp } from "./support/backed-up.ts";
 import { jsonOf, runCli } from "./support/cli.ts";
 

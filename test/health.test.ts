@@ -2,7 +2,7 @@ import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { stringify } from "yaml";
-import { StatusJson } from "../src/cli/json/status.ts";
+import { StatusJson } from "../src/json/status.ts";
 import { systemClock } from "../src/lib/clock.ts";
 import { type CliOptions, jsonOf, runCli } from "./support/cli.ts";
 import { freshPlace } from "./support/fresh-place.ts";

@@ -1,7 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { HistoryJson } from "../src/cli/json/history.ts";
+import { HistoryJson } from "../src/json/history.ts";
 import { jsonOf, runCli, spawnCli } from "./support/cli.ts";
 import { fillRuns } from "./support/many-runs.ts";
 import { temporaryFolder } from "./support/postgres.ts";

@@ -1,7 +1,7 @@
 import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { HistoryJson } from "../src/cli/json/history.ts";
+import { HistoryJson } from "../src/json/history.ts";
 import { type CliOptions, type CliResult, jsonOf, runCli, spawnCli } from "./support/cli.ts";
 import { freshPlace } from "./support/fresh-place.ts";
 import { lockTable } from "./support/lock-table.ts";

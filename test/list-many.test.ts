@@ -3,7 +3,7 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { once } from "node:events";
 import { expect, test } from "vitest";
-import { ListJson } from "../src/cli/json/look.ts";
+import { ListJson } from "../src/json/look.ts";
 import { builtProgram } from "./support/built-program.ts";
 import { cliEnvironment, jsonOf, runCli, spawnCli } from "./support/cli.ts";
 import { fillRepository } from "./support/many-backups.ts";

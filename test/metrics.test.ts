@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parse } from "yaml";
-import { StatusJson } from "../src/cli/json/status.ts";
+import { StatusJson } from "../src/json/status.ts";
 import { jsonOf, runCli } from "./support/cli.ts";
 import { type FreshDatabase, freshDatabase, temporaryFolder } from "./support/postgres.ts";
 import { parsePrometheus, type Scrape } from "./support/prometheus-text.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { MissingRowsJson } from "../src/cli/json/missing-rows.ts";
+import { MissingRowsJson } from "../src/json/missing-rows.ts";
 import { connect } from "../src/postgres/session.ts";
 import { resolveConnection } from "../src/postgres/connection.ts";
 import { type BackedUp, backedUp } from "./support/backed-up.ts";

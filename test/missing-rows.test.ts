@@ -2,7 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { MissingRowsJson } from "../src/cli/json/missing-rows.ts";
+import { MissingRowsJson } from "../src/json/missing-rows.ts";
 import { databaseFolder } from "../src/repository/layout.ts";
 import { type BackedUp, backedUp } from "./support/backed-up.ts";
 import { jsonOf, runCli } from "./support/cli.ts";

@@ -1,7 +1,7 @@
 import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { RecoverJson } from "../src/cli/json/recover.ts";
+import { RecoverJson } from "../src/json/recover.ts";
 import { type CliOptions, type CliResult, jsonOf, runCli } from "./support/cli.ts";
 import { clusterUrl, freshDatabase, runSql, temporaryFolder } from "./support/postgres.ts";
 

@@ -2,7 +2,7 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
-import { RecoverJson } from "../src/cli/json/recover.ts";
+import { RecoverJson } from "../src/json/recover.ts";
 import type { Emulator } from "../src/demo/digitalocean/emulator.ts";
 import { AppError } from "../src/errors.ts";
 import { DigitalOcean } from "../src/providers/digitalocean/digitalocean.ts";

@@ -1,7 +1,7 @@
 import { readFile, readdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { RecoverJson } from "../src/cli/json/recover.ts";
+import { RecoverJson } from "../src/json/recover.ts";
 import { type CliOptions, type CliResult, jsonOf, runCli } from "./support/cli.ts";
 import {
   clusterUrl,

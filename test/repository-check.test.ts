@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { CheckJson } from "../src/cli/json/repository.ts";
+import { CheckJson } from "../src/json/repository.ts";
 import { acquireLease } from "../src/repository/lease.ts";
 import { indexKey } from "../src/repository/layout.ts";
 import { BackupId } from "../src/repository/manifest.ts";

@@ -1,7 +1,7 @@
 import { readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { CheckJson, RepairJson, UsageJson } from "../src/cli/json/repository.ts";
+import { CheckJson, RepairJson, UsageJson } from "../src/json/repository.ts";
 import { RepositoryFile } from "../src/repository/manifest.ts";
 import { expectedDatabase } from "./support/backed-up.ts";
 import { type CliResult, jsonOf, runCli } from "./support/cli.ts";

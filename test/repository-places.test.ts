@@ -1,7 +1,7 @@
 import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { CheckJson, RepairJson, UsageJson } from "../src/cli/json/repository.ts";
+import { CheckJson, RepairJson, UsageJson } from "../src/json/repository.ts";
 import { jsonOf, runCli } from "./support/cli.ts";
 import { freshDatabase, temporaryFolder } from "./support/postgres.ts";
 

@@ -1,7 +1,7 @@
 import { cp, readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { CheckJson, RepairJson } from "../src/cli/json/repository.ts";
+import { CheckJson, RepairJson } from "../src/json/repository.ts";
 import { checkRepository } from "../src/operations/repository/check.ts";
 import { repairRepository } from "../src/operations/repository/repair.ts";
 import { acquireLease } from "../src/repository/lease.ts";

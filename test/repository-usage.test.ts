@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { UsageJson } from "../src/cli/json/repository.ts";
+import { UsageJson } from "../src/json/repository.ts";
 import { deleteBackup } from "../src/repository/backups.ts";
 import { collectGarbage } from "../src/repository/collect.ts";
 import { acquireLease } from "../src/repository/lease.ts";

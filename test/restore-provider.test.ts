@@ -1,15 +1,15 @@
 import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { HistoryJson } from "../src/cli/json/history.ts";
-import { ListJson } from "../src/cli/json/look.ts";
+import { HistoryJson } from "../src/json/history.ts";
+import { ListJson } from "../src/json/look.ts";
 import {
   ProviderListJson,
   ProviderRestoreJson,
   ProviderShowJson,
   ProviderSweepJson,
-} from "../src/cli/json/provider.ts";
-import { StatusJson } from "../src/cli/json/status.ts";
+} from "../src/json/provider.ts";
+import { StatusJson } from "../src/json/status.ts";
 import type { Emulator } from "../src/demo/digitalocean/emulator.ts";
 import { restoreFromProvider } from "../src/operations/provider/restore.ts";
 import { type CliResult, jsonOf, runCli, spawnCli } from "./support/cli.ts";

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { RunbookJson } from "../src/cli/json/runbook.ts";
+import { RunbookJson } from "../src/json/runbook.ts";
 import { type CliResult, jsonOf, runCli } from "./support/cli.ts";
 import {
   clusterUrl,

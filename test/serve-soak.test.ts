@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import pg from "pg";
 import { expect, test } from "vitest";
-import { HistoryJson } from "../src/cli/json/history.ts";
+import { HistoryJson } from "../src/json/history.ts";
 import { builtProgram } from "./support/built-program.ts";
 import { jsonOf, runCli } from "./support/cli.ts";
 import { clientConfig, freshDatabase, temporaryFolder } from "./support/postgres.ts";

@@ -1,8 +1,8 @@
 import { readFile, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { HistoryJson } from "../src/cli/json/history.ts";
-import { ServeEventJson } from "../src/cli/json/serve.ts";
+import { HistoryJson } from "../src/json/history.ts";
+import { ServeEventJson } from "../src/json/serve.ts";
 import { isJobRunning } from "../src/daemon/job-process.ts";
 import { type CliResult, jsonOf, runCli } from "./support/cli.ts";
 import { httpReceiver } from "./support/http-receiver.ts";

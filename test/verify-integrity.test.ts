@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { VerifyJson } from "../src/cli/json/restore.ts";
+import { VerifyJson } from "../src/json/restore.ts";
 import { databaseFolder } from "../src/repository/layout.ts";
 import { backedUp, type BackedUp } from "./support/backed-up.ts";
 import { jsonOf, runCli } from "./support/cli.ts";

@@ -1,8 +1,8 @@
 import { chmod, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { VerifyJson } from "../src/cli/json/restore.ts";
-import { StatusJson } from "../src/cli/json/status.ts";
+import { VerifyJson } from "../src/json/restore.ts";
+import { StatusJson } from "../src/json/status.ts";
 import { backedUp, type BackedUp, databasesLike } from "./support/backed-up.ts";
 import { jsonOf, runCli, spawnCli } from "./support/cli.ts";
 import { ODD_DATABASE_SQL } from "./support/odd-database.ts";

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { asSchema, type JsonSchema } from "../../src/config/json-schema.ts";
-import { BackupJson, ErrorJson } from "../../src/cli/json/common.ts";
+import { BackupJson, ErrorJson } from "../../src/json/common.ts";
 import { OUTPUTS } from "../../src/cli/outputs.ts";
 import { renderRows } from "./markdown.ts";
 

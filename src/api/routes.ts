@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { ErrorJson } from "../cli/json/common.ts";
+import { ErrorJson } from "../json/common.ts";
 import { ROUTES } from "./contract/routes.ts";
 import type { ApiWorld } from "./world.ts";
 

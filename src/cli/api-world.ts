@@ -8,7 +8,7 @@ import { checklistOf } from "./checklist-of.ts";
 import type { Cli } from "./cli.ts";
 import { drillsOf } from "./drills-of.ts";
 import { healthOf } from "./health-of.ts";
-import type { StatusJson } from "./json/status.ts";
+import type { StatusJson } from "../json/status.ts";
 import { listingsOf } from "./listings-of.ts";
 import { Output } from "./output.ts";
 import { checklistJson } from "./render/checklist.ts";

@@ -1,7 +1,7 @@
 import { recoveriesOf } from "../operations/recoveries.ts";
 import type { RecordedRecovery } from "../repository/recoveries.ts";
 import type { Cli } from "./cli.ts";
-import type { DrillListJson } from "./json/drill.ts";
+import type { DrillListJson } from "../json/drill.ts";
 import { drillJson, type RecoveryObjectives } from "./render/drill.ts";
 import { storagesOf, type Target } from "./targets.ts";
 

@@ -1,21 +1,21 @@
 import type { z } from "zod";
-import { BackupReportJson, CopyJson, PruneJson } from "./json/backup.ts";
-import { HistoryJson } from "./json/history.ts";
-import { KeyNewJson, KeyRewrapJson, KeyShowJson } from "./json/keys.ts";
-import { DiffJson, ListJson, ShowJson } from "./json/look.ts";
-import { StatusJson } from "./json/status.ts";
-import { NotifyTestJson } from "./json/notify.ts";
-import { FindChangeJson } from "./json/find-change.ts";
-import { MissingRowsJson } from "./json/missing-rows.ts";
+import { BackupReportJson, CopyJson, PruneJson } from "../json/backup.ts";
+import { HistoryJson } from "../json/history.ts";
+import { KeyNewJson, KeyRewrapJson, KeyShowJson } from "../json/keys.ts";
+import { DiffJson, ListJson, ShowJson } from "../json/look.ts";
+import { StatusJson } from "../json/status.ts";
+import { NotifyTestJson } from "../json/notify.ts";
+import { FindChangeJson } from "../json/find-change.ts";
+import { MissingRowsJson } from "../json/missing-rows.ts";
 import {
   ProviderListJson,
   ProviderRestoreJson,
   ProviderShowJson,
   ProviderSweepJson,
-} from "./json/provider.ts";
-import { ExportJson, RestoreJson, UndoJson, VerifyJson } from "./json/restore.ts";
-import { ChecklistDoneJson, ChecklistJson } from "./json/checklist.ts";
-import { ServeEventJson } from "./json/serve.ts";
+} from "../json/provider.ts";
+import { ExportJson, RestoreJson, UndoJson, VerifyJson } from "../json/restore.ts";
+import { ChecklistDoneJson, ChecklistJson } from "../json/checklist.ts";
+import { ServeEventJson } from "../json/serve.ts";
 import {
   ConfigCheckJson,
   DemoJson,
@@ -24,11 +24,11 @@ import {
   ScheduleInstallJson,
   ScheduleRemoveJson,
   ScheduleShowJson,
-} from "./json/setup.ts";
-import { DrillJson, DrillListJson, DrillNoteJson } from "./json/drill.ts";
-import { RecoverJson } from "./json/recover.ts";
-import { RunbookJson } from "./json/runbook.ts";
-import { CheckJson, KitJson, RepairJson, UsageJson } from "./json/repository.ts";
+} from "../json/setup.ts";
+import { DrillJson, DrillListJson, DrillNoteJson } from "../json/drill.ts";
+import { RecoverJson } from "../json/recover.ts";
+import { RunbookJson } from "../json/runbook.ts";
+import { CheckJson, KitJson, RepairJson, UsageJson } from "../json/repository.ts";
 
 interface OutputSchema {
   /** `schedule install`. */

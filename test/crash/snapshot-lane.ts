@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import { PruneJson } from "../../src/cli/json/backup.ts";
+import { PruneJson } from "../../src/json/backup.ts";
 import { listBackups } from "../../src/repository/backups.ts";
 import { leaseNumber } from "../../src/repository/layout.ts";
 import { isSnapshot } from "../../src/repository/listing.ts";

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { ServeEventJson } from "../../src/cli/json/serve.ts";
+import { ServeEventJson } from "../../src/json/serve.ts";
 import { builtProgram } from "./built-program.ts";
 import { cliEnvironment } from "./cli.ts";
 

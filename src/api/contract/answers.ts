@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { DrillListJson } from "../../cli/json/drill.ts";
-import { HistoryJson } from "../../cli/json/history.ts";
-import { UsageJson } from "../../cli/json/repository.ts";
-import { FindingJson } from "../../cli/json/status.ts";
+import { DrillListJson } from "../../json/drill.ts";
+import { HistoryJson } from "../../json/history.ts";
+import { UsageJson } from "../../json/repository.ts";
+import { FindingJson } from "../../json/status.ts";
 
 // Answers are what the commands print with `--json`; here is only what puts several of those together.
 

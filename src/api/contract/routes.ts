@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { ChecklistJson } from "../../cli/json/checklist.ts";
-import { ListJson, ShowJson } from "../../cli/json/look.ts";
-import { StatusJson } from "../../cli/json/status.ts";
+import { ChecklistJson } from "../../json/checklist.ts";
+import { ListJson, ShowJson } from "../../json/look.ts";
+import { StatusJson } from "../../json/status.ts";
 import { FindingsJson, RecoveriesJson, RepositoriesJson, RunsJson } from "./answers.ts";
 import { OneBackup, OneDatabase, WhichRecoveries, WhichRunbook, WhichRuns } from "./requests.ts";
 

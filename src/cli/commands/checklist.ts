@@ -5,7 +5,7 @@ import { nearest } from "../../lib/text.ts";
 import { recordDutyDone } from "../../operations/checklist/checklist.ts";
 import { checklistOf, keptIn } from "../checklist-of.ts";
 import type { Cli } from "../cli.ts";
-import type { ChecklistDoneJson } from "../json/checklist.ts";
+import type { ChecklistDoneJson } from "../../json/checklist.ts";
 import { checklistJson, renderChecklist } from "../render/checklist.ts";
 import { requireStrategy } from "../strategy-file.ts";
 

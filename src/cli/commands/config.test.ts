@@ -6,8 +6,8 @@ import { manualClock } from "../../../test/support/manual-clock.ts";
 import { FULL_STRATEGY } from "../../../test/support/strategy.ts";
 import { temporaryFolder } from "../../../test/support/temporary-folder.ts";
 import { strategyJsonSchema } from "../../config/json-schema.ts";
-import { ErrorJson } from "../json/common.ts";
-import { ConfigCheckJson } from "../json/setup.ts";
+import { ErrorJson } from "../../json/common.ts";
+import { ConfigCheckJson } from "../../json/setup.ts";
 
 const clock = manualClock();
 const SECRET = "hunter22";

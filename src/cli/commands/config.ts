@@ -6,7 +6,7 @@ import { databaseUrl, repositoryUrl, type Strategy, type StrategyDatabase } from
 import { AppError } from "../../errors.ts";
 import { describeConnection, resolveConnection } from "../../postgres/connection.ts";
 import type { Cli } from "../cli.ts";
-import type { ConfigCheckJson } from "../json/setup.ts";
+import type { ConfigCheckJson } from "../../json/setup.ts";
 import { renderConfigCheck } from "../render/config.ts";
 import { requireStrategy } from "../strategy-file.ts";
 

@@ -10,7 +10,7 @@ import { runPlan } from "../../recovery/run-plan.ts";
 import type { Cli } from "../cli.ts";
 import { openDrillGround } from "../drill-ground.ts";
 import { drillsOf, objectivesOf } from "../drills-of.ts";
-import type { DrillNoteJson } from "../json/drill.ts";
+import type { DrillNoteJson } from "../../json/drill.ts";
 import { jobsArgument, many, placeOptions, positiveInteger } from "../options.ts";
 import { planOf, type PlanOptions } from "../plans.ts";
 import { recordedIn } from "../recorded-in.ts";

@@ -7,7 +7,7 @@ import { temporaryFolder } from "../../../test/support/temporary-folder.ts";
 import { loadStrategy } from "../../config/load.ts";
 import { databaseUrl, repositoryUrl } from "../../config/strategy.ts";
 import { makeRuntime } from "../../lib/runtime.ts";
-import { InitJson } from "../json/setup.ts";
+import { InitJson } from "../../json/setup.ts";
 
 const SECRET = "pass'w$rd#1";
 const URL = `postgresql://ada:${encodeURIComponent(SECRET).replace("'", "%27")}@db.example/app`;

@@ -9,7 +9,7 @@ import { neededVariables } from "../../operations/schedule/environment.ts";
 import { quoteForShell } from "../../operations/schedule/quoting.ts";
 import { resolveConnection } from "../../postgres/connection.ts";
 import type { Cli } from "../cli.ts";
-import type { InitJson } from "../json/setup.ts";
+import type { InitJson } from "../../json/setup.ts";
 import { many, positiveInteger } from "../options.ts";
 import { askerOf, type Asker } from "../prompt.ts";
 import {

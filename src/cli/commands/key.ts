@@ -12,7 +12,7 @@ import { rewrapRepository } from "../../operations/rewrap.ts";
 import { readRepositoryFile } from "../../repository/repository.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Cli } from "../cli.ts";
-import type { KeyShowJson } from "../json/keys.ts";
+import type { KeyShowJson } from "../../json/keys.ts";
 import { many } from "../options.ts";
 import { openNamedPlace, openStrategyPlace } from "../open-place.ts";
 import { renderKeyNew, renderKeyShow, renderRewrap } from "../render/key.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { jsonOf, runCli } from "../../../test/support/cli.ts";
 import { sampleRepository } from "../../../test/support/sample-repository.ts";
-import { ListJson } from "../json/look.ts";
+import { ListJson } from "../../json/look.ts";
 
 const SHOP = "20241201T020000Z-0001";
 const CRM = "20241210T020000Z-0003";

@@ -6,7 +6,7 @@ import { httpReceiver } from "../../../test/support/http-receiver.ts";
 import { mailServer } from "../../../test/support/mail-server.ts";
 import { manualClock } from "../../../test/support/manual-clock.ts";
 import { sampleRepository } from "../../../test/support/sample-repository.ts";
-import { NotifyTestJson } from "../json/notify.ts";
+import { NotifyTestJson } from "../../json/notify.ts";
 
 const STALE = { id: "20241209T020000Z-0002", database: "stale" };
 const FRESH = { id: "20241211T020000Z-0001", database: "fresh" };

@@ -6,7 +6,7 @@ import { manualClock } from "../../../test/support/manual-clock.ts";
 import { freshDatabase } from "../../../test/support/postgres.ts";
 import { sampleRepository } from "../../../test/support/sample-repository.ts";
 import { markSql } from "../../postgres/marker.ts";
-import { PruneJson } from "../json/backup.ts";
+import { PruneJson } from "../../json/backup.ts";
 
 const clock = manualClock();
 const IDS = ["20241101T020000Z-0001", "20241205T020000Z-0002", "20241211T020000Z-0003"];

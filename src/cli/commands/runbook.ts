@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { requireWritable, writeDurable } from "../../lib/durable.ts";
 import type { Cli } from "../cli.ts";
-import type { RunbookJson } from "../json/runbook.ts";
+import type { RunbookJson } from "../../json/runbook.ts";
 import { fileArgument } from "../options.ts";
 import { pageHtml } from "../render/page/html.ts";
 import { pageMarkdown } from "../render/page/markdown.ts";

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { jsonOf, runCli } from "../../../test/support/cli.ts";
 import { fileCrontab } from "../../../test/support/crontab.ts";
 import { temporaryFolder } from "../../../test/support/temporary-folder.ts";
-import { ScheduleInstallJson, ScheduleRemoveJson, ScheduleShowJson } from "../json/setup.ts";
+import { ScheduleInstallJson, ScheduleRemoveJson, ScheduleShowJson } from "../../json/setup.ts";
 
 const STRATEGY = `version: 1
 repositories: { local: { url: ./backups } }

@@ -13,7 +13,7 @@ import {
 } from "../../operations/schedule/schedule.ts";
 import type { Cli } from "../cli.ts";
 import { ENVIRONMENT_FILE } from "../environment-file.ts";
-import type { ScheduleRemoveJson } from "../json/setup.ts";
+import type { ScheduleRemoveJson } from "../../json/setup.ts";
 import { installJson, renderCommands, renderInstall, renderShown, showJson } from "../render/schedule.ts";
 import { scheduleRequest } from "../schedule-request.ts";
 import { requireStrategy, requireStrategyPath } from "../strategy-file.ts";

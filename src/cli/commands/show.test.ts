@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { jsonOf, runCli } from "../../../test/support/cli.ts";
 import { manualClock } from "../../../test/support/manual-clock.ts";
 import { sampleRepository } from "../../../test/support/sample-repository.ts";
-import { ShowJson } from "../json/look.ts";
+import { ShowJson } from "../../json/look.ts";
 
 const OLD = "20241201T020000Z-0001";
 const NEW = "20241211T020000Z-0002";

@@ -7,7 +7,7 @@ import { manualClock } from "../../../test/support/manual-clock.ts";
 import { noAbort } from "../../../test/support/runtime.ts";
 import type { Sample } from "../../../test/support/sample-backup.ts";
 import { sampleRepository } from "../../../test/support/sample-repository.ts";
-import { StatusJson } from "../json/status.ts";
+import { StatusJson } from "../../json/status.ts";
 
 const clock = manualClock();
 const FRESH = { id: "20241211T020000Z-0001", database: "fresh" };

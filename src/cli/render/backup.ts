@@ -1,8 +1,8 @@
 import type { PlacesReport } from "../../operations/backup-places.ts";
 import { counted, formatBytes, formatCount, formatDuration } from "../../lib/text.ts";
 import type { BackupIndex, SnapshotIndex } from "../../repository/manifest.ts";
-import type { BackupReportJson } from "../json/backup.ts";
-import type { BackupJson } from "../json/common.ts";
+import type { BackupReportJson } from "../../json/backup.ts";
+import type { BackupJson } from "../../json/common.ts";
 import type { Output } from "../output.ts";
 import { placeJson, placeLines } from "./copy.ts";
 

@@ -1,5 +1,5 @@
 import type { Checklist, ChecklistItem } from "../../operations/checklist/checklist.ts";
-import type { ChecklistJson } from "../json/checklist.ts";
+import type { ChecklistJson } from "../../json/checklist.ts";
 import type { Output } from "../output.ts";
 import { renderTable } from "./table.ts";
 import { formatAge, formatTime } from "./time.ts";

@@ -1,5 +1,5 @@
 import { counted, formatDuration } from "../../lib/text.ts";
-import type { ConfigCheckJson } from "../json/setup.ts";
+import type { ConfigCheckJson } from "../../json/setup.ts";
 import type { Output } from "../output.ts";
 import { renderTable } from "./table.ts";
 import { formatAge, formatTime } from "./time.ts";

@@ -1,7 +1,7 @@
 import { counted, formatBytes } from "../../lib/text.ts";
 import { isDegraded } from "../../operations/backup-places.ts";
 import type { PlaceReport } from "../../operations/copy.ts";
-import type { CopyJson, PlaceReportJson } from "../json/backup.ts";
+import type { CopyJson, PlaceReportJson } from "../../json/backup.ts";
 import type { Output } from "../output.ts";
 
 export function placeJson(report: PlaceReport): PlaceReportJson {

@@ -2,7 +2,7 @@ import { counted, formatBytes, formatCount } from "../../lib/text.ts";
 import type { DefinitionDifferences } from "../../engines/snapshot/definitions.ts";
 import { isLargeObjects } from "../../engines/snapshot/large-objects.ts";
 import type { DiffReport, DiffSide, TableDiff, TableFacts } from "../../operations/diff/report.ts";
-import type { DiffJson } from "../json/look.ts";
+import type { DiffJson } from "../../json/look.ts";
 import type { Output } from "../output.ts";
 import { renderTable } from "./table.ts";
 import { formatTime } from "./time.ts";

@@ -1,6 +1,6 @@
 import { counted, formatDuration } from "../../lib/text.ts";
 import type { RecordedRecovery } from "../../repository/recoveries.ts";
-import type { DrillJson } from "../json/drill.ts";
+import type { DrillJson } from "../../json/drill.ts";
 import type { Output } from "../output.ts";
 import { renderSteps } from "./recover.ts";
 import { renderTable } from "./table.ts";

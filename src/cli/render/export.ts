@@ -1,6 +1,6 @@
 import { counted, formatBytes, formatDuration } from "../../lib/text.ts";
 import type { ExportReport } from "../../operations/export.ts";
-import type { ExportJson } from "../json/restore.ts";
+import type { ExportJson } from "../../json/restore.ts";
 import type { Output } from "../output.ts";
 
 export function exportJson(

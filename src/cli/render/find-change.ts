@@ -1,6 +1,6 @@
 import { counted, formatCount } from "../../lib/text.ts";
 import type { Change, FindChangeReport, Moment } from "../../operations/find-change/report.ts";
-import type { FindChangeJson } from "../json/find-change.ts";
+import type { FindChangeJson } from "../../json/find-change.ts";
 import { renderTable } from "./table.ts";
 import { formatTime } from "./time.ts";
 

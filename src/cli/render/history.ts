@@ -1,7 +1,7 @@
 import { formatBytes, formatCount, formatDuration } from "../../lib/text.ts";
 import type { History } from "../../operations/history.ts";
 import type { RunFile } from "../../repository/run-file.ts";
-import type { HistoryJson } from "../json/history.ts";
+import type { HistoryJson } from "../../json/history.ts";
 import type { Output } from "../output.ts";
 import { renderTable } from "./table.ts";
 import { formatAge, timeFormat } from "./time.ts";

@@ -1,5 +1,5 @@
 import { counted } from "../../lib/text.ts";
-import type { KeyNewJson, KeyRewrapJson, KeyShowJson } from "../json/keys.ts";
+import type { KeyNewJson, KeyRewrapJson, KeyShowJson } from "../../json/keys.ts";
 
 export function renderKeyNew({ recipient, identity, file }: KeyNewJson): string {
   if (identity === null) return `identity in ${file ?? ""}\nrecipient: ${recipient}`;

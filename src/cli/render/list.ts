@@ -3,7 +3,7 @@ import { formatBytes, formatCount } from "../../lib/text.ts";
 import type { ProviderView } from "../../health/provider-view.ts";
 import { describeShortfall, type PlacesListing } from "../../operations/list-places.ts";
 import type { BackupId } from "../../repository/manifest.ts";
-import type { ListJson } from "../json/look.ts";
+import type { ListJson } from "../../json/look.ts";
 import type { Output } from "../output.ts";
 import { indexJson, kindCell } from "./backup.ts";
 import { proofCell, proofJson } from "./proof.ts";

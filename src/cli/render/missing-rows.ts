@@ -6,7 +6,7 @@ import type {
   TableMissing,
 } from "../../operations/missing-rows/request.ts";
 import { quoteForShell } from "../../operations/schedule/quoting.ts";
-import type { MissingRowsJson } from "../json/missing-rows.ts";
+import type { MissingRowsJson } from "../../json/missing-rows.ts";
 import { formatTime } from "./time.ts";
 
 export function missingJson({ preview, done }: MissingRowsReport): MissingRowsJson {

@@ -1,6 +1,6 @@
 import { counted, formatDuration } from "../../lib/text.ts";
 import type { TestedChannel } from "../../notify/test-channels.ts";
-import type { NotifyTestJson } from "../json/notify.ts";
+import type { NotifyTestJson } from "../../json/notify.ts";
 import type { Output } from "../output.ts";
 
 export function notifyTestJson(tested: readonly TestedChannel[]): NotifyTestJson {

@@ -1,6 +1,6 @@
 import { counted, formatDuration } from "../../lib/text.ts";
 import type { ProofFile, ProofProblem } from "../../repository/proof-file.ts";
-import type { ProofJson } from "../json/common.ts";
+import type { ProofJson } from "../../json/common.ts";
 import type { Output } from "../output.ts";
 import { formatAge, formatTime } from "./time.ts";
 

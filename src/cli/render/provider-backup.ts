@@ -4,7 +4,7 @@ import { providerBackupId } from "../../providers/backup-id.ts";
 import type { ProviderBackup, ProviderCluster } from "../../providers/provider.ts";
 import type { ProviderRestoreFile } from "../../repository/provider-restore-file.ts";
 import { provesBackup } from "../../repository/provider-restores.ts";
-import type { ProviderShowJson, ProviderViewJson } from "../json/provider.ts";
+import type { ProviderShowJson, ProviderViewJson } from "../../json/provider.ts";
 import { formatAge, formatTime } from "./time.ts";
 
 /** What lists of backups give of a managed service's own. */

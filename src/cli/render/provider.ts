@@ -5,7 +5,7 @@ import type { Swept } from "../../operations/provider/sweep.ts";
 import { describeStatus } from "../../providers/describe-status.ts";
 import type { StatusPage } from "../../providers/status-page.ts";
 import { type ProviderBackup, type ProviderCluster, urlOfDatabase } from "../../providers/provider.ts";
-import type { ProviderListJson, ProviderRestoreJson, ProviderSweepJson } from "../json/provider.ts";
+import type { ProviderListJson, ProviderRestoreJson, ProviderSweepJson } from "../../json/provider.ts";
 import type { Output } from "../output.ts";
 import { renderTable } from "./table.ts";
 import { formatAge, formatTime } from "./time.ts";

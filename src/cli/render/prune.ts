@@ -1,7 +1,7 @@
 import { counted, formatBytes, formatDuration } from "../../lib/text.ts";
 import type { PruneDecision, PruneResult } from "../../operations/prune.ts";
 import type { ReplacedDatabase } from "../../operations/replaced.ts";
-import type { GarbageJson, PruneJson } from "../json/backup.ts";
+import type { GarbageJson, PruneJson } from "../../json/backup.ts";
 import type { Output } from "../output.ts";
 import { indexJson, kindCell } from "./backup.ts";
 import { renderTable } from "./table.ts";

@@ -2,7 +2,7 @@ import { counted, formatDuration } from "../../lib/text.ts";
 import type { Plan } from "../../recovery/plan.ts";
 import type { RecoveryStep } from "../../repository/recovery-file.ts";
 import type { PlanResult } from "../../recovery/run-plan.ts";
-import type { RecoverJson } from "../json/recover.ts";
+import type { RecoverJson } from "../../json/recover.ts";
 import type { Output } from "../output.ts";
 import { renderTable } from "./table.ts";
 

@@ -1,7 +1,7 @@
 import { counted } from "../../lib/text.ts";
 import type { PlaceCheck } from "../../operations/repository/check.ts";
 import type { RepositoryFinding } from "../../operations/repository/finding.ts";
-import type { CheckJson } from "../json/repository.ts";
+import type { CheckJson } from "../../json/repository.ts";
 import type { Output } from "../output.ts";
 
 export function checkJson(checks: readonly PlaceCheck[]): CheckJson {

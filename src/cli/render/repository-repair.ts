@@ -1,5 +1,5 @@
 import type { RepairReport, RepairStep } from "../../operations/repository/repair.ts";
-import type { RepairJson } from "../json/repository.ts";
+import type { RepairJson } from "../../json/repository.ts";
 import type { Output } from "../output.ts";
 
 export function repairJson(reports: readonly RepairReport[], dryRun: boolean): RepairJson {

@@ -1,7 +1,7 @@
 import { counted } from "../../lib/text.ts";
 import { describeJob, WATCH } from "../../operations/schedule/jobs.ts";
 import type { ScheduleReport, ShownSchedule } from "../../operations/schedule/schedule.ts";
-import type { ScheduleInstallJson, ScheduleShowJson } from "../json/setup.ts";
+import type { ScheduleInstallJson, ScheduleShowJson } from "../../json/setup.ts";
 import type { Output } from "../output.ts";
 import { renderTable } from "./table.ts";
 import { formatAge, formatTime } from "./time.ts";

@@ -1,7 +1,7 @@
 import type { DaemonEvent } from "../../daemon/daemon.ts";
 import { counted, formatDuration } from "../../lib/text.ts";
 import { describeJob, scheduledJobs } from "../../operations/schedule/jobs.ts";
-import type { ServeEventJson } from "../json/serve.ts";
+import type { ServeEventJson } from "../../json/serve.ts";
 import type { Output } from "../output.ts";
 import { formatTime } from "./time.ts";
 

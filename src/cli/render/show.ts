@@ -1,7 +1,7 @@
 import { counted, formatBytes, formatCount, formatDuration } from "../../lib/text.ts";
 import type { ShownBackup } from "../../operations/show.ts";
 import type { SnapshotIndex, TableLine } from "../../repository/manifest.ts";
-import type { ShowJson } from "../json/look.ts";
+import type { ShowJson } from "../../json/look.ts";
 import type { Output } from "../output.ts";
 import { describeKind, indexJson } from "./backup.ts";
 import { describeProof, proofJson } from "./proof.ts";

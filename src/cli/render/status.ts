@@ -5,7 +5,7 @@ import type { RecoveryPoint } from "../../health/recovery-points.ts";
 import type { DatabaseStatus } from "../../health/status.ts";
 import { formatBytes, formatCount, formatDuration } from "../../lib/text.ts";
 import type { BackupIndex } from "../../repository/manifest.ts";
-import type { FindingJson, StatusJson } from "../json/status.ts";
+import type { FindingJson, StatusJson } from "../../json/status.ts";
 import type { Output } from "../output.ts";
 import { indexJson } from "./backup.ts";
 import { providerViewJson } from "./provider-backup.ts";

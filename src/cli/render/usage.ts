@@ -2,7 +2,7 @@ import { counted, formatBytes, formatCount } from "../../lib/text.ts";
 import type { DatabaseUsage, PlaceUsage } from "../../operations/repository/usage.ts";
 import type { Growth } from "../../repository/growth.ts";
 import { STORED_KINDS, type StoredKind } from "../../repository/survey-stored.ts";
-import type { UsageJson } from "../json/repository.ts";
+import type { UsageJson } from "../../json/repository.ts";
 import type { Output } from "../output.ts";
 import { indexJson, kindCell } from "./backup.ts";
 import { renderTable } from "./table.ts";

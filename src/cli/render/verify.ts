@@ -1,7 +1,7 @@
 import { counted, formatBytes, formatDuration } from "../../lib/text.ts";
 import type { VerifyReport } from "../../operations/verify/record.ts";
 import type { ProofFile } from "../../repository/proof-file.ts";
-import type { VerifyJson } from "../json/restore.ts";
+import type { VerifyJson } from "../../json/restore.ts";
 import type { Output } from "../output.ts";
 import { describeProblem } from "./proof.ts";
 import { formatTime } from "./time.ts";

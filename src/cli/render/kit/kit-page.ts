@@ -5,7 +5,7 @@ import type { KitDatabase, KitFacts } from "../../../operations/kit.ts";
 import type { BackupIndex } from "../../../repository/manifest.ts";
 import { quoteForShell } from "../../../operations/schedule/quoting.ts";
 import { majorOf, parseVersion } from "../../../postgres/clients.ts";
-import type { KitJson } from "../../json/repository.ts";
+import type { KitJson } from "../../../json/repository.ts";
 import { formatTime } from "../time.ts";
 import { contactSection } from "../page/contacts.ts";
 import { byHandBlocks, IDENTITY_FILE, snapshotAppendix } from "./by-hand.ts";

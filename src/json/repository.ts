@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { STORED_KINDS, type StoredKind } from "../../repository/survey-stored.ts";
-import { FINDING_IDS, FINDING_LEVELS } from "../../operations/repository/finding.ts";
-import { REPAIR_IDS } from "../../operations/repository/repair.ts";
+import { STORED_KINDS, type StoredKind } from "../repository/survey-stored.ts";
+import { FINDING_IDS, FINDING_LEVELS } from "../operations/repository/finding.ts";
+import { REPAIR_IDS } from "../operations/repository/repair.ts";
 import { BackupJson } from "./common.ts";
 
 /** What `handled repository …` prints with `--json`; the rules are those of `common.ts`. */

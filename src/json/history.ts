@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { BACKUP_ID } from "../../repository/manifest.ts";
-import { RUN_ID, RUN_OPERATIONS, RUN_OUTCOMES } from "../../repository/run-file.ts";
+import { BACKUP_ID } from "../repository/manifest.ts";
+import { RUN_ID, RUN_OPERATIONS, RUN_OUTCOMES } from "../repository/run-file.ts";
 import { bytes, count, milliseconds, recordedError, time } from "./common.ts";
 
 export const HistoryJson = z.strictObject({

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { RECOVERY_KINDS, RECOVERY_OUTCOMES } from "../../repository/recovery-file.ts";
-import { RUN_ID } from "../../repository/run-file.ts";
+import { RECOVERY_KINDS, RECOVERY_OUTCOMES } from "../repository/recovery-file.ts";
+import { RUN_ID } from "../repository/run-file.ts";
 import { milliseconds, recordedError, time } from "./common.ts";
 
 const step = z.strictObject({

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { ApplicationResult, AssertionResult } from "../../repository/asserted.ts";
-import { BACKUP_ID } from "../../repository/manifest.ts";
+import { ApplicationResult, AssertionResult } from "../repository/asserted.ts";
+import { BACKUP_ID } from "../repository/manifest.ts";
 import { bytes, count, level, milliseconds, outcome, time } from "./common.ts";
 
 // What commands that bring back and prove print with `--json`.

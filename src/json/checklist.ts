@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { PERIODS } from "../../config/duties.ts";
+import { PERIODS } from "../config/duties.ts";
 import { time } from "./common.ts";
 
 export const ChecklistJson = z.strictObject({

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { BACKUP_ID } from "../../repository/manifest.ts";
-import { PROOF_LEVELS } from "../../repository/proof-file.ts";
+import { BACKUP_ID } from "../repository/manifest.ts";
+import { PROOF_LEVELS } from "../repository/proof-file.ts";
 
 /**
  * What each command prints with `--json`: fields are added, never renamed or given another meaning. The reference is

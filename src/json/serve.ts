@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { RUN_OUTCOMES } from "../../repository/run-file.ts";
+import { RUN_OUTCOMES } from "../repository/run-file.ts";
 import { milliseconds, time } from "./common.ts";
 
 /** A line of `handled serve --json`. */
