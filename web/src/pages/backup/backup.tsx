@@ -1,0 +1,140 @@
+import { Badge, Card, Group, Stack, Table, Text, Title } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import type { ReactElement, ReactNode } from "react";
+import { useParams } from "react-router";
+import { formatBytes, formatCount, formatDuration } from "../../../../src/lib/text.ts";
+import { type Answer, backupQuery } from "../../api/queries.ts";
+import { Moment } from "../../parts/moment.tsx";
+import { PageTitle } from "../../parts/page-title.tsx";
+import { ProofBadge } from "../../parts/proof-badge.tsx";
+import { Answered } from "../../parts/states.tsx";
+
+type Details = Answer<"backup">;
+
+/** One backup: what is in it, whether it comes back, and where it lies. */
+export function Backup(): ReactElement {
+  const { database = "", id = "" } = useParams();
+  const query = useQuery(backupQuery(database, id));
+  return (
+    <>
+      <PageTitle title={`${database} ${id}`} />
+      <Answered query={query}>
+        {(backup) => (
+          <Stack gap="lg">
+            <Facts backup={backup} />
+            <Tables backup={backup} />
+          </Stack>
+        )}
+      </Answered>
+    </>
+  );
+}
+
+function Facts({ backup }: { readonly backup: Details }): ReactElement {
+  const { proof, snapshot, retention } = backup;
+  return (
+    <Card withBorder>
+      <Group mb="sm">
+        <ProofBadge proof={proof} />
+        <Badge variant="default">{backup.kind}</Badge>
+      </Group>
+      <dl className="facts">
+        <Fact name="Brings back">
+          <Moment at={backup.snapshotAt} exact />
+        </Fact>
+        <Fact name="Durable since">
+          <Moment at={backup.finishedAt} exact />
+        </Fact>
+        <Fact name="Took">{formatDuration(backup.durationMs)}</Fact>
+        <Fact name="Rows">{formatCount(backup.rows)}</Fact>
+        <Fact name="Size">{formatBytes(backup.bytes)}</Fact>
+        <Fact name="Added to the repository">{formatBytes(backup.storedBytes)}</Fact>
+        {snapshot === null ? null : (
+          <>
+            <Fact name="Read from the server">{formatBytes(snapshot.readBytes)}</Fact>
+            <Fact name="Taken from the last snapshot">{formatBytes(snapshot.reusedBytes)}</Fact>
+            <Fact name="All it names">{formatBytes(snapshot.namedBytes)}</Fact>
+          </>
+        )}
+        <Fact name="Server">PostgreSQL {backup.serverVersion}</Fact>
+        <Fact name="Asked for by">{backup.schedule ?? "somebody, by hand"}</Fact>
+        <Fact name="Retention">
+          {retention === null
+            ? "not known"
+            : `${retention.keep ? "stays" : "goes"}: ${retention.reasons.join(", ")}`}
+        </Fact>
+      </dl>
+      <Title order={2} size="h5" mt="md" mb={4}>
+        Places
+      </Title>
+      {backup.places.map((place) => (
+        <Text key={place} size="sm" ff="monospace" className="wrap">
+          {place}
+        </Text>
+      ))}
+      {snapshot?.fullRead == null ? null : (
+        <Text size="sm" className="quiet" mt="sm">
+          Nothing was reused: {snapshot.fullRead}.
+        </Text>
+      )}
+    </Card>
+  );
+}
+
+function Fact({ name, children }: { readonly name: string; readonly children: ReactNode }): ReactElement {
+  return (
+    <div>
+      <dt className="quiet">{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
+
+function Tables({ backup }: { readonly backup: Details }): ReactElement {
+  return (
+    <section aria-labelledby="tables">
+      <Title order={2} size="h4" mb="xs" id="tables">
+        Tables
+      </Title>
+      <Table.ScrollContainer minWidth={560}>
+        <Table verticalSpacing={6}>
+          <Table.Thead>
+            <Table.Tr>
+              <Table.Th>Table</Table.Th>
+              <Table.Th>Rows</Table.Th>
+              <Table.Th>Size</Table.Th>
+              <Table.Th>Read</Table.Th>
+              <Table.Th>Reused</Table.Th>
+              <Table.Th>Digest</Table.Th>
+            </Table.Tr>
+          </Table.Thead>
+          <Table.Tbody>
+            {backup.tableDetails.map((table) => (
+              <Table.Tr key={`${table.schema}.${table.name}`}>
+                <Table.Td className="wrap">
+                  {table.schema}.{table.name}
+                  {table.note === null ? null : (
+                    <Text size="xs" className="quiet">
+                      {table.note}
+                    </Text>
+                  )}
+                </Table.Td>
+                <Table.Td>{table.rows === null ? "" : formatCount(table.rows)}</Table.Td>
+                <Table.Td className="nowrap">{formatBytes(table.bytes)}</Table.Td>
+                <Table.Td className="nowrap">
+                  {table.read === null ? "" : formatBytes(table.read.bytes)}
+                </Table.Td>
+                <Table.Td className="nowrap">
+                  {table.reused === null ? "" : formatBytes(table.reused.bytes)}
+                </Table.Td>
+                <Table.Td ff="monospace" title={table.digest ?? undefined}>
+                  {table.digest?.slice(0, 10) ?? ""}
+                </Table.Td>
+              </Table.Tr>
+            ))}
+          </Table.Tbody>
+        </Table>
+      </Table.ScrollContainer>
+    </section>
+  );
+}
