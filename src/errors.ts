@@ -76,6 +76,13 @@ export const ERRORS = {
     retry: false,
     meaning: "what was sent to the HTTP API is larger than anything it takes",
   },
+  job_missing: { exit: 2, http: 404, retry: false, meaning: "the daemon knows no such job" },
+  job_running: {
+    exit: 11,
+    http: 409,
+    retry: true,
+    meaning: "the daemon is at something else with this database, or at as much as it does at once",
+  },
   unhealthy: { exit: 4, http: 200, retry: false, meaning: "an objective is not met" },
   rows_differ: { exit: 4, http: 409, retry: false, meaning: "what was restored is not what was backed up" },
   backup_missing: { exit: 1, http: 404, retry: false, meaning: "no such backup in the repository" },

@@ -5,7 +5,7 @@ import { ErrorJson } from "../json/common.ts";
 import { ROUTES } from "./contract/routes.ts";
 import type { ApiWorld } from "./world.ts";
 
-type App = FastifyInstance<
+export type App = FastifyInstance<
   RawServerDefault,
   IncomingMessage,
   ServerResponse,
@@ -13,7 +13,7 @@ type App = FastifyInstance<
   ZodTypeProvider
 >;
 
-const FAILURES = { "4xx": ErrorJson, "5xx": ErrorJson };
+export const FAILURES = { "4xx": ErrorJson, "5xx": ErrorJson };
 // Its styles stand in the page itself. The dashboard shows it in a frame.
 const PAGE_POLICY =
   "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
