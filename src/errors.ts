@@ -49,6 +49,12 @@ export const ERRORS = {
   },
   not_signed_in: { exit: 2, http: 401, retry: false, meaning: "the HTTP API does not know who asks" },
   not_allowed: { exit: 2, http: 403, retry: false, meaning: "whoever asks the HTTP API may not do that" },
+  sign_in_failed: {
+    exit: 2,
+    http: 502,
+    retry: true,
+    meaning: "the other service that people sign in with did not answer, or did not say who somebody is",
+  },
   too_many_tries: {
     exit: 2,
     http: 429,

@@ -9,6 +9,7 @@ import { accessFile } from "../src/access/access-database.ts";
 import { mayAs, ROLES, type Role } from "../src/access/roles.ts";
 import { ACCESS_ROUTES, MadeTokenJson, UsersJson } from "../src/api/contract/access.ts";
 import { JOB_ROUTES } from "../src/api/contract/job-routes.ts";
+import { OIDC_ROUTES } from "../src/api/contract/oidc.ts";
 import { ROUTES } from "../src/api/contract/routes.ts";
 import { AuditLogJson } from "../src/json/audit.ts";
 import { makeRuntime } from "../src/lib/runtime.ts";
@@ -23,7 +24,7 @@ interface Route {
   readonly role: Role | "public";
 }
 
-const ALL: readonly Route[] = [ROUTES, JOB_ROUTES, ACCESS_ROUTES].flatMap((routes) =>
+const ALL: readonly Route[] = [ROUTES, JOB_ROUTES, ACCESS_ROUTES, OIDC_ROUTES].flatMap((routes) =>
   Object.values<Route>(routes),
 );
 

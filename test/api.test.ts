@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { makeApi } from "../src/api/api.ts";
 import { JOB_ROUTES } from "../src/api/contract/job-routes.ts";
 import { ACCESS_ROUTES } from "../src/api/contract/access.ts";
+import { OIDC_ROUTES } from "../src/api/contract/oidc.ts";
 import { ROUTES } from "../src/api/contract/routes.ts";
 import type { ApiWorld } from "../src/api/world.ts";
 import { ErrorJson } from "../src/json/common.ts";
@@ -17,6 +18,7 @@ import { runCommandLine } from "../src/cli/run.ts";
 import { startHttpServer } from "../src/daemon/http-server.ts";
 import { AppError } from "../src/errors.ts";
 import { openAccess } from "../src/access/access.ts";
+import { Oidc } from "../src/api/oidc.ts";
 import { SetUpSecret } from "../src/api/set-up.ts";
 import { makeRuntime } from "../src/lib/runtime.ts";
 import { asUser } from "./support/api-access.ts";
@@ -173,7 +175,7 @@ describe("the HTTP API", () => {
     expect(Object.keys(document.paths).toSorted()).toEqual(
       [
         ...new Set(
-          [ROUTES, JOB_ROUTES, ACCESS_ROUTES]
+          [ROUTES, JOB_ROUTES, ACCESS_ROUTES, OIDC_ROUTES]
             .flatMap((routes) => Object.values<{ path: string }>(routes))
             .map(({ path }) => path),
         ),
@@ -314,6 +316,11 @@ describe("what comes of a request", () => {
       {
         access,
         setUp: new SetUpSecret(),
+        oidc: new Oidc(
+          runtime.clock,
+          () => undefined,
+          () => "",
+        ),
         clock: runtime.clock,
         names: () => ({ url: undefined }),
         redact: (text) => text.replaceAll("geheim", "***"),

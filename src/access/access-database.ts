@@ -17,6 +17,10 @@ create table if not exists sessions (
   hash text primary key, user text not null references users (name) on delete cascade on update cascade,
   how text not null, created_at integer not null, seen_at integer not null, proven_at integer not null
 ) strict;
+create table if not exists identities (
+  issuer text not null, subject text not null,
+  user text not null unique references users (name) on delete cascade on update cascade, primary key (issuer, subject)
+) strict;
 create table if not exists tokens (
   id text primary key, hash text not null unique, label text not null,
   user text not null references users (name) on delete cascade on update cascade,

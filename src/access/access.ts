@@ -1,6 +1,7 @@
 import type { Runtime } from "../lib/runtime.ts";
 import { accessFile, openAccessDatabase } from "./access-database.ts";
 import { Audit } from "./audit.ts";
+import { Identities } from "./identities.ts";
 import { Sessions } from "./sessions.ts";
 import { Tokens } from "./tokens.ts";
 import { Users } from "./users.ts";
@@ -8,6 +9,7 @@ import { Users } from "./users.ts";
 /** Who may do what through the daemon of a strategy, and what they did. */
 export interface Access extends Disposable {
   readonly users: Users;
+  readonly identities: Identities;
   readonly sessions: Sessions;
   readonly tokens: Tokens;
   readonly audit: Audit;
@@ -19,6 +21,7 @@ export async function openAccess(runtime: Runtime, strategyPath: string): Promis
   const users = new Users(database, runtime.clock);
   return {
     users,
+    identities: new Identities(database, users),
     sessions: new Sessions(database, users, runtime.clock),
     tokens: new Tokens(database, users, runtime.clock),
     audit: new Audit(database, runtime.clock),

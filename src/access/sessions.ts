@@ -41,8 +41,11 @@ export class Sessions {
     this.#clock = clock;
   }
 
-  /** @returns the secret that the browser keeps */
-  begin(user: User, how: Session["how"]): string {
+  /**
+   * @param provenAt when they showed who they are, in milliseconds since 1970; not before now unless it is named
+   * @returns the secret that the browser keeps
+   */
+  begin(user: User, how: Session["how"], provenAt = Number.POSITIVE_INFINITY): string {
     const secret = newSecret();
     const now = this.#now();
     this.#database
@@ -52,7 +55,7 @@ export class Sessions {
       .prepare(
         "insert into sessions (hash, user, how, created_at, seen_at, proven_at) values (?, ?, ?, ?, ?, ?)",
       )
-      .run(secretHash(secret), user.name, how, now, now, now);
+      .run(secretHash(secret), user.name, how, now, now, Math.min(now, provenAt));
     return secret;
   }
 

@@ -37,7 +37,7 @@ export function addAccessRoutes(app: App, parts: AccessParts): void {
     oidc: parts.oidc(),
   });
   const begin = (reply: FastifyReply, user: User): void => {
-    reply.header("set-cookie", cookie(sessions.begin(user, "password"), parts.isSecure()));
+    reply.header("set-cookie", sessionCookie(sessions.begin(user, "password"), parts.isSecure()));
   };
 
   app.get(routes.session.path, answering(routes.session), async ({ caller }) => {
@@ -66,7 +66,7 @@ export function addAccessRoutes(app: App, parts: AccessParts): void {
       note(request, caller.name, "signed out", "");
       sessions.end(caller.session.hash);
     }
-    reply.header("set-cookie", cookie("", parts.isSecure()));
+    reply.header("set-cookie", sessionCookie("", parts.isSecure()));
     return sessionJson(null, "password");
   });
   app.post(routes.setUp.path, withBody(routes.setUp), async (request, reply) => {
@@ -188,7 +188,7 @@ export function addAccessRoutes(app: App, parts: AccessParts): void {
 }
 
 /** @param secret empty: the cookie is to go */
-function cookie(secret: string, isSecure: boolean): string {
+export function sessionCookie(secret: string, isSecure: boolean): string {
   const ends = secret === "" ? "; Max-Age=0" : "";
   return `${SESSION_COOKIE}=${secret}; Path=/; HttpOnly; SameSite=Strict${isSecure ? "; Secure" : ""}${ends}`;
 }

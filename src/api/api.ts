@@ -18,6 +18,8 @@ import { callerOf, identify, requireRole } from "./caller.ts";
 import { confirmWith } from "./confirm.ts";
 import { errorBody, failureOf } from "./failure.ts";
 import { type Names, refusalOf, setSecurityHeaders } from "./guard.ts";
+import type { Oidc } from "./oidc.ts";
+import { addOidcRoutes } from "./oidc-routes.ts";
 import { addRoutes } from "./routes.ts";
 import { addJobRoutes } from "./job-routes.ts";
 import type { JobsWorld } from "./jobs-world.ts";
@@ -28,6 +30,7 @@ export interface ApiOptions {
   /** Who may ask, and what they did. */
   readonly access: Access;
   readonly setUp: SetUpSecret;
+  readonly oidc: Oidc;
   readonly clock: Clock;
   readonly names: () => Names;
   /** Takes secrets out of a text. */
@@ -47,7 +50,7 @@ const BODY_LIMIT = 64 * 1024;
 export async function makeApi(
   world: ApiWorld,
   jobs: JobsWorld,
-  { access, setUp, clock, names, redact, onDefect }: ApiOptions,
+  { access, setUp, oidc, clock, names, redact, onDefect }: ApiOptions,
 ): Promise<Api> {
   const throttle = new Throttle(clock);
   const confirm = confirmWith(access, throttle, clock);
@@ -116,8 +119,9 @@ export async function makeApi(
       confirm,
       setUp,
       isSecure: () => names().url?.protocol === "https:",
-      oidc: () => null,
+      oidc: () => oidc.name,
     });
+    addOidcRoutes(app, { access, oidc, url: () => names().url });
   });
   await app.ready();
   return {

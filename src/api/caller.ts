@@ -65,7 +65,7 @@ export function sourceOf({ ip }: FastifyRequest): string {
 }
 
 /** The value of a cookie (RFC 6265, 4.2.1): ours has nothing that needs decoding. */
-function cookieOf(header: string | undefined, name: string): string | undefined {
+export function cookieOf(header: string | undefined, name: string): string | undefined {
   for (const pair of (header ?? "").split(";")) {
     const [key, value] = pair.trim().split("=", 2);
     if (key === name) return value;

@@ -2,7 +2,10 @@ import type { RequestListener, ServerResponse } from "node:http";
 import { fileURLToPath } from "node:url";
 import { type Access, openAccess } from "../access/access.ts";
 import type { Names } from "../api/guard.ts";
+import { Oidc } from "../api/oidc.ts";
 import { SetUpSecret } from "../api/set-up.ts";
+import { resolveTemplate } from "../config/interpolate.ts";
+import type { OidcSettings } from "../config/oidc.ts";
 import type { DaemonEvent } from "../daemon/daemon.ts";
 import type { HttpMounts } from "../daemon/http-server.ts";
 import { inOperation } from "../errors.ts";
@@ -10,6 +13,11 @@ import type { Jobs } from "../jobs/jobs.ts";
 import { packagedFile } from "../lib/program.ts";
 import type { Cli } from "./cli.ts";
 import { jobsWorld } from "./jobs-world.ts";
+
+/** What the strategy says now of how it is reached, and signed in to. */
+export interface ServeNames extends Names {
+  readonly oidc: OidcSettings | undefined;
+}
 
 /**
  * The API and the dashboard of the daemon. Both are loaded when somebody asks for the first time, for many a daemon is asked for its
@@ -19,7 +27,7 @@ export class ServeApi implements HttpMounts, AsyncDisposable {
   readonly #cli: Cli;
   readonly #access: Access;
   readonly #jobs: Jobs;
-  readonly #names: () => Names;
+  readonly #names: () => ServeNames;
   readonly #tell: (event: DaemonEvent) => void;
   readonly #setUp = new SetUpSecret();
   #loading: Promise<Loaded> | undefined;
@@ -28,7 +36,7 @@ export class ServeApi implements HttpMounts, AsyncDisposable {
     cli: Cli,
     access: Access,
     jobs: Jobs,
-    names: () => Names,
+    names: () => ServeNames,
     tell: (event: DaemonEvent) => void,
   ) {
     this.#cli = cli;
@@ -46,7 +54,7 @@ export class ServeApi implements HttpMounts, AsyncDisposable {
     cli: Cli,
     strategyPath: string,
     jobs: Jobs,
-    names: () => Names,
+    names: () => ServeNames,
     tell: (event: DaemonEvent) => void,
   ): Promise<ServeApi> {
     return new ServeApi(cli, await openAccess(cli.runtime, strategyPath), jobs, names, tell);
@@ -92,6 +100,11 @@ export class ServeApi implements HttpMounts, AsyncDisposable {
     const api = await makeApi(apiWorld(this.#cli), jobsWorld(this.#cli, this.#jobs), {
       access: this.#access,
       setUp: this.#setUp,
+      oidc: new Oidc(
+        runtime.clock,
+        () => this.#names().oidc,
+        ({ clientSecret }) => resolveTemplate(runtime, clientSecret),
+      ),
       clock: runtime.clock,
       names: this.#names,
       redact: (text) => runtime.secrets.redact(text),

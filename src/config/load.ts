@@ -36,12 +36,13 @@ export async function loadStrategy(runtime: Runtime, path: string, signal: Abort
 }
 
 /** Whether passwords, keys or tokens are written in a strategy, rather than names of variables that have them. */
-export function holdsSecrets({ databases, repositories, notify }: Strategy): boolean {
+export function holdsSecrets({ databases, repositories, notify, daemon }: Strategy): boolean {
   const urls = [...databases, ...repositories].map(({ url }) => url.text);
   return (
     urls.some(hasLiteralPassword) ||
     repositories.some(hasLiteralKey) ||
     databases.some(({ provider }) => provider !== undefined && literalPart(provider.token.text) !== "") ||
+    (daemon.oidc !== undefined && literalPart(daemon.oidc.clientSecret.text) !== "") ||
     (notify?.channels.some(hasLiteralSecret) ?? false)
   );
 }

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { duration, LONGEST_TIMEOUT } from "./durations.ts";
 import { checked, label } from "./fields.ts";
 import { Http, PublicUrl } from "./http-address.ts";
+import { OidcFile } from "./oidc.ts";
 import { normalizeSchedule, scheduleProblem } from "./schedule.ts";
 
 /** The five fields of cron, with one space between them. */
@@ -56,4 +57,7 @@ export const Daemon = z.strictObject({
     .describe("How long after a failure it is tried again; three times as long after each further one"),
   http: Http,
   url: PublicUrl,
+  oidc: OidcFile.optional().describe(
+    "Another service with which people can sign in to the dashboard (OpenID Connect): `/api/oidc/callback` is where it sends them back to",
+  ),
 });

@@ -237,6 +237,7 @@ export function isCommandPath(path: readonly PropertyKey[]): boolean {
 export function isLatePath(path: readonly PropertyKey[]): boolean {
   const [section, , key] = path;
   if (path.length !== 3) return isLateNotifyPath(path) || isLateProviderPath(path);
+  if (section === "daemon") return key === "clientSecret";
   if (section === "repositories") return key === "url" || key === "accessKey" || key === "secretKey";
   return section === "databases" && key === "url";
 }

@@ -12,6 +12,7 @@ import { buildNotify, type Notify } from "./notify.ts";
 import { buildProvider, type ManagedBy } from "./provider.ts";
 import { type ObjectivesMs, objectivesMs } from "./objectives.ts";
 import type { Path } from "./problems.ts";
+import { buildOidc, type OidcSettings } from "./oidc.ts";
 import { buildRebuild, type Rebuild } from "./rebuild.ts";
 import type { StrategyFile } from "./schema.ts";
 import { systemTimeZone } from "./time-zone.ts";
@@ -130,6 +131,8 @@ export interface DaemonSettings {
   readonly http: HttpAddress | false;
   /** Where browsers find it, when something stands in front of it. */
   readonly url: URL | undefined;
+  /** What people can sign in with beside their password. */
+  readonly oidc: OidcSettings | undefined;
 }
 
 export type Contact = StrategyFile["contacts"][number];
@@ -216,6 +219,12 @@ export function buildStrategy(file: StrategyFile, { path, home, whereIs }: Surro
       retryAfterMs: file.daemon.retryAfter,
       http: file.daemon.http,
       url: file.daemon.url,
+      oidc:
+        file.daemon.oidc &&
+        buildOidc(
+          file.daemon.oidc,
+          template(["daemon", "oidc", "clientSecret"], file.daemon.oidc.clientSecret),
+        ),
     },
     duties: file.duties.map((duty) => ({
       ...duty,

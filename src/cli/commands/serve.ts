@@ -15,7 +15,7 @@ import { openJobs } from "../jobs-world.ts";
 import { outagesOf } from "../outages.ts";
 import { notifyOfHealth } from "../notify-of-health.ts";
 import { eventJson, renderEvent } from "../render/serve.ts";
-import { ServeApi } from "../serve-api.ts";
+import { ServeApi, type ServeNames } from "../serve-api.ts";
 import { ServeHttp } from "../serve-http.ts";
 import { storagesOf, strategyTarget } from "../targets.ts";
 
@@ -76,12 +76,12 @@ async function runServe(cli: Cli, options: ServeOptions): Promise<void> {
     else cli.output.text(renderEvent(cli.output, event, now, timeZone));
   };
   let daemon: Daemon | undefined;
-  let url: URL | undefined;
+  let names: ServeNames = { url: undefined, oidc: undefined };
   await using jobs = await openJobs(cli, path, {
     elsewhere: (database) => daemon?.busyWith(database),
     onEnd: () => daemon?.look(),
   });
-  await using api = await openApi(() => ServeApi.open(cli, path, jobs, () => ({ url }), show), show);
+  await using api = await openApi(() => ServeApi.open(cli, path, jobs, () => names, show), show);
   const hear = (event: DaemonEvent): void => {
     show(event);
     if (event.kind === "listening") api?.inviteFirst(event.url);
@@ -93,7 +93,7 @@ async function runServe(cli: Cli, options: ServeOptions): Promise<void> {
   };
   const listen = async (strategy: Strategy): Promise<boolean> => {
     ({ timeZone } = strategy);
-    ({ url } = strategy.daemon);
+    names = strategy.daemon;
     const address = addressOf(options, strategy);
     await served.listen(address);
     return address !== undefined;

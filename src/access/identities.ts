@@ -1,0 +1,79 @@
+import type { DatabaseSync } from "node:sqlite";
+import { AppError } from "../errors.ts";
+import { inTransaction } from "./access-database.ts";
+import type { Role } from "./roles.ts";
+import type { User, Users } from "./users.ts";
+
+/** Somebody, as another service knows them. */
+export interface Identity {
+  readonly issuer: string;
+  /** With the issuer it is the one thing that stays theirs; names may be given to others (OpenID Connect Core 1.0, 5.7). */
+  readonly subject: string;
+  readonly name: string;
+  /** What the other service says they may do; undefined: that is for us to say. */
+  readonly role: Role | undefined;
+}
+
+/** Who of another service is which user. */
+export class Identities {
+  readonly #database: DatabaseSync;
+  readonly #users: Users;
+
+  constructor(database: DatabaseSync, users: Users) {
+    this.#database = database;
+    this.#users = users;
+  }
+
+  /**
+   * The user of an identity; made, or bound to one whom an admin added without a password, when they come for the first time.
+   * Fails with `not_allowed` for somebody who may not come in, `usage` for a name that cannot be, `last_admin`.
+   */
+  async signIn({ issuer, subject, name, role }: Identity): Promise<User> {
+    const known = this.#find(issuer, subject);
+    if (known === undefined) {
+      const there = this.#users.find(name);
+      if (there === undefined) await this.#make(name, role);
+      else if (there.password !== null)
+        throw new AppError("not_allowed", `sign in: ${there.name} signs in with a password here`, {
+          hint: "an admin can remove that user; whoever has the same name elsewhere may be somebody else",
+        });
+      this.#bind(issuer, subject, this.#users.require(name).name);
+    }
+    const user = this.#users.require(known ?? name);
+    if (role !== undefined && role !== user.role) this.#users.setRole(user.name, role);
+    return this.#users.require(user.name);
+  }
+
+  async #make(name: string, role: Role | undefined): Promise<void> {
+    if (role === undefined)
+      throw new AppError("not_allowed", `sign in: no admin has added ${name}`, {
+        hint: "an admin adds users in the settings, or with `handled user add`",
+      });
+    // Else nobody could make the first admin any more.
+    if (role !== "admin" && this.#users.list().length === 0)
+      throw new AppError("not_allowed", `sign in: ${name} would be the first user, and is ${role}`, {
+        hint: "an admin comes first: by the link that `handled serve` prints, or `handled user add`",
+      });
+    await this.#users.add({ name, role, password: null });
+  }
+
+  #find(issuer: string, subject: string): string | undefined {
+    const row = this.#database
+      .prepare("select user from identities where issuer = ? and subject = ?")
+      .get(issuer, subject);
+    return row === undefined ? undefined : String(row["user"]);
+  }
+
+  #bind(issuer: string, subject: string, user: string): void {
+    inTransaction(this.#database, () => {
+      const taken = this.#database.prepare("select 1 from identities where user = ?").get(user);
+      if (taken !== undefined)
+        throw new AppError("not_allowed", `sign in: ${user} is somebody else's name here`, {
+          hint: "an admin can remove that user; whoever comes next under the name gets it",
+        });
+      this.#database
+        .prepare("insert into identities (issuer, subject, user) values (?, ?, ?)")
+        .run(issuer, subject, user);
+    });
+  }
+}
