@@ -9,6 +9,7 @@ import { startCluster, stopStaleCluster } from "../../src/postgres/cluster.ts";
 import { buildPrograms, PROGRAMS_PREFIX } from "./build-programs.ts";
 import { cephOnDemand } from "./ceph-on-demand.ts";
 import { CLUSTER_PREFIX, clusterFolder } from "./cluster-folder.ts";
+import { makeEmptyDatabase } from "./empty-database.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -42,6 +43,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const asked = process.env["HANDLED_TEST_POSTGRES"];
   const major = asked === undefined ? {} : { major: Number(asked) };
   const cluster = await startCluster(runtime, { folder, fast: true, settings, ...major }, signal);
+  await makeEmptyDatabase(cluster.url());
   project.provide("clusterUrl", cluster.url());
   const programs = await buildPrograms();
   project.provide("programs", programs.folder);
