@@ -13,6 +13,8 @@ export function urlWithDatabase(url: string, database: string): string {
 }
 
 let kept: Promise<pg.Client> | undefined;
+/** Settled when nobody asks any more: one connection does one thing after the other. */
+let free = Promise.resolve();
 
 /**
  * Runs one statement on the shared server, on a connection that the test file keeps: a new one takes server and client ten
@@ -22,9 +24,16 @@ export async function askServer<Row extends object = Record<string, unknown>>(
   sql: string,
   params: readonly unknown[] = [],
 ): Promise<Row[]> {
-  kept ??= open();
-  const { rows } = await (await kept).query<Row>(sql, [...params]);
-  return rows;
+  const answer = free.then(async () => {
+    kept ??= open();
+    const { rows } = await (await kept).query<Row>(sql, [...params]);
+    return rows;
+  });
+  free = answer.then(
+    () => undefined,
+    () => undefined,
+  );
+  return await answer;
 }
 
 async function open(): Promise<pg.Client> {
