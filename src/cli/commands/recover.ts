@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { AppError, inOperation, isAppError } from "../../errors.ts";
-import { journalPath, readJournal } from "../../recovery/journal.ts";
+import { journalPath, readJournal, removeJournal } from "../../recovery/journal.ts";
 import { type Plan, SCENARIOS, type Scenario } from "../../recovery/plan.ts";
 import { recordingRecovery } from "../../recovery/record.ts";
 import { goBack, hasWayBack, type PlanResult, runPlan } from "../../recovery/run-plan.ts";
@@ -160,6 +160,8 @@ async function runRecover(cli: Cli, { plan, path, targets }: Asked, options: Opt
     throw explained(plan, result, result.failed, undone);
   }
   cli.output.result(recoverJson(plan, { result }), () => renderRecovered(cli.output, plan, result));
+  // Last of all: who was killed before that hears it all when the same is typed again.
+  await removeJournal(cli.runtime, path);
 }
 
 /** One database, and where it goes. */
