@@ -1,14 +1,16 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { stat } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
 import { loadStrategy } from "../../config/load.ts";
 import { DEFAULT_HTTP, type HttpAddress, isLoopback } from "../../config/http-address.ts";
 import { findDatabase, type Strategy } from "../../config/strategy.ts";
 import { Daemon, type DaemonEvent, type DaemonWorld } from "../../daemon/daemon.ts";
 import { readPast } from "../../daemon/job-past.ts";
 import { isJobRunning, runJobProcess } from "../../daemon/job-process.ts";
-import type { HttpMount } from "../../daemon/http-server.ts";
+import type { HttpMounts } from "../../daemon/http-server.ts";
 import { AppError, errorCode, inOperation } from "../../errors.ts";
 import { type Finding, finding } from "../../health/finding.ts";
+import { packagedFile } from "../../lib/program.ts";
 import { requireStrategyPath } from "../strategy-file.ts";
 import type { Cli } from "../cli.ts";
 import { healthOf } from "../health-of.ts";
@@ -116,14 +118,20 @@ async function runServe(cli: Cli, options: ServeOptions): Promise<void> {
 }
 
 /** Loaded when it is wanted: a daemon without it starts faster. */
-async function openApi(cli: Cli, tell: (event: DaemonEvent) => void): Promise<HttpMount & AsyncDisposable> {
+async function openApi(cli: Cli, tell: (event: DaemonEvent) => void): Promise<HttpMounts & AsyncDisposable> {
   const { makeApi } = await import("../../api/api.ts");
+  const { dashboardFrom } = await import("../../api/dashboard.ts");
   const { apiWorld } = await import("../api-world.ts");
   const api = await makeApi(apiWorld(cli), {
     redact: (text) => cli.runtime.secrets.redact(text),
     onDefect: (path, error) => tell({ kind: "not answered", error: inOperation(`answer ${path}`, error) }),
   });
-  return { path: "/api", ...api };
+  const pages = await dashboardFrom(fileURLToPath(packagedFile("dist/web/")));
+  return {
+    api: api.handle,
+    ...(pages === undefined ? {} : { pages }),
+    [Symbol.asyncDispose]: async () => await api[Symbol.asyncDispose](),
+  };
 }
 
 function brokenStrategy({ message, hint }: AppError): Finding {
