@@ -44,7 +44,7 @@ export async function everythingAsked(
         },
       );
   const { targets, strategy } = await everything(cli, names, options);
-  const all = targets.toSorted((a, b) => rankOf(a.entry) - rankOf(b.entry));
+  const all = mostCriticalFirst(targets);
   const [target] = all;
   if (target === undefined)
     throw new AppError("backup_missing", "recover everything-lost: the repository has no database", {
@@ -60,6 +60,11 @@ export async function everythingAsked(
     return [one.name, productionGround(cli, one, place)] as const;
   });
   return { target, all, options, ground: groundOfEach(new Map(grounds)), strategy };
+}
+
+/** The order in which they come back. */
+export function mostCriticalFirst(targets: readonly Target[]): Target[] {
+  return targets.toSorted((a, b) => rankOf(a.entry) - rankOf(b.entry));
 }
 
 const ORDER = ["critical", "high", "medium", "low"];
