@@ -4,6 +4,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { AppError } from "../src/errors.ts";
 import { RecoverJson } from "../src/json/recover.ts";
 import { type CliOptions, type CliResult, jsonOf, runCli } from "./support/cli.ts";
 import {
@@ -96,7 +97,10 @@ test("the rows are back elsewhere, one line of the application's .env leads ther
   expect(dry.code).toBe(0);
   expect(dry.stderr).toContain("touches");
   expect(await site.read(".env")).toBe(site.env);
-  const report = RecoverJson.parse(jsonOf(await site.recover(["--json"])));
+  const done = await site.recover(["--json"]);
+  const report = RecoverJson.parse(jsonOf(done));
+  // Else the next backup would be of the lost one.
+  expect(done.stderr).toMatch(/the strategy's `url` of data leads to .*: let it lead to .*_recovered_/);
   expect(report.steps.map(({ id, outcome }) => `${id} ${outcome}`)).toEqual([
     "choose done",
     "server done",
@@ -226,6 +230,25 @@ test("the way back is known also when the process ended before it could write do
   expect(await site.read(".env")).toBe(site.env);
 });
 
+test("stopped by a signal it says that it goes on; with another aim, what the aim was", async () => {
+  await using site = await openSite();
+  const stop = new AbortController();
+  const stopped = await site.recover([], {
+    signal: stop.signal,
+    observer: (phase, operation) => {
+      if (`${phase} ${operation}` === "before sql COPY")
+        stop.abort(new AppError("interrupted", "stopped by SIGINT"));
+    },
+  });
+  expect(stopped.code, stopped.stderr).toBe(130);
+  expect(stopped.stderr).toMatch(/stopped by SIGINT\nhint: .*the same command goes on from there/);
+  const other = await site.cli(["recover", "server-lost", "data", "--to", `${site.to}_2`, "--yes"]);
+  expect(other.code).toBe(2);
+  expect(other.stderr).toContain(`(target: ${new URL(site.to).pathname.slice(1)} on `);
+  expect(await site.recover()).toMatchObject({ code: 0 });
+  expect(await site.count()).toBe("500");
+});
+
 test("a database that is not empty and not what the backup has is left alone", async () => {
   await using site = await openSite();
   await using other = await freshDatabase({
@@ -241,6 +264,7 @@ test("a database that is not empty and not what the backup has is left alone", a
 test("what cannot be meant is told before anything is done", async () => {
   await using site = await openSite();
   const cases: [readonly string[], string][] = [
+    [["recover"], "data-deleted (rows or tables were deleted)"],
     [["recover", "server-last", "data"], "there is no scenario server-last"],
     [["recover", "server-lost", "data", "--to", site.to, "--back"], "no recovery is under way"],
     [["recover", "server-lost", "date"], "date"],

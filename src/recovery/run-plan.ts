@@ -255,7 +255,7 @@ function begin(runtime: Runtime, plan: Plan, found: Journal | undefined, path: s
   // Nobody had agreed to anything yet, so nothing was changed.
   if (found.confirmed.length === 0 && plan.steps.some(({ confirm }) => confirm !== null)) return fresh;
   throw new AppError("usage", `${nameOf(plan)}: a recovery with another aim was begun and has not ended`, {
-    hint: `go on with the same options as then, or begin anew with \`--restart\`; its journal is ${path}`,
+    hint: `go on with the options of then (${inWords(found.aim)}), or begin anew with \`--restart\`; its journal is ${path}`,
     details: { begun: found.aim, asked: aim },
   });
 }
@@ -277,6 +277,11 @@ function tellOfBegun(runtime: Runtime, plan: Plan, journal: Journal): void {
       `${text}, and the backup is the one that was chosen then; for another disaster begin anew with \`--restart\``,
     );
 }
+
+const inWords = (aim: Plan["aim"]): string =>
+  Object.entries(aim)
+    .map(([name, value]) => `${name}: ${value}`)
+    .join("; ");
 
 function nameOf({ scenario, databases }: Pick<Plan, "scenario" | "databases">): string {
   return `recover ${databases.join(", ")} from ${scenario}`;

@@ -1,6 +1,6 @@
 import { AppError, isAppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
-import { counted } from "../../lib/text.ts";
+import { counted, formatCount } from "../../lib/text.ts";
 import { findChange } from "../../operations/find-change/find-change.ts";
 import type { Loss } from "../../operations/find-change/report.ts";
 import { countUserObjects } from "../../postgres/admin.ts";
@@ -111,7 +111,7 @@ async function find(
     if (loss === null) continue;
     const { lastSeen, gone, before, after } = loss;
     runtime.reporter.note(
-      `${schema}.${name}: ${counted(before, "row")} in ${lastSeen.id} of ${lastSeen.at.toISOString()}, ${after} in ${gone.id ?? "the live database"} of ${gone.at.toISOString()}`,
+      `${schema}.${name}: ${counted(before, "row")} in ${lastSeen.id} of ${lastSeen.at.toISOString()}, ${formatCount(after)} in ${gone.id ?? "the live database"} of ${gone.at.toISOString()}`,
     );
     losses.push(loss);
   }
