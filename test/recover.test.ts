@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readFile, readdir, stat, writeFile } from "node:fs/promises";
+import { readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -179,13 +179,22 @@ test("a restored server that lets nobody in: nothing is pointed at it, and when 
 
 test("an application that is not healthy where it was pointed is healthy again where it was", async () => {
   let healthy = (_env: string): boolean => false;
-  await using site = await openSite({ health: async (read) => healthy(await read("running.env")) });
+  await using site = await openSite({
+    start: "test ! -e broken",
+    health: async (read) => healthy(await read("running.env")),
+  });
   const failed = await site.recover();
   expect(failed.code, failed.stderr).not.toBe(0);
   expect(failed.stderr).toMatch(/is not healthy: HTTP 503[^]*--back/);
   expect(await site.read(".env")).toContain(site.to);
   // The fault is in what was restored.
   healthy = (env) => env.includes(live.url);
+  // The way back ends when the application cannot be started, and starts it when typed again.
+  await writeFile(join(site.path, "broken"), "");
+  expect(await site.recover(["--back"])).toMatchObject({ code: 1 });
+  expect(await site.read(".env")).toBe(site.env);
+  await rm(join(site.path, "running.env"));
+  await rm(join(site.path, "broken"));
   const back = await site.recover(["--back"]);
   expect(back, back.stderr).toMatchObject({ code: 0 });
   expect(await site.read("running.env")).toBe(site.env);

@@ -100,8 +100,15 @@ interface Everything {
 
 async function everything(cli: Cli, names: readonly string[], options: PlaceOptions): Promise<Everything> {
   const own = await loadCliStrategy(cli, options);
-  if (own !== null || options.repository === undefined)
-    return { targets: await resolveTargets(cli, names, options), strategy: null };
+  if (own !== null) return { targets: await resolveTargets(cli, names, options), strategy: null };
+  if (options.repository === undefined)
+    throw new AppError(
+      "usage",
+      "recover everything-lost: there is no strategy here, and no repository is named",
+      {
+        hint: "on a machine that has nothing, type the line of the recovery kit: `--repository PLACE --identity FILE --to NAME=postgresql://…`",
+      },
+    );
   const kept = await findKept(cli, options.repository, options);
   if (kept === undefined) return { targets: await withoutStrategy(cli, names, options), strategy: null };
   const { place, ...strategy } = kept;

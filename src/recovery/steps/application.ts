@@ -70,13 +70,11 @@ function switchStep(
     },
     back: async (outputs, signal) => {
       const kept = await findKept(file, name, timeOf(outputs));
-      if (kept === undefined) {
-        runtime.reporter.note(`${name} in ${file} has the value that it had`);
-        return;
-      }
-      await switchBack(file, name, kept, formatLocalTime(runtime.clock.now(), timeZone));
-      runtime.reporter.note(`${name} in ${file} has the value again that it had`);
-      await application.restart(signal);
+      if (kept?.isBack === false)
+        await switchBack(file, name, kept.path, formatLocalTime(runtime.clock.now(), timeZone));
+      runtime.reporter.note(`${name} in ${file} has the value that it had`);
+      // Also where it had it before: the way back may have ended when it could not be started.
+      if (kept !== undefined) await application.restart(signal);
     },
   };
 }
