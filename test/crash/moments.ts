@@ -51,3 +51,24 @@ export function momentsOfChange(changing: RegExp): (moment: Moment) => boolean {
     return chosen;
   };
 }
+
+/**
+ * Tells of each moment before an operation, of those that match, by a name that tells the steps of a plan apart:
+ * `before sql COPY #1 in step restore`.
+ */
+export function observingSteps(chosen: RegExp, tell: (moment: Moment) => void): Observer {
+  let step = "the beginning";
+  const counting = (): Observer =>
+    observing([], (moment) => {
+      const named = `${moment} in ${step}`;
+      if (moment.startsWith("before ") && chosen.test(named)) tell(named);
+    });
+  let observe = counting();
+  return (phase, operation) => {
+    if (phase === "before" && operation.startsWith("step ")) {
+      step = operation;
+      observe = counting();
+    }
+    observe(phase, operation);
+  };
+}
