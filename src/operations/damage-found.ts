@@ -60,8 +60,9 @@ export async function reliableSnapshots(
 
 /** The damaged parts, where a verification read and named them all; undefined where there may be more. */
 function exactDamage({ operation, problems, problemCount }: ProofFile): PartName[] | undefined {
-  // A repair has looked at all parts, if not into them: what it does not name is as good as in a snapshot never verified.
-  if (!["verify", "repair", "backup"].includes(operation) || problems.length < problemCount) return undefined;
+  // The others have looked at all parts, if not into them: what it does not name is as good as in a snapshot never verified.
+  if (!["verify", "repair", "backup", "check"].includes(operation) || problems.length < problemCount)
+    return undefined;
   const parts: PartName[] = [];
   for (const { object, part } of problems) {
     // Of a damaged content alone all parts are read; damage of anything else hides parts.
@@ -134,6 +135,8 @@ function failureOf(proof: ProofFile | undefined): string | undefined {
       return `a comparison ${at} found it damaged${what}`;
     case "repair":
       return `a repair ${at} found it damaged${what}`;
+    case "check":
+      return `a look at all that is stored ${at} found it damaged${what}`;
     case "backup":
       return `a later backup ${at} found it damaged${what}`;
   }

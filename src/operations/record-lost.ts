@@ -4,13 +4,11 @@ import { counted } from "../lib/text.ts";
 import type { KnownParts, LostBy } from "../repository/known-parts.ts";
 import type { PartName } from "../repository/manifest.ts";
 import { PROBLEMS_KEPT, type ProofProblem } from "../repository/proof-file.ts";
-import { newestProofs, writeProof } from "../repository/proofs.ts";
+import { newestProofs } from "../repository/proofs.ts";
 import type { Repository } from "../repository/repository.ts";
-import { requireStillThere } from "../repository/still-there.ts";
 import { splitByProof } from "./damage-found.ts";
 import { MISSING, tellLostOf } from "./lost-parts.ts";
-import { noFindings } from "./verify/findings.ts";
-import { proofOf } from "./verify/record.ts";
+import { recordStored, type StoredDamage } from "./record-stored.ts";
 
 interface Seen {
   readonly known: KnownParts;
@@ -39,10 +37,10 @@ export async function recordLost(
   for (const one of lostBy) {
     const { id } = one.index;
     if (!good.some((index) => index.id === id)) continue;
-    const { problems, problemCount } = await problemsOf(repository, one, seen, parts, signal);
-    if (problemCount === 0) continue;
+    const damage = await damageOf(repository, one, seen, parts, signal);
+    if (damage.problemCount === 0) continue;
     told.push(id);
-    await record(runtime, repository, one.index, { problems, problemCount }, signal);
+    await record(runtime, repository, damage, signal);
   }
   const [first] = told;
   // What is no part was told as what this backup knows nothing of.
@@ -54,18 +52,13 @@ export async function recordLost(
   );
 }
 
-interface Problems {
-  readonly problems: readonly ProofProblem[];
-  readonly problemCount: number;
-}
-
-async function problemsOf(
+async function damageOf(
   repository: Repository,
   { index, tables, lists }: LostBy,
   { known, damagedParts }: Seen,
   parts: Set<string>,
   signal: AbortSignal,
-): Promise<Problems> {
+): Promise<StoredDamage> {
   const problems: ProofProblem[] = [];
   let problemCount = 0;
   const tell = (problem: ProofProblem): void => {
@@ -79,38 +72,24 @@ async function problemsOf(
     return `part ${name} ${damagedParts.has(name) ? "was found damaged in another backup" : MISSING}`;
   };
   await tellLostOf(repository, index, { list: (name) => lists.get(name), part }, tell, signal);
-  return { problems, problemCount };
+  return { index, problems, problemCount };
 }
 
 async function record(
   runtime: Runtime,
   repository: Repository,
-  index: LostBy["index"],
-  { problems, problemCount }: Problems,
+  damage: StoredDamage,
   signal: AbortSignal,
 ): Promise<void> {
-  const { database, id } = index;
   try {
-    await requireStillThere(repository, index, signal);
-    const findings = { ...noFindings(), problems: [...problems] };
-    const startedAt = runtime.clock.now();
-    const checked = {
-      database,
-      id,
-      operation: "backup",
-      index,
-      level: "integrity",
-      startedAt,
-      findings,
-    } as const;
-    await writeProof(repository, { ...(await proofOf(runtime, checked)), problemCount }, signal);
+    await recordStored(runtime, repository, "backup", damage, signal);
   } catch (failure) {
     signal.throwIfAborted();
     if (!isAppError(failure)) throw failure;
     // Somebody deleted it meanwhile.
     if (failure.code === "backup_missing") return;
     runtime.reporter.warn(
-      `${id} is damaged, which could not be recorded: it still counts as good: ${messageOf(failure)}`,
+      `${damage.index.id} is damaged, which could not be recorded: it still counts as good: ${messageOf(failure)}`,
     );
   }
 }

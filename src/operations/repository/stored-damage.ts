@@ -8,15 +8,8 @@ import { NAME_BYTES, packName } from "../../repository/part-names.ts";
 import { PROBLEMS_KEPT, type ProofProblem } from "../../repository/proof-file.ts";
 import type { Repository } from "../../repository/repository.ts";
 import { type Lost, MISSING, tellLostOf } from "../lost-parts.ts";
+import type { StoredDamage } from "../record-stored.ts";
 import type { DatabaseStock } from "./take-stock.ts";
-
-/** What is missing or cut of a backup whose index can be read. */
-export interface StoredDamage {
-  readonly index: BackupIndex;
-  readonly problemCount: number;
-  /** The first of them. */
-  readonly problems: readonly ProofProblem[];
-}
 
 // Looked at together, once more, before they count as missing; so few that they are garbage before it is collected seldom.
 const AT_ONCE = 1024;
