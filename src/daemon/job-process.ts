@@ -20,6 +20,8 @@ export interface JobEnd {
   readonly outcome: "done" | "degraded" | "failed" | "interrupted";
   /** Exit code or signal, in words. */
   readonly how: string;
+  /** The error it ended with, as far as it said one. */
+  readonly error?: { readonly message: string; readonly hint: string | null } | undefined;
 }
 
 type Subject = Pick<Job, "database" | "operation" | "entry">;
@@ -63,16 +65,21 @@ export async function runJobProcess(
     last = setTimeout(() => kill("SIGKILL"), GRACE_MS);
   };
   signal.addEventListener("abort", onAbort, { once: true });
+  const words = new LastWords();
+  const hear = (line: string): void => {
+    words.hear(line);
+    onLine(line);
+  };
   try {
     const [end] = await Promise.all([
       new Promise<{ code: number | null; name: NodeJS.Signals | null }>((resolve, reject) => {
         child.once("error", reject);
         child.once("close", (code, name) => resolve({ code, name }));
       }),
-      hearLines(child.stdout, onLine),
-      hearLines(child.stderr, onLine),
+      hearLines(child.stdout, hear),
+      hearLines(child.stderr, hear),
     ]);
-    return { outcome: outcomeOf(end.code), how: end.name ?? `exit code ${end.code}` };
+    return { outcome: outcomeOf(end.code), how: end.name ?? `exit code ${end.code}`, error: words.error };
   } catch (cause) {
     throw new AppError("tool_failed", `start ${node}: ${messageOf(cause)}`, { cause });
   } finally {
@@ -108,6 +115,20 @@ function killGroup(pid: number, name: NodeJS.Signals): void {
 
 async function hearLines(stream: Readable, onLine: (line: string) => void): Promise<void> {
   for await (const line of createInterface({ input: stream })) onLine(line);
+}
+
+const ERROR = "handled: ";
+const HINT = "hint: ";
+
+/** The last error among the lines of a command, as `handled` writes them. */
+class LastWords {
+  error: JobEnd["error"];
+
+  hear(line: string): void {
+    if (line.startsWith(ERROR)) this.error = { message: line.slice(ERROR.length), hint: null };
+    else if (line.startsWith(HINT) && this.error !== undefined)
+      this.error = { ...this.error, hint: line.slice(HINT.length) };
+  }
 }
 
 function outcomeOf(code: number | null): JobEnd["outcome"] {

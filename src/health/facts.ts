@@ -70,7 +70,16 @@ export interface ExpectedJob extends Pick<Job, "operation" | "entry" | "schedule
   readonly installed: boolean | null;
 }
 
+/** How the last run of a job ended, as whoever started it saw; that it left a record is not said. */
+export interface SeenRun extends Pick<Job, "operation" | "entry"> {
+  readonly startedAt: Date;
+  readonly outcome: NonNullable<RunFile["outcome"]>;
+  readonly error?: { readonly message: string; readonly hint: string | null } | undefined;
+}
+
 export interface HealthRequest extends Expected {
+  /** Runs that were seen here; default: none. */
+  readonly seen?: readonly SeenRun[];
   /** Opens the managed service that runs the database; undefined where none does. */
   readonly managed?: (() => ManagedCluster) | undefined;
   /** Opens its places. */
@@ -114,6 +123,8 @@ export interface Facts extends Expected {
   readonly dutiesDone: readonly DutyFile[];
   /** The last drills and recoveries, newest first. */
   readonly recoveries: readonly RecordedRecovery[];
+  /** Runs that were seen here, and may have left no record. */
+  readonly seen?: readonly SeenRun[];
   /** The last runs, newest first; or why they could not be read. */
   readonly runs: readonly RunFile[] | AppError;
 }
@@ -136,6 +147,8 @@ export async function gatherFacts(
   const { database, schemas, timeZone, connection } = request;
   const { repositories } = listing;
   const complete = good.filter((backup) => schemas === undefined || covers(backup.schemas, schemas));
+  // Where nobody says, the next backup is taken to be like the last one.
+  const read = schemas === undefined ? (good[0]?.schemas ?? null) : schemas;
   const tables = await readTableHistory(repositories, complete, signal);
   return {
     ...request,
@@ -149,7 +162,7 @@ export async function gatherFacts(
     provider: request.managed === undefined ? undefined : await askProvider(request.managed, signal),
     providerRestores:
       request.managed === undefined ? undefined : await restoresIn(runtime, repositories, database, signal),
-    server: connection === undefined ? [] : await askServer(runtime, database, connection, signal),
+    server: connection === undefined ? [] : await askServer(runtime, database, connection, read, signal),
     sources: await lookAtSources(runtime, request.madeFrom, signal),
     lastProof: await findLastProof(repositories, database, signal),
     knownSince: await findFirst(repositories, listing, signal),
