@@ -8,6 +8,7 @@ import { AppError, isAppError } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { splitByProof } from "../operations/damage-found.ts";
 import { readRuns } from "../operations/history.ts";
+import { goneOf } from "../operations/known-places.ts";
 import { emptyListing, listPlaces, type PlacesListing } from "../operations/list-places.ts";
 import { recoveriesIn } from "../operations/recoveries.ts";
 import type { Place } from "../operations/places.ts";
@@ -257,6 +258,10 @@ async function listOne(
   } catch (error) {
     // Before the first backup there is no repository yet; that is "no backup", not a failure to look.
     if (!isAppError(error, "repository_missing")) throw error;
+    for (const { storage } of places) {
+      const gone = await goneOf(runtime, storage, database);
+      if (gone !== undefined) throw gone;
+    }
   }
   return emptyListing(database);
 }
