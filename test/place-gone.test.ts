@@ -1,9 +1,40 @@
-import { mkdir, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { stringify } from "yaml";
 import { StatusJson } from "../src/json/status.ts";
 import { jsonOf, runCli } from "./support/cli.ts";
 import { freshDatabase, temporaryFolder } from "./support/postgres.ts";
+
+test("a database of the strategy that is new in a repository of others is not taken for a mistyped name", async () => {
+  await using live = await freshDatabase({ sql: "create table item as select 1 as id" });
+  await using folder = await temporaryFolder();
+  const write = async (name: string) =>
+    await writeFile(
+      join(folder.path, "handled.yaml"),
+      stringify({
+        version: 1,
+        repositories: { local: { url: "backups" } },
+        databases: { [name]: { url: live.url, backups: [{ name: "nightly" }] } },
+      }),
+    );
+  const handled = async (...args: string[]) => await runCli(args, { cwd: folder.path });
+  await write("orders");
+  expect((await handled("backup")).code).toBe(0);
+  await write("order");
+  const told = await handled("status");
+  expect(told.stderr + told.stdout).not.toContain("did you mean");
+  expect(told.stdout).toContain("order: there is no backup");
+  const mistyped = await handled(
+    "status",
+    "order",
+    "--url",
+    live.url,
+    "--repository",
+    join(folder.path, "backups"),
+  );
+  expect(mistyped.stderr).toContain("did you mean orders?");
+});
 
 test("nothing is written to the only place when its disk is not mounted: it is told, and --new-place begins anew", async () => {
   await using live = await freshDatabase({ sql: "create table item as select 1 as id" });

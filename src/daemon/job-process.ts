@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
+import { STRATEGY_TOLD } from "../config/load.ts";
 import { AppError, errorCode, messageOf, DEGRADED_EXIT, ERRORS } from "../errors.ts";
 import { withVariable } from "../lib/living-processes.ts";
 import type { Runtime } from "../lib/runtime.ts";
@@ -49,7 +50,7 @@ export async function runJobProcess(
   signal.throwIfAborted();
   const child = spawn(node, [program, "--quiet", "--no-color", ...jobArguments(strategyPath, job)], {
     cwd,
-    env: { ...env, [JOB_MARK]: markOf(strategyPath, job) },
+    env: { ...env, [JOB_MARK]: markOf(strategyPath, job), [STRATEGY_TOLD]: "1" },
     stdio: ["ignore", "pipe", "pipe"],
     // Ctrl-C is for us; it is told once, by us. And with its group goes what it has started.
     detached: true,

@@ -5,7 +5,7 @@ import { readDuties } from "../repository/duties.ts";
 import type { DutyFile } from "../repository/duty-file.ts";
 import type { DamagedBackup } from "../repository/backups.ts";
 import { AppError, isAppError } from "../errors.ts";
-import type { Runtime } from "../lib/runtime.ts";
+import { type Runtime, silentReporter } from "../lib/runtime.ts";
 import { splitByProof } from "../operations/damage-found.ts";
 import { readRuns } from "../operations/history.ts";
 import { goneOf } from "../operations/known-places.ts";
@@ -249,12 +249,15 @@ function refusalsBy(runtime: Runtime, { file, storage, place }: Repository): Ref
 
 async function listOne(
   runtime: Runtime,
-  { database, timeZone }: HealthRequest,
+  { database, timeZone, schemas }: HealthRequest,
   places: readonly Place[],
   signal: AbortSignal,
 ): Promise<PlacesListing> {
+  // A name that the strategy gives is not mistyped: that there is nothing of it is a finding, and whether another was meant no question.
+  const warn = (text: string): void => runtime.reporter.warn(text);
+  const asKnown = schemas === undefined ? runtime : { ...runtime, reporter: { ...silentReporter, warn } };
   try {
-    return await listPlaces(runtime, places, database, timeZone, signal);
+    return await listPlaces(asKnown, places, database, timeZone, signal);
   } catch (error) {
     // Before the first backup there is no repository yet; that is "no backup", not a failure to look.
     if (!isAppError(error, "repository_missing")) throw error;
