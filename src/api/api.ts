@@ -12,6 +12,8 @@ import { VERSION } from "../lib/program.ts";
 import { errorBody, failureOf } from "./failure.ts";
 import { refusalOf, setSecurityHeaders } from "./guard.ts";
 import { addRoutes } from "./routes.ts";
+import { addJobRoutes } from "./job-routes.ts";
+import type { JobsWorld } from "./jobs-world.ts";
 import type { ApiWorld } from "./world.ts";
 
 export interface ApiOptions {
@@ -29,7 +31,11 @@ export interface Api extends AsyncDisposable {
 // Nothing that is sent to it is larger.
 const BODY_LIMIT = 64 * 1024;
 
-export async function makeApi(world: ApiWorld, { redact, onDefect }: ApiOptions): Promise<Api> {
+export async function makeApi(
+  world: ApiWorld,
+  jobs: JobsWorld,
+  { redact, onDefect }: ApiOptions,
+): Promise<Api> {
   const redacted = (_: string, part: unknown): unknown => (typeof part === "string" ? redact(part) : part);
   const clean = (value: unknown): unknown => JSON.parse(JSON.stringify(value, redacted)) as unknown;
   const answerFailure = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
@@ -70,7 +76,10 @@ export async function makeApi(world: ApiWorld, { redact, onDefect }: ApiOptions)
     },
     transform: jsonSchemaTransform,
   });
-  app.after(() => addRoutes(app, world));
+  app.after(() => {
+    addRoutes(app, world);
+    addJobRoutes(app, jobs, clean);
+  });
   await app.ready();
   return {
     handle: (request, response) => {

@@ -5,7 +5,7 @@ import { ErrorJson } from "../json/common.ts";
 import { ROUTES } from "./contract/routes.ts";
 import type { ApiWorld } from "./world.ts";
 
-type App = FastifyInstance<
+export type App = FastifyInstance<
   RawServerDefault,
   IncomingMessage,
   ServerResponse,
@@ -13,10 +13,10 @@ type App = FastifyInstance<
   ZodTypeProvider
 >;
 
-const FAILURES = { "4xx": ErrorJson, "5xx": ErrorJson };
-// Its styles stand in the page itself.
+export const FAILURES = { "4xx": ErrorJson, "5xx": ErrorJson };
+// Its styles stand in the page itself. The dashboard shows it in a frame.
 const PAGE_POLICY =
-  "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+  "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 
 /** Each address of the contract, answered by what the world says. */
 export function addRoutes(app: App, world: ApiWorld): void {
@@ -48,7 +48,8 @@ export function addRoutes(app: App, world: ApiWorld): void {
     { schema: { summary: runbook.summary, querystring: runbook.query, response: RUNBOOK_RESPONSE } },
     async ({ query, signal }, reply) => {
       const page = await world.runbook(query.format, signal);
-      if (query.format === "html") reply.header("content-security-policy", PAGE_POLICY);
+      if (query.format === "html")
+        reply.headers({ "content-security-policy": PAGE_POLICY, "x-frame-options": "SAMEORIGIN" });
       return reply
         .type(query.format === "html" ? "text/html; charset=utf-8" : "text/markdown; charset=utf-8")
         .send(page);

@@ -62,6 +62,12 @@ export async function buildProgram(cli: () => Cli, args: readonly string[]): Pro
       ).argParser(deadlineArgument),
     )
     .option("--json", "print results as JSON on standard output")
+    .addOption(
+      new Option(
+        "--progress <how>",
+        "json: write progress and messages on standard error as lines of JSON (docs/reference/json-output.md)",
+      ).choices(["json"]),
+    )
     .option("--quiet", "print results and problems only")
     .option("--verbose", "print more about errors")
     .option("--no-color", "print without colours")

@@ -24,15 +24,17 @@ export function serve(
     main = builtProgram("main"),
     env,
     port = 0,
+    args = [],
   }: {
     readonly main?: string;
     readonly env?: Readonly<Record<string, string>>;
     /** Null: the strategy says. */
     readonly port?: number | null;
+    readonly args?: readonly string[];
   } = {},
 ): Served {
   const listenAt = port === null ? [] : ["--port", String(port)];
-  const child = spawn(process.execPath, [main, "serve", "--json", ...listenAt], {
+  const child = spawn(process.execPath, [main, "serve", "--json", ...listenAt, ...args], {
     cwd: folder,
     env: cliEnvironment(env),
     stdio: ["ignore", "pipe", "inherit"],

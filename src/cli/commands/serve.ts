@@ -1,17 +1,21 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { stat } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
 import { loadStrategy } from "../../config/load.ts";
 import { DEFAULT_HTTP, type HttpAddress, isLoopback } from "../../config/http-address.ts";
 import { findDatabase, type Strategy } from "../../config/strategy.ts";
 import { Daemon, type DaemonEvent, type DaemonWorld } from "../../daemon/daemon.ts";
 import { readPast } from "../../daemon/job-past.ts";
 import { isJobRunning, runJobProcess } from "../../daemon/job-process.ts";
-import type { HttpMount } from "../../daemon/http-server.ts";
+import type { HttpMounts } from "../../daemon/http-server.ts";
 import { AppError, errorCode, inOperation } from "../../errors.ts";
 import { type Finding, finding } from "../../health/finding.ts";
+import { packagedFile } from "../../lib/program.ts";
+import type { Jobs } from "../../jobs/jobs.ts";
 import { requireStrategyPath } from "../strategy-file.ts";
 import type { Cli } from "../cli.ts";
 import { healthOf } from "../health-of.ts";
+import { jobsWorld, openJobs } from "../jobs-world.ts";
 import { outagesOf } from "../outages.ts";
 import { notifyOfHealth } from "../notify-of-health.ts";
 import { eventJson, renderEvent } from "../render/serve.ts";
@@ -96,7 +100,15 @@ async function runServe(cli: Cli, options: ServeOptions): Promise<void> {
     if (cli.output.options.json) cli.output.json(eventJson(event, now));
     else cli.output.text(renderEvent(cli.output, event, now, timeZone));
   };
-  await using api = options.api === true ? await openApi(cli, show) : undefined;
+  let daemon: Daemon | undefined;
+  await using jobs =
+    options.api === true
+      ? await openJobs(cli, path, {
+          elsewhere: (database) => daemon?.busyWith(database),
+          onEnd: () => daemon?.look(),
+        })
+      : undefined;
+  await using api = jobs === undefined ? undefined : await openApi(cli, jobs, show);
   await using served = new ServeHttp(cli.runtime.clock, show, api);
   const tell = (event: DaemonEvent): void => {
     served.count(event);
@@ -108,7 +120,9 @@ async function runServe(cli: Cli, options: ServeOptions): Promise<void> {
     await served.listen(address);
     return address !== undefined;
   };
-  const daemon = new Daemon(worldOf(cli, path, tell, served, listen));
+  daemon = new Daemon(
+    worldOf(cli, path, tell, served, listen, (database) => jobs?.busyWith(database) !== undefined),
+  );
   cli.onHangup(() => daemon.reload());
   await daemon.run(cli.signal);
   // Being stopped is how this command ends.
@@ -116,14 +130,24 @@ async function runServe(cli: Cli, options: ServeOptions): Promise<void> {
 }
 
 /** Loaded when it is wanted: a daemon without it starts faster. */
-async function openApi(cli: Cli, tell: (event: DaemonEvent) => void): Promise<HttpMount & AsyncDisposable> {
+async function openApi(
+  cli: Cli,
+  jobs: Jobs,
+  tell: (event: DaemonEvent) => void,
+): Promise<HttpMounts & AsyncDisposable> {
   const { makeApi } = await import("../../api/api.ts");
+  const { dashboardFrom } = await import("../../api/dashboard.ts");
   const { apiWorld } = await import("../api-world.ts");
-  const api = await makeApi(apiWorld(cli), {
+  const api = await makeApi(apiWorld(cli), jobsWorld(cli, jobs), {
     redact: (text) => cli.runtime.secrets.redact(text),
     onDefect: (path, error) => tell({ kind: "not answered", error: inOperation(`answer ${path}`, error) }),
   });
-  return { path: "/api", ...api };
+  const pages = await dashboardFrom(fileURLToPath(packagedFile("dist/web/")));
+  return {
+    api: api.handle,
+    ...(pages === undefined ? {} : { pages }),
+    [Symbol.asyncDispose]: async () => await api[Symbol.asyncDispose](),
+  };
 }
 
 function brokenStrategy({ message, hint }: AppError): Finding {
@@ -140,10 +164,12 @@ function worldOf(
   tell: DaemonWorld["tell"],
   served: ServeHttp,
   listen: (strategy: Strategy) => Promise<boolean>,
+  isTaken: DaemonWorld["isTaken"],
 ): DaemonWorld {
   const { runtime, signal } = cli;
   return {
     clock: runtime.clock,
+    isTaken,
     version: async () => {
       try {
         const { mtime, mtimeMs, size, ino } = await stat(path);
