@@ -3,7 +3,7 @@ import type { MissingRowsPreview } from "../../operations/missing-rows/request.t
 import { type ConnectionSettings, withDatabase } from "../../postgres/connection.ts";
 import type { Plan, Step } from "../plan.ts";
 import { applicationCheckSteps, applicationSteps } from "../steps/application.ts";
-import { type Deleted, findLossStep } from "../steps/find-loss.ts";
+import { type Deleted, type FindLossRequest, findLossStep } from "../steps/find-loss.ts";
 import { missingRowsSteps } from "../steps/missing-rows.ts";
 import { restoreBackupStep } from "../steps/restore-backup.ts";
 import { swapBackupStep } from "../steps/swap-backup.ts";
@@ -41,11 +41,15 @@ export function planDataDeleted(runtime: Runtime, request: DataDeletedRequest): 
     budgetMs: 30 * MINUTE,
     aim: { ...aimOf(live, deleted), how: how.aim },
     touches: isDrill ? [] : how.touches,
-    steps: [findLossStep(runtime, { subject, live, deleted, budgetMs: 5 * MINUTE }), ...how.steps],
+    steps: [
+      findLossStep(runtime, { subject, live, deleted, change: how.change, budgetMs: 5 * MINUTE }),
+      ...how.steps,
+    ],
   };
 }
 
 interface How {
+  readonly change: FindLossRequest["change"];
   readonly aim: string;
   readonly touches: readonly string[];
   readonly steps: readonly Step[];
@@ -58,6 +62,7 @@ function howOf(runtime: Runtime, request: DataDeletedRequest): How {
   if (!whole) {
     const asked = { application, target, budgetsMs: { check: 5 * MINUTE } };
     return {
+      change: "rows",
       aim: "missing rows",
       touches: [`${tables.join(", ")} of ${describeTarget(live)}: rows are inserted`],
       steps: [
@@ -77,6 +82,7 @@ function howOf(runtime: Runtime, request: DataDeletedRequest): How {
   if (tables.length > 0) {
     const to = withDatabase(live, beside);
     return {
+      change: "none",
       aim: `whole tables, into ${describeTarget(to)}`,
       touches: [`${describeTarget(to)}: made anew; the live database stays as it is`],
       steps: [
@@ -94,6 +100,7 @@ function howOf(runtime: Runtime, request: DataDeletedRequest): How {
   // Its address stays.
   const staying = application === null ? null : { ...application, variable: null };
   return {
+    change: "all",
     aim: "all of the database, in its place",
     touches: [
       `${describeTarget(live)}: replaced, and kept under another name`,
