@@ -96,6 +96,20 @@ export class Audit {
     for (const row of rows) yield AuditEntry.parse({ ...row });
   }
 
+  /** Up to which entry the log was brought to a place; 0: none. */
+  keptIn(place: string): number {
+    const row = this.#database.prepare("select value from facts where name = ?").get(`kept in ${place}`);
+    return row === undefined ? 0 : Number(row["value"]);
+  }
+
+  noteKept(place: string, seq: number): void {
+    this.#database
+      .prepare(
+        "insert into facts (name, value) values (?, ?) on conflict (name) do update set value = excluded.value",
+      )
+      .run(`kept in ${place}`, String(seq));
+  }
+
   /** What tells this log from that of another machine: it names its folder in repositories. */
   chain(): string {
     return inTransaction(this.#database, () => {

@@ -205,5 +205,8 @@ function withBody<Answer, Role, Body, Params = undefined>(
   params?: Params,
 ) {
   const { config, schema } = answering(route);
-  return { config, schema: { ...schema, body: route.body, params: params as Params } };
+  const whole = { ...schema, body: route.body, params: params as Params };
+  // Fastify takes a key without a value for a mistake.
+  if (params === undefined) delete (whole as { params?: Params }).params;
+  return { config, schema: whole };
 }

@@ -6,11 +6,13 @@ import { Oidc } from "../api/oidc.ts";
 import { SetUpSecret } from "../api/set-up.ts";
 import { resolveTemplate } from "../config/interpolate.ts";
 import type { OidcSettings } from "../config/oidc.ts";
+import type { Strategy } from "../config/strategy.ts";
 import type { DaemonEvent } from "../daemon/daemon.ts";
 import type { HttpMounts } from "../daemon/http-server.ts";
 import { inOperation } from "../errors.ts";
 import type { Jobs } from "../jobs/jobs.ts";
 import { packagedFile } from "../lib/program.ts";
+import { AuditKeeper } from "./audit-places.ts";
 import type { Cli } from "./cli.ts";
 import { jobsWorld } from "./jobs-world.ts";
 
@@ -30,6 +32,7 @@ export class ServeApi implements HttpMounts, AsyncDisposable {
   readonly #names: () => ServeNames;
   readonly #tell: (event: DaemonEvent) => void;
   readonly #setUp = new SetUpSecret();
+  readonly #keeper: AuditKeeper;
   #loading: Promise<Loaded> | undefined;
 
   private constructor(
@@ -41,6 +44,7 @@ export class ServeApi implements HttpMounts, AsyncDisposable {
   ) {
     this.#cli = cli;
     this.#access = access;
+    this.#keeper = new AuditKeeper(cli, access.audit);
     this.#jobs = jobs;
     this.#names = names;
     this.#tell = tell;
@@ -58,6 +62,11 @@ export class ServeApi implements HttpMounts, AsyncDisposable {
     tell: (event: DaemonEvent) => void,
   ): Promise<ServeApi> {
     return new ServeApi(cli, await openAccess(cli.runtime, strategyPath), jobs, names, tell);
+  }
+
+  /** Brings the audit log to the repositories. */
+  async keepAudit(strategy: Strategy, signal: AbortSignal): Promise<void> {
+    await this.#keeper.keep(strategy, signal);
   }
 
   /** Prints a link to make the first user, where there is none. @param url of the listener */

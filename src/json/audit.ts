@@ -16,6 +16,27 @@ export const AuditEntryJson = z
 
 export const AuditLogJson = z.strictObject({
   entries: z.array(AuditEntryJson).describe("Newest first"),
+  places: z
+    .array(
+      z.strictObject({
+        place: z.string().describe("The repository"),
+        error: z.string().nullable().describe("Why it could not be read; null where it was"),
+        entries: count.nullable().describe("Entries of this log that lie there"),
+        behind: count.nullable().describe("Entries that are yet to be brought there"),
+        others: z
+          .array(
+            z
+              .strictObject({
+                chain: z.string().describe("Identity of the log"),
+                entries: count.describe("How many it has"),
+                broken: z.string().nullable().describe("What is wrong with it; null where nothing is"),
+              })
+              .meta({ title: "another log" }),
+          )
+          .describe("Logs of other machines, or of this one before its own began anew"),
+      }),
+    )
+    .describe("With `--verify`: what each repository keeps of it"),
   broken: z.string().nullable().describe("What is wrong with the log, as a whole; null where nothing is"),
 });
 export type AuditLogJson = z.infer<typeof AuditLogJson>;

@@ -124,6 +124,13 @@ export const alertsKey = (database: string | null): string =>
 /** The strategy, as the file is whose backups these are. */
 export const STRATEGY_KEY = "system/strategy.yaml";
 
+/** Audit logs of the machines that write here, each a chain of entries that are written once. */
+export const auditChainsFolder = "system/audit/";
+export const auditChainFolder = (chain: string): string => `${auditChainsFolder}${chain}/`;
+/** Sorts by number. */
+export const auditKey = (chain: string, seq: number): string =>
+  `${auditChainFolder(chain)}${String(seq).padStart(10, "0")}.json`;
+
 export const readersFolder = (database: string): string => `${databaseFolder(database)}readers/`;
 export const readerKey = (database: string, token: string): string =>
   `${readersFolder(database)}${token}.json`;

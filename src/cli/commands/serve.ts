@@ -99,7 +99,15 @@ async function runServe(cli: Cli, options: ServeOptions): Promise<void> {
     return address !== undefined;
   };
   daemon = new Daemon(
-    worldOf(cli, path, tell, served, listen, (database) => jobs.busyWith(database) !== undefined),
+    worldOf(
+      cli,
+      path,
+      tell,
+      served,
+      listen,
+      (database) => jobs.busyWith(database) !== undefined,
+      async (strategy, stop) => await api?.keepAudit(strategy, stop),
+    ),
   );
   cli.onHangup(() => daemon.reload());
   await daemon.run(cli.signal);
@@ -135,6 +143,7 @@ function worldOf(
   served: ServeHttp,
   listen: (strategy: Strategy) => Promise<boolean>,
   isTaken: DaemonWorld["isTaken"],
+  keepAudit: (strategy: Strategy, stop: AbortSignal) => Promise<void>,
 ): DaemonWorld {
   const { runtime, signal } = cli;
   return {
@@ -170,6 +179,7 @@ function worldOf(
     alert: async (strategy, { broken, seen }, stop) => {
       // Whoever had the port may be gone.
       const isListening = await listen(strategy);
+      await keepAudit(strategy, stop);
       if (strategy.notify === undefined && !isListening) return undefined;
       const at = runtime.clock.now();
       const started = runtime.clock.monotonic();

@@ -1,4 +1,4 @@
-import { STRATEGY_KEY } from "../layout.ts";
+import { auditChainsFolder, STRATEGY_KEY } from "../layout.ts";
 import type { Identity } from "../../lib/age/keys.ts";
 import type { SealKeys } from "../../storage/location.ts";
 
@@ -30,7 +30,7 @@ const SEALED_ARCHIVE = /\.age$/i;
 export function sealClassOf(key: string): SealClass {
   const [database, folder = "", ...rest] = key.split("/");
   // Whoever writes backups has it, and looks whether it changed.
-  if (key === STRATEGY_KEY) return "shared";
+  if (key === STRATEGY_KEY || key.startsWith(auditChainsFolder)) return "shared";
   if (rest.length === 0) return database !== "system" && SEALED_ARCHIVE.test(folder) ? "secret" : "plain";
   if (folder === "parts") return "secret";
   if (folder === "tables") return "shared";
