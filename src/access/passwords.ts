@@ -5,7 +5,7 @@ import { AppError } from "../errors.ts";
 const argon2 = promisify(derive);
 
 /** As short as a password may be, in characters. Length is what counts (NIST SP 800-63B-4, 3.1.1.2). */
-export const SHORTEST = 12;
+const SHORTEST = 12;
 // Longer ones would only cost time.
 const LONGEST = 1024;
 // OWASP, "Password Storage Cheat Sheet", Argon2id: 19 MiB, two passes, one lane.

@@ -8,7 +8,7 @@ import { newSecret, secretHash } from "./secret.ts";
 import type { User, Users } from "./users.ts";
 
 /** What each begins with, so that programs that look for leaked secrets know one. */
-export const TOKEN_PREFIX = "hnd_";
+const TOKEN_PREFIX = "hnd_";
 
 const Row = z.strictObject({
   id: z.string(),

@@ -7,7 +7,7 @@ import { hashPassword, isPassword } from "./passwords.ts";
 import { ROLES, type Role } from "./roles.ts";
 
 /** As it stands in logs and addresses: no blanks at its ends, nothing that steers a terminal. */
-export const USER_NAME = /^[\p{L}\p{N}](?:[\p{L}\p{N}._@+ -]{0,62}[\p{L}\p{N}._@+-])?$/u;
+const USER_NAME = /^[\p{L}\p{N}](?:[\p{L}\p{N}._@+ -]{0,62}[\p{L}\p{N}._@+-])?$/u;
 
 const Row = z.strictObject({
   name: z.string(),

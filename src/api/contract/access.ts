@@ -26,15 +26,15 @@ export const SessionJson = z
   })
   .meta({ title: "session" });
 
-export const SignIn = z.strictObject({ name, password });
+const SignIn = z.strictObject({ name, password });
 
-export const SetUp = z.strictObject({
+const SetUp = z.strictObject({
   token: z.string().min(1).max(128).describe("From the link that the daemon prints"),
   name,
   password,
 });
 
-export const UserJson = z
+const UserJson = z
   .strictObject({
     name: z.string().describe("Name of the user"),
     role: role.describe("What they may do"),
@@ -54,14 +54,14 @@ const confirm = z
   })
   .describe("Needed where what is done is dangerous");
 
-export const NewUser = z.strictObject({ name, role, password: password.nullable(), confirm });
-export const ChangedUser = z.strictObject({ role: role.optional(), password: password.optional(), confirm });
-export const RemovedUser = z.strictObject({ confirm });
-export const OneUser = z.strictObject({ name });
+const NewUser = z.strictObject({ name, role, password: password.nullable(), confirm });
+const ChangedUser = z.strictObject({ role: role.optional(), password: password.optional(), confirm });
+const RemovedUser = z.strictObject({ confirm });
+const OneUser = z.strictObject({ name });
 
-export const OwnPassword = z.strictObject({ password, newPassword: password });
+const OwnPassword = z.strictObject({ password, newPassword: password });
 
-export const TokenJson = z
+const TokenJson = z
   .strictObject({
     id: z.string().describe("Identity of the token"),
     label: z.string().describe("What it is for"),
@@ -74,11 +74,11 @@ export const TokenJson = z
   })
   .meta({ title: "token" });
 
-export const TokensJson = z
+const TokensJson = z
   .strictObject({ tokens: z.array(TokenJson).describe("Newest first; an admin sees everybody's") })
   .meta({ title: "tokens" });
 
-export const NewToken = z.strictObject({
+const NewToken = z.strictObject({
   label: z
     .string()
     .trim()
@@ -98,14 +98,14 @@ export const MadeTokenJson = z
   .strictObject({ token: TokenJson, secret: z.string().describe("Shown this once, and kept nowhere") })
   .meta({ title: "new token" });
 
-export const OneToken = z.strictObject({ id: z.string().regex(/^[0-9a-f]{12}$/) });
+const OneToken = z.strictObject({ id: z.string().regex(/^[0-9a-f]{12}$/) });
 
-export const WhichAudit = z.strictObject({
+const WhichAudit = z.strictObject({
   before: z.coerce.number().int().min(1).optional().describe("Only entries with a lower number"),
   last: z.coerce.number().int().min(1).max(500).default(100).describe("No more than so many"),
 });
 
-export const AuditJson = z
+const AuditJson = z
   .strictObject({
     entries: z.array(AuditEntryJson).describe("Newest first"),
     more: z.boolean().describe("Whether there are older ones"),
