@@ -43,7 +43,7 @@ export function findLossStep(
       "see what there is with `handled list` and `handled find-change`, and name a backup with `--backup`",
     confirm: null,
     run: async (before, signal): Promise<Outputs> => {
-      const { index, proven } = await find(runtime, request, signal);
+      const { index, proven } = await findLoss(runtime, request, signal);
       runtime.reporter.note(
         `${index.kind} ${index.id} of ${index.snapshotAt}${proven ? ", proven" : ", never proven"}`,
       );
@@ -60,7 +60,8 @@ export function findLossStep(
   };
 }
 
-async function find(
+/** Fails with `backup_missing` where no backup of ours has it. */
+export async function findLoss(
   runtime: Runtime,
   { subject, live, deleted }: Pick<Parameters<typeof findLossStep>[1], "subject" | "live" | "deleted">,
   signal: AbortSignal,
