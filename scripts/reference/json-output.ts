@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { asSchema, type JsonSchema } from "../../src/config/json-schema.ts";
 import { BackupJson, ErrorJson } from "../../src/json/common.ts";
+import { ProgressEventJson } from "../../src/json/progress.ts";
 import { OUTPUTS } from "../../src/cli/outputs.ts";
 import { renderRows } from "./markdown.ts";
 
@@ -19,6 +20,10 @@ export function jsonReference(): string {
       about,
       renderFields(jsonSchemaOf(schema), backupFields()),
     ]),
+    "## Progress",
+    "With `--progress json` every line on standard error is one of these objects, of every command; what cannot be said because the " +
+      "options made no sense is words. `event` says which it is.",
+    ...ProgressEventJson.options.map((event) => renderFields(jsonSchemaOf(event), [])),
     "## Errors",
     "A command that fails prints this on standard output, and the same in words on standard error.",
     renderFields(jsonSchemaOf(ErrorJson), []),

@@ -1,5 +1,6 @@
 import { columnsOf } from "../lib/columns.ts";
 import type { Progress, Reporter } from "../lib/runtime.ts";
+import type { ProgressEventJson, ProgressJson } from "../json/progress.ts";
 import type { Secrets } from "../lib/secrets.ts";
 import { formatBytes, formatDuration } from "../lib/text.ts";
 
@@ -15,6 +16,8 @@ export interface OutputOptions {
   readonly quiet: boolean;
   readonly verbose: boolean;
   readonly color: boolean;
+  /** Standard error is lines of JSON (`src/json/progress.ts`). */
+  readonly progress?: "json" | undefined;
 }
 
 const CLEAR_LINE = "\r\u001b[2K";
@@ -24,6 +27,11 @@ const REDRAW_MS = 100;
 const PLAIN_LINE_MS = 10_000;
 // The first second's rate says little about the rest.
 const ESTIMATE_AFTER_MS = 1000;
+
+// A program draws bars from it; of what takes long it keeps every line.
+const JSON_LINE_MS = 400;
+const JSON_LINE_LATER_MS = 5000;
+const LATER_MS = 5 * 60_000;
 
 /** Data goes to standard output, words and progress to standard error. Everything passes the redaction of secrets. */
 export class Output implements Reporter {
@@ -83,17 +91,26 @@ export class Output implements Reporter {
   }
 
   note(text: string): void {
-    if (!this.options.quiet) this.#line(text);
+    if (this.options.quiet) return;
+    if (this.#asJson) this.#event({ event: "note", message: text, hint: null });
+    else this.#line(text);
   }
 
   warn(text: string): void {
-    this.#line(`${this.paint("yellow", "warning:")} ${text}`);
+    if (this.#asJson) this.#event({ event: "warning", message: text, hint: null });
+    else this.#line(`${this.paint("yellow", "warning:")} ${text}`);
   }
 
   /** An error with its hint, as every command ends on failure. */
   error(message: string, hint: string | undefined): void {
+    if (this.#asJson) return this.#event({ event: "error", message, hint: hint ?? null });
     this.#line(`${this.paint("red", "handled:")} ${message}`);
     if (hint !== undefined) this.#line(`${this.paint("cyan", "hint:")} ${hint}`);
+  }
+
+  /** The command has ended, and this is all. */
+  ended(exitCode: number): void {
+    if (this.#asJson) this.#event({ event: "ended", exitCode });
   }
 
   paint(color: "red" | "green" | "yellow" | "cyan" | "bold" | "dim", text: string): string {
@@ -105,6 +122,7 @@ export class Output implements Reporter {
   progress(progress: Progress): void {
     if (this.options.quiet) return;
     const now = this.#monotonic();
+    if (this.#asJson) return this.#jsonProgress(progress, now);
     if (progress.phase !== this.#phase) {
       this.#phase = progress.phase;
       this.#phaseStarted = now;
@@ -128,6 +146,30 @@ export class Output implements Reporter {
     this.#clear();
   }
 
+  get #asJson(): boolean {
+    return this.options.progress === "json";
+  }
+
+  #jsonProgress(progress: Progress, now: number): void {
+    const isNew = progress.phase !== this.#phase;
+    if (isNew) {
+      this.#phase = progress.phase;
+      this.#phaseStarted = now;
+    }
+    const elapsedMs = now - this.#phaseStarted;
+    const interval = elapsedMs < LATER_MS ? JSON_LINE_MS : JSON_LINE_LATER_MS;
+    if (!isNew && now - this.#lastDrawn < interval) return;
+    this.#lastDrawn = now;
+    this.#event({ event: "progress", ...progressJson(progress, elapsedMs) });
+  }
+
+  /** A line for programs: text by text, as in `json`. */
+  #event(event: Untimed): void {
+    const redacted = (_: string, part: unknown): unknown =>
+      typeof part === "string" ? this.#secrets.redact(part) : part;
+    this.#stderr.write(`${JSON.stringify({ time: new Date().toISOString(), ...event }, redacted)}\n`);
+  }
+
   #line(text: string): void {
     this.#clear();
     this.#stderr.write(`${this.#secrets.redact(text)}\n`);
@@ -137,6 +179,30 @@ export class Output implements Reporter {
     if (this.#lineShown) this.#stderr.write(CLEAR_LINE);
     this.#lineShown = false;
   }
+}
+
+type Untimed = ProgressEventJson extends infer Event
+  ? Event extends unknown
+    ? Omit<Event, "time">
+    : never
+  : never;
+
+function progressJson(progress: Progress, elapsedMs: number): ProgressJson {
+  const { phase, bytes, totalBytes, tables, totalTables, indexes, totalIndexes, share, table } = progress;
+  const byBytes = totalBytes !== undefined && totalBytes > 0 ? bytes / totalBytes : null;
+  const part = share ?? byBytes;
+  return {
+    step: phase,
+    bytes: Math.round(bytes),
+    totalBytes: totalBytes === undefined ? null : Math.round(totalBytes),
+    tables: tables ?? null,
+    totalTables: totalTables ?? null,
+    indexes: indexes ?? null,
+    totalIndexes: totalIndexes ?? null,
+    share: part === null ? null : Math.min(1, Math.max(0, part)),
+    table: table ?? null,
+    message: describeProgress(progress, elapsedMs),
+  };
 }
 
 /** `restore: 45.1 MiB of about 120 MiB · table 3 of 12 · index 1 of 20 · 22 MiB/s · 3.4 s left · reference.products`. */

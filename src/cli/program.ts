@@ -31,6 +31,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   repository: async () => (await import("./commands/repository.ts")).addRepository,
   key: async () => (await import("./commands/key.ts")).addKey,
   serve: async () => (await import("./commands/serve.ts")).addServe,
+  user: async () => (await import("./commands/user.ts")).addUser,
+  audit: async () => (await import("./commands/audit.ts")).addAudit,
   schedule: async () => (await import("./commands/schedule.ts")).addSchedule,
   notify: async () => (await import("./commands/notify.ts")).addNotify,
   config: async () => (await import("./commands/config.ts")).addConfig,
@@ -62,6 +64,12 @@ export async function buildProgram(cli: () => Cli, args: readonly string[]): Pro
       ).argParser(deadlineArgument),
     )
     .option("--json", "print results as JSON on standard output")
+    .addOption(
+      new Option(
+        "--progress <how>",
+        "json: write progress and messages on standard error as lines of JSON (docs/reference/json-output.md)",
+      ).choices(["json"]),
+    )
     .option("--quiet", "print results and problems only")
     .option("--verbose", "print more about errors")
     .option("--no-color", "print without colours")

@@ -36,6 +36,7 @@ interface GlobalOptions {
   readonly color: boolean;
   readonly identity?: readonly string[];
   readonly deadline?: number;
+  readonly progress?: "json";
 }
 
 const USAGE_EXIT = 2;
@@ -50,6 +51,10 @@ export async function runCommandLine(args: readonly string[], world: World): Pro
   let timer: NodeJS.Timeout | undefined;
   let output = makeOutput(world, { color: true }, secrets, clock);
   let cli: Cli | undefined;
+  const endWith = (code: number): number => {
+    output.ended(code);
+    return code;
+  };
   const program = await buildProgram(() => {
     if (cli === undefined) throw new AppError("unexpected", "a command ran before its options were read");
     return cli;
@@ -104,7 +109,7 @@ export async function runCommandLine(args: readonly string[], world: World): Pro
   }
   try {
     await program.parseAsync([...args], { from: "user" });
-    return exitCode;
+    return endWith(exitCode);
   } catch (error) {
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return 0;
@@ -113,11 +118,11 @@ export async function runCommandLine(args: readonly string[], world: World): Pro
         const message = error.message.replace(/^error: /, "");
         output.json({ error: { code: "usage", message, details: {} } });
       }
-      return USAGE_EXIT;
+      return endWith(USAGE_EXIT);
     }
     const reason = signal.aborted ? signal.reason : error;
     reportFailure(output, reason);
-    return reason instanceof AppError ? reason.exitCode : 1;
+    return endWith(reason instanceof AppError ? reason.exitCode : 1);
   } finally {
     clearTimeout(timer);
     output.clear();
@@ -153,6 +158,7 @@ function makeOutput(world: World, options: GlobalOptions, secrets: Secrets, cloc
       quiet: options.quiet === true,
       verbose: options.verbose === true,
       color: wantsColor && world.stdout.isTTY === true,
+      progress: options.progress,
     },
     secrets,
     () => clock.monotonic(),

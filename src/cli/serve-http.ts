@@ -3,7 +3,7 @@ import type { DaemonEvent } from "../daemon/daemon.ts";
 import { DaemonMetrics } from "../daemon/daemon-metrics.ts";
 import {
   type HttpAnswer,
-  type HttpMount,
+  type HttpMounts,
   type HttpServer,
   PLAIN_TEXT,
   startHttpServer,
@@ -22,7 +22,7 @@ export class ServeHttp implements AsyncDisposable {
   readonly #metrics = new DaemonMetrics();
   readonly #clock: Clock;
   readonly #tell: (event: DaemonEvent) => void;
-  readonly #mount: HttpMount | undefined;
+  readonly #mounts: HttpMounts;
   /** Where it listens, or did not come to; undefined: nobody wants it to. */
   #address: HttpAddress | undefined;
   #server: HttpServer | undefined;
@@ -37,12 +37,12 @@ export class ServeHttp implements AsyncDisposable {
 
   /**
    * @param tell hears of `listening` and `not listening`
-   * @param mount what else is answered there
+   * @param mounts what else is answered there
    */
-  constructor(clock: Clock, tell: (event: DaemonEvent) => void, mount?: HttpMount) {
+  constructor(clock: Clock, tell: (event: DaemonEvent) => void, mounts: HttpMounts = {}) {
     this.#clock = clock;
     this.#tell = tell;
-    this.#mount = mount;
+    this.#mounts = mounts;
     this.#lookedAt = clock.monotonic();
   }
 
@@ -96,7 +96,7 @@ export class ServeHttp implements AsyncDisposable {
         address,
         routes,
         (path, error) => this.#fail(path, error),
-        this.#mount,
+        this.#mounts,
       );
       this.#told = undefined;
       this.#tell({ kind: "listening", url: this.#server.url });

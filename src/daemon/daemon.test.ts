@@ -50,6 +50,8 @@ class Stage {
   deaf: AppError | undefined;
   outages: readonly string[] = [];
   unread: AppError | undefined;
+  /** A database that somebody does something else with. */
+  taken: string | undefined;
   #stop = new AbortController();
   #ended: Promise<void> = Promise.resolve();
   daemon: Daemon | undefined;
@@ -75,6 +77,7 @@ class Stage {
     const { clock } = this;
     return {
       clock,
+      isTaken: (database) => this.taken === database,
       version: async () => await Promise.resolve({ stamp: String(this.stamp), changedAt: START }),
       load: async () => await Promise.resolve(parse(this.text)),
       past: async (_, job) => {

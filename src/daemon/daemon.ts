@@ -1,7 +1,7 @@
 import type { Strategy } from "../config/strategy.ts";
 import { type AppError, inOperation, isAppError, messageOf } from "../errors.ts";
 import type { Clock } from "../lib/clock.ts";
-import { type Job, scheduledJobs } from "../operations/schedule/jobs.ts";
+import { describeJob, type Job, scheduledJobs } from "../operations/schedule/jobs.ts";
 import { type Due, nextDue, type PastRun } from "./due.ts";
 import type { JobEnd } from "./job-process.ts";
 
@@ -19,6 +19,7 @@ export type DaemonEvent =
   | { readonly kind: "told"; readonly messages: number }
   | { readonly kind: "not told"; readonly error: AppError }
   | { readonly kind: "listening"; readonly url: string }
+  | { readonly kind: "set up"; readonly url: string }
   | { readonly kind: "not listening"; readonly error: AppError }
   | { readonly kind: "not answered"; readonly error: AppError }
   | { readonly kind: "stopping"; readonly running: number };
@@ -39,6 +40,8 @@ interface AlertReport {
 /** All that the daemon does to the outside. */
 export interface DaemonWorld {
   readonly clock: Clock;
+  /** Whether somebody has asked for something that is being done with a database. */
+  readonly isTaken: (database: string) => boolean;
   /** Undefined where the file is not there, or cannot be looked at. */
   readonly version: () => Promise<StrategyVersion | undefined>;
   /** Fails with `strategy_invalid` and the like. */
@@ -108,6 +111,19 @@ export class Daemon {
   reload(): void {
     this.#stamp = undefined;
     this.#wake.resolve();
+  }
+
+  /** Looks again at everything, for something has happened that was not begun here. */
+  look(): void {
+    this.#known.clear();
+    this.#alertedAt = undefined;
+    this.#wake.resolve();
+  }
+
+  /** What is being done with a database, in words; undefined where nothing is. */
+  busyWith(database: string): string | undefined {
+    const found = [...this.#running.values()].find(({ job }) => job.database === database);
+    return found && `the scheduled ${describeJob(found.job)}`;
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -199,11 +215,12 @@ export class Daemon {
     }
     for (const { job } of planned.toSorted(inOrder)) {
       if (signal.aborted || this.#running.size >= strategy.daemon.jobs) break;
-      if (this.#isBusy(job.database)) continue;
+      if (this.busyWith(job.database) !== undefined) continue;
       // Cron, or somebody at a terminal, may have run it meanwhile.
       this.#known.delete(keyOf(job));
       const due = await this.#dueOf(strategy, job);
-      if (due !== undefined && due.at <= clock.now()) this.#start(strategy, job, due);
+      const isDue = due !== undefined && due.at <= clock.now();
+      if (isDue && !this.#world.isTaken(job.database)) this.#start(strategy, job, due);
     }
     return next;
   }
@@ -256,10 +273,6 @@ export class Daemon {
       this.#asking = undefined;
     };
     this.#asking = work();
-  }
-
-  #isBusy(database: string): boolean {
-    return [...this.#running.values()].some(({ job }) => job.database === database);
   }
 
   async #dueOf(strategy: Strategy, job: DaemonJob): Promise<Due | undefined> {

@@ -19,11 +19,12 @@ export interface HttpServer extends AsyncDisposable {
 
 export const PLAIN_TEXT = "text/plain; charset=utf-8";
 
-/** Answers everything below its path by itself. */
-export interface HttpMount {
-  /** `/api`: that, and what begins with `/api/`. */
-  readonly path: string;
-  readonly handle: RequestListener;
+/** What is answered beside the routes. */
+export interface HttpMounts {
+  /** Everything at and below `/api`. */
+  readonly api?: RequestListener;
+  /** Everything that is neither there nor a route. */
+  readonly pages?: RequestListener;
 }
 
 /**
@@ -34,10 +35,12 @@ export async function startHttpServer(
   { host, port }: HttpAddress,
   routes: HttpRoutes,
   onFailure: (path: string, error: unknown) => void,
-  mount?: HttpMount,
+  { api, pages }: HttpMounts = {},
 ): Promise<HttpServer> {
   const server = createServer((request, response) => {
-    if (mount !== undefined && isBelow(request.url ?? "", mount)) mount.handle(request, response);
+    const path = request.url?.split("?", 1)[0] ?? "";
+    if (api !== undefined && (path === "/api" || path.startsWith("/api/"))) api(request, response);
+    else if (pages !== undefined && !Object.hasOwn(routes, path)) pages(request, response);
     else void answer(routes, onFailure, request, response);
   });
   // Whoever connects and says nothing must not hold a descriptor for long.
@@ -63,11 +66,6 @@ export async function startHttpServer(
       await closed;
     },
   };
-}
-
-function isBelow(url: string, { path }: HttpMount): boolean {
-  const asked = url.split("?", 1)[0] ?? "";
-  return asked === path || asked.startsWith(`${path}/`);
 }
 
 function cannotListen({ host, port }: HttpAddress, cause: unknown): AppError {

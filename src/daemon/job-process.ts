@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
@@ -52,29 +52,44 @@ export async function runJobProcess(
     // Ctrl-C is for us; it is told once, by us. And with its group goes what it has started.
     detached: true,
   });
+  const heard = Promise.all([hearLines(child.stdout, onLine), hearLines(child.stderr, onLine)]);
+  return await endOfJob(child, job.deadlineMs, heard, signal);
+}
+
+/**
+ * Waits for a job's process, a group of its own. Aborting the signal stops it; one that does not stop, or is over its deadline, is killed with
+ * whatever it has started. Fails with `tool_failed` when it could not be started.
+ * @param heard until when there is something to hear of it
+ */
+export async function endOfJob(
+  child: ChildProcess,
+  deadlineMs: number,
+  heard: Promise<unknown>,
+  signal: AbortSignal,
+): Promise<JobEnd> {
   const kill = (name: NodeJS.Signals): void => {
     if (name === "SIGTERM") child.kill(name);
     else if (child.pid !== undefined) killGroup(child.pid, name);
   };
   let last: NodeJS.Timeout | undefined;
-  const late = setTimeout(() => kill("SIGKILL"), job.deadlineMs + DEADLINE_GRACE_MS);
+  const late = setTimeout(() => kill("SIGKILL"), deadlineMs + DEADLINE_GRACE_MS);
   const onAbort = (): void => {
     kill("SIGTERM");
     last = setTimeout(() => kill("SIGKILL"), GRACE_MS);
   };
-  signal.addEventListener("abort", onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  else signal.addEventListener("abort", onAbort, { once: true });
   try {
     const [end] = await Promise.all([
       new Promise<{ code: number | null; name: NodeJS.Signals | null }>((resolve, reject) => {
         child.once("error", reject);
         child.once("close", (code, name) => resolve({ code, name }));
       }),
-      hearLines(child.stdout, onLine),
-      hearLines(child.stderr, onLine),
+      heard,
     ]);
     return { outcome: outcomeOf(end.code), how: end.name ?? `exit code ${end.code}` };
   } catch (cause) {
-    throw new AppError("tool_failed", `start ${node}: ${messageOf(cause)}`, { cause });
+    throw new AppError("tool_failed", `start ${child.spawnfile}: ${messageOf(cause)}`, { cause });
   } finally {
     clearTimeout(late);
     clearTimeout(last);
@@ -97,7 +112,8 @@ function markOf(strategyPath: string, { database, operation, entry }: Subject): 
     .digest("hex");
 }
 
-function killGroup(pid: number, name: NodeJS.Signals): void {
+/** Signals a process and all that is in its group. */
+export function killGroup(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(-pid, name);
   } catch (error) {
@@ -110,7 +126,8 @@ async function hearLines(stream: Readable, onLine: (line: string) => void): Prom
   for await (const line of createInterface({ input: stream })) onLine(line);
 }
 
-function outcomeOf(code: number | null): JobEnd["outcome"] {
+/** What an exit code of ours means; null: a signal ended it. */
+export function outcomeOf(code: number | null): JobEnd["outcome"] {
   if (code === null || code === ERRORS.interrupted.exit) return "interrupted";
   if (code === 0) return "done";
   return code === DEGRADED_EXIT ? "degraded" : "failed";

@@ -1,0 +1,59 @@
+import { z } from "zod";
+import type { Role } from "../../access/roles.ts";
+import { JobDetailsJson, JobJson, JobRequest, JobsJson, OneJob, WhichJobs } from "./jobs.ts";
+
+/** The addresses that do something, and what becomes of it. `role` is the least that whoever asks has to be. */
+export const JOB_ROUTES = {
+  startJob: {
+    method: "POST",
+    path: "/api/jobs",
+    role: "operator",
+    summary: "Starts a job: the same command as at a terminal, in a process of its own",
+    body: JobRequest,
+    status: 201,
+    answer: JobJson,
+  },
+  jobs: {
+    method: "GET",
+    path: "/api/jobs",
+    role: "viewer",
+    summary: "What was asked for, newest first",
+    query: WhichJobs,
+    status: 200,
+    answer: JobsJson,
+  },
+  job: {
+    method: "GET",
+    path: "/api/jobs/:id",
+    role: "viewer",
+    summary: "How a job is, and what it printed",
+    params: OneJob,
+    status: 200,
+    answer: JobDetailsJson,
+  },
+  jobEvents: {
+    method: "GET",
+    path: "/api/jobs/:id/events",
+    role: "viewer",
+    summary: "What a job says, while it says it (server-sent events); `Last-Event-ID` goes on after an event",
+    params: OneJob,
+    status: 200,
+    answer: z.string().describe("`data` of each event is a job event"),
+  },
+  cancelJob: {
+    method: "DELETE",
+    path: "/api/jobs/:id",
+    role: "operator",
+    summary: "Stops a job; it tidies up, and may take a while",
+    params: OneJob,
+    status: 202,
+    answer: JobJson,
+  },
+} as const;
+
+/** Who may have what done: an operator proves and saves; whatever changes or deletes data is an admin's. */
+export const ROLE_OF_KIND = {
+  backup: "operator",
+  verify: "operator",
+  prune: "admin",
+} as const satisfies Record<JobRequest["kind"], Role>;

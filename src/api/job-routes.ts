@@ -1,0 +1,142 @@
+import { once } from "node:events";
+import type { FastifyReply } from "fastify";
+import type { Audit } from "../access/audit.ts";
+import type { Role } from "../access/roles.ts";
+import { requireRole, sourceOf } from "./caller.ts";
+import type { Confirm } from "./confirm.ts";
+import { JOB_ROUTES, ROLE_OF_KIND } from "./contract/job-routes.ts";
+import { type JobJson, LastEvent } from "./contract/jobs.ts";
+import type { JobsWorld } from "./jobs-world.ts";
+import { type App, FAILURES } from "./routes.ts";
+
+// So often something is sent, for whoever is between takes a connection that says nothing for dead.
+const ALIVE_MS = 15_000;
+
+export interface JobParts {
+  readonly jobs: JobsWorld;
+  readonly confirm: Confirm;
+  readonly audit: Audit;
+}
+
+/** The addresses by which jobs are started, looked at and stopped. */
+export function addJobRoutes(app: App, { jobs, audit }: JobParts, clean: (value: unknown) => unknown): void {
+  const { startJob, jobs: all, job, jobEvents, cancelJob } = JOB_ROUTES;
+  app.post(
+    startJob.path,
+    { ...described(startJob), schema: { ...described(startJob).schema, body: startJob.body } },
+    async (request, reply) => {
+      const { kind, database, options } = request.body;
+      const { name } = requireRole(request, ROLE_OF_KIND[kind], kind);
+      const subject = `${database} ${JSON.stringify(options)}`;
+      audit.append({ who: name, what: kind, subject, source: sourceOf(request) });
+      return reply.status(201).send(await jobs.start(request.body, name));
+    },
+  );
+  app.get(
+    all.path,
+    { ...described(all), schema: { ...described(all).schema, querystring: all.query } },
+    async ({ query }) => ({ jobs: await jobs.list(query) }),
+  );
+  app.get(
+    job.path,
+    { ...described(job), schema: { ...described(job).schema, params: job.params } },
+    async ({ params }) => await jobs.show(params.id),
+  );
+  app.delete(
+    cancelJob.path,
+    { ...described(cancelJob), schema: { ...described(cancelJob).schema, params: cancelJob.params } },
+    async (request, reply) => {
+      const { id, kind, database } = await jobs.show(request.params.id);
+      const { name } = requireRole(request, ROLE_OF_KIND[kind], `stop ${kind}`);
+      const subject = `${kind} ${database ?? ""}: job ${id}`;
+      audit.append({ who: name, what: "job stopped", subject, source: sourceOf(request) });
+      return reply.status(202).send(await jobs.cancel(request.params.id, name));
+    },
+  );
+  app.get(
+    jobEvents.path,
+    {
+      config: { role: jobEvents.role },
+      schema: {
+        summary: jobEvents.summary,
+        params: jobEvents.params,
+        headers: LastEvent,
+        response: {
+          200: {
+            description: jobEvents.summary,
+            content: { "text/event-stream": { schema: jobEvents.answer } },
+          },
+          ...FAILURES,
+        },
+      },
+    },
+    async ({ params, headers }, reply) => {
+      const { state } = await jobs.show(params.id);
+      await sendEvents(reply, state, clean, (signal) =>
+        jobs.events(params.id, headers["last-event-id"] ?? -1, signal),
+      );
+    },
+  );
+}
+
+function described<Answer, const Status extends number>({
+  summary,
+  answer,
+  status,
+  role,
+}: {
+  readonly summary: string;
+  readonly answer: Answer;
+  readonly status: Status;
+  readonly role: Role;
+}) {
+  return {
+    config: { role },
+    schema: {
+      summary,
+      response: { [status]: answer, ...FAILURES } as Record<Status, Answer> & typeof FAILURES,
+    },
+  };
+}
+
+/**
+ * Server-sent events (HTML Living Standard, 9.2). Ends when nothing comes any more, or whoever listens has gone. 204 tells an `EventSource`
+ * that has heard everything not to ask again.
+ */
+async function sendEvents(
+  reply: FastifyReply,
+  state: JobJson["state"],
+  clean: (value: unknown) => unknown,
+  open: (signal: AbortSignal) => AsyncIterable<{ readonly seq: number }>,
+): Promise<void> {
+  const { raw } = reply;
+  const gone = new AbortController();
+  raw.once("close", () => gone.abort());
+  const events = open(gone.signal)[Symbol.asyncIterator]();
+  let next = events.next();
+  const first = state === "running" ? undefined : await next;
+  reply.hijack();
+  if (first?.done === true) {
+    raw.writeHead(204).end();
+    return;
+  }
+  raw.writeHead(200, { "content-type": "text/event-stream; charset=utf-8", "x-accel-buffering": "no" });
+  raw.flushHeaders();
+  const alive = setInterval(() => raw.write(": still here\n\n"), ALIVE_MS);
+  try {
+    for (;;) {
+      const { done, value } = await next;
+      if (done === true) break;
+      const data = JSON.stringify(clean(value));
+      // Whoever does not listen must not fill our memory.
+      if (!raw.write(`id: ${value.seq}\ndata: ${data}\n\n`))
+        await once(raw, "drain", { signal: gone.signal }).catch(() => undefined);
+      next = events.next();
+    }
+  } catch {
+    // The headers are sent: it is asked again, and told then.
+  } finally {
+    clearInterval(alive);
+    raw.end();
+  }
+}

@@ -1,0 +1,12 @@
+import type { JobDetailsJson, JobEvent, JobJson, JobRequest, WhichJobs } from "./contract/jobs.ts";
+
+/** What the API has done. Errors: those of `Jobs`, and `usage` for a database that the strategy does not have. */
+export interface JobsWorld {
+  /** @param by who asks for it */
+  start(request: JobRequest, by: string): Promise<JobJson>;
+  list(which: WhichJobs): Promise<JobJson[]>;
+  show(id: string): Promise<JobDetailsJson>;
+  /** @param after -1 for all */
+  events(id: string, after: number, signal: AbortSignal): AsyncIterable<JobEvent>;
+  cancel(id: string, by: string): Promise<JobJson>;
+}

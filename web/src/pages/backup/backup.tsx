@@ -1,0 +1,132 @@
+import { Badge, Card, Group, Stack, Text, Title } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import type { ReactElement, ReactNode } from "react";
+import { useParams } from "react-router";
+import { formatBytes, formatCount, formatDuration } from "../../../../src/lib/text.ts";
+import { type Answer, backupQuery } from "../../api/queries.ts";
+import { type Column, DataTable } from "../../parts/data-table.tsx";
+import { Moment } from "../../parts/moment.tsx";
+import { PageTitle } from "../../parts/page-title.tsx";
+import { ProofBadge } from "../../parts/proof-badge.tsx";
+import { Answered } from "../../parts/states.tsx";
+
+type Details = Answer<"backup">;
+
+/** One backup: what is in it, whether it comes back, and where it lies. */
+export function Backup(): ReactElement {
+  const { database = "", id = "" } = useParams();
+  const query = useQuery(backupQuery(database, id));
+  return (
+    <>
+      <PageTitle title={`${database} ${id}`} />
+      <Answered query={query}>
+        {(backup) => (
+          <Stack gap="lg">
+            <Facts backup={backup} />
+            <Tables backup={backup} />
+          </Stack>
+        )}
+      </Answered>
+    </>
+  );
+}
+
+function Facts({ backup }: { readonly backup: Details }): ReactElement {
+  const { proof, snapshot, retention } = backup;
+  return (
+    <Card withBorder>
+      <Group mb="sm">
+        <ProofBadge proof={proof} />
+        <Badge variant="default">{backup.kind}</Badge>
+      </Group>
+      <dl className="facts">
+        <Fact name="Brings back">
+          <Moment at={backup.snapshotAt} exact />
+        </Fact>
+        <Fact name="Durable since">
+          <Moment at={backup.finishedAt} exact />
+        </Fact>
+        <Fact name="Took">{formatDuration(backup.durationMs)}</Fact>
+        <Fact name="Rows">{formatCount(backup.rows)}</Fact>
+        <Fact name="Size">{formatBytes(backup.bytes)}</Fact>
+        <Fact name="Added to the repository">{formatBytes(backup.storedBytes)}</Fact>
+        {snapshot === null ? null : (
+          <>
+            <Fact name="Read from the server">{formatBytes(snapshot.readBytes)}</Fact>
+            <Fact name="Taken from the last snapshot">{formatBytes(snapshot.reusedBytes)}</Fact>
+            <Fact name="All it names">{formatBytes(snapshot.namedBytes)}</Fact>
+          </>
+        )}
+        <Fact name="Server">PostgreSQL {backup.serverVersion}</Fact>
+        <Fact name="Asked for by">{backup.schedule ?? "somebody, by hand"}</Fact>
+        <Fact name="Retention">
+          {retention === null
+            ? "not known"
+            : `${retention.keep ? "stays" : "goes"}: ${retention.reasons.join(", ")}`}
+        </Fact>
+      </dl>
+      <Title order={2} size="h5" mt="md" mb={4}>
+        Places
+      </Title>
+      {backup.places.map((place) => (
+        <Text key={place} size="sm" ff="monospace" className="wrap">
+          {place}
+        </Text>
+      ))}
+      {snapshot?.fullRead == null ? null : (
+        <Text size="sm" className="quiet" mt="sm">
+          Nothing was reused: {snapshot.fullRead}.
+        </Text>
+      )}
+    </Card>
+  );
+}
+
+function Fact({ name, children }: { readonly name: string; readonly children: ReactNode }): ReactElement {
+  return (
+    <div>
+      <dt className="quiet">{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
+
+const TABLE_COLUMNS: readonly Column<Details["tableDetails"][number]>[] = [
+  {
+    title: "Table",
+    cell: ({ schema, name, note }) => (
+      <>
+        {schema}.{name}
+        {note === null ? null : (
+          <Text size="xs" className="quiet">
+            {note}
+          </Text>
+        )}
+      </>
+    ),
+  },
+  { title: "Rows", figure: true, cell: ({ rows }) => (rows === null ? "" : formatCount(rows)) },
+  { title: "Size", figure: true, cell: ({ bytes }) => formatBytes(bytes) },
+  { title: "Read", figure: true, cell: ({ read }) => (read === null ? "" : formatBytes(read.bytes)) },
+  { title: "Reused", figure: true, cell: ({ reused }) => (reused === null ? "" : formatBytes(reused.bytes)) },
+  {
+    title: "Digest",
+    cell: ({ digest }) => (digest === null ? "" : <code title={digest}>{digest.slice(0, 10)}</code>),
+  },
+];
+
+function Tables({ backup }: { readonly backup: Details }): ReactElement {
+  return (
+    <section aria-labelledby="tables">
+      <Title order={2} size="h4" mb="xs" id="tables">
+        Tables
+      </Title>
+      <DataTable
+        label="Tables"
+        rows={backup.tableDetails}
+        columns={TABLE_COLUMNS}
+        keyOf={({ schema, name }) => `${schema}.${name}`}
+      />
+    </section>
+  );
+}

@@ -1,0 +1,37 @@
+import type { ComponentType } from "react";
+import { createBrowserRouter, type RouteObject } from "react-router";
+import { Shell } from "./layout/shell.tsx";
+import { NotFound } from "./pages/not-found.tsx";
+import { Broken, Loading } from "./parts/states.tsx";
+
+type Page = () => Promise<{ readonly Component: ComponentType }>;
+
+// Each page is loaded when it is gone to.
+const PAGES: Readonly<Record<string, Page>> = {
+  "/": async () => ({ Component: (await import("./pages/overview/overview.tsx")).Overview }),
+  "/databases/:database": async () => ({
+    Component: (await import("./pages/database/database.tsx")).Database,
+  }),
+  "/databases/:database/backups/:id": async () => ({
+    Component: (await import("./pages/backup/backup.tsx")).Backup,
+  }),
+  "/recovery": async () => ({ Component: (await import("./pages/recovery/recovery.tsx")).Recovery }),
+  "/checklist": async () => ({ Component: (await import("./pages/checklist/checklist.tsx")).Checklist }),
+  "/runbook": async () => ({ Component: (await import("./pages/runbook/runbook.tsx")).Runbook }),
+  "/activity": async () => ({ Component: (await import("./pages/activity/activity.tsx")).Activity }),
+  "/repositories": async () => ({
+    Component: (await import("./pages/repositories/repositories.tsx")).Repositories,
+  }),
+};
+
+export function makeRouter(): ReturnType<typeof createBrowserRouter> {
+  const children: RouteObject[] = Object.entries(PAGES).map(([path, lazy]) => ({ path, lazy }));
+  return createBrowserRouter([
+    {
+      element: <Shell />,
+      errorElement: <Broken />,
+      HydrateFallback: Loading,
+      children: [...children, { path: "*", element: <NotFound /> }],
+    },
+  ]);
+}
