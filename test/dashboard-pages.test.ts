@@ -33,7 +33,7 @@ databases:
   if (backup.code !== 0) throw new Error(backup.stderr);
   await built;
   browser = await started;
-  daemon = serve(folder.path, { args: ["--api"] });
+  daemon = serve(folder.path);
   const [listening] = await daemon.events("listening", 1);
   url = /http:\S+(?=\/metrics)/.exec(listening?.message ?? "")?.[0] ?? "";
 });

@@ -225,13 +225,12 @@ test("the runbook is kept written, without anybody to tell and nowhere to listen
   await writeFile(join(site.folder, "theirs.md"), "# Ours\n");
   const strategy = (runbook: string): string =>
     `${data(`    backups: [{ name: nightly, kind: snapshot, schedule: "${YEARLY}" }]\n`)}runbook: ${runbook}\n`;
-  await site.write(strategy("{ file: [runbook.md, runbook.html] }"));
+  await site.write(strategy("{ file: [runbook.md, runbook.html] }"), { daemon: "{ http: false }" });
   const read = async (name: string): Promise<string> =>
     await readFile(join(site.folder, name), "utf8").catch(() => "");
-  await using served = serve(site.folder, { args: ["--no-http"], port: null });
+  await using served = serve(site.folder, { port: null });
   await served.events("job ended", 1);
   const [run] = await site.history();
-  await expect.poll(() => read("runbook.html"), SOON).toContain(`verify --config`);
   await expect.poll(() => read("runbook.html"), SOON).toContain(run?.backup ?? "no backup");
   const written = await read("runbook.md");
   expect(written).toMatch(/^<!-- handled runbook \w+ \w+ -->\n# Runbook\n/);
@@ -239,7 +238,9 @@ test("the runbook is kept written, without anybody to tell and nowhere to listen
   await served.looked();
   expect(await read("runbook.md")).toBe(written);
   await writeFile(join(site.folder, "runbook.md"), `${written}Ask Ada.\n`);
-  await site.write(strategy("{ file: [runbook.md, theirs.md] }\ncontacts: [{ name: Grace }]"));
+  await site.write(strategy("{ file: [runbook.md, theirs.md] }\ncontacts: [{ name: Grace }]"), {
+    daemon: "{ http: false }",
+  });
   served.signal("SIGHUP");
   await expect.poll(() => read("runbook.md"), SOON).toContain("Grace");
   expect(await served.stop("SIGTERM")).toBe(0);

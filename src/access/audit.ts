@@ -90,12 +90,10 @@ export class Audit {
       .map((row) => AuditEntry.parse({ ...row }));
   }
 
-  /** Those after a number, oldest first. */
-  after(seq: number, most: number): readonly AuditEntry[] {
-    return this.#database
-      .prepare("select * from audit where seq > ? order by seq limit ?")
-      .all(seq, most)
-      .map((row) => AuditEntry.parse({ ...row }));
+  /** All, oldest first, one after the other. @param seq only those after it */
+  *all(seq = 0): Iterable<AuditEntry> {
+    const rows = this.#database.prepare("select * from audit where seq > ? order by seq").iterate(seq);
+    for (const row of rows) yield AuditEntry.parse({ ...row });
   }
 
   /** What tells this log from that of another machine: it names its folder in repositories. */

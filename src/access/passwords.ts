@@ -18,7 +18,7 @@ const STORED = /^\$argon2id\$v=19\$m=(\d{1,7}),t=(\d{1,3}),p=(\d{1,2})\$([A-Za-z
 
 /** What is kept of a password (PHC string of Argon2id). Fails with `usage` for one that is too short or too long. */
 export async function hashPassword(password: string): Promise<string> {
-  const length = [...password].length;
+  const length = Array.from(password).length;
   if (length < SHORTEST || password.length > LONGEST) {
     throw new AppError(
       "usage",

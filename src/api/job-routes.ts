@@ -1,8 +1,10 @@
 import { once } from "node:events";
-import type { FastifyReply, FastifyRequest } from "fastify";
-import { AppError } from "../errors.ts";
-import { callerOf } from "./caller.ts";
-import { JOB_ROUTES, ROLE_OF_KIND, type Role } from "./contract/job-routes.ts";
+import type { FastifyReply } from "fastify";
+import type { Audit } from "../access/audit.ts";
+import type { Role } from "../access/roles.ts";
+import { requireRole, sourceOf } from "./caller.ts";
+import type { Confirm } from "./confirm.ts";
+import { JOB_ROUTES, ROLE_OF_KIND } from "./contract/job-routes.ts";
 import { type JobJson, LastEvent } from "./contract/jobs.ts";
 import type { JobsWorld } from "./jobs-world.ts";
 import { type App, FAILURES } from "./routes.ts";
@@ -10,14 +12,23 @@ import { type App, FAILURES } from "./routes.ts";
 // So often something is sent, for whoever is between takes a connection that says nothing for dead.
 const ALIVE_MS = 15_000;
 
+export interface JobParts {
+  readonly jobs: JobsWorld;
+  readonly confirm: Confirm;
+  readonly audit: Audit;
+}
+
 /** The addresses by which jobs are started, looked at and stopped. */
-export function addJobRoutes(app: App, jobs: JobsWorld, clean: (value: unknown) => unknown): void {
+export function addJobRoutes(app: App, { jobs, audit }: JobParts, clean: (value: unknown) => unknown): void {
   const { startJob, jobs: all, job, jobEvents, cancelJob } = JOB_ROUTES;
   app.post(
     startJob.path,
     { ...described(startJob), schema: { ...described(startJob).schema, body: startJob.body } },
     async (request, reply) => {
-      const { name } = requireRole(request, ROLE_OF_KIND[request.body.kind], request.body.kind);
+      const { kind, database, options } = request.body;
+      const { name } = requireRole(request, ROLE_OF_KIND[kind], kind);
+      const subject = `${database} ${JSON.stringify(options)}`;
+      audit.append({ who: name, what: kind, subject, source: sourceOf(request) });
       return reply.status(201).send(await jobs.start(request.body, name));
     },
   );
@@ -35,8 +46,10 @@ export function addJobRoutes(app: App, jobs: JobsWorld, clean: (value: unknown) 
     cancelJob.path,
     { ...described(cancelJob), schema: { ...described(cancelJob).schema, params: cancelJob.params } },
     async (request, reply) => {
-      const { kind } = await jobs.show(request.params.id);
+      const { id, kind, database } = await jobs.show(request.params.id);
       const { name } = requireRole(request, ROLE_OF_KIND[kind], `stop ${kind}`);
+      const subject = `${kind} ${database ?? ""}: job ${id}`;
+      audit.append({ who: name, what: "job stopped", subject, source: sourceOf(request) });
       return reply.status(202).send(await jobs.cancel(request.params.id, name));
     },
   );
@@ -84,15 +97,6 @@ function described<Answer, const Status extends number>({
       response: { [status]: answer, ...FAILURES } as Record<Status, Answer> & typeof FAILURES,
     },
   };
-}
-
-const RANK = { viewer: 0, operator: 1, admin: 2 } as const satisfies Record<Role, number>;
-
-/** What is done has a role of its own, beside that of its address. */
-function requireRole(request: FastifyRequest, role: Role, what: string): { readonly name: string } {
-  const caller = callerOf(request);
-  if (RANK[caller.role] >= RANK[role]) return caller;
-  throw new AppError("privilege_missing", `${what}: ${caller.name} is ${caller.role}, and it takes ${role}`);
 }
 
 /**

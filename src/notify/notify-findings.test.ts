@@ -12,6 +12,7 @@ import { BackupId } from "../repository/manifest.ts";
 import { openOrCreateRepository } from "../repository/repository.ts";
 import type { RunFile } from "../repository/run-file.ts";
 import { recordEnded } from "../repository/runs.ts";
+import type { Storage } from "../storage/storage.ts";
 import { openStorage } from "../storage/open.ts";
 import type { Finding } from "./alerts.ts";
 import { notifyFindings, type NotifyReport } from "./notify-findings.ts";

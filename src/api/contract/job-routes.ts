@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Role } from "../../access/roles.ts";
 import { JobDetailsJson, JobJson, JobRequest, JobsJson, OneJob, WhichJobs } from "./jobs.ts";
 
 /** The addresses that do something, and what becomes of it. `role` is the least that whoever asks has to be. */
@@ -49,8 +50,6 @@ export const JOB_ROUTES = {
     answer: JobJson,
   },
 } as const;
-
-export type Role = "viewer" | "operator" | "admin";
 
 /** Who may have what done: an operator proves and saves; whatever changes or deletes data is an admin's. */
 export const ROLE_OF_KIND = {
