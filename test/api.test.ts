@@ -315,6 +315,7 @@ describe("what comes of a request", () => {
       { ...world, runbook: never, repositories: never, recoveries: never },
       {
         start: never,
+        plan: never,
         list: never,
         show: never,
         cancel: never,

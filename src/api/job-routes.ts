@@ -3,7 +3,8 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { AppError } from "../errors.ts";
 import { callerOf } from "./caller.ts";
 import { JOB_ROUTES, ROLE_OF_KIND, type Role } from "./contract/job-routes.ts";
-import { type JobJson, LastEvent } from "./contract/jobs.ts";
+import { requireConfirmation } from "./confirm.ts";
+import { type JobJson, type JobRequest, LastEvent } from "./contract/jobs.ts";
 import type { JobsWorld } from "./jobs-world.ts";
 import { type App, FAILURES } from "./routes.ts";
 
@@ -12,13 +13,26 @@ const ALIVE_MS = 15_000;
 
 /** The addresses by which jobs are started, looked at and stopped. */
 export function addJobRoutes(app: App, jobs: JobsWorld, clean: (value: unknown) => unknown): void {
-  const { startJob, jobs: all, job, jobEvents, cancelJob } = JOB_ROUTES;
+  const { startJob, jobs: all, job, jobEvents, cancelJob, plan } = JOB_ROUTES;
   app.post(
     startJob.path,
     { ...described(startJob), schema: { ...described(startJob).schema, body: startJob.body } },
     async (request, reply) => {
-      const { name } = requireRole(request, ROLE_OF_KIND[request.body.kind], request.body.kind);
+      const { body } = request;
+      const { name } = requireRole(request, ROLE_OF_KIND[body.kind], body.kind);
+      if (isDangerous(body)) await requireConfirmation(request, body.database);
       return reply.status(201).send(await jobs.start(request.body, name));
+    },
+  );
+  app.post(
+    plan.path,
+    { ...described(plan), schema: { ...described(plan).schema, body: plan.body } },
+    async (request, reply) => {
+      requireRole(request, ROLE_OF_KIND[request.body.kind], request.body.kind);
+      // A request that was read is over; whether somebody waits for the answer, only that tells.
+      const gone = new AbortController();
+      reply.raw.once("close", () => gone.abort());
+      return await jobs.plan(request.body, gone.signal);
     },
   );
   app.get(
@@ -65,6 +79,22 @@ export function addJobRoutes(app: App, jobs: JobsWorld, clean: (value: unknown) 
     },
   );
 }
+
+/** What replaces, or writes to, something of production, or costs money. */
+function isDangerous(request: JobRequest): request is Extract<JobRequest, { readonly confirm?: unknown }> {
+  return (
+    "confirm" in request ||
+    DANGEROUS.has(request.kind) ||
+    (request.kind === "restore" && request.options.to === "swap")
+  );
+}
+
+const DANGEROUS: ReadonlySet<JobRequest["kind"]> = new Set([
+  "undo-restore",
+  "missing-rows",
+  "provider-restore",
+  "recover",
+]);
 
 function described<Answer, const Status extends number>({
   summary,
