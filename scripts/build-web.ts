@@ -4,13 +4,12 @@ import { fileURLToPath } from "node:url";
 import { build } from "vite";
 
 const WEB = fileURLToPath(new URL("../web/", import.meta.url));
-const BUILT = fileURLToPath(new URL("../dist/web/index.html", import.meta.url));
+const BUILT = fileURLToPath(new URL("../dist/web/", import.meta.url));
 const TEXT = fileURLToPath(new URL("../src/lib/text.ts", import.meta.url));
 
-/** Builds the dashboard into `dist/web`. @param unlessCurrent not where what is there is newer than every source */
-export async function buildWeb(unlessCurrent = false): Promise<void> {
-  if (unlessCurrent && (await changedAt(BUILT)) > (await newestSource())) return;
-  await build({ configFile: join(WEB, "vite.config.ts"), logLevel: "warn" });
+/** Builds the dashboard into a folder, which is emptied first. */
+export async function buildWeb(folder: string): Promise<void> {
+  await build({ configFile: join(WEB, "vite.config.ts"), logLevel: "warn", build: { outDir: folder } });
 }
 
 async function newestSource(): Promise<number> {
@@ -24,5 +23,8 @@ async function changedAt(path: string): Promise<number> {
   return (await stat(path).catch(() => undefined))?.mtimeMs ?? 0;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url))
-  await buildWeb(process.argv.includes("--unless-current"));
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  // For a checkout: what it serves is what its sources say.
+  const isCurrent = (await changedAt(join(BUILT, "index.html"))) > (await newestSource());
+  if (!isCurrent || !process.argv.includes("--unless-current")) await buildWeb(BUILT);
+}

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { JobDetailsJson, JobEvent, JobJson, JobsJson, PlanJson } from "../src/api/contract/jobs.ts";
 import { ErrorJson } from "../src/json/common.ts";
+import { asUser } from "./support/api-access.ts";
 import { lockTable } from "./support/lock-table.ts";
 import { type FreshDatabase, freshDatabase, runSql, temporaryFolder } from "./support/postgres.ts";
 import { type Served, serve } from "./support/serve.ts";
@@ -11,6 +12,7 @@ let live: FreshDatabase;
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 let served: Served;
 let url: string;
+let caller: Awaited<ReturnType<typeof asUser>> | undefined;
 
 beforeAll(async () => {
   live = await freshDatabase({
@@ -36,7 +38,9 @@ afterAll(async () => {
 });
 
 async function start(): Promise<void> {
-  served = serve(folder.path, { args: ["--api"], env: { XDG_STATE_HOME: join(folder.path, "state") } });
+  const env = { XDG_STATE_HOME: join(folder.path, "state") };
+  served = serve(folder.path, { env });
+  caller ??= await asUser(folder.path, "admin", { env });
   const [listening] = await served.events("listening", 1);
   url = new URL(/http:\S+/.exec(listening?.message ?? "")?.[0] ?? "").origin;
 }
@@ -48,9 +52,8 @@ async function ask(
 ): Promise<{ readonly status: number; readonly body: unknown }> {
   const answer = await fetch(`${url}${path}`, {
     method,
-    ...(body === undefined
-      ? {}
-      : { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
+    headers: { ...caller, ...(body === undefined ? {} : { "content-type": "application/json" }) },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   return { status: answer.status, body: await answer.json() };
 }
@@ -67,7 +70,7 @@ const show = async (id: string): Promise<JobDetailsJson> =>
 /** Listens to a job, from an event on, to its end. */
 async function listen(id: string, after?: number): Promise<JobEvent[]> {
   const answer = await fetch(`${url}/api/jobs/${id}/events`, {
-    headers: after === undefined ? {} : { "last-event-id": String(after) },
+    headers: { ...caller, ...(after === undefined ? {} : { "last-event-id": String(after) }) },
   });
   if (answer.status === 204) return [];
   expect(answer.headers.get("content-type")).toContain("text/event-stream");
@@ -146,7 +149,7 @@ describe("jobs", () => {
     expect((await ask("DELETE", `/api/jobs/${first.id}`)).status).toBe(202);
     expect(statesOf(await listen(first.id))).toEqual(["running", "interrupted"]);
     expect(await show(first.id)).toMatchObject({
-      cancelledBy: "somebody on this machine",
+      cancelledBy: "admin (token test)",
       error: { code: "interrupted" },
     });
     // As one is stopped that it has started itself, and one that runs when it ends.

@@ -1,12 +1,13 @@
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { once } from "node:events";
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { type IncomingHttpHeaders, request } from "node:http";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { makeApi } from "../src/api/api.ts";
 import { JOB_ROUTES } from "../src/api/contract/job-routes.ts";
+import { ACCESS_ROUTES } from "../src/api/contract/access.ts";
 import { ROUTES } from "../src/api/contract/routes.ts";
 import type { ApiWorld } from "../src/api/world.ts";
 import { ErrorJson } from "../src/json/common.ts";
@@ -15,6 +16,10 @@ import { ServeEventJson } from "../src/json/serve.ts";
 import { runCommandLine } from "../src/cli/run.ts";
 import { startHttpServer } from "../src/daemon/http-server.ts";
 import { AppError } from "../src/errors.ts";
+import { openAccess } from "../src/access/access.ts";
+import { SetUpSecret } from "../src/api/set-up.ts";
+import { makeRuntime } from "../src/lib/runtime.ts";
+import { asUser } from "./support/api-access.ts";
 import { cliEnvironment, jsonOf, runCli } from "./support/cli.ts";
 import { withRecipient } from "./support/keys.ts";
 import { type FreshDatabase, freshDatabase, temporaryFolder } from "./support/postgres.ts";
@@ -22,13 +27,13 @@ import { type FreshDatabase, freshDatabase, temporaryFolder } from "./support/po
 let live: FreshDatabase;
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 let url: string;
+let caller: Awaited<ReturnType<typeof asUser>>;
 const stop = new AbortController();
 let served: Promise<number>;
-let hangUp = (): void => undefined;
 const events: ServeEventJson[] = [];
 let heard = Promise.withResolvers<void>();
 
-/** Starts `handled serve --api` in this process; returns once it listens. */
+/** Starts `handled serve` in this process; returns once it listens. */
 async function serveApi(cwd: string): Promise<string> {
   const listening = Promise.withResolvers<string>();
   const hear = (line: string): void => {
@@ -38,7 +43,7 @@ async function serveApi(cwd: string): Promise<string> {
     heard = Promise.withResolvers();
     if (event.event === "listening") listening.resolve(/http:\S+/.exec(event.message)?.[0] ?? "");
   };
-  served = runCommandLine(withRecipient(["serve", "--api", "--json", "--port", "0"]), {
+  served = runCommandLine(withRecipient(["serve", "--json", "--port", "0"]), {
     env: cliEnvironment(),
     cwd,
     stdout: { write: hear },
@@ -47,7 +52,7 @@ async function serveApi(cwd: string): Promise<string> {
     node: process.execPath,
     script: "main.ts",
     signal: stop.signal,
-    onHangup: (listener) => (hangUp = listener),
+    onHangup: () => undefined,
   });
   return await listening.promise;
 }
@@ -69,7 +74,8 @@ async function ask(
 ): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
   const { hostname, port } = new URL(url);
-  const asked = request({ host: hostname, port, path, method, headers, agent: false }, (answer) => {
+  const all = { ...caller, ...headers };
+  const asked = request({ host: hostname, port, path, method, headers: all, agent: false }, (answer) => {
     const { statusCode: status = 0 } = answer;
     text(answer).then((all) => resolve({ status, headers: answer.headers, body: all }), reject);
   });
@@ -98,6 +104,7 @@ databases:
   const backup = await runCli(["backup", "data"], { cwd: folder.path });
   if (backup.code !== 0) throw new Error(backup.stderr);
   url = await serveApi(folder.path);
+  caller = await asUser(folder.path, "viewer");
 });
 afterAll(async () => {
   stop.abort(new AppError("interrupted", "serve: stopped by SIGTERM"));
@@ -109,6 +116,7 @@ afterAll(async () => {
 const PATHS: Readonly<Record<keyof typeof ROUTES, string>> = {
   databases: "/api/databases",
   backups: "/api/databases/data/backups",
+  series: "/api/databases/data/series?days=30",
   backup: "/api/backups/data/latest",
   runs: "/api/runs?database=data&last=5&operation=backup&since=2020-01-01T00:00:00Z",
   findings: "/api/findings",
@@ -164,7 +172,13 @@ describe("the HTTP API", () => {
     expect(await new Validator().validate(document)).toMatchObject({ valid: true });
     expect(document.openapi).toBe("3.1.0");
     expect(Object.keys(document.paths).toSorted()).toEqual(
-      [...new Set([...Object.values(ROUTES), ...Object.values(JOB_ROUTES)].map(({ path }) => path))]
+      [
+        ...new Set(
+          [ROUTES, JOB_ROUTES, ACCESS_ROUTES]
+            .flatMap((routes) => Object.values<{ path: string }>(routes))
+            .map(({ path }) => path),
+        ),
+      ]
         .map((path) => path.replace(/:(\w+)/g, "{$1}"))
         .toSorted(),
     );
@@ -246,17 +260,12 @@ describe("the HTTP API", () => {
     ]);
   });
 
-  test("only a loopback address may be its name, and no other site may read or frame it", async () => {
-    for (const host of [
-      "evil.example",
-      "127.0.0.1.evil.example",
-      "localhost.evil.example:80",
-      "192.168.1.2",
-    ]) {
+  test("only an address of this machine may be its name, and no other site may read or frame it", async () => {
+    for (const host of ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80"]) {
       const answer = await ask("/api/databases", { headers: { host } });
       expect([host, answer.status, errorOf(answer).code]).toEqual([host, 403, "host_refused"]);
     }
-    for (const host of ["localhost", "127.0.0.1:8420", "[::1]:8420"])
+    for (const host of ["localhost", "127.0.0.1:8420", "[::1]:8420", "192.168.1.2"])
       expect((await ask("/api/openapi.json", { headers: { host } })).status).toBe(200);
     const { headers } = await ask("/api/openapi.json", { headers: { origin: "http://evil.example" } });
     expect(headers).toMatchObject({
@@ -274,27 +283,6 @@ describe("the HTTP API", () => {
     expect((await ask("/apis")).headers["content-type"]).not.toContain("json");
   });
 
-  test("it listens on a loopback address or not at all", async () => {
-    for (const [args, words] of [
-      [["--host", "0.0.0.0"], "the API on 0.0.0.0"],
-      [["--no-http"], "nothing is to be listened for"],
-    ] as const) {
-      const result = await runCli(["serve", "--api", ...args], { cwd: folder.path });
-      expect([result.code, result.stderr]).toEqual([2, expect.stringContaining(words) as string]);
-    }
-  });
-
-  test("a strategy that moves the listener to where others could reach it is not taken over", async () => {
-    const path = join(folder.path, "handled.yaml");
-    const before = await readFile(path, "utf8");
-    await writeFile(path, before.replace("timezone: UTC", 'daemon: { http: "0.0.0.0:0" }'));
-    hangUp();
-    while (!events.some(({ event }) => event === "strategy broken")) await heard.promise;
-    expect(events.at(-1)?.message).toContain("the API on 0.0.0.0");
-    expect((await ask("/api/openapi.json")).status).toBe(200);
-    await writeFile(path, before);
-  });
-
   // The last one: it takes the repository away.
   test("a repository that is gone is told", async () => {
     await rm(join(folder.path, "backups"), { recursive: true });
@@ -309,8 +297,18 @@ describe("what comes of a request", () => {
     status: ApiWorld["status"],
     defects: string[] = [],
   ): Promise<{ url: string } & AsyncDisposable> {
+    const runtime = makeRuntime({ env: cliEnvironment() });
+    const access = await openAccess(runtime, join(folder.path, "handled.yaml"));
     const never = async (): Promise<never> => await Promise.reject(new Error("not asked for"));
-    const world = { status, findings: never, backups: never, backup: never, runs: never, checklist: never };
+    const world = {
+      status,
+      findings: never,
+      backups: never,
+      backup: never,
+      series: never,
+      runs: never,
+      checklist: never,
+    };
     const api = await makeApi(
       { ...world, runbook: never, repositories: never, recoveries: never },
       {
@@ -324,6 +322,10 @@ describe("what comes of a request", () => {
         },
       },
       {
+        access,
+        setUp: new SetUpSecret(),
+        clock: runtime.clock,
+        names: () => ({ url: undefined }),
         redact: (text) => text.replaceAll("geheim", "***"),
         onDefect: (path, error) => void defects.push(`${path}: ${String(error)}`),
       },
@@ -336,6 +338,7 @@ describe("what comes of a request", () => {
       [Symbol.asyncDispose]: async () => {
         await server[Symbol.asyncDispose]();
         await api[Symbol.asyncDispose]();
+        access[Symbol.dispose]();
       },
     };
   }
@@ -345,7 +348,7 @@ describe("what comes of a request", () => {
     await using broken = await mounted(() => Promise.reject(new Error("at /root/geheim")), defects);
     await using wrong = await mounted(() => Promise.resolve({ healthy: "geheim" } as never), defects);
     for (const { url: asked } of [broken, wrong]) {
-      const answer = await fetch(asked);
+      const answer = await fetch(asked, { headers: { ...caller } });
       expect(answer.status).toBe(500);
       expect(ErrorJson.parse(await answer.json()).error).toMatchObject({
         code: "unexpected",
@@ -362,7 +365,7 @@ describe("what comes of a request", () => {
         new AppError("lease_held", "look: geheim", { hint: "wait, geheim", details: { by: ["geheim"] } }),
       ),
     );
-    const answer = await fetch(server.url);
+    const answer = await fetch(server.url, { headers: { ...caller } });
     expect([answer.status, await answer.json()]).toEqual([
       409,
       { error: { code: "lease_held", message: "look: ***", hint: "wait, ***", details: { by: ["***"] } } },
@@ -377,7 +380,7 @@ describe("what comes of a request", () => {
       throw new AppError("interrupted", "stopped");
     });
     const leave = new AbortController();
-    const answer = fetch(server.url, { signal: leave.signal });
+    const answer = fetch(server.url, { headers: { ...caller }, signal: leave.signal });
     const signal = await asked.promise;
     expect(signal.aborted).toBe(false);
     const ended = once(signal, "abort");

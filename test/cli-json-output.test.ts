@@ -172,6 +172,13 @@ describe("JSON output", () => {
     await run("key rewrap", KeyRewrapJson, ...rewrap);
     // These have tests of their own.
     const others = [
+      "audit",
+      "user add",
+      "user list",
+      "user password",
+      "user remove",
+      "user role",
+      "user token",
       "demo",
       "drill",
       "drill list",

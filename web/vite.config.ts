@@ -6,11 +6,12 @@ export default defineConfig({
   root: fileURLToPath(new URL(".", import.meta.url)),
   plugins: [react()],
   build: {
-    outDir: fileURLToPath(new URL("../dist/web", import.meta.url)),
     emptyOutDir: true,
     // What is loaded is allowed by the page's policy only as a file of its own.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // React and Mantine; what is not in every page is in files of its own.
+    chunkSizeWarningLimit: 700,
   },
   // `npm run web`: pages that are being worked on, before a daemon that runs.
   server: { host: "127.0.0.1", proxy: { "/api": "http://127.0.0.1:8420" } },

@@ -9,14 +9,27 @@ import {
 import type { RequestListener } from "node:http";
 import { AppError, ERRORS } from "../errors.ts";
 import { VERSION } from "../lib/program.ts";
+import type { Access } from "../access/access.ts";
+import { Throttle } from "../access/throttle.ts";
+import { isLoopback } from "../config/http-address.ts";
+import type { Clock } from "../lib/clock.ts";
+import { addAccessRoutes } from "./access-routes.ts";
+import { callerOf, identify, requireRole } from "./caller.ts";
+import { confirmWith } from "./confirm.ts";
 import { errorBody, failureOf } from "./failure.ts";
-import { refusalOf, setSecurityHeaders } from "./guard.ts";
+import { type Names, refusalOf, setSecurityHeaders } from "./guard.ts";
 import { addRoutes } from "./routes.ts";
 import { addJobRoutes } from "./job-routes.ts";
 import type { JobsWorld } from "./jobs-world.ts";
+import type { SetUpSecret } from "./set-up.ts";
 import type { ApiWorld } from "./world.ts";
 
 export interface ApiOptions {
+  /** Who may ask, and what they did. */
+  readonly access: Access;
+  readonly setUp: SetUpSecret;
+  readonly clock: Clock;
+  readonly names: () => Names;
   /** Takes secrets out of a text. */
   readonly redact: (text: string) => string;
   /** Hears of defects; whoever asked only hears that there is one. */
@@ -34,8 +47,10 @@ const BODY_LIMIT = 64 * 1024;
 export async function makeApi(
   world: ApiWorld,
   jobs: JobsWorld,
-  { redact, onDefect }: ApiOptions,
+  { access, setUp, clock, names, redact, onDefect }: ApiOptions,
 ): Promise<Api> {
+  const throttle = new Throttle(clock);
+  const confirm = confirmWith(access, throttle, clock);
   const redacted = (_: string, part: unknown): unknown => (typeof part === "string" ? redact(part) : part);
   const clean = (value: unknown): unknown => JSON.parse(JSON.stringify(value, redacted)) as unknown;
   const answerFailure = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
@@ -50,6 +65,8 @@ export async function makeApi(
   };
   const app = fastify({
     bodyLimit: BODY_LIMIT,
+    // Whatever stands in front of us stands on this machine, and is named.
+    trustProxy: (address) => names().url !== undefined && isLoopback(address),
     frameworkErrors: (error, request, reply) => void answerFailure(error, request, reply),
   }).withTypeProvider<ZodTypeProvider>();
   app.setValidatorCompiler(validatorCompiler);
@@ -68,6 +85,20 @@ export async function makeApi(
       reply,
     ),
   );
+  // What forms send is not read, so that none on another site reaches us.
+  app.removeContentTypeParser("text/plain");
+  app.decorateRequest("caller", null);
+  // Before anything of the body is read.
+  app.addHook("onRequest", async (request) => {
+    request.caller = identify(request, access);
+    const { config, url = "" } = request.routeOptions;
+    const asked = `${request.method} ${url}`;
+    // Who may not look need not know what there is.
+    if (request.is404) callerOf(request);
+    else if (config.role === undefined) throw new Error(`${asked} has no role`);
+    else if (config.role !== "public") requireRole(request, config.role, asked);
+    await Promise.resolve();
+  });
   app.addHook("preSerialization", async (_request, _reply, payload) => await Promise.resolve(clean(payload)));
   await app.register(swagger, {
     openapi: {
@@ -78,13 +109,21 @@ export async function makeApi(
   });
   app.after(() => {
     addRoutes(app, world);
-    addJobRoutes(app, jobs, clean);
+    addJobRoutes(app, { jobs, confirm, audit: access.audit }, clean);
+    addAccessRoutes(app, {
+      access,
+      throttle,
+      confirm,
+      setUp,
+      isSecure: () => names().url?.protocol === "https:",
+      oidc: () => null,
+    });
   });
   await app.ready();
   return {
     handle: (request, response) => {
       setSecurityHeaders(response);
-      const refusal = refusalOf(request);
+      const refusal = refusalOf(request, names());
       if (refusal === undefined) {
         app.routing(request, response);
         return;

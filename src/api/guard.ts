@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { isIP } from "node:net";
 import { isLoopback } from "../config/http-address.ts";
 import { AppError } from "../errors.ts";
 
@@ -18,25 +19,35 @@ export function setSecurityHeaders(response: ServerResponse): void {
   for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
 }
 
+/** Under which names we may be asked. */
+export interface Names {
+  /** Where browsers find us, when something stands in front of us: `https://handled.example.com`. */
+  readonly url: URL | undefined;
+}
+
 /**
- * Why a request is not even looked at; undefined where it may be. Nobody is asked who they are yet, so only this machine's
- * own users may ask, and a site whose name was made to lead here (DNS rebinding) is told by the name it was asked for.
+ * Why a request is not even looked at; undefined where it may be. A site whose name was made to lead here (DNS rebinding) is told by
+ * the name it was asked for: our own, an address, or `localhost`. And what another site has a browser send is refused whatever it carries.
  */
-export function refusalOf(request: IncomingMessage): AppError | undefined {
-  const { socket, headers, method } = request;
-  if (!isLoopback(socket.localAddress ?? "")) {
-    return new AppError("host_refused", "the API answers on a loopback address only");
-  }
+export function refusalOf({ headers, method }: IncomingMessage, { url }: Names): AppError | undefined {
   const host = headers.host ?? "";
   const [, six, name] = /^(?:\[([\da-f:.]+)\]|([^:[\]]+))(?::\d{1,5})?$/i.exec(host) ?? [];
-  if (!isLoopback(six ?? name ?? "")) {
-    return new AppError("host_refused", "the API was asked under a name that is not this machine's own", {
-      hint: "ask `127.0.0.1` or `localhost`; elsewhere, an SSH tunnel brings it to you",
+  const asked = six ?? name ?? "";
+  if (!isLoopback(asked) && isIP(asked) === 0 && host.toLowerCase() !== url?.host) {
+    return new AppError("host_refused", "this was asked under a name that is not ours", {
+      hint: "ask `127.0.0.1` or `localhost`, or the address of this machine; `daemon.url` in the strategy gives it a name",
     });
   }
-  const hasBody = headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
-  if (hasBody && (method === "GET" || method === "HEAD")) {
-    return new AppError("usage", `${method} takes no body`);
+  if (method === "GET" || method === "HEAD") {
+    const hasBody = headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+    return hasBody ? new AppError("usage", `${method} takes no body`) : undefined;
   }
+  const { origin, "sec-fetch-site": site } = headers;
+  const own = [`http://${host}`, `https://${host}`, ...(url === undefined ? [] : [url.origin])];
+  if (
+    (origin !== undefined && !own.includes(origin)) ||
+    (site !== undefined && site !== "same-origin" && site !== "none")
+  )
+    return new AppError("host_refused", "another site asked for this");
   return undefined;
 }

@@ -1,9 +1,10 @@
 import { once } from "node:events";
-import type { FastifyReply, FastifyRequest } from "fastify";
-import { AppError } from "../errors.ts";
-import { callerOf } from "./caller.ts";
-import { JOB_ROUTES, ROLE_OF_KIND, type Role } from "./contract/job-routes.ts";
-import { requireConfirmation } from "./confirm.ts";
+import type { FastifyReply } from "fastify";
+import type { Audit } from "../access/audit.ts";
+import type { Role } from "../access/roles.ts";
+import { requireRole, sourceOf } from "./caller.ts";
+import type { Confirm } from "./confirm.ts";
+import { JOB_ROUTES, ROLE_OF_KIND } from "./contract/job-routes.ts";
 import { type JobJson, type JobRequest, LastEvent } from "./contract/jobs.ts";
 import type { JobsWorld } from "./jobs-world.ts";
 import { type App, FAILURES } from "./routes.ts";
@@ -11,8 +12,18 @@ import { type App, FAILURES } from "./routes.ts";
 // So often something is sent, for whoever is between takes a connection that says nothing for dead.
 const ALIVE_MS = 15_000;
 
+export interface JobParts {
+  readonly jobs: JobsWorld;
+  readonly confirm: Confirm;
+  readonly audit: Audit;
+}
+
 /** The addresses by which jobs are started, looked at and stopped. */
-export function addJobRoutes(app: App, jobs: JobsWorld, clean: (value: unknown) => unknown): void {
+export function addJobRoutes(
+  app: App,
+  { jobs, confirm, audit }: JobParts,
+  clean: (value: unknown) => unknown,
+): void {
   const { startJob, jobs: all, job, jobEvents, cancelJob, plan } = JOB_ROUTES;
   app.post(
     startJob.path,
@@ -20,7 +31,9 @@ export function addJobRoutes(app: App, jobs: JobsWorld, clean: (value: unknown) 
     async (request, reply) => {
       const { body } = request;
       const { name } = requireRole(request, ROLE_OF_KIND[body.kind], body.kind);
-      if (isDangerous(body)) await requireConfirmation(request, body.database);
+      if (isDangerous(body)) await confirm(request, body.confirm, body.database);
+      const subject = `${"database" in body ? `${body.database} ` : ""}${JSON.stringify(body.options)}`;
+      audit.append({ who: name, what: body.kind, subject, source: sourceOf(request) });
       return reply.status(201).send(await jobs.start(request.body, name));
     },
   );
@@ -28,7 +41,7 @@ export function addJobRoutes(app: App, jobs: JobsWorld, clean: (value: unknown) 
     plan.path,
     { ...described(plan), schema: { ...described(plan).schema, body: plan.body } },
     async (request, reply) => {
-      requireRole(request, ROLE_OF_KIND[request.body.kind], request.body.kind);
+      requireRole(request, ROLE_OF_KIND[request.body.kind], `plan ${request.body.kind}`);
       // A request that was read is over; whether somebody waits for the answer, only that tells.
       const gone = new AbortController();
       reply.raw.once("close", () => gone.abort());
@@ -49,8 +62,10 @@ export function addJobRoutes(app: App, jobs: JobsWorld, clean: (value: unknown) 
     cancelJob.path,
     { ...described(cancelJob), schema: { ...described(cancelJob).schema, params: cancelJob.params } },
     async (request, reply) => {
-      const { kind } = await jobs.show(request.params.id);
+      const { id, kind, database } = await jobs.show(request.params.id);
       const { name } = requireRole(request, ROLE_OF_KIND[kind], `stop ${kind}`);
+      const subject = `${kind} ${database ?? ""}: job ${id}`;
+      audit.append({ who: name, what: "job stopped", subject, source: sourceOf(request) });
       return reply.status(202).send(await jobs.cancel(request.params.id, name));
     },
   );
@@ -80,13 +95,11 @@ export function addJobRoutes(app: App, jobs: JobsWorld, clean: (value: unknown) 
   );
 }
 
+type Dangerous = Extract<JobRequest, { readonly confirm?: unknown }>;
+
 /** What replaces, or writes to, something of production, or costs money. */
-function isDangerous(request: JobRequest): request is Extract<JobRequest, { readonly confirm?: unknown }> {
-  return (
-    "confirm" in request ||
-    DANGEROUS.has(request.kind) ||
-    (request.kind === "restore" && request.options.to === "swap")
-  );
+function isDangerous(request: JobRequest): request is Dangerous {
+  return DANGEROUS.has(request.kind) || (request.kind === "restore" && request.options.to === "swap");
 }
 
 const DANGEROUS: ReadonlySet<JobRequest["kind"]> = new Set([
@@ -94,7 +107,7 @@ const DANGEROUS: ReadonlySet<JobRequest["kind"]> = new Set([
   "missing-rows",
   "provider-restore",
   "recover",
-]);
+] satisfies Dangerous["kind"][]);
 
 function described<Answer, const Status extends number>({
   summary,
@@ -114,15 +127,6 @@ function described<Answer, const Status extends number>({
       response: { [status]: answer, ...FAILURES } as Record<Status, Answer> & typeof FAILURES,
     },
   };
-}
-
-const RANK = { viewer: 0, operator: 1, admin: 2 } as const satisfies Record<Role, number>;
-
-/** What is done has a role of its own, beside that of its address. */
-function requireRole(request: FastifyRequest, role: Role, what: string): { readonly name: string } {
-  const caller = callerOf(request);
-  if (RANK[caller.role] >= RANK[role]) return caller;
-  throw new AppError("privilege_missing", `${what}: ${caller.name} is ${caller.role}, and it takes ${role}`);
 }
 
 /**

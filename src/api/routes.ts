@@ -20,32 +20,40 @@ const PAGE_POLICY =
 
 /** Each address of the contract, answered by what the world says. */
 export function addRoutes(app: App, world: ApiWorld): void {
-  const { databases, backups, backup, runs, findings, checklist, runbook, repositories, recoveries } = ROUTES;
-  app.get(databases.path, { schema: answering(databases) }, async ({ signal }) => await world.status(signal));
+  const { databases, backups, series, backup, runs, findings, checklist, runbook, repositories, recoveries } =
+    ROUTES;
+  app.get(databases.path, answering(databases), async ({ signal }) => await world.status(signal));
   app.get(
     backups.path,
-    { schema: { ...answering(backups), params: backups.params } },
+    { config: { role: backups.role }, schema: { ...answering(backups).schema, params: backups.params } },
     async ({ params, signal }) => await world.backups(params.name, signal),
   );
   app.get(
+    series.path,
+    {
+      config: { role: series.role },
+      schema: { ...answering(series).schema, params: series.params, querystring: series.query },
+    },
+    async ({ params, query, signal }) => await world.series(params.name, query.days, signal),
+  );
+  app.get(
     backup.path,
-    { schema: { ...answering(backup), params: backup.params } },
+    { config: { role: backup.role }, schema: { ...answering(backup).schema, params: backup.params } },
     async ({ params, signal }) => await world.backup(params.database, params.id, signal),
   );
   app.get(
     runs.path,
-    { schema: { ...answering(runs), querystring: runs.query } },
+    { config: { role: runs.role }, schema: { ...answering(runs).schema, querystring: runs.query } },
     async ({ query, signal }) => await world.runs(query, signal),
   );
-  app.get(findings.path, { schema: answering(findings) }, async ({ signal }) => await world.findings(signal));
-  app.get(
-    checklist.path,
-    { schema: answering(checklist) },
-    async ({ signal }) => await world.checklist(signal),
-  );
+  app.get(findings.path, answering(findings), async ({ signal }) => await world.findings(signal));
+  app.get(checklist.path, answering(checklist), async ({ signal }) => await world.checklist(signal));
   app.get(
     runbook.path,
-    { schema: { summary: runbook.summary, querystring: runbook.query, response: RUNBOOK_RESPONSE } },
+    {
+      config: { role: runbook.role },
+      schema: { summary: runbook.summary, querystring: runbook.query, response: RUNBOOK_RESPONSE },
+    },
     async ({ query, signal }, reply) => {
       const page = await world.runbook(query.format, signal);
       if (query.format === "html")
@@ -55,17 +63,16 @@ export function addRoutes(app: App, world: ApiWorld): void {
         .send(page);
     },
   );
-  app.get(
-    repositories.path,
-    { schema: answering(repositories) },
-    async ({ signal }) => await world.repositories(signal),
-  );
+  app.get(repositories.path, answering(repositories), async ({ signal }) => await world.repositories(signal));
   app.get(
     recoveries.path,
-    { schema: { ...answering(recoveries), querystring: recoveries.query } },
+    {
+      config: { role: recoveries.role },
+      schema: { ...answering(recoveries).schema, querystring: recoveries.query },
+    },
     async ({ query, signal }) => await world.recoveries(query, signal),
   );
-  app.get("/api/openapi.json", { schema: { hide: true } }, () => app.swagger());
+  app.get("/api/openapi.json", { config: { role: "public" }, schema: { hide: true } }, () => app.swagger());
 }
 
 const RUNBOOK_RESPONSE = {
@@ -79,6 +86,14 @@ const RUNBOOK_RESPONSE = {
   ...FAILURES,
 };
 
-function answering<Answer>({ summary, answer }: { readonly summary: string; readonly answer: Answer }) {
-  return { summary, response: { 200: answer, ...FAILURES } };
+export function answering<Answer, Role>({
+  summary,
+  answer,
+  role,
+}: {
+  readonly summary: string;
+  readonly answer: Answer;
+  readonly role: Role;
+}) {
+  return { config: { role }, schema: { summary, response: { 200: answer, ...FAILURES } } };
 }

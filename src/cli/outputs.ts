@@ -1,4 +1,6 @@
 import type { z } from "zod";
+import { MadeTokenJson, UsersJson } from "../api/contract/access.ts";
+import { AuditLogJson } from "../json/audit.ts";
 import { BackupReportJson, CopyJson, PruneJson } from "../json/backup.ts";
 import { HistoryJson } from "../json/history.ts";
 import { KeyNewJson, KeyRewrapJson, KeyShowJson } from "../json/keys.ts";
@@ -143,6 +145,13 @@ export const OUTPUTS: readonly OutputSchema[] = [
   },
   { command: "repository usage", about: "One object.", schema: UsageJson },
   { command: "key new", about: "One object. It holds the identity: keep it.", schema: KeyNewJson },
+  ...["list", "add", "role", "password", "remove"].map((name) => ({
+    command: `user ${name}`,
+    about: "One object.",
+    schema: UsersJson,
+  })),
+  { command: "user token", about: "One object.", schema: MadeTokenJson },
+  { command: "audit", about: "One object.", schema: AuditLogJson },
   { command: "key show", about: "One object.", schema: KeyShowJson },
   {
     command: "key rewrap",

@@ -31,6 +31,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   repository: async () => (await import("./commands/repository.ts")).addRepository,
   key: async () => (await import("./commands/key.ts")).addKey,
   serve: async () => (await import("./commands/serve.ts")).addServe,
+  user: async () => (await import("./commands/user.ts")).addUser,
+  audit: async () => (await import("./commands/audit.ts")).addAudit,
   schedule: async () => (await import("./commands/schedule.ts")).addSchedule,
   notify: async () => (await import("./commands/notify.ts")).addNotify,
   config: async () => (await import("./commands/config.ts")).addConfig,

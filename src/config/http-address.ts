@@ -8,7 +8,7 @@ export interface HttpAddress {
   readonly port: number;
 }
 
-// Loopback: whoever can reach it reads the names of the databases and how they are.
+// Loopback: `/metrics` tells whoever reaches it the names of the databases and how they are.
 export const DEFAULT_HTTP: HttpAddress = { host: "127.0.0.1", port: 8420 };
 
 /** Whether only this machine can reach it, by its name or address. */
@@ -39,5 +39,16 @@ export const Http = z
   .meta({ title: "host:port, or `false`" })
   .prefault(`${DEFAULT_HTTP.host}:${DEFAULT_HTTP.port}`)
   .describe(
-    "Where it tells Prometheus its metrics and whoever asks whether it does its work; nobody is asked who they are. `false`: nowhere. `--host`, `--port` and `--no-http` have the last word",
+    "Where it shows the dashboard and answers its API to those who have signed in, and tells Prometheus its metrics, for which nobody is asked who they are. `false`: nowhere. `--host`, `--port` and `--no-http` have the last word",
+  );
+
+/** Where browsers find it. */
+export const PublicUrl = z
+  .url({ protocol: /^https?$/, error: "must be a URL such as `https://handled.example.com`" })
+  .refine((text) => ["/", ""].includes(new URL(text).pathname), "must have no path")
+  .transform((text) => new URL(text))
+  .optional()
+  .meta({ title: "URL" })
+  .describe(
+    "Where browsers find the dashboard when a proxy on this machine stands in front of it: that name is answered to, too, and with https the session is kept to it. Who asks from where is then what the proxy says",
   );

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { duration, LONGEST_TIMEOUT } from "./durations.ts";
 import { checked, label } from "./fields.ts";
-import { Http } from "./http-address.ts";
+import { Http, PublicUrl } from "./http-address.ts";
 import { normalizeSchedule, scheduleProblem } from "./schedule.ts";
 
 /** The five fields of cron, with one space between them. */
@@ -55,4 +55,5 @@ export const Daemon = z.strictObject({
     .prefault("5m")
     .describe("How long after a failure it is tried again; three times as long after each further one"),
   http: Http,
+  url: PublicUrl,
 });

@@ -128,6 +128,8 @@ export interface DaemonSettings {
   readonly retryAfterMs: number;
   /** Where it can be asked how everything is. */
   readonly http: HttpAddress | false;
+  /** Where browsers find it, when something stands in front of it. */
+  readonly url: URL | undefined;
 }
 
 export type Contact = StrategyFile["contacts"][number];
@@ -213,6 +215,7 @@ export function buildStrategy(file: StrategyFile, { path, home, whereIs }: Surro
       retries: file.daemon.retries,
       retryAfterMs: file.daemon.retryAfter,
       http: file.daemon.http,
+      url: file.daemon.url,
     },
     duties: file.duties.map((duty) => ({
       ...duty,

@@ -80,6 +80,7 @@ export class DaemonMetrics {
       case "job line":
       case "stopping":
       case "listening":
+      case "set up":
       case "not listening":
       case "not answered":
         break;

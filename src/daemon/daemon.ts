@@ -19,6 +19,7 @@ export type DaemonEvent =
   | { readonly kind: "told"; readonly messages: number }
   | { readonly kind: "not told"; readonly error: AppError }
   | { readonly kind: "listening"; readonly url: string }
+  | { readonly kind: "set up"; readonly url: string }
   | { readonly kind: "not listening"; readonly error: AppError }
   | { readonly kind: "not answered"; readonly error: AppError }
   | { readonly kind: "stopping"; readonly running: number };

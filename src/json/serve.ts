@@ -16,6 +16,7 @@ export const ServeEventJson = z.strictObject({
       "told",
       "not told",
       "listening",
+      "set up",
       "not listening",
       "not answered",
       "stopping",

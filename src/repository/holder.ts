@@ -83,7 +83,8 @@ function isHidden(error: unknown): boolean {
   return ["ENOENT", "ENOTDIR", "ESRCH", "EACCES", "EPERM"].includes(errorCode(error) ?? "");
 }
 
-function userName(): string {
+/** Who runs us, by name or by number. */
+export function userName(): string {
   try {
     return userInfo().username;
   } catch (error) {

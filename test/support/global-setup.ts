@@ -8,6 +8,8 @@ import { makeRuntime, type Runtime } from "../../src/lib/runtime.ts";
 import { startCluster, stopStaleCluster } from "../../src/postgres/cluster.ts";
 import { buildPrograms, PROGRAMS_PREFIX } from "./build-programs.ts";
 import { cephOnDemand } from "./ceph-on-demand.ts";
+import { onDemand } from "./on-demand.ts";
+import { buildWeb } from "../../scripts/build-web.ts";
 import { CLUSTER_PREFIX, clusterFolder } from "./cluster-folder.ts";
 
 declare module "vitest" {
@@ -18,6 +20,8 @@ declare module "vitest" {
     objectStore: string;
     /** Folder of what was built for the run. */
     programs: string;
+    /** Builds the dashboard beside those programs, and answers with its folder. */
+    dashboard: string;
   }
 }
 
@@ -46,10 +50,17 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const programs = await buildPrograms();
   project.provide("programs", programs.folder);
   process.env["HANDLED_TEST_PROGRAM"] = pathToFileURL(join(programs.folder, "main.js")).href;
+  const dashboard = await onDemand(async () => {
+    const made = join(programs.folder, "web");
+    await buildWeb(made);
+    return { made, [Symbol.asyncDispose]: () => Promise.resolve() };
+  });
+  project.provide("dashboard", dashboard.url);
   const store = await cephOnDemand();
   project.provide("objectStore", store.url);
   return async () => {
     await store[Symbol.asyncDispose]();
+    await dashboard[Symbol.asyncDispose]();
     await programs[Symbol.asyncDispose]();
     await cluster[Symbol.asyncDispose]();
   };

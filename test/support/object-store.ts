@@ -2,15 +2,14 @@ import { ListObjectsV2Command } from "@aws-sdk/client-s3";
 import { inject } from "vitest";
 import type { AccessKeys, StorageLocation } from "../../src/storage/location.ts";
 import type { ObjectStore } from "./ceph.ts";
+import { demand } from "./on-demand.ts";
 import { uniqueName } from "./postgres.ts";
 import { parseS3Url } from "../../src/storage/s3/place.ts";
 import { makeBucket, s3Client, SHARED_BUCKET } from "./s3-client.ts";
 
 /** A place in the object store that the whole run shares, which starts when the first test asks for it. */
 export async function objectStore(): Promise<ObjectStore> {
-  const response = await fetch(inject("objectStore"));
-  if (!response.ok) throw new Error(`the object store did not start: ${await response.text()}`);
-  return (await response.json()) as ObjectStore;
+  return await demand<ObjectStore>(inject("objectStore"));
 }
 
 export interface BucketOptions {

@@ -24,17 +24,15 @@ export function serve(
     main = builtProgram("main"),
     env,
     port = 0,
-    args = [],
   }: {
     readonly main?: string;
     readonly env?: Readonly<Record<string, string>>;
     /** Null: the strategy says. */
     readonly port?: number | null;
-    readonly args?: readonly string[];
   } = {},
 ): Served {
   const listenAt = port === null ? [] : ["--port", String(port)];
-  const child = spawn(process.execPath, [main, "serve", "--json", ...listenAt, ...args], {
+  const child = spawn(process.execPath, [main, "serve", "--json", ...listenAt], {
     cwd: folder,
     env: cliEnvironment(env),
     stdio: ["ignore", "pipe", "inherit"],

@@ -2,7 +2,7 @@ import type { ComponentType } from "react";
 import { createBrowserRouter, type RouteObject } from "react-router";
 import { Shell } from "./layout/shell.tsx";
 import { NotFound } from "./pages/not-found.tsx";
-import { Broken } from "./parts/states.tsx";
+import { Broken, Loading } from "./parts/states.tsx";
 
 type Page = () => Promise<{ readonly Component: ComponentType }>;
 
@@ -30,6 +30,7 @@ export function makeRouter(): ReturnType<typeof createBrowserRouter> {
     {
       element: <Shell />,
       errorElement: <Broken />,
+      HydrateFallback: Loading,
       children: [...children, { path: "*", element: <NotFound /> }],
     },
   ]);

@@ -18,6 +18,9 @@ export const theme = createTheme({
   primaryShade: { light: 7, dark: 6 },
   colors: { teal },
   autoContrast: true,
+  // Where black and white on a colour are equally easy to read: one of them has 4.5:1 at least (WCAG 2.2, relative luminance).
+  luminanceThreshold: 0.179,
+  components: { Anchor: { defaultProps: { underline: "always" } } },
   defaultRadius: "md",
   cursorType: "pointer",
   fontFamily: "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif",

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Role } from "../../access/roles.ts";
 import {
   JobDetailsJson,
   JobJson,
@@ -67,8 +68,6 @@ export const JOB_ROUTES = {
     answer: JobJson,
   },
 } as const;
-
-export type Role = "viewer" | "operator" | "admin";
 
 /** Who may have what done: an operator proves and saves; whatever changes or deletes data is an admin's. */
 export const ROLE_OF_KIND = {

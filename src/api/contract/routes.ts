@@ -2,57 +2,74 @@ import { z } from "zod";
 import { ChecklistJson } from "../../json/checklist.ts";
 import { ListJson, ShowJson } from "../../json/look.ts";
 import { StatusJson } from "../../json/status.ts";
-import { FindingsJson, RecoveriesJson, RepositoriesJson, RunsJson } from "./answers.ts";
-import { OneBackup, OneDatabase, WhichRecoveries, WhichRunbook, WhichRuns } from "./requests.ts";
+import { FindingsJson, RecoveriesJson, RepositoriesJson, RunsJson, SeriesJson } from "./answers.ts";
+import { OneBackup, OneDatabase, WhichRecoveries, WhichRunbook, WhichRuns, WhichSeries } from "./requests.ts";
 
 /** Every address of the API, what it takes and what it answers: for the server, its OpenAPI document, and whoever calls it. */
 export const ROUTES = {
   databases: {
     path: "/api/databases",
+    role: "viewer",
     summary: "How every database stands, against its objectives",
     answer: StatusJson,
   },
   backups: {
     path: "/api/databases/:name/backups",
+    role: "viewer",
     summary: "The backups of one database, a managed service's own among them",
     params: OneDatabase,
     answer: ListJson,
   },
+  series: {
+    path: "/api/databases/:name/series",
+    role: "viewer",
+    summary: "How large each backup of a database was and how long it took, for charts",
+    params: OneDatabase,
+    query: WhichSeries,
+    answer: SeriesJson,
+  },
   backup: {
     path: "/api/backups/:database/:id",
+    role: "viewer",
     summary: "Everything about one backup: times, tables, sizes, proof, retention",
     params: OneBackup,
     answer: ShowJson,
   },
   runs: {
     path: "/api/runs",
+    role: "viewer",
     summary: "What ran, and what came of it, newest first",
     query: WhichRuns,
     answer: RunsJson,
   },
   findings: {
     path: "/api/findings",
+    role: "viewer",
     summary: "What is wrong, how bad it is, and what to do about it",
     answer: FindingsJson,
   },
   checklist: {
     path: "/api/checklist",
+    role: "viewer",
     summary: "The duties of the strategy, and which are done",
     answer: ChecklistJson,
   },
   runbook: {
     path: "/api/runbook",
+    role: "viewer",
     summary: "What to do when something is lost, as it stands now",
     query: WhichRunbook,
     answer: z.string().describe("A page of HTML, or Markdown"),
   },
   repositories: {
     path: "/api/repositories",
+    role: "viewer",
     summary: "What backups take, and how fast that grows",
     answer: RepositoriesJson,
   },
   recoveries: {
     path: "/api/recoveries",
+    role: "viewer",
     summary: "Drills and recoveries, newest first",
     query: WhichRecoveries,
     answer: RecoveriesJson,

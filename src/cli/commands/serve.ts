@@ -1,24 +1,21 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { stat } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 import { loadStrategy } from "../../config/load.ts";
-import { DEFAULT_HTTP, type HttpAddress, isLoopback } from "../../config/http-address.ts";
+import { DEFAULT_HTTP, type HttpAddress } from "../../config/http-address.ts";
 import { findDatabase, type Strategy } from "../../config/strategy.ts";
 import { Daemon, type DaemonEvent, type DaemonWorld } from "../../daemon/daemon.ts";
 import { readPast } from "../../daemon/job-past.ts";
 import { isJobRunning, runJobProcess } from "../../daemon/job-process.ts";
-import type { HttpMounts } from "../../daemon/http-server.ts";
 import { AppError, errorCode, inOperation } from "../../errors.ts";
 import { type Finding, finding } from "../../health/finding.ts";
-import { packagedFile } from "../../lib/program.ts";
-import type { Jobs } from "../../jobs/jobs.ts";
 import { requireStrategyPath } from "../strategy-file.ts";
 import type { Cli } from "../cli.ts";
 import { healthOf } from "../health-of.ts";
-import { jobsWorld, openJobs } from "../jobs-world.ts";
+import { openJobs } from "../jobs-world.ts";
 import { outagesOf } from "../outages.ts";
 import { notifyOfHealth } from "../notify-of-health.ts";
 import { eventJson, renderEvent } from "../render/serve.ts";
+import { ServeApi } from "../serve-api.ts";
 import { ServeHttp } from "../serve-http.ts";
 import { storagesOf, strategyTarget } from "../targets.ts";
 
@@ -26,29 +23,10 @@ interface ServeOptions {
   readonly host?: string;
   readonly port?: number;
   readonly http: boolean;
-  readonly api?: true;
 }
 
-/** Where the options, or else the strategy, want it to listen. Fails with `usage` where that is no place for the API. */
-function addressOf(options: ServeOptions, strategy: Strategy): HttpAddress | undefined {
-  const address = listenAt(options, strategy);
-  if (options.api !== true) return address;
-  if (address === undefined) {
-    throw new AppError("usage", "serve: `--api` is given, and nothing is to be listened for", {
-      hint: "leave `--no-http` out, or name an address with `daemon.http` in the strategy",
-    });
-  }
-  if (isLoopback(address.host)) return address;
-  throw new AppError(
-    "usage",
-    `serve: the API on ${address.host}: nobody is asked who they are, so it is for this machine alone`,
-    {
-      hint: "`--host 127.0.0.1`, or `daemon.http` in the strategy; from elsewhere, an SSH tunnel leads there",
-    },
-  );
-}
-
-function listenAt({ host, port, http }: ServeOptions, { daemon }: Strategy): HttpAddress | undefined {
+/** Where the options, or else the strategy, want it to listen. */
+function addressOf({ host, port, http }: ServeOptions, { daemon }: Strategy): HttpAddress | undefined {
   if (!http) return undefined;
   const given = host !== undefined || port !== undefined;
   if (daemon.http === false && !given) return undefined;
@@ -69,12 +47,13 @@ export function addServe(program: Command, cli: () => Cli): void {
     .description(
       "Runs the backups, verifications, prunings and copies of the strategy at their times, until it is stopped. What was missed while " +
         "the machine was off is made up once; what fails is tried again. It reads the strategy again when the file changes, or on SIGHUP. " +
-        "SIGTERM ends it, and what it runs, cleanly. All it knows is in the repositories. Prometheus finds its metrics at " +
+        "SIGTERM ends it, and what it runs, cleanly. All it knows is in the repositories. It shows the dashboard, and answers " +
+        "programs at /api (docs/api.md), for those who may sign in; the first start prints a link to make the first user. Prometheus finds its metrics at " +
         "/metrics (docs/metrics.md), and /healthz says whether it does its work.",
     )
     .option(
       "--host <host>",
-      "address to listen on, instead of the strategy's; nobody is asked who they are, so take none but this machine's own without something in front of it",
+      "address to listen on, instead of the strategy's; passwords are sent to it, so take none but this machine's own without https in front of it",
     )
     .addOption(
       new Option(
@@ -83,10 +62,6 @@ export function addServe(program: Command, cli: () => Cli): void {
       ).argParser(portNumber),
     )
     .option("--no-http", "do not listen at all, whatever the strategy says")
-    .option(
-      "--api",
-      "answer programs at /api, too (docs/api.md): it shows everything and changes nothing; on a loopback address only",
-    )
     .action(async (options: ServeOptions) => {
       await runServe(cli(), options);
     });
@@ -101,27 +76,30 @@ async function runServe(cli: Cli, options: ServeOptions): Promise<void> {
     else cli.output.text(renderEvent(cli.output, event, now, timeZone));
   };
   let daemon: Daemon | undefined;
-  await using jobs =
-    options.api === true
-      ? await openJobs(cli, path, {
-          elsewhere: (database) => daemon?.busyWith(database),
-          onEnd: () => daemon?.look(),
-        })
-      : undefined;
-  await using api = jobs === undefined ? undefined : await openApi(cli, jobs, show);
-  await using served = new ServeHttp(cli.runtime.clock, show, api);
+  let url: URL | undefined;
+  await using jobs = await openJobs(cli, path, {
+    elsewhere: (database) => daemon?.busyWith(database),
+    onEnd: () => daemon?.look(),
+  });
+  await using api = await openApi(() => ServeApi.open(cli, path, jobs, () => ({ url }), show), show);
+  const hear = (event: DaemonEvent): void => {
+    show(event);
+    if (event.kind === "listening") api?.inviteFirst(event.url);
+  };
+  await using served = new ServeHttp(cli.runtime.clock, hear, api);
   const tell = (event: DaemonEvent): void => {
     served.count(event);
     show(event);
   };
   const listen = async (strategy: Strategy): Promise<boolean> => {
     ({ timeZone } = strategy);
+    ({ url } = strategy.daemon);
     const address = addressOf(options, strategy);
     await served.listen(address);
     return address !== undefined;
   };
   daemon = new Daemon(
-    worldOf(cli, path, tell, served, listen, (database) => jobs?.busyWith(database) !== undefined),
+    worldOf(cli, path, tell, served, listen, (database) => jobs.busyWith(database) !== undefined),
   );
   cli.onHangup(() => daemon.reload());
   await daemon.run(cli.signal);
@@ -129,25 +107,17 @@ async function runServe(cli: Cli, options: ServeOptions): Promise<void> {
   cli.exitWith(0);
 }
 
-/** Loaded when it is wanted: a daemon without it starts faster. */
+/** That nobody can sign in keeps no backup from its time. */
 async function openApi(
-  cli: Cli,
-  jobs: Jobs,
+  open: () => Promise<ServeApi>,
   tell: (event: DaemonEvent) => void,
-): Promise<HttpMounts & AsyncDisposable> {
-  const { makeApi } = await import("../../api/api.ts");
-  const { dashboardFrom } = await import("../../api/dashboard.ts");
-  const { apiWorld } = await import("../api-world.ts");
-  const api = await makeApi(apiWorld(cli), jobsWorld(cli, jobs), {
-    redact: (text) => cli.runtime.secrets.redact(text),
-    onDefect: (path, error) => tell({ kind: "not answered", error: inOperation(`answer ${path}`, error) }),
-  });
-  const pages = await dashboardFrom(fileURLToPath(packagedFile("dist/web/")));
-  return {
-    api: api.handle,
-    ...(pages === undefined ? {} : { pages }),
-    [Symbol.asyncDispose]: async () => await api[Symbol.asyncDispose](),
-  };
+): Promise<ServeApi | undefined> {
+  try {
+    return await open();
+  } catch (error) {
+    tell({ kind: "not answered", error: inOperation("serve the dashboard and the API", error) });
+    return undefined;
+  }
 }
 
 function brokenStrategy({ message, hint }: AppError): Finding {

@@ -68,7 +68,9 @@ function messageOf(event: DaemonEvent): string {
     case "not told":
       return `nobody could be told: ${event.error.message}`;
     case "listening":
-      return `metrics at ${event.url}/metrics`;
+      return `metrics at ${event.url}/metrics and the dashboard at ${event.url}`;
+    case "set up":
+      return `nobody can sign in yet; this link makes the first user: ${event.url}`;
     case "not listening":
       return `there are no metrics: ${event.error.message}`;
     case "not answered":
@@ -97,6 +99,7 @@ function colorOf(event: DaemonEvent): "red" | "yellow" | "green" | "bold" | "dim
     case "reloaded":
     case "told":
     case "listening":
+    case "set up":
     case "job started":
     case "stopping":
       return "bold";

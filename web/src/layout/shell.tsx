@@ -119,7 +119,7 @@ function Databases({ pathname }: { readonly pathname: string }): ReactElement | 
       <Text size="xs" tt="uppercase" fw={600} className="quiet" px="sm" pt="md" pb={4}>
         Databases
       </Text>
-      {data.databases.map(({ database, healthy }) => {
+      {data.databases.map(({ database, problems: [worst] }) => {
         const to = `/databases/${encodeURIComponent(database)}`;
         return (
           <NavLink
@@ -129,8 +129,14 @@ function Databases({ pathname }: { readonly pathname: string }): ReactElement | 
             label={database}
             leftSection={<IconDatabase {...ICON} />}
             rightSection={
-              healthy ? null : (
-                <span className="dot" data-bad title="needs a look" role="img" aria-label="needs a look" />
+              worst === undefined ? null : (
+                <span
+                  className="dot"
+                  data-severity={worst.severity}
+                  title={worst.message}
+                  role="img"
+                  aria-label="needs a look"
+                />
               )
             }
             active={pathname === to || pathname.startsWith(`${to}/`)}

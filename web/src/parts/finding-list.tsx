@@ -1,11 +1,11 @@
-import { Badge, Card, Group, Stack, Text } from "@mantine/core";
+import { Anchor, Badge, Card, Group, Stack, Text } from "@mantine/core";
 import type { ReactElement } from "react";
 import { Link } from "react-router";
 import type { Answer } from "../api/queries.ts";
 
 export type Finding = Answer<"findings">["findings"][number];
 
-const COLORS = { critical: "red", warning: "orange", notice: "gray" } as const;
+const COLORS = { critical: "red", warning: "orange", notice: "blue" } as const;
 const ORDER = { critical: 0, warning: 1, notice: 2 } as const;
 
 /** Findings, the worst first: what is wrong, and what to do. */
@@ -27,14 +27,14 @@ export function FindingList({ findings }: { readonly findings: readonly Finding[
               {finding.severity}
             </Badge>
             {finding.database === null ? null : (
-              <Text
+              <Anchor
                 size="sm"
                 fw={600}
                 component={Link}
                 to={`/databases/${encodeURIComponent(finding.database)}`}
               >
                 {finding.database}
-              </Text>
+              </Anchor>
             )}
             <Text size="xs" className="quiet" ff="monospace">
               {finding.id}

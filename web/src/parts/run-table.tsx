@@ -1,8 +1,9 @@
-import { Badge, Table, Text } from "@mantine/core";
+import { Badge, Text } from "@mantine/core";
 import type { ReactElement } from "react";
 import { Link } from "react-router";
 import { formatDuration } from "../../../src/lib/text.ts";
 import type { Answer } from "../api/queries.ts";
+import { type Column, DataTable } from "./data-table.tsx";
 import { Ago } from "./moment.tsx";
 
 export type Run = Answer<"runs">["databases"][number]["runs"][number] & { readonly database: string };
@@ -14,61 +15,57 @@ const COLORS: Readonly<Record<string, string>> = {
   interrupted: "orange",
 };
 
+const COLUMNS: readonly Column<Run>[] = [
+  { title: "When", cell: ({ startedAt }) => <Ago at={startedAt} /> },
+  {
+    title: "What",
+    cell: ({ operation, database, entry, user, host }) => (
+      <>
+        <Text size="sm" fw={600}>
+          {operation} {database}
+        </Text>
+        <Text size="xs" className="quiet">
+          {entry === null ? `by ${user} on ${host}` : `entry ${entry}`}
+        </Text>
+      </>
+    ),
+  },
+  {
+    title: "Outcome",
+    cell: ({ outcome, finishedAt }) => (
+      <Badge color={COLORS[outcome ?? ""] ?? "blue"} autoContrast>
+        {outcome ?? (finishedAt === null ? "running" : "ended")}
+      </Badge>
+    ),
+  },
+  {
+    title: "Took",
+    figure: true,
+    cell: ({ durationMs }) => (durationMs === null ? "" : formatDuration(durationMs)),
+  },
+  {
+    title: "What came of it",
+    cell: ({ database, backup, summary, error }) => (
+      <>
+        <Text size="sm" component="div">
+          {error === null ? summary : error.message}{" "}
+          {backup === null ? null : (
+            <Link to={`/databases/${encodeURIComponent(database)}/backups/${backup}`}>{backup}</Link>
+          )}
+        </Text>
+        {error?.hint == null ? null : (
+          <Text size="xs" className="quiet">
+            {error.hint}
+          </Text>
+        )}
+      </>
+    ),
+  },
+];
+
 /** Runs, newest first. */
 export function RunTable({ runs }: { readonly runs: readonly Run[] }): ReactElement {
   return (
-    <Table.ScrollContainer minWidth={640}>
-      <Table verticalSpacing="xs" highlightOnHover>
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>When</Table.Th>
-            <Table.Th>What</Table.Th>
-            <Table.Th>Outcome</Table.Th>
-            <Table.Th>Took</Table.Th>
-            <Table.Th>What came of it</Table.Th>
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {runs.map((run) => (
-            <Table.Tr key={`${run.database} ${run.id}`}>
-              <Table.Td className="nowrap">
-                <Ago at={run.startedAt} />
-              </Table.Td>
-              <Table.Td>
-                <Text size="sm" fw={600}>
-                  {run.operation} {run.database}
-                </Text>
-                <Text size="xs" className="quiet">
-                  {run.entry === null ? `by ${run.user} on ${run.host}` : `entry ${run.entry}`}
-                </Text>
-              </Table.Td>
-              <Table.Td>
-                <Badge color={COLORS[run.outcome ?? ""] ?? "blue"} autoContrast>
-                  {run.outcome ?? (run.finishedAt === null ? "running" : "ended")}
-                </Badge>
-              </Table.Td>
-              <Table.Td className="nowrap">
-                {run.durationMs === null ? "" : formatDuration(run.durationMs)}
-              </Table.Td>
-              <Table.Td className="wrap">
-                <Text size="sm" component="div">
-                  {run.error === null ? run.summary : run.error.message}{" "}
-                  {run.backup === null ? null : (
-                    <Link to={`/databases/${encodeURIComponent(run.database)}/backups/${run.backup}`}>
-                      {run.backup}
-                    </Link>
-                  )}
-                </Text>
-                {run.error?.hint == null ? null : (
-                  <Text size="xs" className="quiet">
-                    {run.error.hint}
-                  </Text>
-                )}
-              </Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
+    <DataTable label="Runs" rows={runs} columns={COLUMNS} keyOf={({ database, id }) => `${database} ${id}`} />
   );
 }

@@ -1,9 +1,10 @@
-import { Badge, Card, Group, Stack, Table, Text, Title } from "@mantine/core";
+import { Badge, Card, Group, Stack, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import type { ReactElement, ReactNode } from "react";
 import { useParams } from "react-router";
 import { formatBytes, formatCount, formatDuration } from "../../../../src/lib/text.ts";
 import { type Answer, backupQuery } from "../../api/queries.ts";
+import { type Column, DataTable } from "../../parts/data-table.tsx";
 import { Moment } from "../../parts/moment.tsx";
 import { PageTitle } from "../../parts/page-title.tsx";
 import { ProofBadge } from "../../parts/proof-badge.tsx";
@@ -90,51 +91,42 @@ function Fact({ name, children }: { readonly name: string; readonly children: Re
   );
 }
 
+const TABLE_COLUMNS: readonly Column<Details["tableDetails"][number]>[] = [
+  {
+    title: "Table",
+    cell: ({ schema, name, note }) => (
+      <>
+        {schema}.{name}
+        {note === null ? null : (
+          <Text size="xs" className="quiet">
+            {note}
+          </Text>
+        )}
+      </>
+    ),
+  },
+  { title: "Rows", figure: true, cell: ({ rows }) => (rows === null ? "" : formatCount(rows)) },
+  { title: "Size", figure: true, cell: ({ bytes }) => formatBytes(bytes) },
+  { title: "Read", figure: true, cell: ({ read }) => (read === null ? "" : formatBytes(read.bytes)) },
+  { title: "Reused", figure: true, cell: ({ reused }) => (reused === null ? "" : formatBytes(reused.bytes)) },
+  {
+    title: "Digest",
+    cell: ({ digest }) => (digest === null ? "" : <code title={digest}>{digest.slice(0, 10)}</code>),
+  },
+];
+
 function Tables({ backup }: { readonly backup: Details }): ReactElement {
   return (
     <section aria-labelledby="tables">
       <Title order={2} size="h4" mb="xs" id="tables">
         Tables
       </Title>
-      <Table.ScrollContainer minWidth={560}>
-        <Table verticalSpacing={6}>
-          <Table.Thead>
-            <Table.Tr>
-              <Table.Th>Table</Table.Th>
-              <Table.Th>Rows</Table.Th>
-              <Table.Th>Size</Table.Th>
-              <Table.Th>Read</Table.Th>
-              <Table.Th>Reused</Table.Th>
-              <Table.Th>Digest</Table.Th>
-            </Table.Tr>
-          </Table.Thead>
-          <Table.Tbody>
-            {backup.tableDetails.map((table) => (
-              <Table.Tr key={`${table.schema}.${table.name}`}>
-                <Table.Td className="wrap">
-                  {table.schema}.{table.name}
-                  {table.note === null ? null : (
-                    <Text size="xs" className="quiet">
-                      {table.note}
-                    </Text>
-                  )}
-                </Table.Td>
-                <Table.Td>{table.rows === null ? "" : formatCount(table.rows)}</Table.Td>
-                <Table.Td className="nowrap">{formatBytes(table.bytes)}</Table.Td>
-                <Table.Td className="nowrap">
-                  {table.read === null ? "" : formatBytes(table.read.bytes)}
-                </Table.Td>
-                <Table.Td className="nowrap">
-                  {table.reused === null ? "" : formatBytes(table.reused.bytes)}
-                </Table.Td>
-                <Table.Td ff="monospace" title={table.digest ?? undefined}>
-                  {table.digest?.slice(0, 10) ?? ""}
-                </Table.Td>
-              </Table.Tr>
-            ))}
-          </Table.Tbody>
-        </Table>
-      </Table.ScrollContainer>
+      <DataTable
+        label="Tables"
+        rows={backup.tableDetails}
+        columns={TABLE_COLUMNS}
+        keyOf={({ schema, name }) => `${schema}.${name}`}
+      />
     </section>
   );
 }

@@ -1,7 +1,8 @@
-import { Alert, Badge, Stack, Table, Text, Title } from "@mantine/core";
+import { Alert, Badge, Stack, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import type { ReactElement } from "react";
 import { type Answer, checklistQuery } from "../../api/queries.ts";
+import { type Column, DataTable } from "../../parts/data-table.tsx";
 import { Ago } from "../../parts/moment.tsx";
 import { PageTitle } from "../../parts/page-title.tsx";
 import { Answered, Empty } from "../../parts/states.tsx";
@@ -9,7 +10,37 @@ import { Answered, Empty } from "../../parts/states.tsx";
 type Duty = Answer<"checklist">["duties"][number];
 
 const PERIODS = ["daily", "weekly", "monthly", "quarterly"] as const;
-const COLORS = { done: "green", open: "gray", overdue: "red" } as const;
+const COLORS = { done: "green", open: "blue", overdue: "red" } as const;
+
+const COLUMNS: readonly Column<Duty>[] = [
+  {
+    title: "Duty",
+    cell: ({ what, name, by, evidence }) => (
+      <>
+        <Text size="sm" fw={600}>
+          {what}
+        </Text>
+        <Text size="xs" className="quiet">
+          {name} · {by === "machine" ? "done by the machine" : "done by a person"}
+          {evidence === null ? "" : ` · ${evidence}`}
+        </Text>
+      </>
+    ),
+  },
+  { title: "Database", cell: ({ database }) => database },
+  {
+    title: "State",
+    cell: ({ state }) => (
+      <Badge color={COLORS[state]} autoContrast>
+        {state}
+      </Badge>
+    ),
+  },
+  { title: "Last", cell: ({ lastAt }) => (lastAt === null ? "never" : <Ago at={lastAt} />) },
+  { title: "Until", cell: ({ until }) => <Ago at={until} /> },
+];
+
+const keyOf = ({ database, name }: Duty): string => `${database} ${name}`;
 
 /** What is to be done, by machines and by people, and what is. */
 export function Checklist(): ReactElement {
@@ -51,44 +82,7 @@ function Period({
       <Title order={2} size="h4" tt="capitalize" mb="xs">
         {period}
       </Title>
-      <Table.ScrollContainer minWidth={560}>
-        <Table verticalSpacing="xs">
-          <Table.Thead>
-            <Table.Tr>
-              <Table.Th>Duty</Table.Th>
-              <Table.Th>Database</Table.Th>
-              <Table.Th>State</Table.Th>
-              <Table.Th>Last</Table.Th>
-              <Table.Th>Until</Table.Th>
-            </Table.Tr>
-          </Table.Thead>
-          <Table.Tbody>
-            {duties.map((duty) => (
-              <Table.Tr key={`${duty.database} ${duty.name}`}>
-                <Table.Td className="wrap">
-                  <Text size="sm" fw={600}>
-                    {duty.what}
-                  </Text>
-                  <Text size="xs" className="quiet">
-                    {duty.name} · {duty.by === "machine" ? "done by the machine" : "done by a person"}
-                    {duty.evidence === null ? "" : ` · ${duty.evidence}`}
-                  </Text>
-                </Table.Td>
-                <Table.Td>{duty.database}</Table.Td>
-                <Table.Td>
-                  <Badge color={COLORS[duty.state]} autoContrast>
-                    {duty.state}
-                  </Badge>
-                </Table.Td>
-                <Table.Td>{duty.lastAt === null ? "never" : <Ago at={duty.lastAt} />}</Table.Td>
-                <Table.Td>
-                  <Ago at={duty.until} />
-                </Table.Td>
-              </Table.Tr>
-            ))}
-          </Table.Tbody>
-        </Table>
-      </Table.ScrollContainer>
+      <DataTable label={`${period} duties`} rows={duties} columns={COLUMNS} keyOf={keyOf} />
     </section>
   );
 }

@@ -1,12 +1,36 @@
-import { Badge, Table, Text } from "@mantine/core";
+import { Badge, Text } from "@mantine/core";
 import type { ReactElement } from "react";
 import { Link } from "react-router";
 import { formatBytes, formatCount, formatDuration } from "../../../../src/lib/text.ts";
 import type { Answer } from "../../api/queries.ts";
+import { type Column, DataTable } from "../../parts/data-table.tsx";
 import { Ago } from "../../parts/moment.tsx";
 import { ProofBadge } from "../../parts/proof-badge.tsx";
 
 type Backup = Answer<"backups">["databases"][number]["backups"][number];
+
+const columns = (database: string): readonly Column<Backup>[] => [
+  {
+    title: "Brings back",
+    cell: ({ snapshotAt, id, kind }) => (
+      <>
+        <Ago at={snapshotAt} />
+        <Text size="xs" component="div">
+          <Link to={`/databases/${encodeURIComponent(database)}/backups/${id}`}>{id}</Link>{" "}
+          <Badge size="xs" variant="default">
+            {kind}
+          </Badge>
+        </Text>
+      </>
+    ),
+  },
+  { title: "Proof", cell: ({ proof }) => <ProofBadge proof={proof} /> },
+  { title: "Rows", figure: true, cell: ({ rows }) => formatCount(rows) },
+  { title: "Size", figure: true, cell: ({ bytes }) => formatBytes(bytes) },
+  { title: "Added", figure: true, cell: ({ storedBytes }) => formatBytes(storedBytes) },
+  { title: "Took", figure: true, cell: ({ durationMs }) => formatDuration(durationMs) },
+  { title: "Places", figure: true, cell: ({ places }) => formatCount(places.length) },
+];
 
 export function BackupTable({
   database,
@@ -15,46 +39,5 @@ export function BackupTable({
   readonly database: string;
   readonly backups: readonly Backup[];
 }): ReactElement {
-  return (
-    <Table.ScrollContainer minWidth={640}>
-      <Table verticalSpacing="xs" highlightOnHover>
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>Brings back</Table.Th>
-            <Table.Th>Proof</Table.Th>
-            <Table.Th>Rows</Table.Th>
-            <Table.Th>Size</Table.Th>
-            <Table.Th>Added</Table.Th>
-            <Table.Th>Took</Table.Th>
-            <Table.Th>Places</Table.Th>
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {backups.map((backup) => (
-            <Table.Tr key={backup.id}>
-              <Table.Td>
-                <Ago at={backup.snapshotAt} />
-                <Text size="xs" className="nowrap">
-                  <Link to={`/databases/${encodeURIComponent(database)}/backups/${backup.id}`}>
-                    {backup.id}
-                  </Link>{" "}
-                  <Badge size="xs" variant="default">
-                    {backup.kind}
-                  </Badge>
-                </Text>
-              </Table.Td>
-              <Table.Td>
-                <ProofBadge proof={backup.proof} />
-              </Table.Td>
-              <Table.Td>{formatCount(backup.rows)}</Table.Td>
-              <Table.Td className="nowrap">{formatBytes(backup.bytes)}</Table.Td>
-              <Table.Td className="nowrap">{formatBytes(backup.storedBytes)}</Table.Td>
-              <Table.Td className="nowrap">{formatDuration(backup.durationMs)}</Table.Td>
-              <Table.Td>{backup.places.length}</Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
-  );
+  return <DataTable label="Backups" rows={backups} columns={columns(database)} keyOf={({ id }) => id} />;
 }

@@ -1,13 +1,16 @@
 import { Alert, Stack, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import type { ReactElement } from "react";
+import { lazy, Suspense, type ReactElement } from "react";
 import { useParams } from "react-router";
 import { backupsQuery, databasesQuery } from "../../api/queries.ts";
 import { FindingList } from "../../parts/finding-list.tsx";
 import { PageTitle } from "../../parts/page-title.tsx";
-import { Answered, Empty } from "../../parts/states.tsx";
+import { Answered, Empty, Loading } from "../../parts/states.tsx";
 import { DatabaseCard } from "../overview/database-card.tsx";
 import { BackupTable } from "./backup-table.tsx";
+import { Timeline } from "./timeline.tsx";
+
+const HistoryCharts = lazy(async () => ({ default: (await import("./history-charts.tsx")).HistoryCharts }));
 
 /** One database: to which moments it can be brought back, and how it stands. */
 export function Database(): ReactElement {
@@ -19,12 +22,21 @@ export function Database(): ReactElement {
     <>
       <PageTitle title={name} />
       <Stack gap="lg">
-        {of === undefined ? null : <DatabaseCard database={of} />}
+        {of === undefined ? null : <DatabaseCard database={of} named={false} />}
         {of === undefined || of.problems.length + of.notices.length === 0 ? null : (
           <FindingList
             findings={[...of.problems, ...of.notices].map((found) => ({ ...found, database: null }))}
           />
         )}
+        <Answered query={backups}>
+          {({ databases }) =>
+            databases.map((listed) => (
+              <section key={listed.database} aria-label="Timeline">
+                <Timeline listed={listed} now={backups.dataUpdatedAt} />
+              </section>
+            ))
+          }
+        </Answered>
         <section aria-labelledby="backups">
           <Title order={2} size="h4" mb="xs" id="backups">
             Backups
@@ -57,6 +69,18 @@ export function Database(): ReactElement {
             }
           </Answered>
         </section>
+        {(backups.data?.databases ?? []).map(({ database, backups: list }) =>
+          list.length < 2 ? null : (
+            <section key={database} aria-labelledby="history">
+              <Title order={2} size="h4" mb="xs" id="history">
+                History
+              </Title>
+              <Suspense fallback={<Loading />}>
+                <HistoryCharts backups={list} />
+              </Suspense>
+            </section>
+          ),
+        )}
       </Stack>
     </>
   );

@@ -14,17 +14,26 @@ const LOOKS = {
 } as const;
 
 /** Whether one database could be brought back, as of when, and how long that would take. */
-export function DatabaseCard({ database }: { readonly database: DatabaseStatus }): ReactElement {
+export function DatabaseCard({
+  database,
+  named = true,
+}: {
+  readonly database: DatabaseStatus;
+  /** Whether it says its name: not where the page does. */
+  readonly named?: boolean;
+}): ReactElement {
   const { dataAtRiskMs, rpoMs, rtoMs, timeToRecover, newestPoint, provenPoint, nextRun } = database;
   const protection = protectionOf(database);
   return (
     <Card withBorder padding="md" component="article" aria-label={database.database}>
       <Group justify="space-between" mb="xs" gap="xs">
-        <Title order={2} size="h4" className="wrap">
-          <Link className="plain" to={`/databases/${encodeURIComponent(database.database)}`}>
-            {database.database}
-          </Link>
-        </Title>
+        {named ? (
+          <Title order={2} size="h4" className="wrap">
+            <Link className="plain" to={`/databases/${encodeURIComponent(database.database)}`}>
+              {database.database}
+            </Link>
+          </Title>
+        ) : null}
         <ProtectionBadge protection={protection} />
       </Group>
       <Text size="sm" className="quiet wrap" mb="md" lineClamp={3} title={protection.why}>

@@ -1,7 +1,8 @@
-import { Badge, Table, Text } from "@mantine/core";
+import { Badge, Text } from "@mantine/core";
 import type { ReactElement } from "react";
 import { formatDuration } from "../../../../src/lib/text.ts";
 import type { Answer } from "../../api/queries.ts";
+import { type Column, DataTable } from "../../parts/data-table.tsx";
 import { Ago } from "../../parts/moment.tsx";
 
 export type Drill = Answer<"recoveries">["databases"][number]["drills"][number];
@@ -13,56 +14,41 @@ export function oneEach(drills: readonly Drill[]): readonly Drill[] {
   );
 }
 
+const COLUMNS: readonly Column<Drill>[] = [
+  { title: "When", cell: ({ startedAt }) => <Ago at={startedAt} /> },
+  {
+    title: "Disaster",
+    cell: ({ scenario, databases, kind, from, notes, error }) => (
+      <>
+        <Text size="sm" fw={600}>
+          {scenario} · {databases.join(", ")}
+        </Text>
+        <Text size="xs" className="quiet">
+          {kind === "drill" ? "drill" : "for real"}
+          {from === null ? "" : `, from ${from}`}
+          {notes.map((note) => ` · ${note}`)}
+        </Text>
+        {error === null ? null : <Text size="xs">{error.message}</Text>}
+      </>
+    ),
+  },
+  {
+    title: "Outcome",
+    cell: ({ outcome }) => (
+      <Badge color={outcome === "done" ? "green" : outcome === null ? "blue" : "red"} autoContrast>
+        {outcome ?? "running"}
+      </Badge>
+    ),
+  },
+  { title: "Took", figure: true, cell: ({ rtoMs }) => (rtoMs === null ? "" : formatDuration(rtoMs)) },
+  { title: "Budget", figure: true, cell: ({ budgetMs }) => formatDuration(budgetMs) },
+  {
+    title: "Data lost",
+    figure: true,
+    cell: ({ dataLostMs }) => (dataLostMs === null ? "" : formatDuration(dataLostMs)),
+  },
+];
+
 export function DrillTable({ drills }: { readonly drills: readonly Drill[] }): ReactElement {
-  return (
-    <Table.ScrollContainer minWidth={640}>
-      <Table verticalSpacing="xs">
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>When</Table.Th>
-            <Table.Th>Disaster</Table.Th>
-            <Table.Th>Outcome</Table.Th>
-            <Table.Th>Took</Table.Th>
-            <Table.Th>Budget</Table.Th>
-            <Table.Th>Data lost</Table.Th>
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {drills.map((drill) => (
-            <Table.Tr key={drill.id}>
-              <Table.Td className="nowrap">
-                <Ago at={drill.startedAt} />
-              </Table.Td>
-              <Table.Td>
-                <Text size="sm" fw={600}>
-                  {drill.scenario} · {drill.databases.join(", ")}
-                </Text>
-                <Text size="xs" className="quiet wrap">
-                  {drill.kind === "drill" ? "drill" : "for real"}
-                  {drill.from === null ? "" : `, from ${drill.from}`}
-                  {drill.notes.map((note) => ` · ${note}`)}
-                </Text>
-                {drill.error === null ? null : (
-                  <Text size="xs" c="red" className="wrap">
-                    {drill.error.message}
-                  </Text>
-                )}
-              </Table.Td>
-              <Table.Td>
-                <Badge
-                  color={drill.outcome === "done" ? "green" : drill.outcome === null ? "blue" : "red"}
-                  autoContrast
-                >
-                  {drill.outcome ?? "running"}
-                </Badge>
-              </Table.Td>
-              <Table.Td>{drill.rtoMs === null ? "" : formatDuration(drill.rtoMs)}</Table.Td>
-              <Table.Td>{formatDuration(drill.budgetMs)}</Table.Td>
-              <Table.Td>{drill.dataLostMs === null ? "" : formatDuration(drill.dataLostMs)}</Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
-  );
+  return <DataTable label="Drills and recoveries" rows={drills} columns={COLUMNS} keyOf={({ id }) => id} />;
 }

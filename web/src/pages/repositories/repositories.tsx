@@ -1,13 +1,42 @@
-import { Alert, Card, Group, Progress, Stack, Table, Text, Title } from "@mantine/core";
+import { Alert, Card, Group, Progress, Stack, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import type { ReactElement } from "react";
 import { Link } from "react-router";
-import { formatBytes, formatCount } from "../../../../src/lib/text.ts";
+import { counted, formatBytes, formatCount } from "../../../../src/lib/text.ts";
 import { type Answer, repositoriesQuery } from "../../api/queries.ts";
+import { type Column, DataTable } from "../../parts/data-table.tsx";
 import { PageTitle } from "../../parts/page-title.tsx";
 import { Answered, Empty } from "../../parts/states.tsx";
 
 type Place = Answer<"repositories">["places"][number];
+
+const COLUMNS: readonly Column<Place["databases"][number]>[] = [
+  {
+    title: "Database",
+    cell: ({ database }) => <Link to={`/databases/${encodeURIComponent(database)}`}>{database}</Link>,
+  },
+  { title: "Stored", figure: true, cell: ({ storedBytes }) => formatBytes(storedBytes) },
+  {
+    title: "Backups",
+    cell: ({ counts }) =>
+      [
+        ...(counts.snapshots === 0 ? [] : [counted(counts.snapshots, "snapshot")]),
+        ...(counts.archives === 0 ? [] : [counted(counts.archives, "archive")]),
+      ].join(", ") || "none",
+  },
+  { title: "Damaged", figure: true, cell: ({ counts }) => formatCount(counts.damaged) },
+  {
+    title: "Growth",
+    figure: true,
+    cell: ({ growth }) => (growth === null ? "" : `${formatBytes(growth.bytesPerDay)} a day`),
+  },
+  {
+    title: "Saved by sharing",
+    figure: true,
+    cell: ({ deduplication }) =>
+      deduplication === null || deduplication < 1.05 ? "" : `${deduplication.toFixed(1)} times smaller`,
+  },
+];
 
 /** What backups take, where, and how fast that grows. */
 export function Repositories(): ReactElement {
@@ -67,38 +96,12 @@ function PlaceCard({ place }: { readonly place: Place }): ReactElement {
           mb="md"
         />
       )}
-      <Table.ScrollContainer minWidth={520}>
-        <Table verticalSpacing="xs">
-          <Table.Thead>
-            <Table.Tr>
-              <Table.Th>Database</Table.Th>
-              <Table.Th>Stored</Table.Th>
-              <Table.Th>Backups</Table.Th>
-              <Table.Th>Damaged</Table.Th>
-              <Table.Th>Growth</Table.Th>
-              <Table.Th>Saved by sharing</Table.Th>
-            </Table.Tr>
-          </Table.Thead>
-          <Table.Tbody>
-            {place.databases.map(({ database, counts, growth, deduplication, ...of }) => (
-              <Table.Tr key={database}>
-                <Table.Td>
-                  <Link to={`/databases/${encodeURIComponent(database)}`}>{database}</Link>
-                </Table.Td>
-                <Table.Td>{formatBytes(of.storedBytes)}</Table.Td>
-                <Table.Td>
-                  {formatCount(counts.snapshots)} snapshots, {formatCount(counts.archives)} archives
-                </Table.Td>
-                <Table.Td>{formatCount(counts.damaged)}</Table.Td>
-                <Table.Td>{growth === null ? "" : `${formatBytes(growth.bytesPerDay)} a day`}</Table.Td>
-                <Table.Td>
-                  {deduplication === null ? "" : `${deduplication.toFixed(1)} times smaller`}
-                </Table.Td>
-              </Table.Tr>
-            ))}
-          </Table.Tbody>
-        </Table>
-      </Table.ScrollContainer>
+      <DataTable
+        label="Databases"
+        rows={place.databases}
+        columns={COLUMNS}
+        keyOf={({ database }) => database}
+      />
     </Card>
   );
 }

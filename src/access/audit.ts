@@ -1,0 +1,126 @@
+import { createHash, randomUUID } from "node:crypto";
+import type { DatabaseSync } from "node:sqlite";
+import { z } from "zod";
+import type { Clock } from "../lib/clock.ts";
+import { inTransaction } from "./access-database.ts";
+
+/** What the first entry of a chain has for the hash of the one before. */
+const FIRST = "0".repeat(64);
+
+/** Something that somebody did. */
+export const AuditEntry = z.strictObject({
+  seq: z.int().min(1),
+  at: z.iso.datetime(),
+  who: z.string(),
+  what: z.string(),
+  subject: z.string(),
+  source: z.string(),
+  previous: z.string().regex(/^[0-9a-f]{64}$/),
+  hash: z.string().regex(/^[0-9a-f]{64}$/),
+});
+export type AuditEntry = z.infer<typeof AuditEntry>;
+
+export interface Act {
+  /** Name of the user, and of the token where it was one. */
+  readonly who: string;
+  /** `backup`, `user added`. */
+  readonly what: string;
+  /** What it was done to, and how. */
+  readonly subject: string;
+  /** From where: an address, or a terminal. */
+  readonly source: string;
+}
+
+/**
+ * SHA-256 of an entry: over the JSON text of the array of all else in it, in this order, the hash of the one before included.
+ * Whoever changes, removes or reorders one has to write all that follow anew, and those lie in the repositories.
+ */
+export function auditHash({
+  seq,
+  at,
+  who,
+  what,
+  subject,
+  source,
+  previous,
+}: Omit<AuditEntry, "hash">): string {
+  return createHash("sha256")
+    .update(JSON.stringify([seq, at, who, what, subject, source, previous]))
+    .digest("hex");
+}
+
+/** Who did what, when, and from where. It is only added to. */
+export class Audit {
+  readonly #database: DatabaseSync;
+  readonly #clock: Clock;
+
+  constructor(database: DatabaseSync, clock: Clock) {
+    this.#database = database;
+    this.#clock = clock;
+  }
+
+  /** Durable when it returns; whatever throws here must keep the act from being done. */
+  append({ who, what, subject, source }: Act): AuditEntry {
+    return inTransaction(this.#database, () => {
+      const last = this.list(Number.MAX_SAFE_INTEGER, 1)[0];
+      const entry = {
+        seq: (last?.seq ?? 0) + 1,
+        at: this.#clock.now().toISOString(),
+        who,
+        what,
+        subject,
+        source,
+        previous: last?.hash ?? FIRST,
+      };
+      const whole = { ...entry, hash: auditHash(entry) };
+      this.#database
+        .prepare(
+          "insert into audit (seq, at, who, what, subject, source, previous, hash) values (?, ?, ?, ?, ?, ?, ?, ?)",
+        )
+        .run(whole.seq, whole.at, who, what, subject, source, whole.previous, whole.hash);
+      return whole;
+    });
+  }
+
+  /** Newest first. @param before only entries with a lower number */
+  list(before: number, last: number): readonly AuditEntry[] {
+    return this.#database
+      .prepare("select * from audit where seq < ? order by seq desc limit ?")
+      .all(before, last)
+      .map((row) => AuditEntry.parse({ ...row }));
+  }
+
+  /** All, oldest first, one after the other. @param seq only those after it */
+  *all(seq = 0): Iterable<AuditEntry> {
+    const rows = this.#database.prepare("select * from audit where seq > ? order by seq").iterate(seq);
+    for (const row of rows) yield AuditEntry.parse({ ...row });
+  }
+
+  /** What tells this log from that of another machine: it names its folder in repositories. */
+  chain(): string {
+    return inTransaction(this.#database, () => {
+      const known = this.#database.prepare("select value from facts where name = 'chain'").get();
+      if (known !== undefined) return String(known["value"]);
+      const chain = randomUUID();
+      this.#database.prepare("insert into facts (name, value) values ('chain', ?)").run(chain);
+      return chain;
+    });
+  }
+}
+
+/**
+ * What is wrong with a chain of entries, oldest first; undefined where nothing is.
+ * @param entries from the first one on
+ */
+export function brokenAt(entries: Iterable<AuditEntry>): string | undefined {
+  let previous = FIRST;
+  let seq = 0;
+  for (const entry of entries) {
+    seq += 1;
+    if (entry.seq !== seq) return `entry ${seq} is missing`;
+    if (entry.previous !== previous) return `entry ${seq} does not follow the one before it`;
+    if (auditHash(entry) !== entry.hash) return `entry ${seq} was changed`;
+    previous = entry.hash;
+  }
+  return undefined;
+}

@@ -1,0 +1,123 @@
+import type { RequestListener, ServerResponse } from "node:http";
+import { fileURLToPath } from "node:url";
+import { type Access, openAccess } from "../access/access.ts";
+import type { Names } from "../api/guard.ts";
+import { SetUpSecret } from "../api/set-up.ts";
+import type { DaemonEvent } from "../daemon/daemon.ts";
+import type { HttpMounts } from "../daemon/http-server.ts";
+import { inOperation } from "../errors.ts";
+import type { Jobs } from "../jobs/jobs.ts";
+import { packagedFile } from "../lib/program.ts";
+import type { Cli } from "./cli.ts";
+import { jobsWorld } from "./jobs-world.ts";
+
+/**
+ * The API and the dashboard of the daemon. Both are loaded when somebody asks for the first time, for many a daemon is asked for its
+ * metrics alone; whether anybody may sign in is known from the beginning.
+ */
+export class ServeApi implements HttpMounts, AsyncDisposable {
+  readonly #cli: Cli;
+  readonly #access: Access;
+  readonly #jobs: Jobs;
+  readonly #names: () => Names;
+  readonly #tell: (event: DaemonEvent) => void;
+  readonly #setUp = new SetUpSecret();
+  #loading: Promise<Loaded> | undefined;
+
+  private constructor(
+    cli: Cli,
+    access: Access,
+    jobs: Jobs,
+    names: () => Names,
+    tell: (event: DaemonEvent) => void,
+  ) {
+    this.#cli = cli;
+    this.#access = access;
+    this.#jobs = jobs;
+    this.#names = names;
+    this.#tell = tell;
+  }
+
+  /**
+   * @param strategyPath absolute
+   * @param names under which it may be asked, now
+   */
+  static async open(
+    cli: Cli,
+    strategyPath: string,
+    jobs: Jobs,
+    names: () => Names,
+    tell: (event: DaemonEvent) => void,
+  ): Promise<ServeApi> {
+    return new ServeApi(cli, await openAccess(cli.runtime, strategyPath), jobs, names, tell);
+  }
+
+  /** Prints a link to make the first user, where there is none. @param url of the listener */
+  inviteFirst(url: string): void {
+    if (this.#access.users.list().length > 0) return;
+    const base = this.#names().url?.origin ?? url;
+    // What follows `#` is sent to nobody, and stands in no log but this one.
+    this.#tell({ kind: "set up", url: `${base}/set-up#${this.#setUp.make()}` });
+  }
+
+  readonly api: RequestListener = (request, response) => {
+    void this.#answer(response, ({ api }) => api(request, response));
+  };
+
+  readonly pages: RequestListener = (request, response) => {
+    void this.#answer(response, ({ pages }) => pages(request, response));
+  };
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await (await this.#loading?.catch(() => undefined))?.dispose();
+    this.#access[Symbol.dispose]();
+  }
+
+  async #answer(response: ServerResponse, answer: (loaded: Loaded) => void): Promise<void> {
+    try {
+      this.#loading ??= this.#load();
+      answer(await this.#loading);
+    } catch (error) {
+      this.#tell({ kind: "not answered", error: inOperation("answer a browser", error) });
+      if (!response.headersSent) response.writeHead(500, { "content-type": "text/plain; charset=utf-8" });
+      response.end("this cannot be answered\n");
+    }
+  }
+
+  async #load(): Promise<Loaded> {
+    const { makeApi } = await import("../api/api.ts");
+    const { dashboardFrom } = await import("../api/dashboard.ts");
+    const { apiWorld } = await import("./api-world.ts");
+    const { runtime } = this.#cli;
+    const api = await makeApi(apiWorld(this.#cli), jobsWorld(this.#cli, this.#jobs), {
+      access: this.#access,
+      setUp: this.#setUp,
+      clock: runtime.clock,
+      names: this.#names,
+      redact: (text) => runtime.secrets.redact(text),
+      onDefect: (path, error) =>
+        this.#tell({ kind: "not answered", error: inOperation(`answer ${path}`, error) }),
+    });
+    const pages = await dashboardFrom(fileURLToPath(packagedFile("dist/web/")));
+    return {
+      api: api.handle,
+      pages: pages ?? notBuilt,
+      dispose: async () => await api[Symbol.asyncDispose](),
+    };
+  }
+}
+
+interface Loaded {
+  readonly api: RequestListener;
+  readonly pages: RequestListener;
+  readonly dispose: () => Promise<void>;
+}
+
+/** A checkout has no built files at first. */
+const notBuilt: RequestListener = (_request, response) => {
+  response.writeHead(404, {
+    "content-type": "text/plain; charset=utf-8",
+    "x-content-type-options": "nosniff",
+  });
+  response.end("there is no such page; `npm run build` makes the dashboard\n");
+};

@@ -1,0 +1,82 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { barriersOf, buildDashboard, complaintsOf, startBrowser } from "./support/browser.ts";
+import { runCli } from "./support/cli.ts";
+import { type FreshDatabase, freshDatabase, temporaryFolder } from "./support/postgres.ts";
+import { type Served, serve } from "./support/serve.ts";
+
+let live: FreshDatabase;
+let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+let daemon: Served;
+let browser: Browser;
+let url: string;
+
+beforeAll(async () => {
+  const built = buildDashboard();
+  const started = startBrowser();
+  live = await freshDatabase({ sql: "create table item as select generate_series(1, 100) as id" });
+  folder = await temporaryFolder();
+  await writeFile(
+    join(folder.path, "handled.yaml"),
+    `version: 1
+timezone: UTC
+repositories: { local: { url: backups } }
+duties: [{ name: look, every: weekly, database: data, what: "<b>look</b> at it" }]
+databases:
+  data: { url: "${live.url}", repository: local, backups: [{ name: nightly, kind: snapshot }] }
+  empty: { url: "${live.url}", repository: local }
+`,
+  );
+  const backup = await runCli(["backup", "data"], { cwd: folder.path });
+  if (backup.code !== 0) throw new Error(backup.stderr);
+  await built;
+  browser = await started;
+  daemon = serve(folder.path);
+  const [listening] = await daemon.events("listening", 1);
+  url = /http:\S+(?=\/metrics)/.exec(listening?.message ?? "")?.[0] ?? "";
+});
+afterAll(async () => {
+  await browser.close();
+  await daemon[Symbol.asyncDispose]();
+  await folder[Symbol.asyncDispose]();
+  await live[Symbol.asyncDispose]();
+});
+
+const PAGES = {
+  "/": "Overview",
+  "/databases/data": "data",
+  "/databases/empty": "empty",
+  "/databases/data/backups/latest": "Tables",
+  "/recovery": "Nothing was rehearsed yet",
+  "/checklist": "<b>look</b> at it",
+  "/runbook": "Keep a copy",
+  "/activity": "backup data",
+  "/repositories": "Saved by sharing",
+  "/nowhere": "There is no such page",
+};
+
+/** Opens a page, and waits until it has what it is about. */
+async function open(page: Page, path: keyof typeof PAGES): Promise<void> {
+  await page.goto(`${url}${path}`);
+  await page.locator("main").getByText(PAGES[path], { exact: true }).first().waitFor();
+}
+
+describe("every page", () => {
+  test.each(["light", "dark"] as const)(
+    "can be used by everybody, complains of nothing, and is as wide as a telephone, in %s",
+    async (colorScheme) => {
+      await using context = await browser.newContext({ colorScheme, viewport: { width: 360, height: 740 } });
+      const page = await context.newPage();
+      const complaints = complaintsOf(page);
+      for (const path of Object.keys(PAGES) as (keyof typeof PAGES)[]) {
+        await open(page, path);
+        expect(await barriersOf(page), path).toEqual([]);
+        const width = await page.evaluate<number>("document.documentElement.scrollWidth");
+        expect(width, `${path} is wider than its window`).toBeLessThanOrEqual(360);
+      }
+      expect(complaints).toEqual([]);
+    },
+  );
+});
