@@ -194,7 +194,7 @@ test("a place that is gone, as when its disk is not mounted, is not made anew be
       expect(await readdir(join(cwd, gone))).toEqual([]);
       // Another database's run made it a repository: that is no sign that it is there.
       const strange = ["--repository", join(cwd, gone), "--url", live.url];
-      expect((await runCli(["backup", "other", ...strange])).code).toBe(0);
+      expect((await runCli(["backup", "other", "--new-place", ...strange])).code).toBe(0);
       const again = await runCli(["copy"], { cwd });
       expect(again.code, again.stdout).toBe(3);
       expect(again.stdout).toContain(", is empty, and should have");

@@ -97,8 +97,8 @@ function hostRuntime(folder: string): Runtime {
 
 test.each([
   ["plain", () => testRuntime(), 1],
-  // Sealing takes its time: every seventh moment.
-  ["sealed", hostRuntime, 7],
+  // Sealing takes its time: every second moment.
+  ["sealed", hostRuntime, 2],
 ])(
   "a %s copy that dies between any two operations leaves only whole backups, and the next one completes it",
   async (_what, make, step) => {

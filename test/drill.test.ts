@@ -131,6 +131,52 @@ test("also that everything is lost is rehearsed with one of the databases, and n
   expect(await readdir(site.temporary)).toEqual([]);
 });
 
+test("that everything is lost is rehearsed with all databases at once: one plan, one record, the stricter objectives", async () => {
+  await using site = await openSite();
+  await using second = await freshDatabase({
+    sql: "create schema shop; create table shop.orders as select id from generate_series(1, 9) as id",
+  });
+  const text = await readFile(join(site.path, "handled.yaml"), "utf8");
+  const more = `  primary:
+    url: "${second.url}"
+    criticality: critical
+    variable: PRIMARY_DATABASE_URL
+    objectives: { rpo: 1h, rto: 8h }
+    backups: [{ name: nightly, kind: snapshot }]
+    trial: { start: "exec ${process.execPath} ${APPLICATION} serve", health: /health, healthTimeout: 20s }
+`;
+  await writeFile(join(site.path, "handled.yaml"), `${text}${more}`);
+  const env = await readFile(join(site.path, ".env"), "utf8");
+  await writeFile(join(site.path, ".env"), `${env}PRIMARY_DATABASE_URL='${second.url}'\n`);
+  expect(await site.cli(["backup"])).toMatchObject({ code: 0 });
+  const before = { ...(await production(site)), second: await contentsOf(second.url) };
+  const result = await site.cli(["drill", "everything-lost", "--json"]);
+  expect(result, result.stderr).toMatchObject({ code: 0 });
+  const drill = DrillJson.parse(jsonOf(result));
+  expect(drill).toMatchObject({ outcome: "done", databases: ["primary", "data"] });
+  expect(drill.steps.map(({ id, outcome }) => `${id} ${outcome}`)).toEqual([
+    "provision done",
+    "install done",
+    "restore primary done",
+    "restore data done",
+    "deploy done",
+    "test done",
+  ]);
+  expect(drill).toMatchObject({ objectiveRtoMs: 4 * 3_600_000, objectiveRpoMs: 3_600_000 });
+  expect(drill.dataLostMs).toBeGreaterThan(0);
+  expect(drill.from?.split(", ")).toHaveLength(2);
+  expect({ ...(await production(site)), second: await contentsOf(second.url) }).toEqual(before);
+  expect(await readdir(site.temporary)).toEqual([]);
+  // Both know of it.
+  for (const name of ["data", "primary"]) {
+    const { drills } = DrillListJson.parse(jsonOf(await site.cli(["drill", "list", name, "--json"])));
+    expect(drills.map(({ id }) => id)).toEqual([drill.id]);
+  }
+  const several = await site.cli(["drill", "server-lost", "data", "primary"]);
+  expect(several.code).toBe(2);
+  expect(several.stderr).toContain("it takes one database");
+});
+
 test("an application that does not work fails the drill, which says where; the next that works is told from it", async () => {
   await using site = await openSite({ manner: "die" });
   const before = await production(site);

@@ -6,7 +6,7 @@ import { StatusJson } from "../src/json/status.ts";
 import { systemClock } from "../src/lib/clock.ts";
 import { type CliOptions, jsonOf, runCli } from "./support/cli.ts";
 import { freshPlace } from "./support/fresh-place.ts";
-import { freshDatabase } from "./support/postgres.ts";
+import { freshDatabase, uniqueName } from "./support/postgres.ts";
 import { temporaryFolder } from "./support/temporary-folder.ts";
 
 test("a table that is emptied, one that is dropped and a backup that fails are found, and found no more once mended", async () => {
@@ -55,7 +55,7 @@ test("a table that is emptied, one that is dropped and a backup that fails are f
   expect(await look()).toMatchObject({ code: 0, found: [] });
 });
 
-test("a server that does not answer, and one whose clock is wrong, are found by asking", async () => {
+test("a server that does not answer, a role that may not read all any more, and a clock that is wrong are found by asking", async () => {
   await using place = await freshPlace();
   await using live = await freshDatabase({ sql: "create table item as select 1 as id" });
   const from = ["--url", live.url, "--repository", place.url];
@@ -63,13 +63,28 @@ test("a server that does not answer, and one whose clock is wrong, are found by 
   const look = async (url: string, options: CliOptions = {}) => {
     const args = ["status", live.name, "--connect", "--url", url, "--repository", place.url, "--json"];
     const { databases } = StatusJson.parse(jsonOf(await runCli(args, options)));
-    return databases[0]?.problems.map(({ id }) => id);
+    return databases[0]?.problems.map(({ id, subject }) => `${id} ${subject}`.trim());
   };
   expect(await look(live.url)).toEqual([]);
+  const reader = uniqueName();
+  await using _ = {
+    [Symbol.asyncDispose]: async () =>
+      void (await live.query(`drop owned by "${reader}"; drop role "${reader}"`)),
+  };
   const elsewhere = new URL(live.url);
   elsewhere.searchParams.set("host", "127.0.0.1");
   elsewhere.searchParams.set("port", "1");
   expect(await look(elsewhere.toString())).toEqual(["server-unreachable"]);
+  await live.query(`create role "${reader}" login; grant select on item to "${reader}"`);
+  const asReader = new URL(live.url);
+  asReader.username = reader;
+  expect(await look(asReader.toString())).toEqual([]);
+  await live.query(`revoke select on item from "${reader}"`);
+  expect(await look(asReader.toString())).toEqual(["privilege-missing privileges"]);
+  await live.query(`grant select on item to "${reader}"; alter table item enable row level security`);
+  expect(await look(asReader.toString())).toEqual(["privilege-missing row-security"]);
+  await live.query("alter table item disable row level security");
+  expect(await look(asReader.toString())).toEqual([]);
   const ahead = { ...systemClock, now: () => new Date(systemClock.now().getTime() + 30_000) };
   expect(await look(live.url, { clock: ahead })).toEqual(["clock-skew"]);
 });

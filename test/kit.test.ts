@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { chmod, copyFile, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
+import { parseEnv, promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { builtProgram } from "./support/built-program.ts";
 import { jsonOf, runCli } from "./support/cli.ts";
@@ -232,6 +232,65 @@ function snapshotLines(page: string): string {
     .map(change)
     .join("\n");
 }
+
+test("the page's line for all of it brings back two databases and the strategy from a sealed bucket", async () => {
+  await using primary = await freshDatabase({ sql: SQL });
+  await using data = await freshDatabase({ sql: SQL });
+  await using folder = await temporaryFolder();
+  const bucket = await freshBucket();
+  const { owner, env: keys } = sealedHost(folder.path);
+  const database = (name: string, criticality: string) => ({
+    url: `\${${name}_URL}`,
+    variable: `${name}_URL`,
+    criticality,
+    backups: [{ name: "nightly", kind: "snapshot" }],
+  });
+  const started = join(folder.path, "started");
+  const envFile = join(folder.path, ".env");
+  await writeFile(envFile, "DATA_URL=gone\nPRIMARY_URL=gone\n");
+  const strategy = JSON.stringify({
+    version: 1,
+    timezone: "UTC",
+    repositories: {
+      // Under names that the new machine does not have.
+      spaces: {
+        url: bucket.url,
+        accessKey: "${SPACES_ID}",
+        secretKey: "${SPACES_SECRET}",
+        recipients: [owner.recipient],
+      },
+    },
+    application: { stop: "true", start: `echo started >> '${started}'`, envFile },
+    databases: { data: database("DATA", "low"), primary: database("PRIMARY", "critical") },
+  });
+  await writeFile(join(folder.path, "handled.yaml"), strategy, { mode: 0o600 });
+  const { accessKey, secretKey } = bucket.keys;
+  const urls = { DATA_URL: data.url, PRIMARY_URL: primary.url };
+  const host = {
+    cwd: folder.path,
+    env: { ...keys, ...urls, SPACES_ID: accessKey, SPACES_SECRET: secretKey },
+  };
+  const taken = await runCli(["backup"], host);
+  expect(taken, taken.stderr).toMatchObject({ code: 0 });
+  const before = await data.query(SUM);
+  const kit = await runCli(["kit"], host);
+  expect(kit, kit.stderr).toMatchObject({ code: 0 });
+  const lines = linesOf(kit.stdout, "handled recover everything-lost");
+  expect(lines).toHaveLength(1);
+  for (const { name } of [data, primary]) await runSql(clusterUrl(), `drop database "${name}" with (force)`);
+  // Nobody is there to be asked.
+  const written = await onBareMachine(
+    `${lines[0]} --yes >&2 && cat handled.yaml`,
+    s3Environment(bucket),
+    owner,
+  );
+  expect(written).toBe(strategy);
+  for (const { url } of [data, primary]) expect(await runSql(url, SUM)).toEqual(before);
+  const pointed = parseEnv(await readFile(envFile, "utf8"));
+  for (const name of ["DATA_URL", "PRIMARY_URL"])
+    expect(await runSql(pointed[name] ?? "", SUM)).toEqual(before);
+  expect(await readFile(started, "utf8")).toBe("started\n");
+});
 
 const STRATEGY = (place: string): string => `version: 1
 timezone: Europe/Berlin

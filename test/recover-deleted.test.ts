@@ -201,3 +201,24 @@ test("what cannot be meant is told before anything is done", async () => {
     expect(stderr).toContain(words);
   }
 });
+
+test("another database behind the URL is seen by its tables, and nothing is put into it or in its place", async () => {
+  await using site = await openSite();
+  await site.live.query("drop table item, customer; create table precious as select 1 as id");
+  for (const [how, hint] of [
+    [ITEM, "`--whole` brings them back"],
+    [["--whole", "--backup", site.first], "BACKUP --swap` replaces it all the same"],
+  ] as const) {
+    const refused = await site.recover([...how]);
+    expect(refused.code, refused.stderr).toBe(4);
+    expect(refused.stderr).toContain("2 of the 3 tables");
+    expect(refused.stderr).toContain("lead to the right database?");
+    expect(refused.stderr).toContain(hint);
+    expect(await site.live.query("select id from precious")).toEqual([{ id: 1 }]);
+  }
+  // All of it was dropped, and nothing else is in its place.
+  await site.live.query("drop table precious, log; drop function logged");
+  const whole = await site.recover(["--whole", "--backup", site.first]);
+  expect(whole, whole.stderr).toMatchObject({ code: 0 });
+  expect(await site.items()).toBe(500);
+});

@@ -172,6 +172,9 @@ test("what cannot be meant, a server that is not there and a wrong one are told,
   }
   // An earlier call has come so far as to write it.
   await rm(join(site.bare, "handled.yaml"));
+  const nothing = await site.cli(["recover", "everything-lost"]);
+  expect(nothing.code).toBe(2);
+  expect(nothing.stderr).toContain("the recovery kit");
   const alone = await site.cli([
     "recover",
     "everything-lost",

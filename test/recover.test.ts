@@ -1,6 +1,10 @@
-import { readFile, readdir, stat, writeFile } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { AppError } from "../src/errors.ts";
 import { RecoverJson } from "../src/json/recover.ts";
 import { type CliOptions, type CliResult, jsonOf, runCli } from "./support/cli.ts";
 import {
@@ -21,9 +25,37 @@ afterAll(async () => await live[Symbol.asyncDispose]());
 
 let sites = 0;
 
+interface SiteOptions {
+  readonly start?: string;
+  /** Whether the application is; it was started with what is in `running.env`. */
+  readonly health?: (read: (file: string) => Promise<string>) => Promise<boolean>;
+}
+
+/** Answers with status 200 or 503. */
+async function answering(
+  isWell: () => Promise<boolean>,
+): Promise<{ readonly url: string } & AsyncDisposable> {
+  const server = createServer((_, response) => {
+    isWell().then(
+      (well) => response.writeHead(well ? 200 : 503).end(),
+      () => response.writeHead(500).end(),
+    );
+  });
+  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => void server.close(resolve));
+    },
+  };
+}
+
 /** A strategy whose application is two commands that leave a trace, and its `.env`. */
-async function openSite({ start = "echo started >> app.log" } = {}) {
+async function openSite({ start = "echo started >> app.log", health }: SiteOptions = {}) {
   const there = await temporaryFolder();
+  const read = async (file: string): Promise<string> => await readFile(join(there.path, file), "utf8");
+  const server = health === undefined ? null : await answering(async () => await health(read));
   const name = `${live.name}_recovered_${sites++}`;
   const env = `# of the shop\nPORT=3000\nDATA_DATABASE_URL="${live.url}"\n`;
   await writeFile(join(there.path, ".env"), env);
@@ -32,7 +64,7 @@ async function openSite({ start = "echo started >> app.log" } = {}) {
     `version: 1
 timezone: UTC
 repositories: { local: { url: backups } }
-application: { stop: "cd ${there.path} && echo stopped >> app.log", start: "cd ${there.path} && ${start}", envFile: .env }
+application: { stop: "cd ${there.path} && echo stopped >> app.log", start: "cd ${there.path} && cp .env running.env && ${start}", envFile: .env${server === null ? "" : `, health: "${server.url}", healthTimeout: 1s`} }
 databases:
   data: { url: "${live.url}", variable: DATA_DATABASE_URL, backups: [{ name: nightly, kind: snapshot }] }
 `,
@@ -50,8 +82,9 @@ databases:
       await cli(["recover", "server-lost", "data", "--to", clusterUrl(name), "--yes", ...args], options),
     count: async () =>
       (await runSql<{ n: string }>(clusterUrl(name), "select count(*) as n from item"))[0]?.n,
-    read: async (file: string) => await readFile(join(there.path, file), "utf8"),
+    read,
     [Symbol.asyncDispose]: async () => {
+      await server?.[Symbol.asyncDispose]();
       await runSql(clusterUrl(), `drop database if exists "${name}" with (force)`);
       await there[Symbol.asyncDispose]();
     },
@@ -64,7 +97,10 @@ test("the rows are back elsewhere, one line of the application's .env leads ther
   expect(dry.code).toBe(0);
   expect(dry.stderr).toContain("touches");
   expect(await site.read(".env")).toBe(site.env);
-  const report = RecoverJson.parse(jsonOf(await site.recover(["--json"])));
+  const done = await site.recover(["--json"]);
+  const report = RecoverJson.parse(jsonOf(done));
+  // Else the next backup would be of the lost one.
+  expect(done.stderr).toMatch(/the strategy's `url` of data leads to .*: let it lead to .*_recovered_/);
   expect(report.steps.map(({ id, outcome }) => `${id} ${outcome}`)).toEqual([
     "choose done",
     "server done",
@@ -122,6 +158,74 @@ test("an application that cannot be started leaves a way back, and the way on", 
   expect(await site.read(".env")).toContain(site.to);
 });
 
+test("a restored server that lets nobody in: nothing is pointed at it, and when it does again, the same goes on", async () => {
+  await using site = await openSite();
+  const before = async (moment: string, sql: string): Promise<CliResult> =>
+    await site.recover([], {
+      observer: (phase, operation) => {
+        if (`${phase} ${operation}` !== moment) return;
+        execFileSync("psql", ["--no-psqlrc", "--quiet", "--dbname", clusterUrl(), "--command", sql]);
+      },
+    });
+  const name = new URL(site.to).pathname.slice(1);
+  const refused = await before("before step switch", `alter database ${name} allow_connections false`);
+  expect(refused.code, refused.stderr).toBe(20);
+  expect(refused.stderr).toContain("The same command goes on");
+  expect(await site.read(".env")).toBe(site.env);
+  await runSql(clusterUrl(), `alter database ${name} allow_connections true`);
+  expect(await site.recover()).toMatchObject({ code: 0 });
+  expect(await site.read(".env")).toBe(site.env.replace(live.url, site.to));
+});
+
+test("an application that is not healthy where it was pointed is healthy again where it was", async () => {
+  let healthy = (_env: string): boolean => false;
+  await using site = await openSite({
+    start: "test ! -e broken",
+    health: async (read) => healthy(await read("running.env")),
+  });
+  const failed = await site.recover();
+  expect(failed.code, failed.stderr).not.toBe(0);
+  expect(failed.stderr).toMatch(/is not healthy: HTTP 503[^]*--back/);
+  expect(await site.read(".env")).toContain(site.to);
+  // The fault is in what was restored.
+  healthy = (env) => env.includes(live.url);
+  // The way back ends when the application cannot be started, and starts it when typed again.
+  await writeFile(join(site.path, "broken"), "");
+  expect(await site.recover(["--back"])).toMatchObject({ code: 1 });
+  expect(await site.read(".env")).toBe(site.env);
+  await rm(join(site.path, "running.env"));
+  await rm(join(site.path, "broken"));
+  const back = await site.recover(["--back"]);
+  expect(back, back.stderr).toMatchObject({ code: 0 });
+  expect(await site.read("running.env")).toBe(site.env);
+});
+
+test("an `.env` that cannot be changed is told before the restore; mended meanwhile, its quotes and line ends stay", async () => {
+  await using site = await openSite();
+  const url = `DATA_DATABASE_URL=${live.url}\n`;
+  for (const [text, words] of [
+    ["PORT=3000\n", "no line"],
+    [`${url}${url}`, "several lines"],
+  ] as const) {
+    await writeFile(join(site.path, ".env"), text);
+    const refused = await site.recover();
+    expect(refused.code).toBe(2);
+    const { stderr } = refused;
+    expect(stderr.indexOf("mend it meanwhile")).toBeGreaterThan(0);
+    expect(stderr.indexOf("mend it meanwhile")).toBeLessThan(stderr.indexOf("step 3 of 5"));
+    expect(stderr).toContain(words);
+    expect(await site.read(".env")).toBe(text);
+    await site.recover(["--back"]);
+  }
+  const odd = (to: string): string => `A=1\r\nexport DATA_DATABASE_URL='${to}' # live\r\nB="x y"\r\n`;
+  await writeFile(join(site.path, ".env"), odd(live.url));
+  const done = await site.recover();
+  expect(done, done.stderr).toMatchObject({ code: 0 });
+  expect(await site.read(".env")).toBe(odd(site.to));
+  const kept = (await readdir(site.path)).filter((name) => name.startsWith(".env.before_"));
+  expect(await Promise.all(kept.map(site.read))).toEqual([odd(live.url)]);
+});
+
 test("the way back is known also when the process ended before it could write down what it had kept", async () => {
   await using site = await openSite();
   const ended = new AbortController();
@@ -133,6 +237,25 @@ test("the way back is known also when the process ended before it could write do
   expect(await site.read(".env")).toContain(site.to);
   expect(await site.recover(["--back"])).toMatchObject({ code: 0 });
   expect(await site.read(".env")).toBe(site.env);
+});
+
+test("stopped by a signal it says that it goes on; with another aim, what the aim was", async () => {
+  await using site = await openSite();
+  const stop = new AbortController();
+  const stopped = await site.recover([], {
+    signal: stop.signal,
+    observer: (phase, operation) => {
+      if (`${phase} ${operation}` === "before sql COPY")
+        stop.abort(new AppError("interrupted", "stopped by SIGINT"));
+    },
+  });
+  expect(stopped.code, stopped.stderr).toBe(130);
+  expect(stopped.stderr).toMatch(/stopped by SIGINT\nhint: .*the same command goes on from there/);
+  const other = await site.cli(["recover", "server-lost", "data", "--to", `${site.to}_2`, "--yes"]);
+  expect(other.code).toBe(2);
+  expect(other.stderr).toContain(`(target: ${new URL(site.to).pathname.slice(1)} on `);
+  expect(await site.recover()).toMatchObject({ code: 0 });
+  expect(await site.count()).toBe("500");
 });
 
 test("a database that is not empty and not what the backup has is left alone", async () => {
@@ -150,6 +273,7 @@ test("a database that is not empty and not what the backup has is left alone", a
 test("what cannot be meant is told before anything is done", async () => {
   await using site = await openSite();
   const cases: [readonly string[], string][] = [
+    [["recover"], "data-deleted (rows or tables were deleted)"],
     [["recover", "server-last", "data"], "there is no scenario server-last"],
     [["recover", "server-lost", "data", "--to", site.to, "--back"], "no recovery is under way"],
     [["recover", "server-lost", "date"], "date"],

@@ -2,6 +2,8 @@ import { describe, expect, test } from "vitest";
 import { partKey } from "../src/repository/layout.ts";
 import { type Laboratory, lineOf, openLaboratory, rangesOf, type Taken } from "./reuse/laboratory.ts";
 import { expectedDatabase } from "./support/backed-up.ts";
+import { ListJson } from "../src/json/look.ts";
+import { StatusJson } from "../src/json/status.ts";
 import { jsonOf, runCli } from "./support/cli.ts";
 import { type Damage, damageStored } from "./support/damage-stored.ts";
 import { contentsOf } from "./support/database-contents.ts";
@@ -21,6 +23,24 @@ const SQL = `create table t (a int, b text) with (fillfactor = 10);
 async function partsOf({ repository }: Laboratory, taken: Taken, table: string): Promise<string[]> {
   const ranges = await rangesOf(repository, lineOf(taken, table));
   return ranges.flatMap(({ parts }) => parts.map((part) => partKey("shop", part.name)));
+}
+
+/** What `list` says of each backup, newest first: what it came from and what was found first; null: nothing is known against it. */
+async function heldAgainst({ url }: Laboratory): Promise<readonly (readonly [string, string] | null)[]> {
+  const { databases } = ListJson.parse(jsonOf(await runCli(["list", "--repository", url, "--json"])));
+  return (databases[0]?.backups ?? []).map(({ proof }) =>
+    proof?.outcome === "failed" ? [proof.operation, proof.problem ?? ""] : null,
+  );
+}
+
+/** The backups that `status` finds damaged. */
+async function foundDamaged({ url }: Laboratory): Promise<readonly string[]> {
+  const { databases } = StatusJson.parse(
+    jsonOf(await runCli(["status", "shop", "--repository", url, "--json"])),
+  );
+  return (databases[0]?.problems ?? []).flatMap(({ id, subject }) =>
+    id === "backup-damaged" ? [subject] : [],
+  );
 }
 
 /** Damages one of the parts of a table. */
@@ -61,6 +81,9 @@ describe.each(WAYS)("a part that was %s", (how) => {
     expect(lineOf(healed, "t").note).toContain("1 range");
     expect(healed.stderr).toContain(`1 part of ${second.index.id} and ${first.index.id} is missing`);
     expect(healed.stderr).toContain(`handled verify shop ${second.index.id}`);
+    const lacking = ["backup", expect.stringContaining("is not there in the size it was stored with")];
+    expect(await heldAgainst(lab)).toEqual([null, lacking, lacking]);
+    expect(await foundDamaged(lab)).toEqual([second.index.id, first.index.id]);
     expect(await verify(lab, healed.index.id)).toBe(0);
     expect(await verify(lab, second.index.id)).toBe(13);
 
@@ -69,6 +92,21 @@ describe.each(WAYS)("a part that was %s", (how) => {
     const result = await runCli(["restore", "shop", "latest", "--new-database", restored.name, ...place]);
     expect(result.code, result.stderr).toBe(0);
     expect(await contentsOf(restored.url)).toEqual(await contentsOf(database.url));
+  });
+
+  test("ends counting against a snapshot when it is whole again and was verified", async () => {
+    await using database = await freshDatabase({ sql: SQL });
+    await using lab = await openLaboratory();
+    const first = await lab.take(database.url);
+    const [key = ""] = await partsOf(lab, first, "t");
+    const whole = await damageStored(lab.storage, key, how);
+    await lab.take(database.url);
+    expect(await foundDamaged(lab)).toEqual([first.index.id]);
+    await lab.storage.put(key, whole, noAbort());
+    await lab.take(database.url);
+    expect(await foundDamaged(lab)).toEqual([first.index.id]);
+    expect(await verify(lab, first.index.id)).toBe(0);
+    expect(await foundDamaged(lab)).toEqual([]);
   });
 
   test("is told once, when it is healed; older snapshots may lack it still", async () => {
@@ -80,6 +118,7 @@ describe.each(WAYS)("a part that was %s", (how) => {
     const next = await lab.take(database.url);
     expect(next.index.snapshot.parts).toEqual({ read: 0, reused: 4 });
     expect(next.stderr).not.toContain("missing");
+    expect(await heldAgainst(lab)).toEqual([null, null, ["backup", expect.anything()]]);
     // Another one, which these all name: of the first, nobody need hear again.
     await damagePart(lab, first, "t", 0, how);
     const again = await lab.take(database.url);
@@ -120,8 +159,8 @@ describe.each(WAYS)("a part that was %s", (how) => {
     const first = await lab.take(database.url);
     await damagePart(lab, first, "u", 0, how);
     const kept = await lab.take(database.url, ["--keep", "last=1"]);
-    const listed = jsonOf(await runCli(["list", "--repository", lab.url, "--json"]));
-    expect(listed).toMatchObject({ databases: [{ backups: [{ id: kept.index.id }], damaged: [] }] });
+    // The other one stays for somebody to look at.
+    expect(await heldAgainst(lab)).toEqual([null, ["backup", expect.stringContaining("public.u")]]);
     expect(await verify(lab, kept.index.id)).toBe(0);
   });
 });
@@ -165,9 +204,13 @@ test("a part that a verification found changed has its range read again, and not
   expect(await verify(lab, first.index.id)).toBe(13);
   const healed = await lab.take(database.url);
   expect(healed.index.snapshot).toMatchObject({ parts: { read: 1, reused: 3 }, newParts: 1, fullRead: null });
-  expect(healed.stderr).toContain(
-    `1 part of ${unaware.index.id} and ${first.index.id} is missing or damaged`,
-  );
+  // Of the first one that is known.
+  expect(healed.stderr).toContain(`1 part of ${unaware.index.id} is missing or damaged`);
+  expect(await heldAgainst(lab)).toEqual([
+    null,
+    ["backup", expect.stringContaining("was found damaged in another backup")],
+    ["verify", expect.anything()],
+  ]);
   expect(await verify(lab, healed.index.id)).toBe(0);
   const last = await lab.take(database.url);
   expect(last.index.snapshot.parts).toEqual({ read: 0, reused: 4 });

@@ -10,7 +10,7 @@ import { noAbort, testRuntime } from "./support/runtime.ts";
 // A slice of the model test of docs/design/snapshot-engine.md, with another seed each time. The whole of it:
 //   HANDLED_MODEL_SECONDS=1320 npx vitest run test/reuse-model.test.ts
 // HANDLED_SEED makes the same choices again, though not at the same moments.
-const SECONDS = Number(process.env["HANDLED_MODEL_SECONDS"] ?? "60");
+const SECONDS = Number(process.env["HANDLED_MODEL_SECONDS"] ?? "20");
 const SEED = Number(process.env["HANDLED_SEED"] ?? Math.floor(Math.random() * 2 ** 32));
 // Between two snapshots.
 const TRANSACTIONS = 65;

@@ -1,4 +1,8 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { stringify } from "yaml";
+import { StatusJson } from "../src/json/status.ts";
 import { VerifyJson } from "../src/json/restore.ts";
 import { databaseFolder } from "../src/repository/layout.ts";
 import { backedUp, type BackedUp } from "./support/backed-up.ts";
@@ -155,4 +159,43 @@ test("a backup is found by its id alone, and one that is not there is told", asy
   const missing = await runCli(["verify", "20200101T000000Z-0000", ...place]);
   expect(missing.code).toBe(1);
   expect(jsonOf(missing)).toMatchObject({ error: { code: "backup_missing" } });
+});
+
+test("a scheduled verification of the newest also finds what older ones lack, once; by hand it looks at one alone", async () => {
+  await using subject = await backedUp({ sql: SQL, backup: ["--kind", "snapshot"] });
+  const [gone = ""] = await keysWith(subject, "/parts/");
+  await subject.live.query("update shop.orders set note = 'new'; update shop.items set title = 'new'");
+  const newest = await subject.backup("--kind", "snapshot", "--full-read");
+  const config = join(subject.scratch, "handled.yaml");
+  const entry = { url: subject.live.url, verify: [{ name: "weekly", level: "integrity" }] };
+  const repositories = { local: { url: subject.repository } };
+  await writeFile(config, stringify({ version: 1, repositories, databases: { [subject.name]: entry } }));
+  const weekly = async () => await runCli(["verify", subject.name, "--entry", "weekly", "--config", config]);
+  expect((await weekly()).code).toBe(0);
+  await damageStored(subject.storage, gone, "removed");
+  expect((await verify(subject, "--level", "integrity")).code).toBe(0);
+
+  const found = await weekly();
+  expect(found.code, found.stderr).toBe(3);
+  expect(found.stderr).toContain(`${subject.id} cannot be restored whole any more, which is recorded: part `);
+  const proofs = [...(await proofsOf(subject)).values()].map(({ backup, operation, outcome }) => ({
+    backup,
+    operation,
+    outcome,
+  }));
+  expect(proofs.filter(({ outcome }) => outcome === "failed")).toEqual([
+    { backup: subject.id, operation: "check", outcome: "failed" },
+  ]);
+  const args = ["status", subject.name, "--repository", subject.repository, "--json"];
+  const { databases } = StatusJson.parse(jsonOf(await runCli(args)));
+  expect(databases[0]?.problems).toMatchObject([
+    {
+      id: "backup-damaged",
+      subject: subject.id,
+      message: expect.stringContaining("is not there in the size"),
+    },
+  ]);
+  const again = await weekly();
+  expect(again.code, again.stderr).toBe(0);
+  expect(again.stdout).toContain(newest);
 });

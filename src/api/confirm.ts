@@ -9,7 +9,7 @@ import { callerOf, sourceOf } from "./caller.ts";
 const FRESH_MS = 5 * 60_000;
 
 /** What was sent along to confirm something dangerous. */
-export interface Confirmation {
+interface Confirmation {
   readonly name: string;
   readonly password?: string | undefined;
 }

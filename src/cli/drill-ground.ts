@@ -1,17 +1,20 @@
+import { createHash } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AppError, isAppError, messageOf } from "../errors.ts";
+import { isThere } from "../lib/is-there.ts";
 import { splitByProof } from "../operations/damage-found.ts";
 import { listPlaces } from "../operations/list-places.ts";
 import { startThrowAway, type ThrowAwayServer } from "../operations/verify/throw-away.ts";
 import { tryApplication } from "../operations/verify/try-application.ts";
 import type { ConnectionSettings } from "../postgres/connection.ts";
-import type { Ground } from "../recovery/ground.ts";
+import { type Ground, groundOfEach } from "../recovery/ground.ts";
 import { makeCopyWithLoss } from "../recovery/lose-rows.ts";
 import type { RecoveryApplication, Subject } from "../recovery/subject.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
 import type { Cli } from "./cli.ts";
 import type { PlanOptions } from "./plans.ts";
+import { subjectOf } from "./subject-of.ts";
 import type { Target } from "./targets.ts";
 
 /** Where a drill is run. Disposing removes all of it; the next drill or verification removes what a killed one has left. */
@@ -22,51 +25,88 @@ export interface DrillGround extends AsyncDisposable {
 }
 
 /**
- * A throw-away server in the place of the lost one, a copy of the application's `.env`, and the application as the strategy's `trial`
+ * One throw-away server in the place of all that were lost, a copy of the application's `.env`, and the application as the strategy's `trial`
  * starts it on another port. Nothing of it is production's.
  * @param options which backup is asked for (the server is of its version, or of that of the newest), and what is to have been deleted
  */
 export async function openDrillGround(
   cli: Cli,
-  target: Target,
-  subject: Subject,
-  options: Pick<PlanOptions, "backup" | "table" | "where">,
+  targets: readonly Target[],
+  options: Pick<PlanOptions, "backup" | "table" | "where" | "jobs">,
 ): Promise<DrillGround> {
   const { runtime, signal } = cli;
-  const index = await backupFor(cli, subject, options.backup);
+  const parts: Part[] = [];
+  for (const target of targets) {
+    const subject = subjectOf(target, options.jobs);
+    parts.push({ target, subject, index: await backupFor(cli, subject, options.backup) });
+  }
   const server = await startThrowAway(
     runtime,
-    { sourceVersion: index?.server.versionNumber ?? 0, tables: index?.totals.tables ?? 0 },
+    {
+      sourceVersion: Math.max(...parts.map(({ index }) => index?.server.versionNumber ?? 0)),
+      tables: Math.max(...parts.map(({ index }) => index?.totals.tables ?? 0)),
+    },
     signal,
   );
   try {
-    const settings = { ...onLoopback(server), database: index?.server.database ?? subject.database };
-    for (const { password } of settings.hosts) runtime.secrets.add(password);
-    const application = await applicationOf(cli, target, server.folder);
+    const at = onLoopback(server);
+    for (const { password } of at.hosts) runtime.secrets.add(password);
+    const grounds = new Map<string, Ground>();
+    for (const part of parts)
+      grounds.set(part.subject.database, {
+        ...groundOf(cli, part, { ...at, database: nameOf(part, parts) }, options),
+        application: await applicationGround(cli, part.target, server.folder),
+      });
     return {
       folder: server.folder,
-      ground: {
-        isDrill: true,
-        target: async () => await Promise.resolve(settings),
-        live: async () => {
-          if (index === undefined)
-            throw new AppError(
-              "backup_missing",
-              `drill ${subject.database}: it has no backup to make a copy from`,
-            );
-          const { table: tables = [], where } = options;
-          const loss = { subject, target: settings, backup: index.id, tables, where };
-          await makeCopyWithLoss(runtime, loss, signal);
-          return settings;
-        },
-        application: () => application,
-      },
+      ground: groundOfEach(grounds),
       [Symbol.asyncDispose]: async () => await server[Symbol.asyncDispose](),
     };
   } catch (error) {
     await server[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** One of the databases of a drill. */
+interface Part {
+  readonly target: Target;
+  readonly subject: Subject;
+  readonly index: BackupIndex | undefined;
+}
+
+/** Databases that were on several servers may have had the same name there. */
+function nameOf({ subject, index }: Part, parts: readonly Part[]): string {
+  const own = index?.server.database ?? subject.database;
+  const isTaken = parts.some((other) => other.subject !== subject && other.index?.server.database === own);
+  return isTaken ? subject.database : own;
+}
+
+function groundOf(
+  { runtime, signal }: Cli,
+  { subject, index }: Part,
+  settings: ConnectionSettings,
+  { table: tables = [], where }: Pick<PlanOptions, "table" | "where">,
+): Omit<Ground, "application"> {
+  return {
+    isDrill: true,
+    target: async () => await Promise.resolve(settings),
+    live: async () => {
+      if (index === undefined)
+        throw new AppError(
+          "backup_missing",
+          `drill ${subject.database}: it has no backup to make a copy from`,
+        );
+      const loss = { subject, target: settings, backup: index.id, tables, where };
+      await makeCopyWithLoss(runtime, loss, signal);
+      return settings;
+    },
+  };
+}
+
+async function applicationGround(cli: Cli, target: Target, folder: string): Promise<Ground["application"]> {
+  const application = await applicationOf(cli, target, folder);
+  return () => application;
 }
 
 /** Undefined where there is none: the plan will say so, or do without. */
@@ -124,11 +164,11 @@ async function applicationOf(
   };
 }
 
-/** That it cannot be copied the drill finds out where a recovery would: at the step that changes it. */
+/** Several databases may share it. That it cannot be copied the drill finds out where a recovery would: at the step that changes it. */
 async function copyOf({ output }: Cli, file: string, folder: string): Promise<string> {
-  const copy = join(folder, "application.env");
+  const copy = join(folder, `application-${createHash("sha256").update(file).digest("hex").slice(0, 8)}.env`);
   try {
-    await writeFile(copy, await readFile(file), { mode: 0o600, flag: "wx" });
+    if (!(await isThere(copy))) await writeFile(copy, await readFile(file), { mode: 0o600, flag: "wx" });
   } catch (error) {
     output.warn(`copy ${file}: ${messageOf(error)}`);
   }

@@ -44,7 +44,7 @@ export async function everythingAsked(
         },
       );
   const { targets, strategy } = await everything(cli, names, options);
-  const all = targets.toSorted((a, b) => rankOf(a.entry) - rankOf(b.entry));
+  const all = mostCriticalFirst(targets);
   const [target] = all;
   if (target === undefined)
     throw new AppError("backup_missing", "recover everything-lost: the repository has no database", {
@@ -60,6 +60,11 @@ export async function everythingAsked(
     return [one.name, productionGround(cli, one, place)] as const;
   });
   return { target, all, options, ground: groundOfEach(new Map(grounds)), strategy };
+}
+
+/** The order in which they come back. */
+export function mostCriticalFirst(targets: readonly Target[]): Target[] {
+  return targets.toSorted((a, b) => rankOf(a.entry) - rankOf(b.entry));
 }
 
 const ORDER = ["critical", "high", "medium", "low"];
@@ -95,8 +100,15 @@ interface Everything {
 
 async function everything(cli: Cli, names: readonly string[], options: PlaceOptions): Promise<Everything> {
   const own = await loadCliStrategy(cli, options);
-  if (own !== null || options.repository === undefined)
-    return { targets: await resolveTargets(cli, names, options), strategy: null };
+  if (own !== null) return { targets: await resolveTargets(cli, names, options), strategy: null };
+  if (options.repository === undefined)
+    throw new AppError(
+      "usage",
+      "recover everything-lost: there is no strategy here, and no repository is named",
+      {
+        hint: "on a machine that has nothing, type the line of the recovery kit: `--repository PLACE --identity FILE --to NAME=postgresql://…`",
+      },
+    );
   const kept = await findKept(cli, options.repository, options);
   if (kept === undefined) return { targets: await withoutStrategy(cli, names, options), strategy: null };
   const { place, ...strategy } = kept;

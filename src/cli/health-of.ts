@@ -1,5 +1,5 @@
 import { nextRun } from "../config/schedule.ts";
-import type { HealthRequest } from "../health/facts.ts";
+import type { HealthRequest, SeenRun } from "../health/facts.ts";
 import { type Health, lookAtHealth } from "../health/health.ts";
 import { readInstalled } from "../operations/schedule/installed.ts";
 import { scheduledJobs } from "../operations/schedule/jobs.ts";
@@ -19,20 +19,38 @@ export async function installedIn(cli: Cli, targets: readonly Target[]): Promise
     : await readInstalled(cli.runtime, scheduleRequest(cli, strategy), cli.signal);
 }
 
-/** How databases stand. `connect`: ask the live servers, too. */
+interface Look {
+  readonly isInstalled: IsInstalled;
+  /** Ask the live servers, too. */
+  readonly connect: boolean;
+  /** How runs ended that this process has seen. */
+  readonly seen?: readonly (Omit<SeenRun, "outcome" | "error"> & {
+    readonly database: string;
+    readonly end: Pick<SeenRun, "outcome" | "error">;
+  })[];
+}
+
+/** How databases stand. */
 export async function healthOf(
   cli: Cli,
   targets: readonly Target[],
-  { isInstalled, connect }: { readonly isInstalled: IsInstalled; readonly connect: boolean },
+  { isInstalled, connect, seen = [] }: Look,
 ): Promise<Health> {
   const requests = targets.map((target) => ({
     ...requestOf(cli, target, isInstalled),
     connection: connect ? () => target.connection() : undefined,
+    seen: seen
+      .filter(({ database }) => database === target.name)
+      .map(({ operation, entry, startedAt, end }) => ({ operation, entry, startedAt, ...end })),
   }));
   return await lookAtHealth(cli.runtime, requests, targets[0]?.strategy ?? null, cli.signal);
 }
 
-function requestOf(cli: Cli, target: Target, isInstalled: IsInstalled): Omit<HealthRequest, "connection"> {
+function requestOf(
+  cli: Cli,
+  target: Target,
+  isInstalled: IsInstalled,
+): Omit<HealthRequest, "connection" | "seen"> {
   const { entry } = target;
   const now = cli.runtime.clock.now();
   return {

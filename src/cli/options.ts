@@ -21,7 +21,7 @@ export function placeOptions(command: Command): Command {
 export function newPlaceOption(): Option {
   return new Option(
     "--new-place",
-    "make a place that is no repository one and fill it, though others have backups (without: its disk counts as not mounted)",
+    "make a place that is no repository one and fill it, though others have backups or this machine wrote some there (without: its disk counts as not mounted)",
   );
 }
 

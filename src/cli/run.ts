@@ -1,5 +1,5 @@
 import { CommanderError } from "commander";
-import { AppError } from "../errors.ts";
+import { AppError, isAppError } from "../errors.ts";
 import { systemClock } from "../lib/clock.ts";
 import { type Observer, type Runtime, silentObserver } from "../lib/runtime.ts";
 import { KeyRing } from "../lib/key-ring.ts";
@@ -120,7 +120,9 @@ export async function runCommandLine(args: readonly string[], world: World): Pro
       }
       return endWith(USAGE_EXIT);
     }
-    const reason = signal.aborted ? signal.reason : error;
+    // Whoever was stopped may know better what that means.
+    const isTold = isAppError(error, "interrupted") && error.hint !== undefined;
+    const reason = signal.aborted && !isTold ? signal.reason : error;
     reportFailure(output, reason);
     return endWith(reason instanceof AppError ? reason.exitCode : 1);
   } finally {

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { noAbort, testRuntime } from "../../test/support/runtime.ts";
 import { change, FULL_STRATEGY, parse, STRATEGY_FILE } from "../../test/support/strategy.ts";
 import { temporaryFolder } from "../../test/support/temporary-folder.ts";
-import { loadStrategy } from "./load.ts";
+import { loadStrategy, STRATEGY_TOLD } from "./load.ts";
 import type { Strategy } from "./strategy.ts";
 
 describe("a good strategy", () => {
@@ -187,12 +187,13 @@ describe("loadStrategy", () => {
   async function load(
     content: string | Uint8Array,
     mode = 0o600,
+    env = {},
   ): Promise<{ strategy: Strategy; warnings: string[] }> {
     await using folder = await temporaryFolder();
     const path = join(folder.path, "handled.yaml");
     await writeFile(path, content);
     await chmod(path, mode);
-    const runtime = testRuntime();
+    const runtime = testRuntime({ env });
     return { strategy: await loadStrategy(runtime, path, noAbort()), warnings: runtime.warnings };
   }
 
@@ -210,6 +211,8 @@ describe("loadStrategy", () => {
       expect(warnings.join()).not.toContain("hunter22");
     }
     expect((await load(secret, 0o600)).warnings).toEqual([]);
+    // The daemon that started it has said so.
+    expect((await load(secret, 0o644, { [STRATEGY_TOLD]: "1" })).warnings).toEqual([]);
   });
 
   test.each<[string, string | Uint8Array, RegExp]>([

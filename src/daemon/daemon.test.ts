@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { type ManualClock, manualClock } from "../../test/support/manual-clock.ts";
 import { parse } from "../../test/support/strategy.ts";
 import { AppError } from "../errors.ts";
-import { Daemon, type DaemonEvent, type DaemonJob, type DaemonWorld } from "./daemon.ts";
+import { Daemon, type DaemonEvent, type DaemonJob, type DaemonWorld, type SeenJob } from "./daemon.ts";
 import type { PastRun } from "./due.ts";
 import type { JobEnd } from "./job-process.ts";
 
@@ -47,6 +47,8 @@ class Stage {
   leavesRecords = true;
   /** What was known to be wrong with the strategy, at each look. */
   readonly looks: string[] = [];
+  /** What the last look was told of runs. */
+  seen: readonly SeenJob[] = [];
   deaf: AppError | undefined;
   outages: readonly string[] = [];
   unread: AppError | undefined;
@@ -85,7 +87,8 @@ class Stage {
         return await Promise.resolve([...(this.records.get(nameOf(job)) ?? [])]);
       },
       tell: (event) => void this.events.push(event),
-      alert: async (_, broken) => {
+      alert: async (_, { broken, seen }) => {
+        this.seen = seen;
         this.looks.push(broken?.code ?? "");
         if (this.deaf !== undefined) throw this.deaf;
         return await Promise.resolve({ sent: 1, failures: [] });
@@ -219,6 +222,12 @@ describe("the daemon", () => {
       "2024-06-03T02:20",
     ]);
     expect(stage.times("primary backup hourly")).toHaveLength(48);
+    // Whoever looks how everything is hears of it, for the repository does not say.
+    const failed = stage.seen.filter(({ end }) => end.outcome === "failed");
+    expect(failed).toMatchObject([
+      { database: "data", operation: "backup", entry: "nightly" },
+      { database: "data", operation: "prune", entry: null },
+    ]);
     await stage.stop();
   });
 

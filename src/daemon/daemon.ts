@@ -31,6 +31,12 @@ interface StrategyVersion {
   readonly changedAt: Date;
 }
 
+/** How a job ended that was run here last. */
+export interface SeenJob extends Pick<Job, "database" | "operation" | "entry"> {
+  readonly startedAt: Date;
+  readonly end: JobEnd;
+}
+
 /** What came of telling. */
 interface AlertReport {
   readonly sent: number;
@@ -56,11 +62,12 @@ export interface DaemonWorld {
   ) => Promise<JobEnd>;
   /**
    * Looks how everything is, and tells the strategy's channels; undefined where it has none.
-   * @param broken what is wrong with the strategy's file, where an older one is in force
+   * @param known `broken`: what is wrong with the strategy's file, where an older one is in force; `seen`: how each job ended that
+   * was run here, for what fails where nothing can be written leaves no record
    */
   readonly alert: (
     strategy: Strategy,
-    broken: AppError | undefined,
+    known: { readonly broken: AppError | undefined; readonly seen: readonly SeenJob[] },
     signal: AbortSignal,
   ) => Promise<AlertReport | undefined>;
   /** What does not answer of servers and places, which costs little to ask. */
@@ -100,6 +107,7 @@ export class Daemon {
   readonly #known = new Map<string, Known>();
   /** What was run here; a run that failed before it began is recorded nowhere else. */
   readonly #seen = new Map<string, readonly PastRun[]>();
+  readonly #last = new Map<string, SeenJob>();
   readonly #running = new Map<string, Running>();
   #wake = Promise.withResolvers<void>();
 
@@ -234,7 +242,8 @@ export class Daemon {
     this.#alertedAt = clock.monotonic();
     const work = async (): Promise<void> => {
       try {
-        const report = await alert(strategy, this.#broken, signal);
+        const seen = this.#jobs.flatMap((job) => this.#last.get(keyOf(job)) ?? []);
+        const report = await alert(strategy, { broken: this.#broken, seen }, signal);
         if (report !== undefined && report.sent > 0) tell({ kind: "told", messages: report.sent });
         for (const error of report?.failures ?? []) tell({ kind: "not told", error });
       } catch (error) {
@@ -321,6 +330,7 @@ export class Daemon {
       const finishedAt = clock.now();
       const before = this.#seen.get(key) ?? [];
       this.#seen.set(key, [{ startedAt, finishedAt, outcome: end.outcome }, ...before].slice(0, SEEN));
+      this.#last.set(key, { ...job, startedAt, end });
       this.#known.delete(key);
       this.#alertedAt = undefined;
       this.#running.delete(key);

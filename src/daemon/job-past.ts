@@ -1,5 +1,5 @@
 import { isAppError } from "../errors.ts";
-import type { Runtime } from "../lib/runtime.ts";
+import { type Runtime, silentReporter } from "../lib/runtime.ts";
 import { readHistory } from "../operations/history.ts";
 import type { Job } from "../operations/schedule/jobs.ts";
 import type { RunFile } from "../repository/run-file.ts";
@@ -20,7 +20,9 @@ export async function readPast(
   const wanted = (run: RunFile): boolean =>
     run.operation === operation && (entry === null || run.entry === entry);
   const request = { database, storages, last: LAST, since: undefined, wanted };
-  const { runs } = await readHistory(runtime, request, signal).catch((error: unknown) => {
+  // The name is the strategy's, so not mistyped; and what is wrong with the history the look at everything tells.
+  const quiet = { ...runtime, reporter: silentReporter };
+  const { runs } = await readHistory(quiet, request, signal).catch((error: unknown) => {
     // Before the first backup there is none.
     if (!isAppError(error, "repository_missing")) throw error;
     return { runs: [] };

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
+import { STRATEGY_TOLD } from "../config/load.ts";
 import { AppError, errorCode, messageOf, DEGRADED_EXIT, ERRORS } from "../errors.ts";
 import { withVariable } from "../lib/living-processes.ts";
 import type { Runtime } from "../lib/runtime.ts";
@@ -20,6 +21,8 @@ export interface JobEnd {
   readonly outcome: "done" | "degraded" | "failed" | "interrupted";
   /** Exit code or signal, in words. */
   readonly how: string;
+  /** The error it ended with, as far as it said one. */
+  readonly error?: { readonly message: string; readonly hint: string | null } | undefined;
 }
 
 type Subject = Pick<Job, "database" | "operation" | "entry">;
@@ -47,13 +50,19 @@ export async function runJobProcess(
   signal.throwIfAborted();
   const child = spawn(node, [program, "--quiet", "--no-color", ...jobArguments(strategyPath, job)], {
     cwd,
-    env: { ...env, [JOB_MARK]: markOf(strategyPath, job) },
+    env: { ...env, [JOB_MARK]: markOf(strategyPath, job), [STRATEGY_TOLD]: "1" },
     stdio: ["ignore", "pipe", "pipe"],
     // Ctrl-C is for us; it is told once, by us. And with its group goes what it has started.
     detached: true,
   });
-  const heard = Promise.all([hearLines(child.stdout, onLine), hearLines(child.stderr, onLine)]);
-  return await endOfJob(child, job.deadlineMs, heard, signal);
+  const words = new LastWords();
+  const hear = (line: string): void => {
+    words.hear(line);
+    onLine(line);
+  };
+  const heard = Promise.all([hearLines(child.stdout, hear), hearLines(child.stderr, hear)]);
+  const end = await endOfJob(child, job.deadlineMs, heard, signal);
+  return { ...end, error: words.error };
 }
 
 /**
@@ -124,6 +133,20 @@ export function killGroup(pid: number, name: NodeJS.Signals): void {
 
 async function hearLines(stream: Readable, onLine: (line: string) => void): Promise<void> {
   for await (const line of createInterface({ input: stream })) onLine(line);
+}
+
+const ERROR = "handled: ";
+const HINT = "hint: ";
+
+/** The last error among the lines of a command, as `handled` writes them. */
+class LastWords {
+  error: JobEnd["error"];
+
+  hear(line: string): void {
+    if (line.startsWith(ERROR)) this.error = { message: line.slice(ERROR.length), hint: null };
+    else if (line.startsWith(HINT) && this.error !== undefined)
+      this.error = { ...this.error, hint: line.slice(HINT.length) };
+  }
 }
 
 /** What an exit code of ours means; null: a signal ended it. */

@@ -5,9 +5,10 @@ import { readDuties } from "../repository/duties.ts";
 import type { DutyFile } from "../repository/duty-file.ts";
 import type { DamagedBackup } from "../repository/backups.ts";
 import { AppError, isAppError } from "../errors.ts";
-import type { Runtime } from "../lib/runtime.ts";
+import { type Runtime, silentReporter } from "../lib/runtime.ts";
 import { splitByProof } from "../operations/damage-found.ts";
 import { readRuns } from "../operations/history.ts";
+import { goneOf } from "../operations/known-places.ts";
 import { emptyListing, listPlaces, type PlacesListing } from "../operations/list-places.ts";
 import { recoveriesIn } from "../operations/recoveries.ts";
 import type { Place } from "../operations/places.ts";
@@ -70,7 +71,16 @@ export interface ExpectedJob extends Pick<Job, "operation" | "entry" | "schedule
   readonly installed: boolean | null;
 }
 
+/** How the last run of a job ended, as whoever started it saw; that it left a record is not said. */
+export interface SeenRun extends Pick<Job, "operation" | "entry"> {
+  readonly startedAt: Date;
+  readonly outcome: NonNullable<RunFile["outcome"]>;
+  readonly error?: { readonly message: string; readonly hint: string | null } | undefined;
+}
+
 export interface HealthRequest extends Expected {
+  /** Runs that were seen here; default: none. */
+  readonly seen?: readonly SeenRun[];
   /** Opens the managed service that runs the database; undefined where none does. */
   readonly managed?: (() => ManagedCluster) | undefined;
   /** Opens its places. */
@@ -114,6 +124,8 @@ export interface Facts extends Expected {
   readonly dutiesDone: readonly DutyFile[];
   /** The last drills and recoveries, newest first. */
   readonly recoveries: readonly RecordedRecovery[];
+  /** Runs that were seen here, and may have left no record. */
+  readonly seen?: readonly SeenRun[];
   /** The last runs, newest first; or why they could not be read. */
   readonly runs: readonly RunFile[] | AppError;
 }
@@ -136,6 +148,8 @@ export async function gatherFacts(
   const { database, schemas, timeZone, connection } = request;
   const { repositories } = listing;
   const complete = good.filter((backup) => schemas === undefined || covers(backup.schemas, schemas));
+  // Where nobody says, the next backup is taken to be like the last one.
+  const read = schemas === undefined ? (good[0]?.schemas ?? null) : schemas;
   const tables = await readTableHistory(repositories, complete, signal);
   return {
     ...request,
@@ -149,7 +163,7 @@ export async function gatherFacts(
     provider: request.managed === undefined ? undefined : await askProvider(request.managed, signal),
     providerRestores:
       request.managed === undefined ? undefined : await restoresIn(runtime, repositories, database, signal),
-    server: connection === undefined ? [] : await askServer(runtime, database, connection, signal),
+    server: connection === undefined ? [] : await askServer(runtime, database, connection, read, signal),
     sources: await lookAtSources(runtime, request.madeFrom, signal),
     lastProof: await findLastProof(repositories, database, signal),
     knownSince: await findFirst(repositories, listing, signal),
@@ -235,15 +249,22 @@ function refusalsBy(runtime: Runtime, { file, storage, place }: Repository): Ref
 
 async function listOne(
   runtime: Runtime,
-  { database, timeZone }: HealthRequest,
+  { database, timeZone, schemas }: HealthRequest,
   places: readonly Place[],
   signal: AbortSignal,
 ): Promise<PlacesListing> {
+  // A name that the strategy gives is not mistyped: that there is nothing of it is a finding, and whether another was meant no question.
+  const warn = (text: string): void => runtime.reporter.warn(text);
+  const asKnown = schemas === undefined ? runtime : { ...runtime, reporter: { ...silentReporter, warn } };
   try {
-    return await listPlaces(runtime, places, database, timeZone, signal);
+    return await listPlaces(asKnown, places, database, timeZone, signal);
   } catch (error) {
     // Before the first backup there is no repository yet; that is "no backup", not a failure to look.
     if (!isAppError(error, "repository_missing")) throw error;
+    for (const { storage } of places) {
+      const gone = await goneOf(runtime, storage, database);
+      if (gone !== undefined) throw gone;
+    }
   }
   return emptyListing(database);
 }

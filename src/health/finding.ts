@@ -55,6 +55,7 @@ export const CHECKS = {
   "source-shrunk": "risk",
   "server-unreachable": "risk",
   "client-too-old": "risk",
+  "privilege-missing": "risk",
   "clock-skew": "defect",
   "provider-unreachable": "defect",
   "provider-backup-missing": "risk",

@@ -55,20 +55,29 @@ const place = (freeBytes: number | null, toCome: readonly number[]) => ({
 });
 
 test("a place is full when all its databases together have filled it", () => {
-  const slow = Array.from({ length: 14 }, (_, n) => (n + 1) * 10);
-  expect(checkSpace([place(150, slow)])).toEqual([]);
-  expect(checkSpace([place(150, slow), place(149, slow)])).toMatchObject([
+  const slow = Array.from({ length: 14 }, (_, n) => (n + 1) * 10 * MB);
+  expect(checkSpace([place(150 * MB, slow)])).toEqual([]);
+  expect(checkSpace([place(150 * MB, slow), place(149 * MB, slow)])).toMatchObject([
     {
       id: "repository-full",
       database: null,
       subject: "local",
       severity: "warning",
-      message: "/backups will be full in 7 days: 150 B are free",
-      evidence: { days: 7, freeBytes: 150, neededBytes: 160 },
+      message: "/backups will be full in 7 days: 143 MiB are free",
+      evidence: { days: 7, freeBytes: 150 * MB, neededBytes: 160 * MB },
     },
   ]);
   expect(checkSpace([place(null, [])])).toEqual([]);
-  expect(checkSpace([place(5, slow)])[0]?.message).toContain("less than a day");
+  expect(checkSpace([place(5 * MB, slow)])[0]?.message).toContain("less than a day");
+});
+
+test("a place where nothing fits any more is critical, whatever is to come", () => {
+  const full = { id: "repository-full", subject: "local", severity: "critical" };
+  expect(checkSpace([place(0, [])])).toMatchObject([
+    { ...full, message: expect.stringContaining("/backups is full: 0 B are free") },
+  ]);
+  expect(checkSpace([place(4096, [1])])).toMatchObject([full]);
+  expect(checkSpace([place(2 * MB, [0])])).toEqual([]);
 });
 
 test("a lock of which less than half a window is left is told, and one that has gone", () => {

@@ -71,7 +71,7 @@ export const outcome = z.enum(["proven", "failed"]).describe("What came of it");
 export const ProofJson = z
   .strictObject({
     operation: z
-      .enum(["verify", "restore", "export", "repair", "show", "diff"])
+      .enum(["verify", "restore", "export", "repair", "show", "diff", "backup", "check"])
       .describe("What it came from: a check, or anything else that met damage"),
     outcome,
     level: level.describe("What was asked for"),

@@ -23,6 +23,8 @@ interface Shelf {
   found: AlertsFile | undefined;
   /** On this machine: kept up to date also where nothing changed but the time. */
   readonly isLocal: boolean;
+  /** Whether it was told that it cannot be written: that is tried after each message. */
+  isTold?: boolean;
 }
 
 /**
@@ -123,7 +125,9 @@ async function put(runtime: Runtime, shelf: Shelf, file: AlertsFile, signal: Abo
     shelf.found = file;
   } catch (error) {
     if (signal.aborted) throw error;
-    runtime.reporter.warn(`what was told is not remembered in ${storage.place}: ${messageOf(error)}`);
+    if (shelf.isTold !== true)
+      runtime.reporter.warn(`what was told is not remembered in ${storage.place}: ${messageOf(error)}`);
+    shelf.isTold = true;
   }
 }
 

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { httpReceiver } from "../../test/support/http-receiver.ts";
 import { identityIn } from "../../test/support/keys.ts";
+import { diskFull } from "../../test/support/faulty-storage.ts";
 import { noAbort, testRuntime } from "../../test/support/runtime.ts";
 import { temporaryFolder } from "../../test/support/temporary-folder.ts";
 import type { Notify } from "../config/notify.ts";
@@ -172,6 +173,19 @@ test("what was told is known from the repository alone, and from this machine al
   const gone = openStorage(there.runtime, join(there.path, "gone"));
   expect((await there.look(2 * HOUR, [finding("data", "a")], { place: gone })).sent).toEqual([]);
   expect(await readdir(there.path)).not.toContain("gone");
+});
+
+test("a place that is full is told once a look, though it is tried after each message; this machine remembers", async () => {
+  await using there = await office();
+  const place = {
+    ...openStorage(there.runtime, join(there.path, "repository")),
+    put: async () => await Promise.reject(diskFull()),
+  };
+  expect((await there.look(0, [finding("data", "a")], { place })).sent).toHaveLength(2);
+  const words = there.runtime.warnings.filter((text) => text.includes("no space left"));
+  // Of the database, and of what concerns none.
+  expect(words).toHaveLength(2);
+  expect((await there.look(HOUR, [finding("data", "a")], { place })).sent).toEqual([]);
 });
 
 test("the record in the repository is written when something changes, not each time somebody looks", async () => {

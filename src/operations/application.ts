@@ -1,11 +1,11 @@
-import { mkdtemp, open, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { AppError, errorCode, isAppError, messageOf } from "../errors.ts";
 import { collect, runTool } from "../lib/process.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { formatDuration } from "../lib/text.ts";
+import { makeTemporaryFolder } from "../repository/temporary-folder.ts";
 import type { HealthCheck } from "./application-health.ts";
 
 export { waitUntilHealthy } from "./application-health.ts";
@@ -105,7 +105,7 @@ async function runCommand(
   const command = app[action];
   if (command === undefined) return undefined;
   const shown = runtime.secrets.redact(command);
-  await using output = await outputFile();
+  await using output = await outputFile(runtime);
   const limit = app.commandTimeoutMs ?? COMMAND_TIMEOUT_MS;
   using deadline = startDeadline(runtime, limit);
   const started = runtime.clock.monotonic();
@@ -164,9 +164,9 @@ interface OutputFile extends AsyncDisposable {
   tail(): Promise<string>;
 }
 
-async function outputFile(): Promise<OutputFile> {
-  const folder = await mkdtemp(join(tmpdir(), "handled-command-"));
-  const path = join(folder, "output");
+async function outputFile(runtime: Runtime): Promise<OutputFile> {
+  const folder = await makeTemporaryFolder(runtime, "command");
+  const path = join(folder.path, "output");
   return {
     path,
     tail: async () => {
@@ -182,7 +182,7 @@ async function outputFile(): Promise<OutputFile> {
         throw error;
       }
     },
-    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
+    [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
   };
 }
 

@@ -6,6 +6,7 @@ import { backupDatabase, type BackupReport, type BackupRequest } from "./backup.
 import { copyBetween, type PlaceReport } from "./copy.ts";
 import { backupsFolder } from "../repository/layout.ts";
 import { readRepositoryFile } from "../repository/repository.ts";
+import { goneOf, rememberPlace } from "./known-places.ts";
 import { absenceOf, isOfPlace, type Place, surveyPlaces } from "./places.ts";
 import { recordingRun, type RunResult } from "./record-run.ts";
 import { lookAtSources } from "./sources/look-at-sources.ts";
@@ -17,7 +18,7 @@ export interface PlacesRequest extends Omit<BackupRequest, "storage" | "others" 
   readonly copyJobs: number;
   /** What the database can be made from without a backup: how much that is now is recorded with the run. */
   readonly sources: readonly RebuildSource[];
-  /** Whether a place that is no repository, while others have backups, is made one. */
+  /** Whether a place that is no repository is made one, while others have backups, or this machine wrote some there. */
   readonly newPlace: boolean;
 }
 
@@ -97,7 +98,7 @@ async function takeToPlaces(
       ? new Map<Place, AppError>()
       : await findAbsent(runtime, places, request, signal);
   for (const [{ name }, { message }] of failed) runtime.reporter.warn(`${name} is passed over: ${message}`);
-  const { report, written } = await backupToFirst(runtime, request, places, failed, signal);
+  const { report, written } = await backupToFirst(runtime, { ...request, newPlace }, places, failed, signal);
   const others = places.filter((place) => !failed.has(place));
   const { database, prefix, timeZone } = request;
   const copies =
@@ -124,6 +125,8 @@ async function takeToPlaces(
     const failure = failed.get(place) ?? copied?.failure;
     return { ...emptyReport(place), ...copied, failure };
   });
+  for (const [at, { storage }] of places.entries())
+    if (reports[at]?.failure === undefined) await rememberPlace(runtime, storage);
   for (const { name, failure } of reports) {
     if (failure !== undefined && ![...failed.values()].includes(failure))
       runtime.reporter.warn(`${name} lacks what the other places have: ${failure.message}`);
@@ -158,7 +161,10 @@ async function findAbsent(
   const absent = new Map<Place, AppError>();
   const surveyed = await surveyPlaces(runtime, places, database, signal);
   for (const one of surveyed) {
-    const absence = absenceOf(runtime, database, one, surveyed, timeZone);
+    const isNone = one.repository === undefined && one.failure === undefined;
+    const absence =
+      absenceOf(runtime, database, one, surveyed, timeZone) ??
+      (isNone ? await goneOf(runtime, one.place.storage, database) : undefined);
     if (absence !== undefined) absent.set(one.place, absence);
   }
   return absent;
@@ -212,5 +218,5 @@ async function backupToFirst(
       runtime.reporter.warn(`${place.name} cannot take the backup, ${next.name} is tried: ${error.message}`);
     }
   }
-  throw new AppError("unexpected", "back up: there is no place");
+  throw [...failed.values()][0] ?? new AppError("unexpected", "back up: there is no place");
 }

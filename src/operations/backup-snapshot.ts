@@ -14,8 +14,6 @@ import { readSignatures, type TypeSignature } from "../engines/snapshot/type-sig
 import { AppError } from "../errors.ts";
 import { runTogether } from "../lib/concurrency.ts";
 import { PROGRAM } from "../lib/program.ts";
-import type { Runtime } from "../lib/runtime.ts";
-import { counted } from "../lib/text.ts";
 import { namingBlocker } from "../postgres/blockers.ts";
 import { measureTables } from "../postgres/catalog.ts";
 import { listLargeObjectRoles } from "../postgres/large-objects.ts";
@@ -24,13 +22,14 @@ import { readServerFacts } from "../postgres/server.ts";
 import { connect, quoteName, type Session } from "../postgres/session.ts";
 import { type HeldSnapshot, holdSnapshot } from "../postgres/snapshot.ts";
 import { listBackups, newBackupId, publishSnapshot } from "../repository/backups.ts";
-import { knownParts, type KnownParts } from "../repository/known-parts.ts";
+import { knownParts } from "../repository/known-parts.ts";
 import type { BackupId, PartName, SnapshotBaseline, SnapshotIndex } from "../repository/manifest.ts";
 import type { SnapshotHead } from "../repository/manifests.ts";
 import { readContent } from "./backup-content.ts";
 import { WATCH_AHEAD_MS } from "./backup-dump.ts";
 import type { BackupRun } from "./backup.ts";
 import { reliableSnapshots } from "./damage-found.ts";
+import { recordLost } from "./record-lost.ts";
 import { definitionsEncoding, extensionsIn } from "./dump-scope.ts";
 
 /** How a snapshot is taken. */
@@ -192,7 +191,7 @@ async function copyRows(
     damaged: damagedParts,
   });
   for (const reason of known.skipped) runtime.reporter.warn(`parts are stored anew: ${reason}`);
-  warnOfLost(runtime, request.database, known.lost);
+  await recordLost(runtime, repository, request.database, { known, damagedParts }, signal);
   return await copyTables(
     runtime,
     {
@@ -210,16 +209,6 @@ async function copyRows(
       secret: chain.secret,
     },
     signal,
-  );
-}
-
-/** This backup does without them; older ones cannot, and nobody else would say so. */
-function warnOfLost(runtime: Runtime, database: string, { parts, backups }: KnownParts["lost"]): void {
-  if (parts === 0) return;
-  const are = parts === 1 ? "is" : "are";
-  runtime.reporter.warn(
-    `${counted(parts, "part")} of ${backups.join(" and ")} ${are} missing or damaged: this backup stores again what it needs of ` +
-      `that; \`handled verify ${database} ${backups[0]}\` says what can no longer be restored`,
   );
 }
 

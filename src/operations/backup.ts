@@ -21,6 +21,7 @@ import type { Storage } from "../storage/storage.ts";
 import { type ArchiveKind, takeArchive } from "./backup-archive.ts";
 import { requireReadable, warnOfChildren } from "./backup-readable.ts";
 import { type SnapshotKind, takeSnapshot } from "./backup-snapshot.ts";
+import { goneOf } from "./known-places.ts";
 import { isOfPlace } from "./places.ts";
 import { keptBackups, pruneUnderLease, type RetentionRules } from "./prune.ts";
 
@@ -31,6 +32,8 @@ export interface BackupRequest {
   readonly storage: Storage;
   /** Its further places: a repository that is made here gets the keys of theirs. */
   readonly others?: readonly Storage[];
+  /** Whether the place is made a repository though this machine knows of backups in it; default: it is not. */
+  readonly newPlace?: boolean;
   /** Null: the whole database. */
   readonly schemas: readonly string[] | null;
   /** The strategy's entry this run belongs to; null for one by hand. */
@@ -109,12 +112,12 @@ async function backUp(
   const client = chooseClient(await findClients(runtime, signal), session.serverVersion);
   await requireReadable(session, request.schemas);
   if (request.schemas !== null) await warnOfChildren(runtime, session, request.schemas);
-  const repository = await openOrCreateRepository(
-    runtime,
-    request.storage,
-    signal,
-    async () => await findKeysOf(runtime, request, signal),
-  );
+  const repository = await openOrCreateRepository(runtime, request.storage, signal, async () => {
+    const gone =
+      request.newPlace === true ? undefined : await goneOf(runtime, request.storage, request.database);
+    if (gone !== undefined) throw gone;
+    return await findKeysOf(runtime, request, signal);
+  });
   await using lease = await acquireLease(runtime, repository, request.database, "backup", signal);
   const whileHeld = AbortSignal.any([signal, lease.lost]);
   await requireSealedAlike(repository, whileHeld);

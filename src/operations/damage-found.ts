@@ -60,12 +60,15 @@ export async function reliableSnapshots(
 
 /** The damaged parts, where a verification read and named them all; undefined where there may be more. */
 function exactDamage({ operation, problems, problemCount }: ProofFile): PartName[] | undefined {
-  // A repair has looked at all parts, if not into them: what it does not name is as good as in a snapshot never verified.
-  if ((operation !== "verify" && operation !== "repair") || problems.length < problemCount) return undefined;
+  // The others have looked at all parts, if not into them: what it does not name is as good as in a snapshot never verified.
+  if (!["verify", "repair", "backup", "check"].includes(operation) || problems.length < problemCount)
+    return undefined;
   const parts: PartName[] = [];
   for (const { object, part } of problems) {
     // Of a damaged content alone all parts are read; damage of anything else hides parts.
     if (object === "content") continue;
+    // A backup that cannot read a list knows none of its parts: neither did the one that found that, nor will the next.
+    if (operation === "backup" && object !== "part") continue;
     const name = PartName.safeParse(part);
     if (object !== "part" || !name.success) return undefined;
     parts.push(name.data);
@@ -132,6 +135,10 @@ function failureOf(proof: ProofFile | undefined): string | undefined {
       return `a comparison ${at} found it damaged${what}`;
     case "repair":
       return `a repair ${at} found it damaged${what}`;
+    case "check":
+      return `a look at all that is stored ${at} found it damaged${what}`;
+    case "backup":
+      return `a later backup ${at} found it damaged${what}`;
   }
 }
 

@@ -7,7 +7,7 @@ import { counted, formatDuration } from "../lib/text.ts";
 import type { ConnectionSettings } from "../postgres/connection.ts";
 import { connectionUrl } from "../postgres/connection-url.ts";
 import { commonEnvironment } from "./common-environment.ts";
-import { makerTag } from "./restore/maker.ts";
+import { makerTag } from "../repository/maker.ts";
 
 /** A variable of their environment by which processes of a rebuild are known; its value begins with their maker's tag. */
 export const REBUILD_MARK = "HANDLED_REBUILD";

@@ -15,7 +15,7 @@ import { analyzeDatabase } from "../postgres/statistics.ts";
 import type { Place } from "./places.ts";
 import { REBUILD_MARK, runRebuildCommand } from "./rebuild-command.ts";
 import { NO_FIGURES, recordingRun } from "./record-run.ts";
-import { isMakerGone } from "./restore/maker.ts";
+import { isMakerGone } from "../repository/maker.ts";
 import {
   createTemporaryDatabase,
   dropAbandoned,

@@ -12,7 +12,7 @@ import { noFindings } from "./verify/findings.ts";
 import { proofOf } from "./verify/record.ts";
 
 /** What reads a backup for another purpose than to check it. */
-export type Reader = Exclude<ProofFile["operation"], "verify" | "repair">;
+export type Reader = Exclude<ProofFile["operation"], "verify" | "repair" | "backup" | "check">;
 
 /** A backup of ours, and where it lies. */
 export interface StoredBackup {

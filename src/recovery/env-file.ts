@@ -52,11 +52,15 @@ async function resolveFile(file: string): Promise<string> {
   }
 }
 
-/**
- * The file that was kept when the variable got another value than it had then, of those kept at this time; undefined where it has
- * still, or again, the value that it had.
- */
-export async function findKept(file: string, variable: string, time: string): Promise<string | undefined> {
+/** The file that was kept when the variable got another value. */
+interface Kept {
+  readonly path: string;
+  /** The variable has the value in it: it never got the other one, or has its own again. */
+  readonly isBack: boolean;
+}
+
+/** The first file that was kept at this time; undefined where nothing was changed then. */
+export async function findKept(file: string, variable: string, time: string): Promise<Kept | undefined> {
   const path = await resolveFile(file);
   const valueIn = async (one: string): Promise<string | undefined> =>
     parseEnv(await readFile(one, "utf8"))[variable];
@@ -71,7 +75,7 @@ export async function findKept(file: string, variable: string, time: string): Pr
   const now = await valueIn(path);
   // The oldest has what was there before the recovery changed anything.
   const [oldest] = kept;
-  return oldest === undefined || (await valueIn(oldest)) === now ? undefined : oldest;
+  return oldest === undefined ? undefined : { path: oldest, isBack: (await valueIn(oldest)) === now };
 }
 
 async function keepBeside(path: string, bytes: Buffer, time: string): Promise<string> {

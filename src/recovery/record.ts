@@ -194,19 +194,27 @@ function runResult(
 /** What the steps of each scenario call the moment that they bring back. */
 const POINTS = ["snapshotAt", "moment"];
 
+/** Of several databases, of which each has its own, the oldest. */
 function recoveryPoint(outputs: Outputs): Date | undefined {
   for (const name of POINTS) {
-    const value = outputs[name];
-    if (typeof value === "string" && !Number.isNaN(Date.parse(value))) return new Date(value);
+    const times = valuesOf(outputs, name)
+      .map((value) => Date.parse(String(value)))
+      .filter((time) => !Number.isNaN(time));
+    if (times.length > 0) return new Date(Math.min(...times));
   }
   return undefined;
 }
 
+/** What steps have told under a name: those of one database, or of each of several (`DATABASE.name`). */
+function valuesOf(outputs: Outputs, name: string): (string | number)[] {
+  return Object.entries(outputs).flatMap(([key, value]) =>
+    key === name || key.endsWith(`.${name}`) ? [value] : [],
+  );
+}
+
 function recoveredFrom({ aim }: Plan, outputs: Outputs): string | null {
-  const from =
-    (aim["from"] === "rebuild" ? aim["from"] : undefined) ??
-    outputs["from"] ??
-    outputs["backup"] ??
-    outputs["moment"];
-  return from === undefined ? null : String(from);
+  if (aim["from"] === "rebuild") return aim["from"];
+  const found = ["from", "backup", "moment"].map((name) => valuesOf(outputs, name));
+  const [from] = found.filter((values) => values.length > 0);
+  return from === undefined ? null : from.join(", ");
 }

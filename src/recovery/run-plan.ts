@@ -40,7 +40,8 @@ export interface RunRequest {
 /**
  * Runs a plan to its end, or to the first step that fails. Before and after each step it is written down how far it has come,
  * so that the same call goes on after a crash. What was done before is checked again, and done again where it no longer holds.
- * The journal of a plan that is complete is removed. Fails with `usage` where another process runs the plan, or where the
+ * The journal stays, also of a plan that is complete: whoever has recorded and told that removes it, so that who could not, tells it
+ * when called again. Fails with `usage` where another process runs the plan, or where the
  * journal is of a recovery with another aim; with `not_confirmed`; and with the signal's reason.
  */
 export async function runPlan(
@@ -52,7 +53,7 @@ export async function runPlan(
   using _sole = await alone(plan, request.path);
   const found = request.restart ? undefined : await readJournal(request.path);
   const journal = begin(runtime, plan, found, request.path);
-  const resumed = journal === found;
+  const resumed = found !== undefined && journal.startedAt === found.startedAt;
   const run = new Run(runtime, plan, request, journal);
   if (resumed) tellOfBegun(runtime, plan, journal);
   await run.write();
@@ -65,9 +66,7 @@ export async function runPlan(
   } finally {
     await plan.release?.();
   }
-  const result = run.result(null, resumed);
-  await removeJournal(runtime, request.path);
-  return result;
+  return run.result(null, resumed);
 }
 
 /**
@@ -168,12 +167,17 @@ class Run {
   result(failed: PlanResult["failed"], resumed: boolean): PlanResult {
     return {
       startedAt: new Date(this.#journal.startedAt),
-      finishedAt: this.#runtime.clock.now(),
+      finishedAt: failed === null ? this.#completedAt : this.#runtime.clock.now(),
       steps: this.#plan.steps.map((step) => this.#resultOf(step)),
       outputs: this.#outputs,
       failed,
       resumed,
     };
+  }
+
+  /** Of a plan that is complete: an earlier call may have come so far. */
+  get #completedAt(): Date {
+    return new Date(Math.max(...this.#journal.begun.map(({ finishedAt }) => Date.parse(finishedAt ?? ""))));
   }
 
   /** What was done before a crash may have been taken back since, by the same disaster or by a person. */
@@ -246,22 +250,38 @@ function begin(runtime: Runtime, plan: Plan, found: Journal | undefined, path: s
   if (found === undefined) return fresh;
   const { startedAt: _at, confirmed: _confirmed, begun, ...rest } = found;
   const isSame = isDeepStrictEqual(rest, of);
-  if (isSame && begun.every(({ step }) => steps.includes(step))) return found;
+  if (isSame && begun.every(({ step }) => steps.includes(step)))
+    return ageOf(runtime, found) < STALE_MS ? found : { ...found, confirmed: [] };
   // Nobody had agreed to anything yet, so nothing was changed.
   if (found.confirmed.length === 0 && plan.steps.some(({ confirm }) => confirm !== null)) return fresh;
   throw new AppError("usage", `${nameOf(plan)}: a recovery with another aim was begun and has not ended`, {
-    hint: `go on with the same options as then, or begin anew with \`--restart\`; its journal is ${path}`,
+    hint: `go on with the options of then (${inWords(found.aim)}), or begin anew with \`--restart\`; its journal is ${path}`,
     details: { begun: found.aim, asked: aim },
   });
 }
 
-function tellOfBegun(runtime: Runtime, plan: Plan, { startedAt, begun }: Journal): void {
-  const done = begun.filter(({ finishedAt }) => finishedAt !== null).length;
-  const ago = formatDuration(Math.max(0, runtime.clock.now().getTime() - Date.parse(startedAt)));
-  runtime.reporter.note(
-    `going on with the recovery that began ${ago} ago: ${done} of ${plan.steps.length} steps are done`,
-  );
+/** Until then whoever types the same again means the same disaster; after that it may be the next, and what was chosen is old. */
+const STALE_MS = 24 * 60 * 60_000;
+
+function ageOf({ clock }: Runtime, { startedAt }: Journal): number {
+  return Math.max(0, clock.now().getTime() - Date.parse(startedAt));
 }
+
+function tellOfBegun(runtime: Runtime, plan: Plan, journal: Journal): void {
+  const done = journal.begun.filter(({ finishedAt }) => finishedAt !== null).length;
+  const age = ageOf(runtime, journal);
+  const text = `going on with the recovery that began ${formatDuration(age)} ago: ${done} of ${plan.steps.length} steps are done`;
+  if (age < STALE_MS) runtime.reporter.note(text);
+  else
+    runtime.reporter.warn(
+      `${text}, and the backup is the one that was chosen then; for another disaster begin anew with \`--restart\``,
+    );
+}
+
+const inWords = (aim: Plan["aim"]): string =>
+  Object.entries(aim)
+    .map(([name, value]) => `${name}: ${value}`)
+    .join("; ");
 
 function nameOf({ scenario, databases }: Pick<Plan, "scenario" | "databases">): string {
   return `recover ${databases.join(", ")} from ${scenario}`;

@@ -2,8 +2,9 @@ import { isAppError, messageOf } from "../errors.ts";
 import { ByteTable } from "./byte-table.ts";
 import { partKey } from "./layout.ts";
 import { isSnapshot, listBackups } from "./listing.ts";
-import type { BackupId, PartName, SnapshotIndex } from "./manifest.ts";
+import type { PartName, SnapshotIndex } from "./manifest.ts";
 import { readTables } from "./manifests.ts";
+import { lookAgain } from "./look-again.ts";
 import { readPartList } from "./part-lists.ts";
 import { NAME_BYTES, packName } from "./part-names.ts";
 import { packedName, packedSize, PackedParts, PartTable } from "./part-table.ts";
@@ -21,17 +22,23 @@ export interface KnownParts {
   readonly count: number;
   /** Why some lists were passed over, in words: their parts are stored anew. */
   readonly skipped: readonly string[];
-  /**
-   * How many parts the first snapshot that is looked at names that are not there, not in their size, or damaged; and the
-   * snapshots that name any of them, newest first. What only older ones lack was told when the first one did without it.
-   */
-  readonly lost: { readonly parts: number; readonly backups: readonly BackupId[] };
+  /** The snapshots among those looked at that cannot be restored whole for it, newest first. */
+  readonly lostBy: readonly LostBy[];
   /** Whether a part that is named was found not to be there, or is damaged. */
   isLost(name: PartName): boolean;
   /** The part that has this text (SHA-256 in hexadecimal); undefined when it has to be written. */
   find(textHash: string): PartRef | undefined;
   /** Adds a part that this run wrote, so that equal text is written once. */
   add(part: PartRef): void;
+}
+
+/** What a snapshot lacks, as far as it was looked at. */
+export interface LostBy {
+  readonly index: SnapshotIndex;
+  /** Why its list of tables cannot be read. */
+  readonly tables: string | undefined;
+  /** Why part lists cannot be read, of it or of others. */
+  readonly lists: ReadonlyMap<PartName, string>;
 }
 
 export interface KnownOptions {
@@ -71,17 +78,20 @@ export async function knownParts(
   const skipped: string[] = [];
   const others = snapshots ?? (await listBackups(repository, database, signal)).backups.filter(isSnapshot);
   const there = builtOn === null ? others : [builtOn, ...others.filter(({ id }) => id !== builtOn.id)];
-  const named: { readonly id: BackupId; readonly lists: readonly PartName[] }[] = [];
+  const looked: (Omit<LostBy, "lists"> & { readonly names: readonly PartName[] })[] = [];
+  const unread = new Map<PartName, string>();
   const seen = new Set<PartName>();
-  let lostByFirst: number | undefined;
   const look = new Looker(repository, database, known, damaged);
   for (const index of there.slice(0, backups)) {
-    const lists = await listsOf(repository, index, skipped, signal);
-    named.push({ id: index.id, lists: lists.map(({ name }) => name) });
+    let lists: PartRef[] = [];
+    const tables = await whyUnread(skipped, async () => {
+      lists = await listsOf(repository, index, signal);
+    });
+    looked.push({ index, tables, names: lists.map(({ name }) => name) });
     for (const list of lists) {
       if (seen.has(list.name) || (known.isFull && index !== builtOn)) continue;
       seen.add(list.name);
-      await orSkip(skipped, async () => {
+      const reason = await whyUnread(skipped, async () => {
         const { ranges } = await readPartList(repository, database, list, signal);
         for await (const range of ranges) {
           for (const part of range.parts) {
@@ -90,34 +100,36 @@ export async function knownParts(
           }
         }
       });
+      if (reason !== undefined) unread.set(list.name, reason);
     }
     await look.finish(signal);
-    lostByFirst ??= look.lost.size;
   }
-  const told = lostByFirst ?? 0;
-  const lostOf = named.filter(({ lists }) => lists.some((list) => (look.lostLists.get(list) ?? told) < told));
+  const lostBy = looked.flatMap(({ index, tables, names }): LostBy[] => {
+    const isWhole =
+      tables === undefined && !names.some((name) => look.lostLists.has(name) || unread.has(name));
+    return isWhole ? [] : [{ index, tables, lists: unread }];
+  });
   return {
     get count() {
       return known.size;
     },
     skipped,
-    lost: { parts: told, backups: lostOf.map(({ id }) => id) },
+    lostBy,
     isLost: (name) => look.lost.find(packName(name)) !== undefined,
     find: (textHash) => known.find(textHash),
     add: (part) => known.add(part),
   };
 }
 
-const NUMBER_BYTES = 4;
 // Enough for a place that lists whole folders; 1.3 MB.
 const LOOK_TOGETHER = 16_384;
 
 /** Looks at what lists name, many at a time, and makes known what is there. */
 class Looker {
-  /** Names of parts that cannot be relied on, numbered: all there are, should somebody have removed the folder. */
-  readonly lost = new ByteTable(NAME_BYTES, NUMBER_BYTES);
-  /** The lists that name any of them, with the number of the first that was found. */
-  readonly lostLists = new Map<PartName, number>();
+  /** Names of parts that cannot be relied on: all there are, should somebody have removed the folder. */
+  readonly lost = new ByteTable(NAME_BYTES, 0);
+  /** The lists that name any of them. */
+  readonly lostLists = new Set<PartName>();
   readonly #repository: Repository;
   readonly #database: string;
   readonly #known: PartTable;
@@ -150,55 +162,55 @@ class Looker {
   async finish(signal: AbortSignal): Promise<void> {
     const lists = this.#lists;
     this.#lists = [];
-    const keys = this.#waiting.rows().map((row) => partKey(this.#database, packedName(row)));
+    const { storage } = this.#repository;
+    const keyOf = (row: Buffer): string => partKey(this.#database, packedName(row));
     try {
-      const sizes = await this.#repository.storage.sizes(keys, signal);
+      const sizes = await storage.sizes(this.#waiting.rows().map(keyOf), signal);
       let at = 0;
+      const amiss: { readonly row: Buffer; readonly list: PartName }[] = [];
       for (const row of this.#waiting.rows()) {
         const list = lists[at];
-        if (list !== undefined) this.#judge(row, sizes[at], list);
+        if (sizes[at] === packedSize(row)) this.#known.addPacked(row);
+        else if (list !== undefined) amiss.push({ row: Buffer.from(row), list });
         at += 1;
+      }
+      const keys = amiss.map(({ row }) => keyOf(row));
+      const again = await lookAgain(storage, keys, signal);
+      for (const [n, { row, list }] of amiss.entries()) {
+        if (again[n] === packedSize(row)) this.#known.addPacked(row);
+        else this.#lose(row.subarray(0, NAME_BYTES), list);
       }
     } finally {
       this.#waiting.clear();
     }
   }
 
-  #judge(packed: Buffer, found: number | undefined, list: PartName): void {
-    if (found === packedSize(packed)) this.#known.addPacked(packed);
-    else this.#lose(packed.subarray(0, NAME_BYTES), list);
-  }
-
   #lose(packed: Buffer, list: PartName): void {
-    const number = this.lost.size;
-    const { added, value } = this.lost.add(packed);
-    if (added) value.writeUInt32LE(number);
-    this.lostLists.set(list, Math.min(value.readUInt32LE(), this.lostLists.get(list) ?? number));
+    this.lost.add(packed);
+    this.lostLists.add(list);
   }
 }
 
 async function listsOf(
   repository: Repository,
   index: SnapshotIndex,
-  skipped: string[],
   signal: AbortSignal,
 ): Promise<PartRef[]> {
-  const lists: PartRef[] = [];
-  await orSkip(skipped, async () => {
-    for (const { partList } of await readTables(repository, index, signal)) {
-      if (partList !== null) lists.push(partList);
-    }
-  });
-  return lists;
+  return (await readTables(repository, index, signal)).flatMap(({ partList }) => partList ?? []);
 }
 
-/** Damage costs the knowledge of what it damaged, nothing else. */
-async function orSkip(skipped: string[], work: () => Promise<void>): Promise<void> {
+/**
+ * Damage costs the knowledge of what it damaged, nothing else.
+ * @returns what is damaged or missing, in words; what a newer program wrote is passed over, and is neither
+ */
+async function whyUnread(skipped: string[], work: () => Promise<void>): Promise<string | undefined> {
   try {
     await work();
+    return undefined;
   } catch (error) {
-    const codes = ["backup_damaged", "object_missing", "repository_version"] as const;
-    if (!codes.some((code) => isAppError(error, code))) throw error;
+    const isDamage = isAppError(error, "backup_damaged") || isAppError(error, "object_missing");
+    if (!isDamage && !isAppError(error, "repository_version")) throw error;
     skipped.push(messageOf(error));
+    return isDamage ? messageOf(error) : undefined;
   }
 }

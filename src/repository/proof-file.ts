@@ -55,7 +55,9 @@ export const ProofFile = z.strictObject({
   backup: BackupId,
   database: z.string(),
   /** What read the backup: a check, or something else that met damage. The first records did not tell. */
-  operation: z.enum(["verify", "restore", "export", "repair", "show", "diff"]).default("verify"),
+  operation: z
+    .enum(["verify", "restore", "export", "repair", "show", "diff", "backup", "check"])
+    .default("verify"),
   /** The moment that the backup brings back; null where its index could not be read. */
   snapshotAt: z.iso.datetime().nullable(),
   /** When the check began and ended. */

@@ -176,7 +176,7 @@ test("a part that is gone or cut short is not known, and who names it is said; o
   const nameOf = (key: string): PartName => key.slice(key.lastIndexOf("/") + 1) as PartName;
   const known = await knownParts(made.repository, "shop", signal);
   expect(known.count).toBe(1);
-  expect(known.lost).toEqual({ parts: 2, backups: [OLD] });
+  expect(known.lostBy).toMatchObject([{ index: { id: OLD }, tables: undefined }]);
   for (const key of [gone, short]) {
     expect(known.find(hashOf(key))).toBeUndefined();
     expect(known.isLost(nameOf(key))).toBe(true);
@@ -184,10 +184,19 @@ test("a part that is gone or cut short is not known, and who names it is said; o
   await made.take(NEW, "1\n", "2\n", "3\n");
   const later = await knownParts(made.repository, "shop", signal);
   expect(later.count).toBe(3);
-  // The newest one has what it needs: that was told when it was taken.
-  expect(later.lost).toEqual({ parts: 0, backups: [] });
+  // The newest one has what it needs.
+  expect(later.lostBy).toMatchObject([{ index: { id: OLD } }]);
   expect(nameOf(gone)).not.toBe(later.find(hashOf(gone))?.name);
   expect(later.isLost(later.find(hashOf(gone))?.name as PartName)).toBe(false);
+});
+
+test("a part that a late listing does not show is there all the same, and known", async () => {
+  await using made = await place({ late: { operations: 40, keys: (key) => key.includes("/parts/") } });
+  await made.take(OLD, "1\n", "2\n");
+  const keys = await keysOf(made.storage, "shop/parts/");
+  expect(await made.repository.storage.sizes(keys, signal)).toEqual([undefined, undefined]);
+  const known = await knownParts(made.repository, "shop", signal);
+  expect(known).toMatchObject({ count: 2, lostBy: [] });
 });
 
 test("manifests of archives written by the first version are read as they were meant", async () => {

@@ -10,6 +10,8 @@ export interface Step {
   readonly args: readonly string[];
   /** Undefined: run to the end. */
   readonly killAt?: Moment;
+  /** Die at the first moment, of those that match, that is not among the tried; which one is told on the output. */
+  readonly killAtNew?: { readonly tried: readonly Moment[]; readonly chosen: string };
   readonly landmarks: readonly string[];
   readonly timeStandsStill: boolean;
 }
@@ -78,13 +80,13 @@ function distinct(all: readonly Moment[], chosen: readonly Moment[]): Moment[] {
 }
 
 async function recordMoments<Lane>(crash: CrashTest<Lane>, lane: Lane): Promise<Moment[]> {
-  const run = await runStep(crash, lane, undefined);
+  const run = await runMoment(crash, lane, undefined);
   if (run.code !== 0) throw new Error(`the clean run ended with ${run.code ?? run.signal}: ${run.stderr}`);
   return JSON.parse(run.stdout) as Moment[];
 }
 
 async function killAt<Lane>(crash: CrashTest<Lane>, lane: Lane, moment: Moment): Promise<void> {
-  const run = await runStep(crash, lane, moment);
+  const run = await runMoment(crash, lane, moment);
   if (run.signal === "SIGKILL") return;
   throw new Error(`the moment never came; the run ended with ${run.code ?? run.signal}: ${run.stderr}`);
 }
@@ -96,21 +98,31 @@ interface Run {
   readonly stderr: string;
 }
 
-async function runStep<Lane>(crash: CrashTest<Lane>, lane: Lane, killAt: Moment | undefined): Promise<Run> {
+async function runMoment<Lane>(crash: CrashTest<Lane>, lane: Lane, killAt: Moment | undefined): Promise<Run> {
   const step: Step = {
     args: crash.args(lane),
     landmarks: crash.landmarks ?? [],
     timeStandsStill: crash.timeStandsStill ?? true,
     ...(killAt === undefined ? {} : { killAt }),
   };
+  return await runStep(step, crash);
+}
+
+/** Runs one command line in a process of its own, which may be killed on the way. */
+export async function runStep(
+  step: Step,
+  { env, cwd }: { readonly env?: Readonly<Record<string, string>>; readonly cwd?: string },
+): Promise<Run> {
   const child = spawn(process.execPath, [builtProgram("run-step"), JSON.stringify(step)], {
-    env: cliEnvironment(crash.env),
+    env: cliEnvironment(env),
+    ...(cwd === undefined ? {} : { cwd }),
     stdio: ["ignore", "pipe", "pipe"],
   });
   const closed = new Promise<Pick<Run, "code" | "signal">>((resolve, reject) => {
     child.once("error", reject);
     // `exit`, not `close`: tools that outlive the killed process keep its pipes open.
-    child.once(killAt === undefined ? "close" : "exit", (code, signal) => resolve({ code, signal }));
+    const isKilled = step.killAt !== undefined || step.killAtNew !== undefined;
+    child.once(isKilled ? "exit" : "close", (code, signal) => resolve({ code, signal }));
   });
   const [end, stdout, stderr] = await Promise.all([closed, text(child.stdout), text(child.stderr)]);
   return { ...end, stdout, stderr };

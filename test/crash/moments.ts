@@ -33,16 +33,42 @@ export function observing(landmarks: readonly string[], tell: (moment: Moment) =
 }
 
 /**
- * Chooses which moments of a long run to try: before and after every operation that changes something, or during which
- * somebody else works for us. Between two of these the server and the repository stay as they are, so of such a stretch
- * the first moment stands for all.
+ * Chooses which moments of a run to try: one of each state that a kill can leave. The first stands for all until something
+ * is changed; after every operation that changes something comes one; and while such an operation is under way, for which
+ * others may work on by themselves, each start of another one is tried too. What only reads leaves the server and the
+ * repository as they are.
  * @param changing matches the moment's operation: `storage put`, `sql CREATE`
  */
 export function momentsOfChange(changing: RegExp): (moment: Moment) => boolean {
-  let looking = false;
+  let underWay = 0;
+  let tried = false;
   return (moment) => {
-    const first = !looking;
-    looking = !changing.test(moment.replace(/^(before|after) /, ""));
-    return !looking || first;
+    const changes = changing.test(moment.replace(/^(before|after) /, ""));
+    const ended = changes && moment.startsWith("after ");
+    const chosen = !tried || ended || (changes && underWay > 0);
+    if (changes) underWay += ended ? -1 : 1;
+    tried = true;
+    return chosen;
+  };
+}
+
+/**
+ * Tells of each moment before an operation, of those that match, by a name that tells the steps of a plan apart:
+ * `before sql COPY #1 in step restore`.
+ */
+export function observingSteps(chosen: RegExp, tell: (moment: Moment) => void): Observer {
+  let step = "the beginning";
+  const counting = (): Observer =>
+    observing([], (moment) => {
+      const named = `${moment} in ${step}`;
+      if (moment.startsWith("before ") && chosen.test(named)) tell(named);
+    });
+  let observe = counting();
+  return (phase, operation) => {
+    if (phase === "before" && operation.startsWith("step ")) {
+      step = operation;
+      observe = counting();
+    }
+    observe(phase, operation);
   };
 }

@@ -60,7 +60,9 @@ async function makeLanes(owned: AsyncDisposableStack): Promise<Lane[]> {
 }
 
 const changes = (): ((moment: Moment) => boolean) =>
-  momentsOfChange(/^(child (psql|pg_dump)|sql (CREATE|COMMENT|ALTER|DROP|LOCK|COMMIT|ANALYZE))/);
+  momentsOfChange(
+    /^(child (psql|pg_dump)|storage (put|delete)|sql (CREATE|COMMENT|ALTER|DROP|LOCK|COMMIT|ANALYZE))/,
+  );
 
 // Up to there a run tidies up what the one before left, and so does more or less.
 const LANDMARKS = ["sql CREATE"];
@@ -110,6 +112,7 @@ test("a restore into a new database that is killed at any moment makes all of it
     lanes,
     args: (lane) => argsOf(lane, ["latest", "--new-database", lane.target]),
     landmarks: LANDMARKS,
+    only: changes(),
     timeStandsStill: false,
     inspect: async (lane, moment, all) => {
       expect(await itemsIn(lane.shop.live.url)).toEqual(OLD);

@@ -1,7 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { runCommandLine } from "../../src/cli/run.ts";
 import { type Clock, systemClock } from "../../src/lib/clock.ts";
-import { type Moment, observing } from "./moments.ts";
+import type { Observer } from "../../src/lib/runtime.ts";
+import { type Moment, observing, observingSteps } from "./moments.ts";
 import type { Step } from "./harness.ts";
 
 // Runs one command line as the real program does, and dies without a word at the moment it was told. Without such a
@@ -20,6 +21,20 @@ const stillClock: Clock = {
     }),
 };
 
+function killing({ killAt, killAtNew, landmarks }: Step): Observer {
+  if (killAtNew === undefined)
+    return observing(landmarks, (moment) => {
+      moments.push(moment);
+      if (moment === killAt) process.kill(process.pid, "SIGKILL");
+    });
+  const tried = new Set(killAtNew.tried);
+  return observingSteps(new RegExp(killAtNew.chosen), (moment) => {
+    if (tried.has(moment)) return;
+    writeFileSync(process.stdout.fd, moment);
+    process.kill(process.pid, "SIGKILL");
+  });
+}
+
 const code = await runCommandLine(step.args, {
   env: process.env,
   cwd: process.cwd(),
@@ -30,10 +45,7 @@ const code = await runCommandLine(step.args, {
   script: import.meta.filename,
   signal: new AbortController().signal,
   ...(step.timeStandsStill ? { clock: stillClock } : {}),
-  observer: observing(step.landmarks, (moment) => {
-    moments.push(moment);
-    if (moment === step.killAt) process.kill(process.pid, "SIGKILL");
-  }),
+  observer: killing(step),
 });
 writeFileSync(process.stdout.fd, JSON.stringify(moments));
 process.exit(code);

@@ -15,6 +15,7 @@ import {
   temporaryFolder,
 } from "./postgres.ts";
 import { noAbort, testRuntime } from "./runtime.ts";
+import { askServer } from "./shared-server.ts";
 
 /** A database, a repository, and a backup of the one in the other. */
 export interface BackedUp extends AsyncDisposable {
@@ -106,14 +107,22 @@ export function expectedDatabase(name: string, server = clusterUrl()): ExpectedD
     url,
     query: async (sql) => await runSql(url, sql),
     [Symbol.asyncDispose]: async () => {
-      await runSql(server, `drop database if exists "${name.replaceAll('"', '""')}" with (force)`);
+      await ask(server, `drop database if exists "${name.replaceAll('"', '""')}" with (force)`);
     },
   };
 }
 
+async function ask<Row extends object>(
+  server: string,
+  sql: string,
+  params: readonly unknown[] = [],
+): Promise<Row[]> {
+  return await (server === clusterUrl() ? askServer<Row>(sql, params) : runSql<Row>(server, sql, params));
+}
+
 /** Databases of a server whose names match a LIKE pattern. */
 export async function databasesLike(pattern: string, server = clusterUrl()): Promise<string[]> {
-  const rows = await runSql<{ datname: string }>(
+  const rows = await ask<{ datname: string }>(
     server,
     "select datname from pg_database where datname like $1 order by 1",
     [pattern],

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, symlink } from "node:fs/promises";
+import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildProgram } from "../../scripts/build-program.ts";
@@ -20,7 +20,8 @@ export async function buildPrograms(): Promise<{ readonly folder: string } & Asy
   const folder = await mkdtemp(join(tmpdir(), `${PROGRAMS_PREFIX}${process.pid}-`));
   const built = join(folder, "dist");
   await buildProgram(built, { beside: BESIDE });
-  // The files that the package brings along lie beside it.
+  // The files that the package brings along lie beside it. Without the first one Node reads each file twice to find out what it is.
+  await writeFile(join(folder, "package.json"), '{ "type": "module" }');
   await symlink(join(ROOT, "docs"), join(folder, "docs"));
   return {
     folder: built,

@@ -87,13 +87,20 @@ export function faulty(inner: Storage, faults: Faults): Storage {
   };
 }
 
-/** What a killed process looks like from its storage: from that moment on nothing takes effect any more. */
-export function dyingAt(moment: number): Faults & { readonly died: () => boolean } {
+const CHANGES = /^(stage|write|finish|publish|replace|dispose|put|putIfAbsent|delete|link|sweep)$/;
+
+/**
+ * What a killed process looks like from its storage: just before its change of this number, from 1, and from then on nothing
+ * takes effect any more. Reads leave no other state behind than the change before them, so they are no moments of their own.
+ */
+export function dyingAt(change: number): Faults & { readonly died: () => boolean } {
+  let changes = 0;
   let dead = false;
   return {
     died: () => dead,
-    at: ({ number }) => {
-      dead ||= number >= moment;
+    at: ({ phase, operation }) => {
+      if (phase === "before" && CHANGES.test(operation)) changes += 1;
+      dead ||= changes >= change;
       return dead ? new Error("killed") : undefined;
     },
   };

@@ -11,6 +11,7 @@ import { cephOnDemand } from "./ceph-on-demand.ts";
 import { onDemand } from "./on-demand.ts";
 import { buildWeb } from "../../scripts/build-web.ts";
 import { CLUSTER_PREFIX, clusterFolder } from "./cluster-folder.ts";
+import { makeEmptyDatabase } from "./empty-database.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -46,6 +47,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const asked = process.env["HANDLED_TEST_POSTGRES"];
   const major = asked === undefined ? {} : { major: Number(asked) };
   const cluster = await startCluster(runtime, { folder, fast: true, settings, ...major }, signal);
+  await makeEmptyDatabase(cluster.url());
   project.provide("clusterUrl", cluster.url());
   const programs = await buildPrograms();
   project.provide("programs", programs.folder);

@@ -84,6 +84,16 @@ export function lagging(storage: Storage, { operations, keys = () => true }: Lat
       await storage.delete(key, signal);
       if (gone !== undefined && keys(key)) changes.set(key, { at: now, gone });
     },
+    // As of a place that lists the folders that its keys lie in.
+    async sizes(wanted, signal) {
+      tick();
+      const asked = [...wanted];
+      const found = await storage.sizes(asked, signal);
+      return found.map((size, at) => {
+        const change = changes.get(asked[at] ?? "");
+        return change === undefined ? size : change.gone?.size;
+      });
+    },
     list: shown,
     keys: async (prefix, depth, signal) =>
       (await Array.fromAsync(shown(prefix, depth, signal))).map(({ key }) => key),

@@ -1,12 +1,13 @@
 import { randomBytes } from "node:crypto";
 import pg from "pg";
-import { inject } from "vitest";
 import type { Runtime } from "../../src/lib/runtime.ts";
 import { type Cluster, type ClusterOptions, startCluster } from "../../src/postgres/cluster.ts";
 import { type ConnectionSettings, resolveConnection } from "../../src/postgres/connection.ts";
 import { quoteIdentifier } from "../../src/postgres/quoting.ts";
 import { clusterFolder } from "./cluster-folder.ts";
+import { EMPTY_DATABASE } from "./empty-database.ts";
 import { testRuntime } from "./runtime.ts";
+import { askServer, clusterUrl, urlWithDatabase } from "./shared-server.ts";
 
 /** A database of one test's own, in the cluster that the whole run shares. */
 export interface FreshDatabase extends AsyncDisposable {
@@ -31,24 +32,19 @@ export interface FreshOptions {
   readonly sql?: string;
 }
 
-/** Superuser's URL of the shared cluster. */
-export function clusterUrl(database = "postgres"): string {
-  return urlWithDatabase(inject("clusterUrl"), database);
-}
-
 /** Creates a database; disposing drops it, whoever is connected. */
 export async function freshDatabase(options: FreshOptions = {}): Promise<FreshDatabase> {
   const server = options.cluster ?? clusterUrl();
+  const ask = async (sql: string): Promise<void> => {
+    await (options.cluster === undefined ? askServer(sql) : runSql(options.cluster, sql));
+  };
   const name = options.name ?? uniqueName();
   const url = urlWithDatabase(server, name);
   const quoted = quoteIdentifier(name);
-  await runSql(
-    server,
-    `CREATE DATABASE ${quoted} TEMPLATE ${quoteIdentifier(options.template ?? "template0")}`,
-  );
-  const drop = async (): Promise<void> => {
-    await runSql(server, `DROP DATABASE IF EXISTS ${quoted} WITH (FORCE)`);
-  };
+  const template = options.template ?? (options.cluster === undefined ? EMPTY_DATABASE : "template0");
+  // Copying the files takes a fraction of writing each of their pages to the log.
+  await ask(`CREATE DATABASE ${quoted} TEMPLATE ${quoteIdentifier(template)} STRATEGY file_copy`);
+  const drop = async (): Promise<void> => await ask(`DROP DATABASE IF EXISTS ${quoted} WITH (FORCE)`);
   try {
     const runtime: Runtime = testRuntime();
     const settings = await resolveConnection(runtime, url, new AbortController().signal);
@@ -73,6 +69,7 @@ export async function freshCluster(options: Partial<ClusterOptions> = {}): Promi
   return await startCluster(testRuntime(), all, new AbortController().signal);
 }
 
+export { clusterUrl } from "./shared-server.ts";
 export { temporaryFolder } from "./temporary-folder.ts";
 
 /** Runs SQL by URL on a connection of its own and returns the last statement's rows. */
@@ -113,10 +110,4 @@ export function clientConfig(url: string): pg.ClientConfig {
 
 export function uniqueName(prefix = "t"): string {
   return `${prefix}_${randomBytes(6).toString("hex")}`;
-}
-
-function urlWithDatabase(url: string, database: string): string {
-  const changed = new URL(url);
-  changed.pathname = `/${encodeURIComponent(database)}`;
-  return changed.href;
 }

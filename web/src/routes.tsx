@@ -1,6 +1,6 @@
 import type { ComponentType } from "react";
 import { createBrowserRouter, type RouteObject } from "react-router";
-import { Shell } from "./layout/shell.tsx";
+import { Gate } from "./layout/gate.tsx";
 import { NotFound } from "./pages/not-found.tsx";
 import { Broken, Loading } from "./parts/states.tsx";
 
@@ -15,6 +15,7 @@ const PAGES: Readonly<Record<string, Page>> = {
   "/databases/:database/backups/:id": async () => ({
     Component: (await import("./pages/backup/backup.tsx")).Backup,
   }),
+  "/jobs/:id": async () => ({ Component: (await import("./pages/job/job.tsx")).JobPage }),
   "/recovery": async () => ({ Component: (await import("./pages/recovery/recovery.tsx")).Recovery }),
   "/checklist": async () => ({ Component: (await import("./pages/checklist/checklist.tsx")).Checklist }),
   "/runbook": async () => ({ Component: (await import("./pages/runbook/runbook.tsx")).Runbook }),
@@ -26,9 +27,11 @@ const PAGES: Readonly<Record<string, Page>> = {
 
 export function makeRouter(): ReturnType<typeof createBrowserRouter> {
   const children: RouteObject[] = Object.entries(PAGES).map(([path, lazy]) => ({ path, lazy }));
+  const setUp = async () => ({ Component: (await import("./pages/sign-in/set-up.tsx")).SetUp });
   return createBrowserRouter([
+    { path: "/set-up", lazy: setUp, errorElement: <Broken />, HydrateFallback: Loading },
     {
-      element: <Shell />,
+      element: <Gate />,
       errorElement: <Broken />,
       HydrateFallback: Loading,
       children: [...children, { path: "*", element: <NotFound /> }],

@@ -15,7 +15,7 @@ const teal: MantineColorsTuple = [
 
 export const theme = createTheme({
   primaryColor: "teal",
-  primaryShade: { light: 7, dark: 6 },
+  primaryShade: 7,
   colors: { teal },
   autoContrast: true,
   // Where black and white on a colour are equally easy to read: one of them has 4.5:1 at least (WCAG 2.2, relative luminance).

@@ -11,14 +11,14 @@ import type { Cli } from "../cli.ts";
 import { openDrillGround } from "../drill-ground.ts";
 import { drillsOf, objectivesOf } from "../drills-of.ts";
 import type { DrillNoteJson } from "../../json/drill.ts";
-import { jobsArgument, many, placeOptions, positiveInteger } from "../options.ts";
+import { mostCriticalFirst } from "../everything-asked.ts";
+import { jobsArgument, many, momentArgument, placeOptions, positiveInteger } from "../options.ts";
 import { planOf, type PlanOptions } from "../plans.ts";
 import { recordedIn } from "../recorded-in.ts";
-import { drillJson, renderDrill, renderDrills } from "../render/drill.ts";
+import { drillJson, type RecoveryObjectives, renderDrill, renderDrills } from "../render/drill.ts";
 import { planText } from "../render/recover.ts";
 import { resolveAllTargets } from "../repositories.ts";
 import { scenarioOf } from "../scenario.ts";
-import { subjectOf } from "../subject-of.ts";
 import { type PlaceOptions, resolveTarget, storagesOf, type Target } from "../targets.ts";
 
 interface Options extends Omit<PlanOptions, "to"> {
@@ -38,12 +38,21 @@ export function addDrill(program: Command, cli: () => Cli): void {
         "Nothing of production is touched. How long each step took, and what would have been lost, is recorded in the repository. Exit code 4 when the drill fails.",
     )
     .argument("<scenario>", `what is to have happened: ${SCENARIOS.join(", ")}`)
-    .argument("<database>", "name from the strategy or the repository")
+    .argument(
+      "[database...]",
+      "a name from the strategy or the repository; for everything-lost several, or none for all there are",
+    )
     .option("--backup <backup>", "an id, or latest (default: the newest proven one)")
     .addOption(
-      new Option("--from <what>", "what it is made from (default: what is faster by measured rates)").choices(
-        ["backup", "rebuild"],
-      ),
+      new Option(
+        "--from <what>",
+        "what it is made from, as with `handled recover`; from the provider a cluster is made, and destroyed at the end",
+      ).choices(["provider", "backup", "rebuild"]),
+    )
+    .option(
+      "--at <time>",
+      "with provider-down and data-deleted: the moment to come back to (2024-12-10T14:05:00Z)",
+      momentArgument,
     )
     .option(
       "--table <table>",
@@ -58,8 +67,8 @@ export function addDrill(program: Command, cli: () => Cli): void {
     )
     .option("--entry <name>", "do what this entry of the strategy's `drills` says")
     .option("--note <text>", "kept with what comes of it")
-    .action(async (scenario: string, database: string, options: Options) => {
-      await runDrill(cli(), scenarioOf(scenario, "drill"), database, options);
+    .action(async (scenario: string, databases: string[], options: Options) => {
+      await runDrill(cli(), scenarioOf(scenario, "drill"), databases, options);
     });
   placeOptions(drill.command("list"))
     .summary("show drills and recoveries, and whether they get faster")
@@ -84,14 +93,25 @@ export function addDrill(program: Command, cli: () => Cli): void {
     });
 }
 
-async function runDrill(cli: Cli, scenario: Scenario, database: string, options: Options): Promise<void> {
-  const target = await resolveTarget(cli, database, options);
+async function runDrill(
+  cli: Cli,
+  scenario: Scenario,
+  names: readonly string[],
+  options: Options,
+): Promise<void> {
+  const [target, ...others] = await drilled(cli, scenario, names, options);
+  const all = [target, ...others];
   const entry = entryFor(target, scenario, options);
   const asked = { ...optionsOf(entry), ...options };
-  const objectives = objectivesOf(target);
-  await using drill = await openDrillGround(cli, target, subjectOf(target, options.jobs), asked);
+  if (asked.at !== undefined && scenario !== "provider-down" && scenario !== "data-deleted")
+    throw new AppError("usage", `drill ${scenario}: \`--at\` is not for it`, {
+      hint: "`--backup` names the backup to bring back",
+    });
+  const objectives = strictest(all.map(objectivesOf));
+  await using drill = await openDrillGround(cli, all, asked);
   const plan = await planOf(stateIn(cli, drill.folder), scenario, {
     target,
+    all,
     options: asked,
     ground: drill.ground,
   });
@@ -106,7 +126,7 @@ async function runDrill(cli: Cli, scenario: Scenario, database: string, options:
       plan,
       entry: entry?.name ?? null,
       note: options.note ?? "",
-      places: recordedIn(cli, [target]),
+      places: recordedIn(cli, all),
     },
     async () => await runPlan(cli.runtime, plan, request, cli.signal),
     cli.signal,
@@ -114,6 +134,37 @@ async function runDrill(cli: Cli, scenario: Scenario, database: string, options:
   const recorded = { ...recovery, notes: [] };
   cli.output.result(drillJson(recorded, objectives), () => renderDrill(cli.output, recorded, objectives));
   if (recovery.outcome !== "done") cli.exitWith(ERRORS.unhealthy.exit);
+}
+
+/** The databases that are lost together, the most critical first. */
+async function drilled(
+  cli: Cli,
+  scenario: Scenario,
+  names: readonly string[],
+  options: Options,
+): Promise<readonly [Target, ...Target[]]> {
+  if (scenario === "everything-lost") {
+    const [first, ...others] = mostCriticalFirst(await resolveAllTargets(cli, names, options));
+    if (first !== undefined) return [first, ...others];
+  }
+  const [database, ...others] = names;
+  if (database === undefined || others.length > 0)
+    throw new AppError("usage", `drill ${scenario}: it takes one database`, {
+      hint: `\`handled drill ${scenario} DATABASE\`; \`everything-lost\` takes several, or all`,
+    });
+  return [await resolveTarget(cli, database, options)];
+}
+
+/** All of them have to be met. */
+function strictest(objectives: readonly RecoveryObjectives[]): RecoveryObjectives {
+  const least = (values: readonly (number | null)[]): number | null => {
+    const known = values.filter((value) => value !== null);
+    return known.length === 0 ? null : Math.min(...known);
+  };
+  return {
+    rtoMs: least(objectives.map(({ rtoMs }) => rtoMs)),
+    rpoMs: least(objectives.map(({ rpoMs }) => rpoMs)),
+  };
 }
 
 /** What steps keep of their own goes with the drill, and meets nothing of a recovery. */
@@ -127,7 +178,7 @@ function entryFor({ name, entry }: Target, scenario: Scenario, options: Options)
   const drills = entry?.drills ?? [];
   if (options.entry === undefined) {
     const [only, another] = drills.filter((one) => one.scenario === scenario);
-    const saysOther = ["backup", "from", "table", "where"].some((key) => key in options);
+    const saysOther = ["backup", "from", "at", "table", "where"].some((key) => key in options);
     return another === undefined && !saysOther ? only : undefined;
   }
   const found = drills.find((one) => one.name === options.entry);

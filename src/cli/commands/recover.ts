@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { AppError, inOperation, isAppError } from "../../errors.ts";
-import { journalPath, readJournal } from "../../recovery/journal.ts";
+import { journalPath, readJournal, removeJournal } from "../../recovery/journal.ts";
 import { type Plan, SCENARIOS, type Scenario } from "../../recovery/plan.ts";
 import { recordingRecovery } from "../../recovery/record.ts";
 import { goBack, hasWayBack, type PlanResult, runPlan } from "../../recovery/run-plan.ts";
@@ -10,6 +10,7 @@ import { everythingAsked } from "../everything-asked.ts";
 import { jobsArgument, many, momentArgument, placeOptions } from "../options.ts";
 import { planOfTogether } from "../plan-together.ts";
 import { planOf, type PlanOptions, type PlanRequest } from "../plans.ts";
+import { movedDatabases } from "../moved-databases.ts";
 import { originOf } from "../journal-origin.ts";
 import { productionGround } from "../production-ground.ts";
 import { planText, recoverJson, renderRecovered, renderUndone } from "../render/recover.ts";
@@ -34,7 +35,7 @@ export function addRecover(program: Command, cli: () => Cli): void {
         "One that was killed goes on where it was when the same command is typed again.",
     )
     .argument(
-      "<scenario>",
+      "[scenario]",
       `what happened: ${SCENARIOS.join(", ")}; or together, for databases as of one moment`,
     )
     .argument(
@@ -50,7 +51,7 @@ export function addRecover(program: Command, cli: () => Cli): void {
     .addOption(
       new Option(
         "--from <what>",
-        "what it is made from: with provider-down the provider or a backup (default: the first that works), with server-lost a backup or a rebuild (default: what is faster by measured rates)",
+        "what it is made from: with provider-down the provider or a backup (default: the first that works), with data-deleted the same (default: what loses less), with server-lost a backup or a rebuild (default: what is faster by measured rates)",
       ).choices(["provider", "backup", "rebuild"]),
     )
     .option(
@@ -81,7 +82,7 @@ export function addRecover(program: Command, cli: () => Cli): void {
     .option("--restart", "begin anew, although one was begun and has not ended")
     .addOption(new Option("--back", "undo what a recovery that has not ended has done").conflicts("restart"))
     .option("--yes", "do not ask")
-    .action(async (scenario: string, databases: string[], options: Options) => {
+    .action(async (scenario: string | undefined, databases: string[], options: Options) => {
       const asked =
         scenario === "together"
           ? await togetherAsked(cli(), databases, options)
@@ -152,7 +153,9 @@ async function runRecover(cli: Cli, { plan, path, targets }: Asked, options: Opt
     { kind: "recover", plan, entry: null, note: "", places: recordedIn(cli, targets) },
     async () => await runPlan(cli.runtime, plan, request, cli.signal),
     cli.signal,
-  );
+  ).catch((error: unknown) => {
+    throw goingOn(cli, error);
+  });
   if (result.failed !== null) {
     for (const line of renderRecovered(cli.output, plan, result).split("\n")) cli.output.note(line);
     const asks = options.yes !== true && cli.input !== undefined && hasWayBack(plan, result);
@@ -160,6 +163,9 @@ async function runRecover(cli: Cli, { plan, path, targets }: Asked, options: Opt
     throw explained(plan, result, result.failed, undone);
   }
   cli.output.result(recoverJson(plan, { result }), () => renderRecovered(cli.output, plan, result));
+  for (const line of await movedDatabases(plan, result.outputs, targets)) cli.output.note(line);
+  // Last of all: who was killed before that hears it all when the same is typed again.
+  await removeJournal(cli.runtime, path);
 }
 
 /** One database, and where it goes. */
@@ -198,6 +204,18 @@ async function offerWayBack(
   }
 }
 
+/** Somebody pressed Ctrl-C, or the machine goes down: what was done stays, and that is not the end. */
+function goingOn({ signal }: Cli, error: unknown): unknown {
+  if (!signal.aborted || !isAppError(error, "interrupted")) return error;
+  return new AppError(error.code, error.message, {
+    hint: "how far it has come is written down: the same command goes on from there",
+    cause: error,
+  });
+}
+
+const ended = (text: string): string => `${text}${/[.?!]$/.test(text) ? "" : "."}`;
+const capitalized = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
+
 function explained(
   plan: Plan,
   result: PlanResult,
@@ -206,12 +224,12 @@ function explained(
 ): AppError {
   const back = hasWayBack(plan, result) ? "; the same with `--back` undoes what was done" : "";
   const { code, message, details } = inOperation(`recover: ${step.title}`, error);
-  const first = error.hint === undefined ? step.ifItFails : error.hint;
+  const first = [error.hint, step.ifItFails].filter((text) => text !== undefined);
   const next = undone
     ? "What was done is undone; the same command begins anew"
     : `The same command goes on from here${back}`;
   return new AppError(code, message, {
-    hint: `${first}${/[.?!]$/.test(first) ? "" : "."} ${next}`,
+    hint: [...first, next].reduce((all, sentence) => `${ended(all)} ${capitalized(sentence)}`),
     details,
     cause: error,
   });

@@ -167,7 +167,7 @@ function worldOf(
       const program = { node: cli.node, program: cli.script, strategyPath: strategy.path, cwd: cli.cwd };
       return await runJobProcess(runtime, job, program, onLine, stop);
     },
-    alert: async (strategy, broken, stop) => {
+    alert: async (strategy, { broken, seen }, stop) => {
       // Whoever had the port may be gone.
       const isListening = await listen(strategy);
       if (strategy.notify === undefined && !isListening) return undefined;
@@ -176,7 +176,7 @@ function worldOf(
       const own = { ...cli, signal: stop };
       const targets = strategy.databases.map((entry) => strategyTarget(own, strategy, entry, {}));
       // This very process runs what is scheduled.
-      const health = await healthOf(own, targets, { isInstalled: () => true, connect: true });
+      const health = await healthOf(own, targets, { isInstalled: () => true, connect: true, seen });
       const all =
         broken === undefined
           ? health

@@ -246,12 +246,13 @@ function inVerify(subject: Subject, error: unknown): unknown {
 
 /** What was asked for must be reached; where nothing was, the strongest that is possible will do. */
 function exitOf(
-  { proof, problems, key }: VerifyReport,
+  { proof, problems, key, others }: VerifyReport,
   { level: asked }: Subject,
   { asOf }: Options,
 ): number {
   if (problems.some(isStored)) return DAMAGED_EXIT;
   if (problems.length > 0 || (asked !== undefined && proof.proven !== asked)) return NOT_PROVEN_EXIT;
+  if (others.length > 0) return DEGRADED_EXIT;
   // As of an earlier time nothing is to be recorded.
   return key === null && asOf === undefined ? DEGRADED_EXIT : 0;
 }

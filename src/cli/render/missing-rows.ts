@@ -1,4 +1,4 @@
-import { counted, formatDuration } from "../../lib/text.ts";
+import { counted, formatCount, formatDuration } from "../../lib/text.ts";
 import type {
   Examples,
   MissingRowsPreview,
@@ -54,7 +54,7 @@ function describeTable(table: TableMissing): string[] {
       ? `${parts.read} of ${counted(parts.ranges, "range")} of the backup read, in the others nothing is missing`
       : `all of the backup read: ${parts.fullRead}`;
   return [
-    `${schema}.${name}: ${counted(missing.rows, "row")} of ${table.inBackup} missing${such(missing)}`,
+    `${schema}.${name}: ${counted(missing.rows, "row")} of ${formatCount(table.inBackup)} missing${such(missing)}`,
     `  ${filter}`,
     ...(changed.rows === 0
       ? []

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { AppError } from "../../errors.ts";
@@ -6,6 +6,7 @@ import { runTool } from "../../lib/process.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { clientProgram, type PostgresClient } from "../../postgres/clients.ts";
 import { type ConnectionSettings, toolEnvironment } from "../../postgres/connection.ts";
+import { makeTemporaryFolder } from "../../repository/temporary-folder.ts";
 import { dumpArguments } from "../archive/dump.ts";
 import { readBack } from "../archive/read-back.ts";
 
@@ -84,12 +85,8 @@ export async function withTemporaryFile<T>(
   data: Uint8Array,
   work: (path: string) => Promise<T>,
 ): Promise<T> {
-  const folder = await mkdtemp(join(runtime.env["TMPDIR"] ?? "/tmp", "handled-schema-"));
-  try {
-    const path = join(folder, "schema.dump");
-    await writeFile(path, data, { mode: 0o600 });
-    return await work(path);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  await using folder = await makeTemporaryFolder(runtime, "schema");
+  const path = join(folder.path, "schema.dump");
+  await writeFile(path, data, { mode: 0o600 });
+  return await work(path);
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { factsOf, indexOf, runOf } from "../../../test/support/health-facts.ts";
 import { AppError } from "../../errors.ts";
+import type { SeenRun } from "../facts.ts";
 import { checkRuns } from "./runs.ts";
 
 const nightly = { operation: "backup", entry: "nightly", schedule: "0 2 * * *", installed: null } as const;
@@ -116,4 +117,42 @@ test("a history that cannot be read is no good history", () => {
   expect(checkRuns(factsOf({ runs }))).toMatchObject([
     { id: "history-unreadable", message: "what ran cannot be told: list bucket: no answer" },
   ]);
+});
+
+describe("a run that was seen to fail here", () => {
+  const at = (time: string, parts: Partial<SeenRun> = {}): SeenRun => ({
+    operation: "backup",
+    entry: "nightly",
+    startedAt: new Date(time),
+    outcome: "failed",
+    error: { message: "write the archive: no space left", hint: "make room" },
+    ...parts,
+  });
+  const runs = [failedAt("2024-12-10T02:00:00Z")];
+
+  test("and left no record is told, once, with what it said", () => {
+    const expected = {
+      id: "run-failed",
+      subject: "backup nightly",
+      message:
+        "backup nightly failed on 2024-12-11 02:00 UTC and left no record: write the archive: no space left",
+      hint: "make room",
+    };
+    const seen = [at("2024-12-11T02:00:00Z")];
+    expect(checkRuns(factsOf({ runs, seen, jobs: [nightly] }))).toMatchObject([expected]);
+    const unread = new AppError("repository_unusable", "no");
+    expect(checkRuns(factsOf({ runs: unread, seen })).map(({ id }) => id)).toEqual([
+      "run-failed",
+      "history-unreadable",
+    ]);
+  });
+
+  test("is told by its record where it left one, and no more once a later one went well", () => {
+    const seen = [at("2024-12-10T01:59:59Z")];
+    expect(checkRuns(factsOf({ runs, seen }))).toMatchObject([{ hint: "look" }]);
+    expect(checkRuns(factsOf({ runs: [runOf("2024-12-11T03:00:00Z")], seen }))).toEqual([]);
+    expect(checkRuns(factsOf({ runs: [], seen: [at("2024-12-11T02:00:00Z", { outcome: "done" })] }))).toEqual(
+      [],
+    );
+  });
 });

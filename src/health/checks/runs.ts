@@ -13,8 +13,10 @@ const SAID_BY_PROOF: readonly string[] = ["backup_damaged", "rows_differ"];
 /** How the last run of everything that runs again and again ended. Restores and copies are looked at by whoever ran them. */
 export function checkRuns(facts: Facts): Finding[] {
   const { runs, database, now } = facts;
+  const unrecorded = endedUnrecorded(facts);
   if (runs instanceof AppError) {
     return [
+      ...unrecorded,
       finding("history-unreadable", facts, {
         message: `what ran cannot be told: ${runs.message}`,
         hint: runs.hint ?? null,
@@ -38,8 +40,13 @@ export function checkRuns(facts: Facts): Finding[] {
         }),
       );
     }
-    findings.push(...endedBadly(facts, subject, group));
+    findings.push(
+      ...endedBadly(facts, subject, group).filter(
+        (one) => !unrecorded.some((known) => known.subject === one.subject),
+      ),
+    );
   }
+  findings.push(...unrecorded);
   const differing = facts.backups.find(({ kind }) => kind === "snapshot");
   if (differing?.kind === "snapshot" && differing.snapshot.sample.differing > 0) {
     const tables = counted(differing.snapshot.sample.differing, "table");
@@ -102,8 +109,38 @@ function endedBadly(facts: Facts, subject: string, group: readonly RunFile[]): F
   ];
 }
 
+/** What was seen to fail and left no record: the place may be full or gone, or what it needs was not there to begin with. */
+function endedUnrecorded(facts: Facts): Finding[] {
+  const { seen = [], runs, database } = facts;
+  const recorded = runs instanceof AppError ? [] : runs;
+  return seen.flatMap((one) => {
+    const { operation, entry, outcome, error } = one;
+    const isRecorded = recorded.some(
+      (run) =>
+        run.operation === operation &&
+        run.entry === entry &&
+        Date.parse(run.startedAt) >= one.startedAt.getTime(),
+    );
+    if (!isFailure(one) || isRecorded) return [];
+    const subject = describeJob(one);
+    const at = one.startedAt.toISOString();
+    const how = outcome === "interrupted" ? "was interrupted" : "failed";
+    return [
+      finding("run-failed", facts, {
+        subject,
+        message: `${subject} ${how} on ${at.slice(0, 16).replace("T", " ")} UTC and left no record${error === undefined ? "" : `: ${error.message}`}`,
+        hint:
+          error?.hint ??
+          `\`handled ${operation} ${database}\` by hand shows what is wrong; so does the log of \`handled serve\``,
+        evidence: { run: null, failures: 1, since: at, outcome, error: null },
+      }),
+    ];
+  });
+}
+
 /** Somebody began it and thought better of it. */
 const isStoppedByHand = ({ entry, outcome, error }: RunFile): boolean =>
   entry === null && outcome === "interrupted" && error?.code === "interrupted";
 
-const isFailure = ({ outcome }: RunFile): boolean => outcome === "failed" || outcome === "interrupted";
+const isFailure = ({ outcome }: Pick<RunFile, "outcome">): boolean =>
+  outcome === "failed" || outcome === "interrupted";

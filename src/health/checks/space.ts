@@ -2,12 +2,16 @@ import { formatBytes } from "../../lib/text.ts";
 import { type Finding, finding } from "../finding.ts";
 import type { PlaceFacts } from "../place-facts.ts";
 
+// Not even a record of what failed fits any more, or just so.
+const FULL_BYTES = 1_048_576;
+
 /** Whether places will be full within two weeks, with all the databases that were looked at. */
 export function checkSpace(places: readonly PlaceFacts[]): Finding[] {
   return [...Map.groupBy(places, ({ place }) => place).values()].flatMap((same) => {
     const [first] = same;
     if (first === undefined || first.freeBytes === null) return [];
     const { name, place, freeBytes } = first;
+    if (freeBytes < FULL_BYTES) return [full(name, place, freeBytes)];
     const after = (day: number): number => same.reduce((sum, { toCome }) => sum + (toCome[day] ?? 0), 0);
     const days = first.toCome.findIndex((_, day) => after(day) >= freeBytes);
     if (days < 0) return [];
@@ -24,4 +28,21 @@ export function checkSpace(places: readonly PlaceFacts[]): Finding[] {
       ),
     ];
   });
+}
+
+function full(name: string, place: string, freeBytes: number): Finding {
+  return {
+    ...finding(
+      "repository-full",
+      { database: null, criticality: null },
+      {
+        subject: name,
+        message: `${place} is full: ${formatBytes(freeBytes)} are free, so backups fail, and that they do cannot be recorded there`,
+        hint: "make room on that disk; `handled repository usage` tells what takes how much, `handled prune` deletes what retention no longer wants",
+        evidence: { place, freeBytes, days: 0, neededBytes: null },
+      },
+    ),
+    // Backups do not happen any more, whatever they are of.
+    severity: "critical",
+  };
 }

@@ -1,4 +1,5 @@
 import { describeShortfall } from "../../operations/list-places.ts";
+import { backupsFolder } from "../../repository/layout.ts";
 import type { Facts } from "../facts.ts";
 import { type Finding, finding } from "../finding.ts";
 
@@ -11,8 +12,9 @@ export function checkStored(facts: Facts): Finding[] {
         subject: id,
         message: `backup ${id} cannot be relied on: ${reason}`,
         hint:
-          `\`handled verify ${database} ${id} --repair\` mends it from a copy that has it whole; without one, ` +
-          `\`handled backup ${database}\` takes a new one, which relies on nothing of it, and this one is told of until it is gone or found whole`,
+          `\`handled verify ${database} ${id} --repair\` mends it from a copy that has it whole, and ends this; without a copy, ` +
+          `\`handled backup ${database}\` takes a new one, which relies on nothing of it, and this is told until ` +
+          `${backupsFolder(database)}${id}/ is deleted, or a verification finds the backup whole`,
         evidence: { backup: id },
       }),
     ),

@@ -11,7 +11,8 @@ import type { Repository } from "../../repository/repository.ts";
 import { splitByProof } from "../damage-found.ts";
 import { ITEMS_KEPT, type RepositoryFinding } from "./finding.ts";
 import { wrongLinks } from "./latest-links.ts";
-import { type StoredDamage, storedDamage } from "./stored-damage.ts";
+import type { StoredDamage } from "../record-stored.ts";
+import { storedDamage } from "./stored-damage.ts";
 import { type DatabaseStock, takeStock } from "./take-stock.ts";
 
 type Part = Omit<RepositoryFinding, "database" | "backup" | "items"> &

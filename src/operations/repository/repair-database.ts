@@ -5,19 +5,15 @@ import { collectGarbage } from "../../repository/collect.ts";
 import { listNotes, readNote } from "../../repository/garbage-notes.ts";
 import { acquireLease, type Lease } from "../../repository/lease.ts";
 import { highestLease } from "../../repository/lease-file.ts";
-import { writeProof } from "../../repository/proofs.ts";
 import { describeReader, livingReaders, readersOf } from "../../repository/readers.ts";
 import type { Repository } from "../../repository/repository.ts";
-import { requireStillThere } from "../../repository/still-there.ts";
 import { listGoodBackups } from "../damage-found.ts";
 import { updateLatest } from "../latest.ts";
-import { noFindings } from "../verify/findings.ts";
-import { proofOf } from "../verify/record.ts";
+import { recordStored, type StoredDamage } from "../record-stored.ts";
 import { checkDatabase } from "./check-database.ts";
 import { indexlessOf, removeIndexless } from "./indexless.ts";
 import { wrongLinks } from "./latest-links.ts";
 import type { RepairRequest, RepairStep } from "./repair.ts";
-import type { StoredDamage } from "./stored-damage.ts";
 
 export type Tell = (step: Partial<RepairStep> & Pick<RepairStep, "id" | "message">) => void;
 
@@ -114,21 +110,12 @@ async function removeDeadReaders(
 
 /** So that the backup counts for nothing, and the next snapshot reads again what is missing. */
 async function recordDamage(
-  { runtime, repository, database, tell }: Run,
-  { index, problems, problemCount }: StoredDamage,
+  { runtime, repository, tell }: Run,
+  damage: StoredDamage,
   signal: AbortSignal,
 ): Promise<void> {
-  await requireStillThere(repository, index, signal);
-  const proof = await proofOf(runtime, {
-    database,
-    id: index.id,
-    operation: "repair",
-    index,
-    level: "integrity",
-    startedAt: runtime.clock.now(),
-    findings: { ...noFindings(), problems: [...problems] },
-  });
-  await writeProof(repository, { ...proof, problemCount }, signal);
+  await recordStored(runtime, repository, "repair", damage, signal);
+  const { index, problems, problemCount } = damage;
   const what = `${counted(problemCount, "problem")}, the first: ${problems[0]?.reason ?? ""}`;
   tell({ id: "damage", message: `recorded that ${index.id} is damaged and counts for nothing (${what})` });
 }

@@ -1,22 +1,15 @@
-import { isAppError } from "../../errors.ts";
 import { ByteTable } from "../../repository/byte-table.ts";
-import { type Amiss, partsOf } from "../../repository/holdings.ts";
+import type { Amiss } from "../../repository/holdings.ts";
 import { contentKey, indexKey, tablesKey } from "../../repository/layout.ts";
-import { isSnapshot, isUnreadable } from "../../repository/listing.ts";
-import type { BackupIndex, SnapshotIndex } from "../../repository/manifest.ts";
-import { readTables } from "../../repository/manifests.ts";
+import { isSnapshot } from "../../repository/listing.ts";
+import type { BackupIndex, PartName } from "../../repository/manifest.ts";
+import { lookAgain } from "../../repository/look-again.ts";
 import { NAME_BYTES, packName } from "../../repository/part-names.ts";
 import { PROBLEMS_KEPT, type ProofProblem } from "../../repository/proof-file.ts";
 import type { Repository } from "../../repository/repository.ts";
+import { type Lost, MISSING, tellLostOf } from "../lost-parts.ts";
+import type { StoredDamage } from "../record-stored.ts";
 import type { DatabaseStock } from "./take-stock.ts";
-
-/** What is missing or cut of a backup whose index can be read. */
-export interface StoredDamage {
-  readonly index: BackupIndex;
-  readonly problemCount: number;
-  /** The first of them. */
-  readonly problems: readonly ProofProblem[];
-}
 
 // Looked at together, once more, before they count as missing; so few that they are garbage before it is collected seldom.
 const AT_ONCE = 1024;
@@ -102,7 +95,8 @@ async function tellParts(
   }
   let waiting: Amiss[] = [];
   const look = async (): Promise<void> => {
-    const sizes = await repository.storage.sizes(
+    const sizes = await lookAgain(
+      repository.storage,
       waiting.map(({ key }) => key),
       signal,
     );
@@ -115,51 +109,11 @@ async function tellParts(
   }
   await look();
   if (bad.size === 0) return;
-  for (const index of indexes.filter(isSnapshot)) {
-    await tellOf(repository, index, { bad, reasons }, tell, signal);
-  }
-}
-
-async function tellOf(
-  repository: Repository,
-  index: SnapshotIndex,
-  { bad, reasons }: { readonly bad: ByteTable; readonly reasons: ReadonlyMap<string, string> },
-  tell: Tell,
-  signal: AbortSignal,
-): Promise<void> {
-  const missing = `is not there in the size it was stored with`;
-  await unlessUnreadable(async () => {
-    for (const table of await readTables(repository, index, signal)) {
-      const { partList, schema, name } = table;
-      if (partList === null) continue;
-      const what = { table: `${schema}.${name}` };
-      if (bad.find(packName(partList.name)) !== undefined) {
-        const reason = reasons.get(partList.name) ?? `part list ${partList.name} ${missing}`;
-        tell(index.id, { object: "part list", ...what, part: partList.name, reason });
-        continue;
-      }
-      const seen = new Set<string>();
-      await unlessUnreadable(async () => {
-        for await (const part of partsOf(repository, index, table, signal)) {
-          if (bad.find(packName(part.name)) === undefined || seen.has(part.name)) continue;
-          if (seen.size < PROBLEMS_KEPT) seen.add(part.name);
-          tell(index.id, {
-            object: "part",
-            ...what,
-            part: part.name,
-            reason: `part ${part.name} ${missing}`,
-          });
-        }
-      });
-    }
-  });
-}
-
-/** It was told when it was read before. */
-async function unlessUnreadable(work: () => Promise<void>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    if (!isUnreadable(error) && !isAppError(error, "object_missing")) throw error;
-  }
+  const isBad = (name: PartName): boolean => bad.find(packName(name)) !== undefined;
+  const lost: Lost = {
+    list: (name) => (isBad(name) ? (reasons.get(name) ?? `part list ${name} ${MISSING}`) : undefined),
+    part: (name) => (isBad(name) ? `part ${name} ${MISSING}` : undefined),
+  };
+  for (const index of indexes.filter(isSnapshot))
+    await tellLostOf(repository, index, lost, (problem) => tell(index.id, problem), signal);
 }

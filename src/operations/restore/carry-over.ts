@@ -7,8 +7,8 @@ import { type ConnectionSettings, toolEnvironment } from "../../postgres/connect
 import { createExtensions, listExtensions } from "../../postgres/extensions.ts";
 import { pipeDump } from "../../engines/archive/pipe-dump.ts";
 import { connect, quoteName, type Session } from "../../postgres/session.ts";
+import { makeTemporaryFolder } from "../../repository/temporary-folder.ts";
 import { listDependents, outsideArgs } from "./outside.ts";
-import { makeSwapFolder } from "./swap-folder.ts";
 
 export interface CarryOver {
   readonly client: PostgresClient;
@@ -29,7 +29,7 @@ export interface CarryOver {
  */
 export async function carryOver(runtime: Runtime, call: CarryOver, signal: AbortSignal): Promise<void> {
   const { live, inside } = call;
-  await using folder = await makeSwapFolder(runtime);
+  await using folder = await makeTemporaryFolder(runtime, "swap");
   const carrier = new Carrier(runtime, call, join(folder.path, "outside"), signal);
   // An extension that lives in one of the schemas inside comes with them.
   const extensions = await extensionOids(live, inside);

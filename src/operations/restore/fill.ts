@@ -3,6 +3,7 @@ import { type LoadSnapshot, loadSnapshot } from "../../engines/snapshot/load-sna
 import { AppError, isAppError, messageOf } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { listSchemas } from "../../postgres/catalog.ts";
+import { formatBytes } from "../../lib/text.ts";
 import type { PostgresClient } from "../../postgres/clients.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import { createExtensions, listExtensions } from "../../postgres/extensions.ts";
@@ -65,7 +66,7 @@ async function loadInto(
   try {
     await createMissingExtensions(runtime, session, checked.source);
     return await load(runtime, checked, target, signal).catch((error: unknown) => {
-      throw explainMissing(checked.source, error);
+      throw explainFull(checked.source, explainMissing(checked.source, error));
     });
   } catch (error) {
     if (target.singleTransaction) await takeBack(runtime, target.settings, given);
@@ -133,6 +134,17 @@ function explainMissing({ manifest }: BackupSource, error: unknown): unknown {
     cause: error,
     details: error.details,
     hint: `the backup holds ${schemas.join(", ")} and nothing that they need of other schemas: \`--swap\` takes that from the live database, and \`--to\` restores into a database that has it`,
+  });
+}
+
+/** How much room it takes was looked at before where the server is on this machine; elsewhere this is the first that is heard of it. */
+function explainFull({ manifest }: BackupSource, error: unknown): unknown {
+  if (manifest === null || !isAppError(error, "space_missing")) return error;
+  const bytes = formatBytes(manifest.index.totals.serverBytes);
+  return new AppError(error.code, error.message, {
+    cause: error,
+    details: error.details,
+    hint: `make room on the server, or restore to another one: all of the backup takes about ${bytes} there, and while it is loaded the server's log up to as much again`,
   });
 }
 

@@ -8,7 +8,7 @@ import { createDatabase, type Properties } from "../../postgres/properties.ts";
 import { connect, isSqlState, quoteIdentifier, quoteName, type Session } from "../../postgres/session.ts";
 import { describeHolder, stateOfHolder } from "../../repository/holder.ts";
 import { Holder } from "../../repository/manifest.ts";
-import { isMakerGone, makerTag } from "./maker.ts";
+import { isMakerGone, makerTag } from "../../repository/maker.ts";
 
 /**
  * A database in the making: under a name that nobody takes for a real one, and with a comment that says who makes it.

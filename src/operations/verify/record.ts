@@ -24,6 +24,8 @@ export interface VerifyReport {
   readonly index: BackupIndex | undefined;
   /** All problems; the proof has the first of them. */
   readonly problems: readonly ProofProblem[];
+  /** Other backups that were found damaged meanwhile, and recorded as that. */
+  readonly others: readonly BackupId[];
   /** Where the proof lies; null when it could not be written, or was not, which was told. */
   readonly key: string | null;
 }
@@ -53,7 +55,7 @@ export async function recordProof(
   if (findings.problems.some(isStored)) await requireStillThere(repository, index, signal);
   const proof = await proofOf(runtime, checked);
   const outcome = unopened ? "unopened" : proof.outcome;
-  const report = { outcome, proof, index, problems: findings.problems } as const;
+  const report = { outcome, proof, index, problems: findings.problems, others: [] } as const;
   if (!checked.isRecorded) return { ...report, key: null };
   if (unopened) {
     runtime.reporter.note("the result is not recorded: a check that opens nothing proves nothing");

@@ -10,7 +10,7 @@ import { freePort, isFree } from "../../postgres/free-port.ts";
 import type { ApplicationResult } from "../../repository/asserted.ts";
 import { commonEnvironment } from "../common-environment.ts";
 import { stopApplication, waitUntilHealthy } from "../application.ts";
-import { isMakerGone, makerTag } from "../restore/maker.ts";
+import { isMakerGone, makerTag } from "../../repository/maker.ts";
 
 export interface Trial {
   readonly application: TrialApplication;

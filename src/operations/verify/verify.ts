@@ -10,6 +10,7 @@ import { openRepository, type Repository } from "../../repository/repository.ts"
 import { opensSecrets } from "../../repository/sealing/stored-object.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { recordingRun, type RunResult } from "../record-run.ts";
+import { checkOthers } from "./check-others.ts";
 import { type Candidate, findCandidate } from "./find.ts";
 import { type Findings, isStored, noFindings } from "./findings.ts";
 import { checkArchive, checkSnapshot } from "./integrity.ts";
@@ -40,7 +41,7 @@ export interface VerifyRequest {
  * backed up (`content`), and that it holds up to what it is asked (`assertions`); each level includes the ones before it. Whatever comes of it is recorded in the repository. Where
  * no key opens the backup, `integrity` compares what can be compared and proves nothing; the others are `wrong_key`. What
  * keeps the check from being made at all (no server programs, no space, no connection) is thrown and not recorded: it says
- * nothing about the backup.
+ * nothing about the backup. Where the strategy's calendar asks for it, what all other backups need is looked for, too (`checkOthers`).
  */
 export async function verifyBackup(
   runtime: Runtime,
@@ -57,7 +58,7 @@ export async function verifyBackup(
   );
 }
 
-function runResult({ outcome, proof, problems, key }: VerifyReport): RunResult {
+function runResult({ outcome, proof, problems, key, others }: VerifyReport): RunResult {
   const { backup, proven, level, compared, problemCount } = proof;
   const [first] = problems;
   const summaries = {
@@ -66,10 +67,15 @@ function runResult({ outcome, proof, problems, key }: VerifyReport): RunResult {
     unopened: "nothing wrong with what could be compared; not opened, so not proven",
   };
   return {
-    outcome: first !== undefined ? "failed" : key === null || proven !== level ? "degraded" : "done",
+    outcome:
+      first !== undefined
+        ? "failed"
+        : key === null || others.length > 0 || proven !== level
+          ? "degraded"
+          : "done",
     backup,
     figures: { rows: compared.rows, bytes: compared.bytes, storedBytes: compared.storedBytes },
-    summary: summaries[outcome],
+    summary: `${summaries[outcome]}${others.length === 0 ? "" : `; ${counted(others.length, "other backup")} found damaged`}`,
     error: first === undefined ? undefined : new AppError(codeOf(proof, first), first.reason),
   };
 }
@@ -102,7 +108,10 @@ async function verifyRecorded(
   const { id, index } = candidate;
   const checked = { database, id, operation: "verify", index, level, startedAt, findings } as const;
   const isRecorded = findings.opened || !request.beforeRepair;
-  return await recordProof(runtime, repository, { ...checked, isRecorded }, signal);
+  const report = await recordProof(runtime, repository, { ...checked, isRecorded }, signal);
+  // What is verified on a calendar is the newest backup; what is lost of older ones nobody would meet before they are needed.
+  if (request.entry === null || repository.storage.asOf !== undefined) return report;
+  return { ...report, others: await checkOthers(runtime, repository, database, signal) };
 }
 
 interface Run {

@@ -65,11 +65,11 @@ export function planServerLost(runtime: Runtime, request: ServerLostRequest): Pl
 }
 
 function fromBackup(runtime: Runtime, request: ServerLostRequest): Step[] {
-  const { subject, target, backup, isDrill } = request;
+  const { subject, target, application, backup, isDrill } = request;
   const what = `restore ${subject.database} into ${describeTarget(target)}`;
   return [
     chooseBackupStep(runtime, subject, backup, 10 * MINUTE),
-    serverStep(runtime, { target, budgetMs: 30 * MINUTE }),
+    serverStep(runtime, { target, budgetMs: 30 * MINUTE, application }),
     restoreBackupStep(runtime, {
       subject,
       target,
@@ -80,7 +80,7 @@ function fromBackup(runtime: Runtime, request: ServerLostRequest): Step[] {
 }
 
 function fromSources(runtime: Runtime, request: ServerLostRequest): Step[] {
-  const { subject, target, isDrill } = request;
+  const { subject, target, application, isDrill } = request;
   const what = `rebuild ${subject.database} into ${describeTarget(target)}`;
   const [sources, rebuild] = rebuildSteps(runtime, {
     subject,
@@ -88,5 +88,5 @@ function fromSources(runtime: Runtime, request: ServerLostRequest): Step[] {
     budgetsMs: { sources: 10 * MINUTE, rebuild: 150 * MINUTE },
     confirm: isDrill ? null : { what, name: subject.database },
   });
-  return [serverStep(runtime, { target, budgetMs: 30 * MINUTE }), sources, rebuild];
+  return [serverStep(runtime, { target, budgetMs: 30 * MINUTE, application }), sources, rebuild];
 }

@@ -2,7 +2,9 @@ import { formatLocalTime } from "../../lib/local-time.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import { connectionUrl } from "../../postgres/connection-url.ts";
-import { findKept, switchBack, switchVariable } from "../env-file.ts";
+import { connect } from "../../postgres/session.ts";
+import { isAppError } from "../../errors.ts";
+import { findKept, readVariable, switchBack, switchVariable } from "../env-file.ts";
 import { BEGUN_AT, output, type Outputs, type Step } from "../plan.ts";
 import { describeTarget, type RecoveryApplication } from "../subject.ts";
 
@@ -52,7 +54,8 @@ function switchStep(
     confirm: confirm
       ? { what: `point ${name} in ${file} at the restored ${database}`, name: database }
       : null,
-    run: async (outputs): Promise<Outputs> => {
+    run: async (outputs, signal): Promise<Outputs> => {
+      await requireConnection(runtime, target(), signal);
       const { kept } = await change(outputs);
       runtime.reporter.note(
         kept === undefined
@@ -67,15 +70,42 @@ function switchStep(
     },
     back: async (outputs, signal) => {
       const kept = await findKept(file, name, timeOf(outputs));
-      if (kept === undefined) {
-        runtime.reporter.note(`${name} in ${file} has the value that it had`);
-        return;
-      }
-      await switchBack(file, name, kept, formatLocalTime(runtime.clock.now(), timeZone));
-      runtime.reporter.note(`${name} in ${file} has the value again that it had`);
-      await application.restart(signal);
+      if (kept?.isBack === false)
+        await switchBack(file, name, kept.path, formatLocalTime(runtime.clock.now(), timeZone));
+      runtime.reporter.note(`${name} in ${file} has the value that it had`);
+      // Also where it had it before: the way back may have ended when it could not be started.
+      if (kept !== undefined) await application.restart(signal);
     },
   };
+}
+
+/** A person may have been asked for hours since it was restored: an application that works is not pointed at what lets nobody in. */
+async function requireConnection(
+  runtime: Runtime,
+  target: ConnectionSettings,
+  signal: AbortSignal,
+): Promise<void> {
+  await using _session = await connect(runtime, target, signal);
+}
+
+/**
+ * Tells that the application's variable cannot be changed, and why, as soon as that can be known: what comes before may take hours, in
+ * which it is mended. Fails with nothing.
+ */
+export async function tellOfVariable(
+  { reporter }: Runtime,
+  application: RecoveryApplication | null,
+): Promise<void> {
+  if (application?.variable == null) return;
+  const { file, name } = application.variable;
+  try {
+    await readVariable(file, name);
+  } catch (error) {
+    if (!isAppError(error)) throw error;
+    reporter.warn(
+      `${error.message}; mend it meanwhile: ${name} is to lead to the restored database in the end`,
+    );
+  }
 }
 
 function restartStep({ application, budgetsMs }: ApplicationSteps): Step | null {

@@ -1,9 +1,12 @@
-import { AppError } from "../../errors.ts";
+import { AppError, isAppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
-import { counted } from "../../lib/text.ts";
+import { counted, formatCount } from "../../lib/text.ts";
 import { findChange } from "../../operations/find-change/find-change.ts";
 import type { Loss } from "../../operations/find-change/report.ts";
+import { countUserObjects } from "../../postgres/admin.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
+import { connect } from "../../postgres/session.ts";
+import { requireSameDatabase } from "../identity.ts";
 import { output, type Outputs, type Step } from "../plan.ts";
 import type { Subject } from "../subject.ts";
 import { chooseBackup, chooseBackupBefore, type ChosenBackup } from "./choose-backup.ts";
@@ -18,16 +21,17 @@ export interface Deleted {
   readonly from: string | Date | undefined;
 }
 
+export interface FindLossRequest {
+  readonly subject: Subject;
+  readonly live: ConnectionSettings;
+  readonly deleted: Deleted;
+  /** What is done to the live database: rows are put into it, a backup takes its place, or nothing. */
+  readonly change: "rows" | "all" | "none";
+  readonly budgetMs: number;
+}
+
 /** Finds the backup that still has what was deleted. The journal keeps which, for the next backup no longer has it. */
-export function findLossStep(
-  runtime: Runtime,
-  request: {
-    readonly subject: Subject;
-    readonly live: ConnectionSettings;
-    readonly deleted: Deleted;
-    readonly budgetMs: number;
-  },
-): Step {
+export function findLossStep(runtime: Runtime, request: FindLossRequest): Step {
   const { subject, deleted, budgetMs } = request;
   const { database } = subject;
   return {
@@ -43,7 +47,8 @@ export function findLossStep(
       "see what there is with `handled list` and `handled find-change`, and name a backup with `--backup`",
     confirm: null,
     run: async (before, signal): Promise<Outputs> => {
-      const { index, proven } = await find(runtime, request, signal);
+      await requireTheSame(runtime, request, signal);
+      const { index, proven } = await findLoss(runtime, request, signal);
       runtime.reporter.note(
         `${index.kind} ${index.id} of ${index.snapshotAt}${proven ? ", proven" : ", never proven"}`,
       );
@@ -60,9 +65,39 @@ export function findLossStep(
   };
 }
 
-async function find(
+/** The strategy's URL may lead elsewhere since: to a copy for tests, say. Fails with `rows_differ`. */
+export async function requireTheSame(
   runtime: Runtime,
-  { subject, live, deleted }: Pick<Parameters<typeof findLossStep>[1], "subject" | "live" | "deleted">,
+  { subject, live, change }: Pick<FindLossRequest, "subject" | "live" | "change">,
+  signal: AbortSignal,
+): Promise<void> {
+  if (change === "none") return;
+  try {
+    await requireSameDatabase(runtime, subject, live, signal);
+  } catch (error) {
+    if (!isAppError(error, "rows_differ")) throw error;
+    // There is nothing in it that a backup could replace.
+    if (change === "all" && (await isEmpty(runtime, live, signal))) return;
+    const dropped =
+      change === "rows"
+        ? "Where tables were dropped, `--whole` brings them back"
+        : `Where it does, \`handled restore ${subject.database} BACKUP --swap\` replaces it all the same`;
+    throw new AppError(error.code, error.message, {
+      cause: error,
+      hint: `does the URL of ${subject.database} lead to the right database? ${dropped}`,
+    });
+  }
+}
+
+async function isEmpty(runtime: Runtime, live: ConnectionSettings, signal: AbortSignal): Promise<boolean> {
+  await using session = await connect(runtime, live, signal);
+  return (await countUserObjects(session)) === 0;
+}
+
+/** Fails with `backup_missing` where no backup of ours has it. */
+export async function findLoss(
+  runtime: Runtime,
+  { subject, live, deleted }: Pick<FindLossRequest, "subject" | "live" | "deleted">,
   signal: AbortSignal,
 ): Promise<ChosenBackup> {
   const { tables, where, from } = deleted;
@@ -77,7 +112,7 @@ async function find(
     if (loss === null) continue;
     const { lastSeen, gone, before, after } = loss;
     runtime.reporter.note(
-      `${schema}.${name}: ${counted(before, "row")} in ${lastSeen.id} of ${lastSeen.at.toISOString()}, ${after} in ${gone.id ?? "the live database"} of ${gone.at.toISOString()}`,
+      `${schema}.${name}: ${counted(before, "row")} in ${lastSeen.id} of ${lastSeen.at.toISOString()}, ${formatCount(after)} in ${gone.id ?? "the live database"} of ${gone.at.toISOString()}`,
     );
     losses.push(loss);
   }

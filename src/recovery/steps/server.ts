@@ -4,11 +4,20 @@ import { connectBeside } from "../../postgres/admin.ts";
 import { majorOf } from "../../postgres/clients.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import type { Step } from "../plan.ts";
+import type { RecoveryApplication } from "../subject.ts";
+import { tellOfVariable } from "./application.ts";
+
+export interface ServerStepRequest {
+  readonly target: ConnectionSettings;
+  readonly budgetMs: number;
+  /** What is to work on it in the end; null or left out: nothing, or it is looked at elsewhere. */
+  readonly application?: RecoveryApplication | null;
+}
 
 /** Sees whether the server to restore on is there and new enough, before anything is read from a backup. */
 export function serverStep(
   runtime: Runtime,
-  { target, budgetMs }: { readonly target: ConnectionSettings; readonly budgetMs: number },
+  { target, budgetMs, application = null }: ServerStepRequest,
 ): Step {
   const where = target.hosts.map(({ host, port }) => `${host}:${port}`).join(",");
   return {
@@ -19,7 +28,10 @@ export function serverStep(
     budgetMs,
     ifItFails: "set up a PostgreSQL server there, or name another one with `--to`, and go on",
     confirm: null,
-    run: async () => await Promise.resolve({}),
+    run: async () => {
+      await tellOfVariable(runtime, application);
+      return {};
+    },
     check: async (outputs, signal) => {
       await using session = await connectBeside(runtime, target, [target.database], signal);
       // Of what is made without a backup nobody knows.

@@ -24,8 +24,10 @@ import { useQuery } from "@tanstack/react-query";
 import { Suspense, useEffect, useRef, type ReactElement } from "react";
 import { Link, Outlet, useLocation } from "react-router";
 import { databasesQuery } from "../api/queries.ts";
+import type { Session } from "../api/session.ts";
 import { Loading } from "../parts/states.tsx";
 import { Offline } from "./offline.tsx";
+import { UserMenu } from "./user-menu.tsx";
 
 const ICON = { size: 18, stroke: 1.7, "aria-hidden": true } as const;
 
@@ -39,7 +41,7 @@ const SECTIONS = [
 ];
 
 /** What is around every page: where one can go, and the page. */
-export function Shell(): ReactElement {
+export function Shell({ user }: { readonly user: NonNullable<Session["user"]> }): ReactElement {
   const [open, { toggle, close }] = useDisclosure();
   const { pathname } = useLocation();
   const main = useRef<HTMLElement>(null);
@@ -79,7 +81,10 @@ export function Shell(): ReactElement {
               </Text>
             </Link>
           </Group>
-          <ColorScheme />
+          <Group gap="sm" wrap="nowrap">
+            <UserMenu user={user} />
+            <ColorScheme />
+          </Group>
         </Group>
       </AppShell.Header>
       <AppShell.Navbar p="xs">

@@ -20,7 +20,13 @@ export function Loading(): ReactElement | null {
 }
 
 /** What went wrong, and what to do. */
-function Failed({ error, again }: { readonly error: Error; readonly again?: () => void }): ReactElement {
+export function Failed({
+  error,
+  again,
+}: {
+  readonly error: Error;
+  readonly again?: () => void;
+}): ReactElement {
   const nobody = error instanceof TypeError;
   return (
     <Alert

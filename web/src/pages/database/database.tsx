@@ -7,6 +7,7 @@ import { FindingList } from "../../parts/finding-list.tsx";
 import { PageTitle } from "../../parts/page-title.tsx";
 import { Answered, Empty, Loading } from "../../parts/states.tsx";
 import { DatabaseCard } from "../overview/database-card.tsx";
+import { Actions } from "./actions.tsx";
 import { BackupTable } from "./backup-table.tsx";
 import { Timeline } from "./timeline.tsx";
 
@@ -20,7 +21,9 @@ export function Database(): ReactElement {
   const of = status.data?.databases.find(({ database }) => database === name);
   return (
     <>
-      <PageTitle title={name} />
+      <PageTitle title={name}>
+        <Actions database={name} />
+      </PageTitle>
       <Stack gap="lg">
         {of === undefined ? null : <DatabaseCard database={of} named={false} />}
         {of === undefined || of.problems.length + of.notices.length === 0 ? null : (

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { describeHolder, stateOfHolder } from "../../repository/holder.ts";
-import type { Holder } from "../../repository/manifest.ts";
+import { describeHolder, stateOfHolder } from "./holder.ts";
+import type { Holder } from "./manifest.ts";
 
 /**
  * Who makes a thing, short enough for its name: `9f8e7d6c_1234_567890` (a digest of the kernel's boot, the process, its

@@ -1,0 +1,128 @@
+import { Alert, Badge, Button, Code, Group, Progress, ScrollArea, Stack, Text } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useEffect, useRef, type ReactElement } from "react";
+import { formatDuration } from "../../../../src/lib/text.ts";
+import { type Job, type JobEvent, jobQuery, useCancelJob, useJobEvents } from "../../api/jobs.ts";
+import { Ago } from "../moment.tsx";
+import { Answered } from "../states.tsx";
+
+const COLORS = {
+  running: "blue",
+  done: "green",
+  degraded: "orange",
+  failed: "red",
+  interrupted: "orange",
+} as const;
+
+export function JobBadge({ state }: { readonly state: Job["state"] }): ReactElement {
+  return (
+    <Badge color={COLORS[state]} autoContrast>
+      {state}
+    </Badge>
+  );
+}
+
+/** A job while it goes on, and what came of it. */
+export function JobView({ id }: { readonly id: string }): ReactElement {
+  const query = useQuery(jobQuery(id));
+  const events = useJobEvents(id);
+  return (
+    <Answered query={query}>
+      {(job) => (
+        <Stack gap="sm">
+          <Group justify="space-between">
+            <Group gap="sm">
+              <JobBadge state={job.state} />
+              <Text size="sm" className="quiet">
+                started <Ago at={job.startedAt} /> by {job.by}
+                {job.durationMs === null ? "" : `, took ${formatDuration(job.durationMs)}`}
+              </Text>
+            </Group>
+            {job.state === "running" ? <Cancel id={id} /> : null}
+          </Group>
+          {job.state === "running" ? <HowFar events={events} /> : null}
+          {job.error === null ? null : (
+            <Alert color="red" title="It failed" role="alert">
+              <Text size="sm" className="wrap">
+                {job.error.message}
+              </Text>
+              {job.error.hint === null ? null : (
+                <Text size="sm" className="quiet wrap">
+                  {job.error.hint}
+                </Text>
+              )}
+            </Alert>
+          )}
+          <Log events={events} />
+          <Text size="xs" className="quiet wrap" component="div">
+            The same at a terminal: <Code>{`handled ${job.command.map(quoted).join(" ")}`}</Code>
+          </Text>
+        </Stack>
+      )}
+    </Answered>
+  );
+}
+
+function Cancel({ id }: { readonly id: string }): ReactElement {
+  const cancel = useCancelJob();
+  return (
+    <Button
+      variant="default"
+      size="xs"
+      loading={cancel.isPending}
+      disabled={cancel.isSuccess}
+      onClick={() => cancel.mutate(id)}
+    >
+      {cancel.isSuccess ? "Stopping …" : "Stop it"}
+    </Button>
+  );
+}
+
+function HowFar({ events }: { readonly events: readonly JobEvent[] }): ReactElement {
+  const far = events.findLast((event) => event.kind === "progress");
+  const share = far?.share ?? null;
+  return (
+    <div>
+      <Progress
+        value={share === null ? 100 : share * 100}
+        animated={share === null}
+        striped={share === null}
+        size="lg"
+        aria-label={far?.step ?? "Starting"}
+      />
+      <Text size="sm" mt={4} className="wrap" aria-live="polite">
+        {far?.message ?? "Starting …"}
+      </Text>
+    </div>
+  );
+}
+
+function Log({ events }: { readonly events: readonly JobEvent[] }): ReactElement | null {
+  const lines = events.filter((event) => event.kind === "line");
+  const end = useRef<HTMLDivElement>(null);
+  useEffect(() => end.current?.scrollIntoView({ block: "nearest" }), [lines.length]);
+  if (lines.length === 0) return null;
+  return (
+    <ScrollArea.Autosize
+      mah={320}
+      className="log"
+      type="auto"
+      tabIndex={0}
+      role="log"
+      aria-label="What it says"
+    >
+      {lines.map(({ seq, level, text, hint }) => (
+        <div key={seq} data-level={level}>
+          {text}
+          {hint === null ? null : <div className="quiet">{hint}</div>}
+        </div>
+      ))}
+      <div ref={end} />
+    </ScrollArea.Autosize>
+  );
+}
+
+/** As a shell takes it. */
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
