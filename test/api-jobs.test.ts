@@ -1,11 +1,11 @@
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { JobDetailsJson, JobEvent, JobJson, JobsJson } from "../src/api/contract/jobs.ts";
+import { JobDetailsJson, JobEvent, JobJson, JobsJson, PlanJson } from "../src/api/contract/jobs.ts";
 import { ErrorJson } from "../src/json/common.ts";
 import { asUser } from "./support/api-access.ts";
 import { lockTable } from "./support/lock-table.ts";
-import { type FreshDatabase, freshDatabase, temporaryFolder } from "./support/postgres.ts";
+import { type FreshDatabase, freshDatabase, runSql, temporaryFolder } from "./support/postgres.ts";
 import { type Served, serve } from "./support/serve.ts";
 
 let live: FreshDatabase;
@@ -15,7 +15,9 @@ let url: string;
 let caller: Awaited<ReturnType<typeof asUser>> | undefined;
 
 beforeAll(async () => {
-  live = await freshDatabase({ sql: "create table item as select generate_series(1, 100) as id" });
+  live = await freshDatabase({
+    sql: "create table item (id int primary key); insert into item select generate_series(1, 100)",
+  });
   folder = await temporaryFolder();
   await writeFile(
     join(folder.path, "handled.yaml"),
@@ -90,6 +92,8 @@ async function listen(id: string, after?: number): Promise<JobEvent[]> {
 
 const statesOf = (events: readonly JobEvent[]): string[] =>
   events.flatMap((event) => (event.kind === "state" ? [event.state] : []));
+const rows = async (): Promise<number> =>
+  (await runSql<{ n: number }>(live.url, "select count(*)::int as n from item"))[0]?.n ?? 0;
 const isProgress = ({ kind }: JobEvent): boolean => kind === "progress";
 
 describe("jobs", () => {
@@ -157,6 +161,52 @@ describe("jobs", () => {
     await start();
     expect(await show(third.id)).toMatchObject({ state: "interrupted", cancelledBy: null });
     await held.disposeAsync();
+  });
+
+  test("a restore takes the place of the database once it is confirmed, and is undone; rows that are missing are put back", async () => {
+    await runSql(live.url, "delete from item where id <= 40");
+    const swap = { kind: "restore", database: "data", options: { to: "swap" } };
+    const planned = await ask("POST", "/api/plans", swap);
+    expect(planned.status, JSON.stringify(planned.body)).toBe(200);
+    expect(PlanJson.parse(planned.body)).toMatchObject({ result: { dryRun: true } });
+    for (const confirm of [undefined, { name: "dta" }]) {
+      const refused = await ask("POST", "/api/jobs", { ...swap, confirm });
+      expect([refused.status, ErrorJson.parse(refused.body).error.code]).toEqual([409, "not_confirmed"]);
+    }
+    expect(await rows()).toBe(60);
+    const confirm = { name: "data" };
+    const swapped = await post({ ...swap, confirm });
+    expect(statesOf(await listen(swapped.id))).toEqual(["running", "done"]);
+    expect(await rows()).toBe(100);
+    const undone = await post({ kind: "undo-restore", database: "data", confirm });
+    expect(statesOf(await listen(undone.id))).toEqual(["running", "done"]);
+    expect(await rows()).toBe(60);
+
+    const missing = {
+      kind: "missing-rows",
+      database: "data",
+      options: { tables: ["public.item"], where: "id > 10" },
+    };
+    const looked = PlanJson.parse((await ask("POST", "/api/plans", missing)).body);
+    expect(looked.result).toMatchObject({ tables: [{ name: "item", missing: { rows: 30 } }] });
+    expect(await rows()).toBe(60);
+    const inserted = await post({ ...missing, confirm });
+    expect(statesOf(await listen(inserted.id))).toEqual(["running", "done"]);
+    expect(await rows()).toBe(90);
+    const { result } = await show(inserted.id);
+    await runSql(live.url, await readFile((result as { undoFile: string }).undoFile, "utf8"));
+    expect(await rows()).toBe(60);
+    const lost = await ask("POST", "/api/plans", { ...missing, database: "other" });
+    expect([lost.status, ErrorJson.parse(lost.body).error.code]).toEqual([404, "backup_missing"]);
+  });
+
+  test("a drill is run, and its steps are told", async () => {
+    const options = { scenario: "server-lost", note: "by mouse" };
+    const { id } = await post({ kind: "drill", database: "data", options });
+    const events = await listen(id);
+    expect(statesOf(events)).toEqual(["running", "done"]);
+    expect(events.filter(({ kind }) => kind === "line").length).toBeGreaterThan(2);
+    expect((await show(id)).result).toMatchObject({ scenario: "server-lost", notes: ["by mouse"] });
   });
 
   test.each([

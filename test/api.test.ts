@@ -118,6 +118,7 @@ afterAll(async () => {
 const PATHS: Readonly<Record<keyof typeof ROUTES, string>> = {
   databases: "/api/databases",
   backups: "/api/databases/data/backups",
+  series: "/api/databases/data/series?days=30",
   backup: "/api/backups/data/latest",
   runs: "/api/runs?database=data&last=5&operation=backup&since=2020-01-01T00:00:00Z",
   findings: "/api/findings",
@@ -301,11 +302,20 @@ describe("what comes of a request", () => {
     const runtime = makeRuntime({ env: cliEnvironment() });
     const access = await openAccess(runtime, join(folder.path, "handled.yaml"));
     const never = async (): Promise<never> => await Promise.reject(new Error("not asked for"));
-    const world = { status, findings: never, backups: never, backup: never, runs: never, checklist: never };
+    const world = {
+      status,
+      findings: never,
+      backups: never,
+      backup: never,
+      series: never,
+      runs: never,
+      checklist: never,
+    };
     const api = await makeApi(
       { ...world, runbook: never, repositories: never, recoveries: never },
       {
         start: never,
+        plan: never,
         list: never,
         show: never,
         cancel: never,

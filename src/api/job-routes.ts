@@ -5,7 +5,7 @@ import type { Role } from "../access/roles.ts";
 import { requireRole, sourceOf } from "./caller.ts";
 import type { Confirm } from "./confirm.ts";
 import { JOB_ROUTES, ROLE_OF_KIND } from "./contract/job-routes.ts";
-import { type JobJson, LastEvent } from "./contract/jobs.ts";
+import { type JobJson, type JobRequest, LastEvent } from "./contract/jobs.ts";
 import type { JobsWorld } from "./jobs-world.ts";
 import { type App, FAILURES } from "./routes.ts";
 
@@ -19,17 +19,33 @@ export interface JobParts {
 }
 
 /** The addresses by which jobs are started, looked at and stopped. */
-export function addJobRoutes(app: App, { jobs, audit }: JobParts, clean: (value: unknown) => unknown): void {
-  const { startJob, jobs: all, job, jobEvents, cancelJob } = JOB_ROUTES;
+export function addJobRoutes(
+  app: App,
+  { jobs, confirm, audit }: JobParts,
+  clean: (value: unknown) => unknown,
+): void {
+  const { startJob, jobs: all, job, jobEvents, cancelJob, plan } = JOB_ROUTES;
   app.post(
     startJob.path,
     { ...described(startJob), schema: { ...described(startJob).schema, body: startJob.body } },
     async (request, reply) => {
-      const { kind, database, options } = request.body;
-      const { name } = requireRole(request, ROLE_OF_KIND[kind], kind);
-      const subject = `${database} ${JSON.stringify(options)}`;
-      audit.append({ who: name, what: kind, subject, source: sourceOf(request) });
+      const { body } = request;
+      const { name } = requireRole(request, ROLE_OF_KIND[body.kind], body.kind);
+      if (isDangerous(body)) await confirm(request, body.confirm, body.database);
+      const subject = `${"database" in body ? `${body.database} ` : ""}${JSON.stringify(body.options)}`;
+      audit.append({ who: name, what: body.kind, subject, source: sourceOf(request) });
       return reply.status(201).send(await jobs.start(request.body, name));
+    },
+  );
+  app.post(
+    plan.path,
+    { ...described(plan), schema: { ...described(plan).schema, body: plan.body } },
+    async (request, reply) => {
+      requireRole(request, ROLE_OF_KIND[request.body.kind], `plan ${request.body.kind}`);
+      // A request that was read is over; whether somebody waits for the answer, only that tells.
+      const gone = new AbortController();
+      reply.raw.once("close", () => gone.abort());
+      return await jobs.plan(request.body, gone.signal);
     },
   );
   app.get(
@@ -78,6 +94,20 @@ export function addJobRoutes(app: App, { jobs, audit }: JobParts, clean: (value:
     },
   );
 }
+
+type Dangerous = Extract<JobRequest, { readonly confirm?: unknown }>;
+
+/** What replaces, or writes to, something of production, or costs money. */
+function isDangerous(request: JobRequest): request is Dangerous {
+  return DANGEROUS.has(request.kind) || (request.kind === "restore" && request.options.to === "swap");
+}
+
+const DANGEROUS: ReadonlySet<JobRequest["kind"]> = new Set([
+  "undo-restore",
+  "missing-rows",
+  "provider-restore",
+  "recover",
+] satisfies Dangerous["kind"][]);
 
 function described<Answer, const Status extends number>({
   summary,

@@ -1,9 +1,19 @@
-import type { JobDetailsJson, JobEvent, JobJson, JobRequest, WhichJobs } from "./contract/jobs.ts";
+import type {
+  JobDetailsJson,
+  JobEvent,
+  JobJson,
+  JobRequest,
+  PlanJson,
+  PlanRequest,
+  WhichJobs,
+} from "./contract/jobs.ts";
 
 /** What the API has done. Errors: those of `Jobs`, and `usage` for a database that the strategy does not have. */
 export interface JobsWorld {
   /** @param by who asks for it */
   start(request: JobRequest, by: string): Promise<JobJson>;
+  /** Fails as the command does. */
+  plan(request: PlanRequest, signal: AbortSignal): Promise<PlanJson>;
   list(which: WhichJobs): Promise<JobJson[]>;
   show(id: string): Promise<JobDetailsJson>;
   /** @param after -1 for all */

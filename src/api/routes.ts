@@ -20,12 +20,21 @@ const PAGE_POLICY =
 
 /** Each address of the contract, answered by what the world says. */
 export function addRoutes(app: App, world: ApiWorld): void {
-  const { databases, backups, backup, runs, findings, checklist, runbook, repositories, recoveries } = ROUTES;
+  const { databases, backups, series, backup, runs, findings, checklist, runbook, repositories, recoveries } =
+    ROUTES;
   app.get(databases.path, answering(databases), async ({ signal }) => await world.status(signal));
   app.get(
     backups.path,
     { config: { role: backups.role }, schema: { ...answering(backups).schema, params: backups.params } },
     async ({ params, signal }) => await world.backups(params.name, signal),
+  );
+  app.get(
+    series.path,
+    {
+      config: { role: series.role },
+      schema: { ...answering(series).schema, params: series.params, querystring: series.query },
+    },
+    async ({ params, query, signal }) => await world.series(params.name, query.days, signal),
   );
   app.get(
     backup.path,

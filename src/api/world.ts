@@ -1,5 +1,11 @@
 import type { z } from "zod";
-import type { FindingsJson, RecoveriesJson, RepositoriesJson, RunsJson } from "./contract/answers.ts";
+import type {
+  FindingsJson,
+  RecoveriesJson,
+  RepositoriesJson,
+  RunsJson,
+  SeriesJson,
+} from "./contract/answers.ts";
 import type { WhichRecoveries, WhichRuns } from "./contract/requests.ts";
 import type { ROUTES } from "./contract/routes.ts";
 
@@ -13,6 +19,8 @@ export interface ApiWorld {
   status(signal: AbortSignal): Promise<Answer<"databases">>;
   findings(signal: AbortSignal): Promise<FindingsJson>;
   backups(database: string, signal: AbortSignal): Promise<Answer<"backups">>;
+  /** @param days no further back */
+  series(database: string, days: number, signal: AbortSignal): Promise<SeriesJson>;
   /** @param id one of ours, or `latest` */
   backup(database: string, id: string, signal: AbortSignal): Promise<Answer<"backup">>;
   runs(which: WhichRuns, signal: AbortSignal): Promise<RunsJson>;

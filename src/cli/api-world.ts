@@ -9,6 +9,8 @@ import type { Cli } from "./cli.ts";
 import { drillsOf } from "./drills-of.ts";
 import { healthOf } from "./health-of.ts";
 import type { StatusJson } from "../json/status.ts";
+import { AppError } from "../errors.ts";
+import { seriesOf } from "./series-of.ts";
 import { listingsOf } from "./listings-of.ts";
 import { Output } from "./output.ts";
 import { checklistJson } from "./render/checklist.ts";
@@ -41,6 +43,12 @@ export function apiWorld(serving: Cli): ApiWorld {
     backups: async (database, signal) => {
       const { listings } = await listingsOf(quiet(serving, signal), database, {});
       return listJson(listings);
+    },
+    series: async (name, days, signal) => {
+      const { listings } = await listingsOf(quiet(serving, signal), name, {});
+      const [listed] = listJson(listings).databases;
+      if (listed === undefined) throw new AppError("unexpected", `list ${name}: there is no answer`);
+      return seriesOf(listed, serving.runtime.clock.now(), days);
     },
     backup: async (name, backup, signal) => {
       const cli = quiet(serving, signal);

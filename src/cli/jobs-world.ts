@@ -1,10 +1,15 @@
 import { createHash } from "node:crypto";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { JobRequest } from "../api/contract/jobs.ts";
 import type { JobsWorld } from "../api/jobs-world.ts";
 import { findDatabase, type Strategy } from "../config/strategy.ts";
 import { stateFolder } from "../lib/state-folder.ts";
-import { jobWords } from "../jobs/job-arguments.ts";
+import type { JobProgram } from "../daemon/job-process.ts";
+import type { Runtime } from "../lib/runtime.ts";
+import { type JobPaths, jobWords } from "../jobs/job-arguments.ts";
+import { runDry } from "../jobs/plan.ts";
+import { newRunId } from "../repository/runs.ts";
 import { Jobs } from "../jobs/jobs.ts";
 import type { Cli } from "./cli.ts";
 import { requireStrategy } from "./strategy-file.ts";
@@ -13,37 +18,44 @@ const DEFAULT_DEADLINE_MS = 12 * 3_600_000;
 
 /** The jobs of the daemon that serves a strategy. */
 export async function openJobs(
-  { runtime, node, script, cwd }: Cli,
+  cli: Cli,
   strategyPath: string,
   hooks: { readonly elsewhere: (database: string) => string | undefined; readonly onEnd: () => void },
 ): Promise<Jobs> {
+  const { runtime } = cli;
   // Another strategy's daemon has others.
   const name = createHash("sha256").update(strategyPath).digest("hex").slice(0, 16);
   return await Jobs.open({
     clock: runtime.clock,
     env: runtime.env,
     folder: join(stateFolder(runtime), "jobs", name),
-    program: { node, program: script, strategyPath, cwd },
+    program: programOf(cli, strategyPath),
     ...hooks,
   });
 }
 
 /** What the API asks to be done, checked against the strategy as it is at that moment. */
 export function jobsWorld(cli: Cli, jobs: Jobs): JobsWorld {
+  const { runtime } = cli;
   return {
     start: async (request, by) => {
       const strategy = await requireStrategy(cli);
-      const { kind, database, options } = request;
-      findDatabase(strategy, database);
+      const databases = databasesOf(strategy, request);
       return await jobs.start({
-        kind,
-        database,
-        options,
-        command: jobWords(request),
+        kind: request.kind,
+        database: databases[0] ?? null,
+        options: request.options,
+        command: jobWords(request, await pathsFor(runtime, request)),
         by,
-        occupies: [database],
+        occupies: databases,
         deadlineMs: deadlineOf(strategy, request),
       });
+    },
+    plan: async (request, signal) => {
+      const strategy = await requireStrategy(cli);
+      databasesOf(strategy, request);
+      const either = AbortSignal.any([cli.signal, signal]);
+      return await runDry(runtime, programOf(cli, strategy.path), jobWords(request, undefined), either);
     },
     list: async (which) => await jobs.list(which),
     show: async (id) => await jobs.show(id),
@@ -52,13 +64,40 @@ export function jobsWorld(cli: Cli, jobs: Jobs): JobsWorld {
   };
 }
 
+/** Those that a request is about, the first first. Fails with `usage` for one that the strategy does not have. */
+function databasesOf(strategy: Strategy, request: JobRequest): string[] {
+  if (!("database" in request)) return [];
+  const others = request.kind === "recover" ? (request.options.with ?? []) : [];
+  return [...new Set([request.database, ...others])].map((name) => findDatabase(strategy, name).name);
+}
+
+/** Files that outlive the job: what undoes it, and what leads to what it has made. */
+async function pathsFor(runtime: Runtime, { kind }: JobRequest): Promise<JobPaths> {
+  const folder = join(stateFolder(runtime), "files");
+  if (kind === "missing-rows" || kind === "provider-restore")
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+  const name = newRunId(runtime.clock);
+  return { undoFile: join(folder, `undo-${name}.sql`), urlFile: join(folder, `url-${name}.txt`) };
+}
+
 /** That of the schedule that does the same. */
-function deadlineOf(strategy: Strategy, { kind, database, options }: JobRequest): number {
-  const { backups, verifications, prune } = findDatabase(strategy, database);
-  const named = "entry" in options ? options.entry : undefined;
-  const found =
-    kind === "prune"
-      ? prune
-      : (kind === "backup" ? backups : verifications).find(({ name }) => name === named);
-  return found?.deadlineMs ?? DEFAULT_DEADLINE_MS;
+function deadlineOf(strategy: Strategy, request: JobRequest): number {
+  return scheduledLike(strategy, request)?.deadlineMs ?? DEFAULT_DEADLINE_MS;
+}
+
+function scheduledLike(
+  strategy: Strategy,
+  request: JobRequest,
+): { readonly deadlineMs?: number | undefined } | undefined {
+  if (!("database" in request)) return undefined;
+  const { backups, verifications, drills, prune, copy } = findDatabase(strategy, request.database);
+  if (request.kind === "prune") return prune;
+  if (request.kind === "copy") return copy;
+  if (request.kind !== "backup" && request.kind !== "verify" && request.kind !== "drill") return undefined;
+  const all = { backup: backups, verify: verifications, drill: drills }[request.kind];
+  return all.find(({ name }) => name === request.options.entry);
+}
+
+function programOf({ node, script, cwd }: Cli, strategyPath: string): JobProgram {
+  return { node, program: script, strategyPath, cwd };
 }

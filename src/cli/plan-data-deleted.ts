@@ -5,7 +5,9 @@ import { suffixedName } from "../operations/restore/names.ts";
 import type { Plan } from "../recovery/plan.ts";
 import { planDataDeleted } from "../recovery/scenarios/data-deleted.ts";
 import type { Cli } from "./cli.ts";
+import type { ManagedSource } from "../recovery/managed.ts";
 import { originOf } from "./journal-origin.ts";
+import { managedOf } from "./managed-of.ts";
 import type { PlanOptions, PlanRequest } from "./plans.ts";
 import { missingPreviewText } from "./render/missing-rows.ts";
 import { subjectOf } from "./subject-of.ts";
@@ -25,11 +27,10 @@ export async function planOfDataDeleted(cli: Cli, { target, options, ground }: P
     scenario: "data-deleted",
     databases: [database],
   });
+  // Without a moment the backups tell in which of them the rows are: that one has them, and is there already.
+  const asksService = options.from === "provider" || (options.from === undefined && at !== undefined);
+  const managed = asksService && !whole ? await managedOf(cli, target, options.from === "provider") : null;
   const live = await ground.live(subject);
-  if (at !== undefined && target.entry?.provider !== undefined)
-    cli.output.note(
-      `rows come from our own backup of that moment or before; the service may go back to the very moment: \`handled restore ${database} --provider --at ${at.toISOString()}\``,
-    );
   return planDataDeleted(cli.runtime, {
     subject,
     live,
@@ -39,9 +40,12 @@ export async function planOfDataDeleted(cli: Cli, { target, options, ground }: P
     deleted: { tables, where, from: backup ?? at },
     undo: join(dirname(journal), `undo-${encodeURIComponent(database)}`),
     describe: (preview) => missingPreviewText(preview, subject.timeZone),
+    service: managed === null ? null : { managed, from: serviceFrom(options) },
     isDrill: ground.isDrill,
   });
 }
+
+const serviceFrom = ({ from }: PlanOptions): ManagedSource => (from === "rebuild" ? undefined : from);
 
 function requireSensible(
   database: string,
@@ -50,8 +54,11 @@ function requireSensible(
   const refuse = (what: string, hint: string): never => {
     throw new AppError("usage", `recover ${database}: ${what}`, { hint });
   };
-  if (from !== undefined)
-    refuse("`--from` is not for data-deleted", "rows come from a backup; `--backup` names one");
+  if (from === "provider" && (backup !== undefined || whole === true))
+    refuse(
+      "`--from provider` leaves no use for `--backup` and `--whole`",
+      "the service has single rows as of a moment, `--at`; all of a database in a new cluster makes `handled restore --provider`",
+    );
   if (to !== undefined)
     refuse(
       "`--to` is not for data-deleted",

@@ -1,13 +1,10 @@
 import { AppError } from "../errors.ts";
-import type { Managed } from "../recovery/managed.ts";
 import type { Plan } from "../recovery/plan.ts";
 import { planProviderDown } from "../recovery/scenarios/provider-down.ts";
 import type { Cli } from "./cli.ts";
+import { managedOf } from "./managed-of.ts";
 import type { PlanRequest } from "./plans.ts";
-import { providerOf } from "./provider-of.ts";
-import { previewText } from "./render/provider.ts";
 import { subjectOf } from "./subject-of.ts";
-import type { Target } from "./targets.ts";
 
 /** The plan for a managed service that is down, from what a user said of it. */
 export async function planOfProviderDown(cli: Cli, { target, options, ground }: PlanRequest): Promise<Plan> {
@@ -38,18 +35,4 @@ export async function planOfProviderDown(cli: Cli, { target, options, ground }: 
     application: ground.application(subject, true),
     isDrill: ground.isDrill,
   });
-}
-
-async function managedOf(cli: Cli, target: Target, isNeeded: boolean): Promise<Managed | null> {
-  const settings = target.entry?.provider;
-  if (settings === undefined) {
-    if (isNeeded) providerOf(cli, target);
-    return null;
-  }
-  return {
-    settings,
-    database: settings.database ?? (await target.connection()).database,
-    open: () => providerOf(cli, target).provider,
-    describe: (preview) => previewText(preview, settings, target.timeZone),
-  };
 }

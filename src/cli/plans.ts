@@ -75,6 +75,7 @@ const PLANNERS: Partial<Record<Scenario, Planner>> = {
 const SOURCES: Partial<Record<Scenario, readonly PlanOptions["from"][]>> = {
   "server-lost": ["backup", "rebuild"],
   "provider-down": ["provider", "backup"],
+  "data-deleted": ["provider", "backup"],
 };
 
 /** The plan of a scenario, the same for a recovery and for a drill of it. */

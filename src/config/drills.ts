@@ -15,9 +15,11 @@ const Drill = z.strictObject({
     .optional()
     .describe("The backup to bring it back from: an id, or `latest`; default: the newest proven one"),
   from: z
-    .enum(["backup", "rebuild"])
+    .enum(["provider", "backup", "rebuild"])
     .optional()
-    .describe("What the database is made from; default: what is faster by measured rates"),
+    .describe(
+      "What the database is made from, as `--from` of `handled drill`; default: what the plan proposes. Of `provider` a cluster is made, which costs money until the drill is over",
+    ),
   tables: z
     .array(z.string().min(1))
     .min(1)

@@ -14,6 +14,7 @@ import { type ObjectivesMs, objectivesMs } from "./objectives.ts";
 import type { Path } from "./problems.ts";
 import { buildOidc, type OidcSettings } from "./oidc.ts";
 import { buildRebuild, type Rebuild } from "./rebuild.ts";
+import { buildRunbook } from "./runbook.ts";
 import type { StrategyFile } from "./schema.ts";
 import { systemTimeZone } from "./time-zone.ts";
 
@@ -32,6 +33,8 @@ export interface Strategy {
   readonly contacts: readonly Contact[];
   /** Undefined: nobody is told of anything. */
   readonly notify: Notify | undefined;
+  /** Absolute paths at which the daemon keeps the runbook written. */
+  readonly runbookFiles: readonly string[];
 }
 
 /** What a person has to do once in each period. */
@@ -233,6 +236,7 @@ export function buildStrategy(file: StrategyFile, { path, home, whereIs }: Surro
     })),
     contacts: file.contacts,
     notify: file.notify === undefined ? undefined : buildNotify(file.notify, template),
+    runbookFiles: buildRunbook(file.runbook, around),
   };
 }
 

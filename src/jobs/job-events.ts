@@ -1,6 +1,6 @@
 import type { JobEvent, JobJson } from "../api/contract/jobs.ts";
 import { ProgressEventJson } from "../json/progress.ts";
-import { readPart } from "./job-folder.ts";
+import { parseJson, readPart } from "./job-folder.ts";
 
 const CHUNK = 256 * 1024;
 const NEWLINE = 10;
@@ -72,12 +72,7 @@ export function lastSaid(events: readonly Said[]): Pick<JobJson, "progress" | "e
 }
 
 function parseLine(text: string): ProgressEventJson | undefined {
-  if (!text.startsWith("{")) return undefined;
-  try {
-    return ProgressEventJson.safeParse(JSON.parse(text)).data;
-  } catch {
-    return undefined;
-  }
+  return text.startsWith("{") ? ProgressEventJson.safeParse(parseJson(text)).data : undefined;
 }
 
 function asEvent(

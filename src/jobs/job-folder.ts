@@ -73,12 +73,7 @@ export class JobFolder {
   /** The last thing that the command printed with `--json`; null where it printed nothing that is JSON. */
   async result(): Promise<unknown> {
     const text = (await readPart(this.stdout, -MOST_RESULT, MOST_RESULT)).toString();
-    const last = text.trimEnd().split("\n").at(-1) ?? "";
-    try {
-      return JSON.parse(last) as unknown;
-    } catch {
-      return null;
-    }
+    return parseJson(text.trimEnd().split("\n").at(-1) ?? "");
   }
 
   async remove(): Promise<void> {
@@ -120,6 +115,15 @@ export async function sizeOf(path: string): Promise<number> {
   } catch (error) {
     if (errorCode(error) === "ENOENT") return 0;
     throw error;
+  }
+}
+
+/** Null for what is no JSON. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return null;
   }
 }
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { BackupJson } from "../../json/common.ts";
 import { DrillListJson } from "../../json/drill.ts";
 import { HistoryJson } from "../../json/history.ts";
 import { UsageJson } from "../../json/repository.ts";
@@ -31,6 +32,41 @@ export const RecoveriesJson = z
   .strictObject({ databases: z.array(DrillListJson).describe("In the strategy's order") })
   .meta({ title: "drills and recoveries" });
 export type RecoveriesJson = z.infer<typeof RecoveriesJson>;
+
+/** A figure of each backup, and between what it usually is. */
+const band = z
+  .strictObject({
+    median: z.number().describe("The middle of all but the newest"),
+    low: z.number().describe("Six standard deviations below, not under zero"),
+    high: z.number().describe("Six standard deviations above"),
+  })
+  .nullable()
+  .describe("What is usual; null where there are too few to tell");
+
+export const SeriesJson = z
+  .strictObject({
+    database: z.string().describe("Name of the database"),
+    points: z
+      .array(
+        BackupJson.pick({
+          id: true,
+          kind: true,
+          schedule: true,
+          snapshotAt: true,
+          durationMs: true,
+          tables: true,
+          rows: true,
+          bytes: true,
+          storedBytes: true,
+        }),
+      )
+      .describe("Oldest first"),
+    usual: z
+      .strictObject({ rows: band, bytes: band, storedBytes: band, durationMs: band })
+      .describe("Of the newest backup's entry"),
+  })
+  .meta({ title: "series" });
+export type SeriesJson = z.infer<typeof SeriesJson>;
 
 export const RepositoriesJson = UsageJson.extend({ unread }).meta({ title: "repositories" });
 export type RepositoriesJson = z.infer<typeof RepositoriesJson>;

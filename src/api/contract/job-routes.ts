@@ -1,6 +1,15 @@
 import { z } from "zod";
 import type { Role } from "../../access/roles.ts";
-import { JobDetailsJson, JobJson, JobRequest, JobsJson, OneJob, WhichJobs } from "./jobs.ts";
+import {
+  JobDetailsJson,
+  JobJson,
+  JobRequest,
+  JobsJson,
+  OneJob,
+  PlanJson,
+  PlanRequest,
+  WhichJobs,
+} from "./jobs.ts";
 
 /** The addresses that do something, and what becomes of it. `role` is the least that whoever asks has to be. */
 export const JOB_ROUTES = {
@@ -40,6 +49,15 @@ export const JOB_ROUTES = {
     status: 200,
     answer: z.string().describe("`data` of each event is a job event"),
   },
+  plan: {
+    method: "POST",
+    path: "/api/plans",
+    role: "operator",
+    summary: "What something would do, and how long it may take; nothing is changed",
+    body: PlanRequest,
+    status: 200,
+    answer: PlanJson,
+  },
   cancelJob: {
     method: "DELETE",
     path: "/api/jobs/:id",
@@ -55,5 +73,15 @@ export const JOB_ROUTES = {
 export const ROLE_OF_KIND = {
   backup: "operator",
   verify: "operator",
+  restore: "admin",
+  "undo-restore": "admin",
+  "missing-rows": "admin",
+  "provider-restore": "admin",
+  drill: "operator",
+  recover: "admin",
+  copy: "operator",
   prune: "admin",
+  "checklist-done": "operator",
+  "notify-test": "operator",
+  "drill-note": "operator",
 } as const satisfies Record<JobRequest["kind"], Role>;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { SCENARIOS } from "../../config/drills.ts";
 import { ProgressJson } from "../../json/progress.ts";
 import { bytes, milliseconds, time } from "../../json/common.ts";
 import { RUN_ID } from "../../repository/run-file.ts";
@@ -16,12 +17,30 @@ const word = (most: number) =>
 
 const database = word(128).describe("Name of a database in the strategy");
 const entry = word(128).describe("Name of the strategy's entry");
-const backup = z
+const someBackup = z
   .string()
   .regex(new RegExp(`${BACKUP_ID.source}|^latest$`))
-  .default("latest")
   .describe("Identity of a backup, or `latest`");
+const backup = someBackup.default("latest");
 const none = z.strictObject({}).default({});
+
+/** Said again before something that replaces or inserts data is done. */
+const confirm = z
+  .strictObject({
+    name: z.string().max(128).describe("The database's name, typed"),
+    password: z.string().max(1024).optional().describe("The password, again"),
+  })
+  .optional()
+  .describe("Needed where something of production is replaced or written to");
+
+const tables = z
+  .array(word(300))
+  .max(1000)
+  .optional()
+  .describe("Only these tables, each written schema.table");
+const where = word(4000).optional().describe("Only rows for which this SQL condition holds");
+const moment = z.iso.datetime({ offset: true }).describe("A moment");
+const note = z.string().min(1).max(4000).optional().describe("What was seen");
 
 const Backup = z.strictObject({
   kind: z.literal("backup"),
@@ -40,20 +59,167 @@ const Verify = z.strictObject({
   options: z
     .strictObject({
       backup,
-      level: z.enum(["integrity", "restore", "content"]).optional().describe("How far; the strategy's, else"),
+      level: z
+        .enum(["integrity", "restore", "content"])
+        .optional()
+        .describe("How far; else what the strategy says"),
       entry: entry.optional(),
     })
     .refine(({ level, entry: named }) => level === undefined || named === undefined, "either level or entry")
     .default({ backup: "latest" }),
 });
 
+const Restore = z.strictObject({
+  kind: z.literal("restore"),
+  database,
+  confirm,
+  options: z
+    .strictObject({
+      backup,
+      to: z
+        .enum(["new", "swap"])
+        .describe("Into a new database, or in place of the live one, which is kept beside"),
+      newDatabase: word(63).optional().describe("With `new`: its name; one is made, else"),
+      schemas: z.array(word(128)).max(1000).optional().describe("Only these schemas"),
+      tables,
+    })
+    .refine(
+      ({ to, newDatabase }) => to === "new" || newDatabase === undefined,
+      "`newDatabase` goes with `new` only",
+    ),
+});
+
+const UndoRestore = z.strictObject({ kind: z.literal("undo-restore"), database, confirm, options: none });
+
+const MissingRows = z.strictObject({
+  kind: z.literal("missing-rows"),
+  database,
+  confirm,
+  options: z
+    .strictObject({
+      backup,
+      tables,
+      where,
+      disableTriggers: z.boolean().optional().describe("The tables' triggers do not fire"),
+    })
+    .default({ backup: "latest" }),
+});
+
+const ProviderRestore = z.strictObject({
+  kind: z.literal("provider-restore"),
+  database,
+  confirm,
+  options: z
+    .strictObject({
+      at: moment.optional().describe("The moment that is brought back; the service's newest backup, else"),
+      newCluster: word(63).optional().describe("Name of the new cluster"),
+      destroyAfter: z.boolean().optional().describe("Destroy it once it was checked"),
+    })
+    .default({}),
+});
+
+const Drill = z.strictObject({
+  kind: z.literal("drill"),
+  database,
+  options: z.strictObject({
+    scenario: z.enum(SCENARIOS).describe("What is to have happened"),
+    backup: someBackup.optional().describe("Identity of a backup, or `latest`; the newest proven one, else"),
+    from: z.enum(["backup", "rebuild"]).optional().describe("What it is made from; what is faster, else"),
+    tables: tables.describe("With data-deleted: tables that are to have lost rows"),
+    entry: entry.optional(),
+    note,
+  }),
+});
+
+const Recover = z.strictObject({
+  kind: z.literal("recover"),
+  database,
+  confirm,
+  options: z.strictObject({
+    scenario: z.enum([...SCENARIOS, "together"]).describe("What has happened"),
+    with: z
+      .array(word(128))
+      .max(100)
+      .optional()
+      .describe("Further databases, of a scenario that takes several"),
+    backup: someBackup.optional().describe("Identity of a backup, or `latest`; the newest proven one, else"),
+    from: z.enum(["provider", "backup", "rebuild"]).optional().describe("What it is made from"),
+    at: moment.optional().describe("The moment to come back to"),
+    tables,
+    where,
+    whole: z.boolean().optional().describe("With data-deleted: whole tables, into a new database beside"),
+    newDatabase: word(63).optional().describe("With `whole`: its name"),
+    restart: z.boolean().optional().describe("Begin anew, although one was begun and has not ended"),
+    back: z.boolean().optional().describe("Undo what one that has not ended has done"),
+  }),
+});
+
+const Copy = z.strictObject({
+  kind: z.literal("copy"),
+  database,
+  options: z
+    .strictObject({
+      from: z.array(word(128)).max(20).optional().describe("Read from these places only"),
+      to: z.array(word(128)).max(20).optional().describe("Write to these places only"),
+    })
+    .default({}),
+});
+
 const Prune = z.strictObject({ kind: z.literal("prune"), database, options: none });
+
+const ChecklistDone = z.strictObject({
+  kind: z.literal("checklist-done"),
+  options: z.strictObject({ duty: word(128).describe("Its name in the strategy"), note }),
+});
+
+const NotifyTest = z.strictObject({
+  kind: z.literal("notify-test"),
+  options: z.strictObject({ channel: word(128).describe("Its name in the strategy") }),
+});
+
+const DrillNote = z.strictObject({
+  kind: z.literal("drill-note"),
+  options: z.strictObject({
+    id: z.string().regex(RUN_ID).describe("Identity of the drill or recovery"),
+    note: z.string().min(1).max(4000).describe("What you learned"),
+  }),
+});
 
 /** The body of `POST /api/jobs`. */
 export const JobRequest = z
-  .discriminatedUnion("kind", [Backup, Verify, Prune])
+  .discriminatedUnion("kind", [
+    Backup,
+    Verify,
+    Restore,
+    UndoRestore,
+    MissingRows,
+    ProviderRestore,
+    Drill,
+    Recover,
+    Copy,
+    Prune,
+    ChecklistDone,
+    NotifyTest,
+    DrillNote,
+  ])
   .meta({ title: "what is to be done" });
 export type JobRequest = z.infer<typeof JobRequest>;
+
+/** The body of `POST /api/plans`: of what can be asked to be done, what can be looked at before. */
+export const PlanRequest = z
+  .discriminatedUnion("kind", [Restore, UndoRestore, MissingRows, ProviderRestore, Recover, Copy, Prune])
+  .meta({ title: "what is to be looked at" });
+export type PlanRequest = z.infer<typeof PlanRequest>;
+
+/** What a command says that it would do. */
+export const PlanJson = z
+  .strictObject({
+    command: z.array(z.string()).describe("The same as a command line of `handled`"),
+    notes: z.array(z.string()).describe("What would happen, in words"),
+    result: z.unknown().describe("What the command printed with `--dry-run --json`"),
+  })
+  .meta({ title: "plan" });
+export type PlanJson = z.infer<typeof PlanJson>;
 
 export const JOB_KINDS = JobRequest.options.map(({ shape }) => shape.kind.value);
 export const JOB_STATES = ["running", "done", "degraded", "failed", "interrupted"] as const;

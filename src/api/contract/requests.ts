@@ -42,6 +42,10 @@ export const WhichRecoveries = z.strictObject({
 });
 export type WhichRecoveries = z.infer<typeof WhichRecoveries>;
 
+export const WhichSeries = z.strictObject({
+  days: z.coerce.number().int().min(1).max(3650).default(90).describe("No further back than so many days"),
+});
+
 export const WhichRunbook = z.strictObject({
   format: z.enum(["html", "md"]).default("html").describe("How it is written"),
 });

@@ -2,8 +2,8 @@ import { z } from "zod";
 import { ChecklistJson } from "../../json/checklist.ts";
 import { ListJson, ShowJson } from "../../json/look.ts";
 import { StatusJson } from "../../json/status.ts";
-import { FindingsJson, RecoveriesJson, RepositoriesJson, RunsJson } from "./answers.ts";
-import { OneBackup, OneDatabase, WhichRecoveries, WhichRunbook, WhichRuns } from "./requests.ts";
+import { FindingsJson, RecoveriesJson, RepositoriesJson, RunsJson, SeriesJson } from "./answers.ts";
+import { OneBackup, OneDatabase, WhichRecoveries, WhichRunbook, WhichRuns, WhichSeries } from "./requests.ts";
 
 /** Every address of the API, what it takes and what it answers: for the server, its OpenAPI document, and whoever calls it. */
 export const ROUTES = {
@@ -19,6 +19,14 @@ export const ROUTES = {
     summary: "The backups of one database, a managed service's own among them",
     params: OneDatabase,
     answer: ListJson,
+  },
+  series: {
+    path: "/api/databases/:name/series",
+    role: "viewer",
+    summary: "How large each backup of a database was and how long it took, for charts",
+    params: OneDatabase,
+    query: WhichSeries,
+    answer: SeriesJson,
   },
   backup: {
     path: "/api/backups/:database/:id",

@@ -12,7 +12,7 @@ import { openDrillGround } from "../drill-ground.ts";
 import { drillsOf, objectivesOf } from "../drills-of.ts";
 import type { DrillNoteJson } from "../../json/drill.ts";
 import { mostCriticalFirst } from "../everything-asked.ts";
-import { jobsArgument, many, placeOptions, positiveInteger } from "../options.ts";
+import { jobsArgument, many, momentArgument, placeOptions, positiveInteger } from "../options.ts";
 import { planOf, type PlanOptions } from "../plans.ts";
 import { recordedIn } from "../recorded-in.ts";
 import { drillJson, type RecoveryObjectives, renderDrill, renderDrills } from "../render/drill.ts";
@@ -44,9 +44,15 @@ export function addDrill(program: Command, cli: () => Cli): void {
     )
     .option("--backup <backup>", "an id, or latest (default: the newest proven one)")
     .addOption(
-      new Option("--from <what>", "what it is made from (default: what is faster by measured rates)").choices(
-        ["backup", "rebuild"],
-      ),
+      new Option(
+        "--from <what>",
+        "what it is made from, as with `handled recover`; from the provider a cluster is made, and destroyed at the end",
+      ).choices(["provider", "backup", "rebuild"]),
+    )
+    .option(
+      "--at <time>",
+      "with provider-down and data-deleted: the moment to come back to (2024-12-10T14:05:00Z)",
+      momentArgument,
     )
     .option(
       "--table <table>",
@@ -97,6 +103,10 @@ async function runDrill(
   const all = [target, ...others];
   const entry = entryFor(target, scenario, options);
   const asked = { ...optionsOf(entry), ...options };
+  if (asked.at !== undefined && scenario !== "provider-down" && scenario !== "data-deleted")
+    throw new AppError("usage", `drill ${scenario}: \`--at\` is not for it`, {
+      hint: "`--backup` names the backup to bring back",
+    });
   const objectives = strictest(all.map(objectivesOf));
   await using drill = await openDrillGround(cli, all, asked);
   const plan = await planOf(stateIn(cli, drill.folder), scenario, {
@@ -168,7 +178,7 @@ function entryFor({ name, entry }: Target, scenario: Scenario, options: Options)
   const drills = entry?.drills ?? [];
   if (options.entry === undefined) {
     const [only, another] = drills.filter((one) => one.scenario === scenario);
-    const saysOther = ["backup", "from", "table", "where"].some((key) => key in options);
+    const saysOther = ["backup", "from", "at", "table", "where"].some((key) => key in options);
     return another === undefined && !saysOther ? only : undefined;
   }
   const found = drills.find((one) => one.name === options.entry);

@@ -51,7 +51,7 @@ export function addRecover(program: Command, cli: () => Cli): void {
     .addOption(
       new Option(
         "--from <what>",
-        "what it is made from: with provider-down the provider or a backup (default: the first that works), with server-lost a backup or a rebuild (default: what is faster by measured rates)",
+        "what it is made from: with provider-down the provider or a backup (default: the first that works), with data-deleted the same (default: what loses less), with server-lost a backup or a rebuild (default: what is faster by measured rates)",
       ).choices(["provider", "backup", "rebuild"]),
     )
     .option(

@@ -8,8 +8,15 @@ import { type BackupSource, findSource, holdSource, storedOf } from "../restore/
 import { type Compared, compareStaged } from "./compare.ts";
 import { insertMissing, requireParents } from "./insert.ts";
 import { type LiveTable, readLiveTable } from "./live-table.ts";
-import type { MissingRowsPreview, MissingRowsReport, MissingRowsRequest } from "./request.ts";
+import type {
+  BringBackRequest,
+  EarlierDatabase,
+  MissingRowsPreview,
+  MissingRowsReport,
+  MissingRowsRequest,
+} from "./request.ts";
 import { stageArchive } from "./stage-archive.ts";
+import { stageDatabase } from "./stage-database.ts";
 import { stageSnapshot } from "./stage-snapshot.ts";
 import type { Staged } from "./stage.ts";
 import { removeUndoFile, writeUndoFile } from "./undo-file.ts";
@@ -23,19 +30,73 @@ export async function restoreMissingRows(
   request: MissingRowsRequest,
   signal: AbortSignal,
 ): Promise<MissingRowsReport> {
-  const started = runtime.clock.monotonic();
   const source = await findSource(runtime, { ...request, operation: "restore" }, signal);
   requireSameDatabase(request, source);
   await using _reading = await holdSource(runtime, source, signal);
+  const { label, manifest } = source;
+  const rows: RowSource = {
+    label,
+    backup: manifest?.index.id ?? null,
+    snapshotAt: manifest === null ? null : new Date(manifest.index.snapshotAt),
+    tables: manifest?.tables ?? null,
+    stage: async (tables, sessions) =>
+      await recordingDamage(
+        runtime,
+        storedOf(source),
+        "restore",
+        async () => await stageRows(runtime, request, source, tables, sessions, signal),
+        signal,
+      ),
+  };
+  return await bringBack(runtime, request, rows, signal);
+}
+
+/**
+ * The same from another database, which has the tables as they were at a moment: all of their rows there are read, and it is not
+ * written to.
+ */
+export async function copyMissingRows(
+  runtime: Runtime,
+  request: BringBackRequest,
+  { connection, label, at }: EarlierDatabase,
+  signal: AbortSignal,
+): Promise<MissingRowsReport> {
+  await using from = await connect(runtime, connection, signal);
+  const rows: RowSource = {
+    label,
+    backup: null,
+    snapshotAt: at,
+    tables: await listNames(from),
+    stage: async (tables, { writer }) =>
+      await stageDatabase(from, writer, { tables, fullRead: "it is a database, and read whole" }),
+  };
+  return await bringBack(runtime, request, rows, signal);
+}
+
+/** Where rows come from. */
+interface RowSource {
+  readonly label: string;
+  readonly backup: MissingRowsPreview["backup"];
+  readonly snapshotAt: Date | null;
+  /** Null where it does not say what it has: then the live database's are taken. */
+  readonly tables: readonly { readonly schema: string; readonly name: string }[] | null;
+  readonly stage: (tables: readonly LiveTable[], sessions: Sessions) => Promise<Staged[]>;
+}
+
+async function bringBack(
+  runtime: Runtime,
+  request: BringBackRequest,
+  source: RowSource,
+  signal: AbortSignal,
+): Promise<MissingRowsReport> {
+  const started = runtime.clock.monotonic();
   await using writer = await connect(runtime, request.connection, signal);
   await using reader = await connect(runtime, writer.settings, signal);
   await using observer = await connect(runtime, writer.settings, signal);
   await writer.query(WRITER_SETTINGS);
   const tables = parentsFirst(await readTables(reader, source, request.tables));
   const sessions = { writer, reader, observer };
-  const stage = async (): Promise<Staged[]> =>
-    await stageRows(runtime, request, source, tables, sessions, signal);
-  const staged = await recordingDamage(runtime, storedOf(source), "restore", stage, signal);
+  const staged = await source.stage(tables, sessions);
   const compared = await previewed(writer, staged, request.where);
   const preview = previewOf(request, source, compared);
   if (request.dryRun) return { preview, done: null };
@@ -99,12 +160,12 @@ function requireSameDatabase({ connection }: MissingRowsRequest, { manifest, lab
 
 async function readTables(
   session: Session,
-  { manifest }: BackupSource,
+  source: RowSource,
   wanted: readonly string[],
 ): Promise<LiveTable[]> {
   const tables: LiveTable[] = [];
   for (const text of new Set(wanted)) {
-    const known = manifest?.tables ?? (await listNames(session));
+    const known = source.tables ?? (await listNames(session));
     const line = known.find((table) => isWrittenAs(table, text));
     if (line !== undefined) {
       tables.push(await readLiveTable(session, line));
@@ -179,16 +240,16 @@ async function previewed(
 }
 
 function previewOf(
-  { database, connection }: MissingRowsRequest,
-  { manifest, label }: BackupSource,
+  { database, connection }: BringBackRequest,
+  { label, backup, snapshotAt }: RowSource,
   compared: readonly Compared[],
 ): MissingRowsPreview {
   const servers = connection.hosts.map(({ host, port }) => `${host}:${port}`).join(",");
   return {
     database,
     source: label,
-    backup: manifest?.index.id ?? null,
-    snapshotAt: manifest === null ? null : new Date(manifest.index.snapshotAt),
+    backup,
+    snapshotAt,
     target: `${connection.database} on ${servers}`,
     tables: compared.map(({ facts }) => facts),
   };
@@ -196,7 +257,7 @@ function previewOf(
 
 async function insertAll(
   runtime: Runtime,
-  request: MissingRowsRequest,
+  request: BringBackRequest,
   source: string,
   what: { readonly staged: readonly Staged[]; readonly preview: readonly Compared[] },
   { writer, observer }: Sessions,

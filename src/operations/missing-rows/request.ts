@@ -59,10 +59,22 @@ export interface MissingRowsPreview {
   readonly tables: readonly TableMissing[];
 }
 
-export interface MissingRowsRequest {
-  readonly database: string;
+export interface MissingRowsRequest extends BringBackRequest {
   readonly which: string;
   readonly storage: Storage | null;
+}
+
+/** A database that has rows as they were at a moment. */
+export interface EarlierDatabase {
+  readonly connection: ConnectionSettings;
+  /** What it is, for people. */
+  readonly label: string;
+  readonly at: Date;
+}
+
+/** What is wanted, wherever the rows come from. */
+export interface BringBackRequest {
+  readonly database: string;
   /** The live database. */
   readonly connection: ConnectionSettings;
   /** Written `schema.table`. */

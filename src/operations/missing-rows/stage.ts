@@ -84,7 +84,10 @@ export async function copyIntoStage(
 }
 
 /** What the planner needs, and the comparison by key. */
-export async function finishStage(session: Session, { stage, live }: Staged): Promise<void> {
+export async function finishStage(
+  session: Session,
+  { stage, live }: Pick<Staged, "stage" | "live">,
+): Promise<void> {
   await session.query(
     `create index on ${stage} (${live.keyColumns.map(({ name }) => quoteIdentifier(name)).join(", ")})`,
   );

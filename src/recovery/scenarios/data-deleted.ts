@@ -1,10 +1,14 @@
+import type { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import type { MissingRowsPreview } from "../../operations/missing-rows/request.ts";
 import { type ConnectionSettings, withDatabase } from "../../postgres/connection.ts";
-import type { Plan, Step } from "../plan.ts";
+import type { Managed, ManagedSource } from "../managed.ts";
+import type { Outputs, Plan, Step } from "../plan.ts";
 import { applicationCheckSteps, applicationSteps } from "../steps/application.ts";
 import { type Deleted, type FindLossRequest, findLossStep } from "../steps/find-loss.ts";
+import { findRowsStep } from "../steps/find-rows.ts";
 import { missingRowsSteps } from "../steps/missing-rows.ts";
+import { providerForkStep, removeForks } from "../steps/provider-fork.ts";
 import { restoreBackupStep } from "../steps/restore-backup.ts";
 import { swapBackupStep } from "../steps/swap-backup.ts";
 import { describeTarget, type RecoveryApplication, type Subject } from "../subject.ts";
@@ -25,6 +29,8 @@ export interface DataDeletedRequest {
   readonly beside: string;
   /** What is said of the rows that are missing, line by line. */
   readonly describe: (preview: MissingRowsPreview) => readonly string[];
+  /** The service that may have them as of a moment, and whether it or a backup is wanted; null where only our backups are asked. */
+  readonly service: { readonly managed: Managed; readonly from: ManagedSource } | null;
   readonly isDrill: boolean;
 }
 
@@ -33,18 +39,34 @@ export interface DataDeletedRequest {
  * brought back beside the live database, or a backup takes the place of the database.
  */
 export function planDataDeleted(runtime: Runtime, request: DataDeletedRequest): Plan {
-  const { subject, live, deleted, isDrill } = request;
+  const { subject, live, deleted, service, isDrill } = request;
   const how = howOf(runtime, request);
   return {
     scenario: "data-deleted",
     databases: [subject.database],
     budgetMs: 30 * MINUTE,
-    aim: { ...aimOf(live, deleted), how: how.aim },
+    aim: {
+      ...aimOf(live, deleted),
+      how: how.aim,
+      ...(service === null ? {} : { from: service.from ?? "what loses less" }),
+    },
     touches: isDrill ? [] : how.touches,
     steps: [
-      findLossStep(runtime, { subject, live, deleted, change: how.change, budgetMs: 5 * MINUTE }),
+      ...(service === null
+        ? [findLossStep(runtime, { subject, live, deleted, change: how.change, budgetMs: 5 * MINUTE })]
+        : [
+            findRowsStep(runtime, {
+              subject,
+              ...service,
+              live,
+              deleted,
+              change: how.change,
+              budgetMs: 5 * MINUTE,
+            }),
+          ]),
       ...how.steps,
     ],
+    ...(how.release === undefined ? {} : { release: how.release }),
   };
 }
 
@@ -53,6 +75,43 @@ interface How {
   readonly aim: string;
   readonly touches: readonly string[];
   readonly steps: readonly Step[];
+  readonly release?: () => Promise<void>;
+}
+
+/** The service's cluster with the rows: made, read, and destroyed again at the end of each run. */
+function forkOf(runtime: Runtime, { subject, service, isDrill }: DataDeletedRequest) {
+  if (service === null) return { steps: [], touches: [], fork: () => undefined };
+  const { managed, from } = service;
+  const { price } = managed.settings;
+  const forks = new Set<string>();
+  let restored: ConnectionSettings | undefined;
+  const otherwise = (reason: AppError, outputs: Outputs): Outputs => {
+    if (from === "provider" || outputs["backup"] === undefined) throw reason;
+    runtime.reporter.warn(`the service is of no use: ${reason.message}`);
+    runtime.reporter.note(`going on with ${outputs["backup"]}, a backup of our own`);
+    return { source: "backup" };
+  };
+  const step = providerForkStep(runtime, {
+    subject,
+    managed,
+    isDrill,
+    isThrownAway: true,
+    budgetMs: 15 * MINUTE,
+    otherwise,
+    found: async (settings) => {
+      restored = settings;
+      await Promise.resolve();
+    },
+    making: (name) => void forks.add(name),
+  });
+  return {
+    steps: [step],
+    touches: [
+      `the account: a new cluster for as long as this runs, which costs money${price === undefined ? "" : ` (${price})`}`,
+    ],
+    fork: () => restored,
+    release: async () => await removeForks(runtime, managed, forks),
+  };
 }
 
 function howOf(runtime: Runtime, request: DataDeletedRequest): How {
@@ -61,11 +120,14 @@ function howOf(runtime: Runtime, request: DataDeletedRequest): How {
   const target = (): ConnectionSettings => live;
   if (!whole) {
     const asked = { application, target, budgetsMs: { check: 5 * MINUTE } };
+    const { steps, touches, fork, release } = forkOf(runtime, request);
     return {
       change: "rows",
       aim: "missing rows",
-      touches: [`${tables.join(", ")} of ${describeTarget(live)}: rows are inserted`],
+      touches: [`${tables.join(", ")} of ${describeTarget(live)}: rows are inserted`, ...touches],
+      ...(release === undefined ? {} : { release }),
       steps: [
+        ...steps,
         ...missingRowsSteps(runtime, {
           subject,
           live,
@@ -73,6 +135,7 @@ function howOf(runtime: Runtime, request: DataDeletedRequest): How {
           undo,
           describe,
           isDrill,
+          fork,
           budgetsMs: { look: 5 * MINUTE, insert: 15 * MINUTE },
         }),
         ...applicationCheckSteps(asked),

@@ -77,6 +77,7 @@ export function planProviderDown(runtime: Runtime, request: ProviderDownRequest)
               subject,
               managed,
               isDrill,
+              isThrownAway: isDrill,
               budgetMs: 25 * MINUTE,
               otherwise,
               found,

@@ -57,7 +57,11 @@ export function chooseSourceStep(runtime: Runtime, request: ChooseSourceRequest)
   };
 }
 
-async function chooseMoments(
+/**
+ * The moments to ask the service for, the best first, and the name of the new cluster.
+ * @param request `present`: `host:port` of what an application works on
+ */
+export async function chooseMoments(
   runtime: Runtime,
   request: {
     readonly managed: Managed;

@@ -48,7 +48,7 @@ export function findLossStep(runtime: Runtime, request: FindLossRequest): Step {
     confirm: null,
     run: async (before, signal): Promise<Outputs> => {
       await requireTheSame(runtime, request, signal);
-      const { index, proven } = await find(runtime, request, signal);
+      const { index, proven } = await findLoss(runtime, request, signal);
       runtime.reporter.note(
         `${index.kind} ${index.id} of ${index.snapshotAt}${proven ? ", proven" : ", never proven"}`,
       );
@@ -65,10 +65,10 @@ export function findLossStep(runtime: Runtime, request: FindLossRequest): Step {
   };
 }
 
-/** The strategy's URL may lead elsewhere since: to a copy for tests, say. */
-async function requireTheSame(
+/** The strategy's URL may lead elsewhere since: to a copy for tests, say. Fails with `rows_differ`. */
+export async function requireTheSame(
   runtime: Runtime,
-  { subject, live, change }: FindLossRequest,
+  { subject, live, change }: Pick<FindLossRequest, "subject" | "live" | "change">,
   signal: AbortSignal,
 ): Promise<void> {
   if (change === "none") return;
@@ -94,9 +94,10 @@ async function isEmpty(runtime: Runtime, live: ConnectionSettings, signal: Abort
   return (await countUserObjects(session)) === 0;
 }
 
-async function find(
+/** Fails with `backup_missing` where no backup of ours has it. */
+export async function findLoss(
   runtime: Runtime,
-  { subject, live, deleted }: FindLossRequest,
+  { subject, live, deleted }: Pick<FindLossRequest, "subject" | "live" | "deleted">,
   signal: AbortSignal,
 ): Promise<ChosenBackup> {
   const { tables, where, from } = deleted;

@@ -1,7 +1,7 @@
 import { AppError, isAppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { counted } from "../../lib/text.ts";
-import { restoreMissingRows } from "../../operations/missing-rows/missing-rows.ts";
+import { copyMissingRows, restoreMissingRows } from "../../operations/missing-rows/missing-rows.ts";
 import { recordingMissingRows } from "../../operations/missing-rows/record.ts";
 import type { MissingRowsPreview, MissingRowsReport } from "../../operations/missing-rows/request.ts";
 import { readingFromPlaces } from "../../operations/reading-places.ts";
@@ -9,6 +9,7 @@ import type { ConnectionSettings } from "../../postgres/connection.ts";
 import { type Confirmation, output, type Outputs, type Step } from "../plan.ts";
 import { describeTarget, type Subject } from "../subject.ts";
 import type { Deleted } from "./find-loss.ts";
+import { isFromProvider } from "./provider-fork.ts";
 import { listUndoFiles, removeUndoFiles, runUndoFiles, unusedUndoFile } from "./undo-files.ts";
 
 export interface MissingRowsSteps {
@@ -21,6 +22,8 @@ export interface MissingRowsSteps {
   /** What is said of a preview, line by line. */
   readonly describe: (preview: MissingRowsPreview) => readonly string[];
   readonly isDrill: boolean;
+  /** The service's cluster that has the rows; undefined where the steps before have told that a backup has. */
+  readonly fork?: () => ConnectionSettings | undefined;
   readonly budgetsMs: { readonly look: number; readonly insert: number };
 }
 
@@ -98,45 +101,46 @@ function confirmationOf({ subject, live, deleted }: MissingRowsSteps, outputs: O
 /** @param how without an undo file nothing is inserted */
 async function bringBack(
   runtime: Runtime,
-  { subject, live, deleted, isDrill }: MissingRowsSteps,
+  { subject, live, deleted, isDrill, fork }: MissingRowsSteps,
   { outputs, undoFile }: { readonly outputs: Outputs; readonly undoFile: string | null },
   signal: AbortSignal,
 ): Promise<MissingRowsReport> {
   const { database, places, lockTimeoutMs, jobs } = subject;
-  const reading = { places, database, which: output(outputs, "backup"), operation: "restore" } as const;
-  const work = async (): Promise<MissingRowsReport> =>
-    await readingFromPlaces(
+  const wanted = {
+    database,
+    connection: live,
+    tables: deleted.tables,
+    where: deleted.where,
+    disableTriggers: false,
+    lockTimeoutMs,
+    jobs,
+    dryRun: undoFile === null,
+    undoFile: undoFile ?? "",
+    confirm: async (preview: MissingRowsPreview) => {
+      requireAgreed(preview, outputs);
+      await Promise.resolve();
+    },
+  };
+  const connection = isFromProvider(outputs) ? fork?.() : undefined;
+  const work = async (): Promise<MissingRowsReport> => {
+    if (connection !== undefined) {
+      const label = `cluster ${output(outputs, "fork")}`;
+      const earlier = { connection, label, at: new Date(output(outputs, "snapshotAt")) };
+      return await copyMissingRows(runtime, wanted, earlier, signal);
+    }
+    const reading = { places, database, which: output(outputs, "backup"), operation: "restore" } as const;
+    return await readingFromPlaces(
       runtime,
       reading,
-      async ({ storage, which }) =>
-        await restoreMissingRows(
-          runtime,
-          {
-            database,
-            which,
-            storage,
-            connection: live,
-            tables: deleted.tables,
-            where: deleted.where,
-            disableTriggers: false,
-            lockTimeoutMs,
-            jobs,
-            dryRun: undoFile === null,
-            undoFile: undoFile ?? "",
-            confirm: async (preview) => {
-              requireAgreed(preview, outputs);
-              await Promise.resolve();
-            },
-          },
-          signal,
-        ),
+      async ({ storage, which }) => await restoreMissingRows(runtime, { ...wanted, which, storage }, signal),
       signal,
     );
+  };
   try {
     // What a drill inserts is in nobody's database.
     return undoFile === null || isDrill
       ? await work()
-      : await recordingMissingRows(runtime, reading, work, signal);
+      : await recordingMissingRows(runtime, { database, places }, work, signal);
   } catch (error) {
     if (!isAppError(error, "schema_missing")) throw error;
     throw new AppError(error.code, error.message, {

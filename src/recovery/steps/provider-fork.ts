@@ -3,6 +3,7 @@ import type { Runtime } from "../../lib/runtime.ts";
 import { recordingProviderRestore } from "../../operations/provider/record.ts";
 import { type ProviderRestoreReport, restoreFromProvider } from "../../operations/provider/restore.ts";
 import { type ConnectionSettings, resolveConnection, withDatabase } from "../../postgres/connection.ts";
+import type { Provider, ProviderCluster } from "../../providers/provider.ts";
 import { requireSameDatabase } from "../identity.ts";
 import type { Managed } from "../managed.ts";
 import { output, type Outputs, type Step } from "../plan.ts";
@@ -12,11 +13,13 @@ export interface ForkRequest {
   readonly subject: Subject;
   readonly managed: Managed;
   readonly isDrill: boolean;
+  /** Whether the caller destroys the cluster at the end of the run: nobody will work on it. */
+  readonly isThrownAway: boolean;
   readonly budgetMs: number;
-  readonly otherwise: (reason: AppError) => Outputs;
+  readonly otherwise: (reason: AppError, outputs: Outputs) => Outputs;
   /** Is told where the database is, once it is there and is the right one. */
   readonly found: (settings: ConnectionSettings, signal: AbortSignal) => Promise<void>;
-  /** Is told the name of each cluster before it is made. */
+  /** Is told the name of each cluster before it is made, and of one that is there. */
   readonly making: (name: string) => void;
 }
 
@@ -25,7 +28,7 @@ export interface ForkRequest {
  * call asks the service for it. Where the service cannot, what it has made is removed, and our own backup is next.
  */
 export function providerForkStep(runtime: Runtime, request: ForkRequest): Step {
-  const { subject, managed, budgetMs, otherwise, found } = request;
+  const { subject, managed, isThrownAway, budgetMs, otherwise, found, making } = request;
   // What this process has just made is not asked for again.
   let known = false;
   return {
@@ -52,18 +55,19 @@ export function providerForkStep(runtime: Runtime, request: ForkRequest): Step {
         } catch (error) {
           signal.throwIfAborted();
           // What was there may be what people work on by now: nothing else takes its place unasked.
-          if (!(error instanceof AppError) || wasThere) throw error;
+          if (!(error instanceof AppError) || (wasThere && !isThrownAway)) throw error;
           last = error;
           // Refused is what was asked for; whatever else went wrong, another moment would not mend.
           if (error.code !== "provider_refused") break;
           runtime.reporter.warn(`as of ${moment}: ${error.message}`);
         }
       }
-      return otherwise(last ?? new AppError("unexpected", "no moment was chosen"));
+      return otherwise(last ?? new AppError("unexpected", "no moment was chosen"), outputs);
     },
     check: async (outputs, signal) => {
       if (!isFromProvider(outputs) || known) return;
       const id = output(outputs, "forkId");
+      making(output(outputs, "fork"));
       const { url, status, name } = await managed.open().look(id, signal);
       if (status !== "online" || url === null)
         throw new AppError("provider_refused", `look at ${name}: it is ${status}`);
@@ -82,7 +86,7 @@ export function isFromProvider(outputs: Outputs): boolean {
 
 async function fork(
   runtime: Runtime,
-  { subject, managed, isDrill, found, making }: ForkRequest,
+  { subject, managed, isDrill, isThrownAway, found, making }: ForkRequest,
   { name, at }: { readonly name: string; readonly at: Date },
   signal: AbortSignal,
 ): Promise<Outputs> {
@@ -99,7 +103,7 @@ async function fork(
     dryRun: false,
     destroyAfter: false,
     name,
-    keepOnFailure: isDrill ? false : ("interrupted" as const),
+    keepOnFailure: isThrownAway ? false : ("interrupted" as const),
     confirm: async (preview: ProviderRestoreReport["preview"]) => {
       for (const line of managed.describe(preview)) runtime.reporter.note(line);
       await Promise.resolve();
@@ -108,7 +112,8 @@ async function fork(
     alsoCheck: async (settings: ConnectionSettings) => {
       await requireSameDatabase(runtime, subject, settings, signal);
       await found(settings, signal);
-      runtime.reporter.note(`${subject.database} is back: ${describeTarget(settings)}`);
+      const is = isThrownAway ? "is there as it was" : "is back";
+      runtime.reporter.note(`${subject.database} ${is}: ${describeTarget(settings)}`);
     },
   };
   making(name);
@@ -125,7 +130,7 @@ async function fork(
   return { source: "provider", fork: name, forkId: done.cluster.id, moments: moment, snapshotAt: moment };
 }
 
-/** Removes what a drill has had made, whatever became of the drill. Fails with nothing: what stays is told, and has a lifetime. */
+/** Removes what was made to be thrown away, whatever became of the run. Fails with nothing: what stays is told, and has a lifetime. */
 export async function removeForks(
   runtime: Runtime,
   managed: Managed,
@@ -133,17 +138,28 @@ export async function removeForks(
 ): Promise<void> {
   if (names.size === 0) return;
   const signal = AbortSignal.timeout(60_000);
-  try {
-    const provider = managed.open();
-    for (const { id, name, lifetime } of await provider.clusters(signal)) {
-      if (!names.has(name) || lifetime === null) continue;
-      await provider.destroy(id, signal);
-      runtime.reporter.note(`cluster ${name} is destroyed`);
-    }
-  } catch (error) {
+  const tellLeft = (which: string, error: unknown): void => {
     if (!isAppError(error)) throw error;
     runtime.reporter.warn(
-      `${[...names].join(", ")} may be there and cost money: ${error.message}; \`handled provider sweep --all\` removes it`,
+      `${which} may be there and cost money: ${error.message}; \`handled provider sweep --all\` removes it`,
     );
+  };
+  let provider: Provider;
+  let clusters: readonly ProviderCluster[];
+  try {
+    provider = managed.open();
+    clusters = await provider.clusters(signal);
+  } catch (error) {
+    tellLeft([...names].join(", "), error);
+    return;
+  }
+  for (const { id, name, lifetime } of clusters) {
+    if (!names.has(name) || lifetime === null) continue;
+    try {
+      await provider.destroy(id, signal);
+      runtime.reporter.note(`cluster ${name} is destroyed`);
+    } catch (error) {
+      tellLeft(name, error);
+    }
   }
 }

@@ -1,0 +1,235 @@
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import type { Emulator } from "../src/demo/digitalocean/emulator.ts";
+import { DrillJson } from "../src/json/drill.ts";
+import { RecoverJson } from "../src/json/recover.ts";
+import { type CliOptions, type CliResult, jsonOf, runCli } from "./support/cli.ts";
+import { contentsOf } from "./support/database-contents.ts";
+import { ask, testEmulator } from "./support/emulator.ts";
+import { runSql } from "./support/postgres.ts";
+import { type TemporaryFolder, temporaryFolder } from "./support/temporary-folder.ts";
+
+// Order 1 is in our backup, 2 in the service's backup too, 3 only in its log. Then all are deleted.
+
+let emulator: Emulator;
+let folder: TemporaryFolder;
+let live: string;
+/** All three were there. */
+let at: string;
+
+beforeAll(async () => {
+  emulator = await testEmulator();
+  folder = await temporaryFolder();
+  ({ url: live } = await emulator.makeCluster("shop"));
+  await runSql(live, "create table orders (id int primary key, name text); insert into orders values (1)");
+  await writeStrategy();
+  const backedUp = await handled(["backup", "primary"], { clock: emulator.clock });
+  expect(backedUp, backedUp.stderr).toMatchObject({ code: 0 });
+  await runSql(live, "insert into orders values (2)");
+  await emulator.takeBackup("shop");
+  await emulator.passTime(2000);
+  await runSql(live, "insert into orders values (3)");
+  await emulator.passTime(2000);
+  at = new Date(Math.floor(emulator.clock.now().getTime() / 1000) * 1000).toISOString();
+  await emulator.passTime(2000);
+}, 60_000);
+
+afterAll(async () => {
+  await emulator[Symbol.asyncDispose]();
+  await folder[Symbol.asyncDispose]();
+});
+
+beforeEach(async () => await strike());
+
+async function strike(): Promise<void> {
+  emulator.faults.clear();
+  emulator.rules.arbitrarySeconds = "accept";
+  emulator.rules.maxClusters = 10;
+  for (const { id } of await made()) await ask(emulator, "DELETE", `/v2/databases/${id}`);
+  await rm(join(folder.path, "state"), { recursive: true, force: true });
+  await runSql(live, "delete from orders; insert into orders values (9, 'written since')");
+}
+
+async function writeStrategy(deadline = "1m", application = ""): Promise<void> {
+  await writeFile(
+    join(folder.path, "handled.yaml"),
+    `version: 1
+timezone: UTC
+repositories: { local: { url: ./backups } }
+${application}
+databases:
+  primary:
+    ${application === "" ? "" : "variable: PRIMARY_DATABASE_URL"}
+    url: "${live}"
+    backups: [{ name: nightly, kind: snapshot }]
+    provider: { kind: digitalocean, cluster: shop, database: defaultdb, token: "\${DIGITALOCEAN_TOKEN}", endpoint: "${emulator.url}", deadline: ${deadline} }
+`,
+    { mode: 0o600 },
+  );
+}
+
+async function handled(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+  return await runCli(args, {
+    cwd: folder.path,
+    clock: {
+      ...emulator.clock,
+      wait: (ms, signal) => emulator.clock.wait(ms > 20_000 ? ms : Math.min(ms, 20), signal),
+    },
+    env: { DIGITALOCEAN_TOKEN: emulator.token, XDG_STATE_HOME: join(folder.path, "state") },
+    ...options,
+  });
+}
+
+async function recover(args: readonly string[] = [], options: CliOptions = {}): Promise<CliResult> {
+  const what = ["recover", "data-deleted", "primary", "--table", "public.orders", "--yes"];
+  return await handled([...what, ...args], options);
+}
+
+async function made(): Promise<{ readonly name: string; readonly id: string }[]> {
+  const { body } = await ask(emulator, "GET", "/v2/databases");
+  return (body.databases ?? []).filter(({ name }: { name: string }) => name !== "shop");
+}
+
+async function orders(): Promise<number[]> {
+  return (await runSql<{ id: number }>(live, "select id from orders order by id")).map(({ id }) => id);
+}
+
+test("rows deleted since any backup come back from the service's log, and the cluster they came from is gone again", async () => {
+  const dry = await recover(["--at", at, "--dry-run"]);
+  expect(dry, dry.stderr).toMatchObject({ code: 0 });
+  expect(dry.stderr).toContain("a new cluster for as long as this runs");
+  expect(await orders()).toEqual([9]);
+  const done = await recover(["--at", at, "--json"]);
+  expect(done, done.stderr).toMatchObject({ code: 0 });
+  const report = RecoverJson.parse(jsonOf(done));
+  expect(report.steps.map(({ id, outcome }) => `${id} ${outcome}`)).toEqual([
+    "find done",
+    "fork done",
+    "look done",
+    "insert done",
+  ]);
+  expect(report.outputs).toMatchObject({ source: "provider", missing: 3, inserted: 3, snapshotAt: at });
+  expect(done.stderr).toMatch(/our own: snapshot .* before the moment/);
+  expect(await orders()).toEqual([1, 2, 3, 9]);
+  expect(await made()).toEqual([]);
+  const state = await readdir(join(folder.path, "state"), { recursive: true });
+  expect(state.filter((path) => path.endsWith(".sql"))).toHaveLength(1);
+});
+
+test("either can be chosen, and what loses less is proposed", async () => {
+  const own = await recover(["--at", at, "--from", "backup"]);
+  expect(own, own.stderr).toMatchObject({ code: 0 });
+  expect(await orders()).toEqual([1, 9]);
+  await strike();
+  // As many came as went: our backups cannot tell when.
+  const when = await recover(["--from", "provider"]);
+  expect(when).toMatchObject({ code: 1 });
+  expect(when.stderr).toContain("nothing says at which moment all was still there");
+  const service = await recover(["--from", "provider", "--at", at, "--where", "id <= 2"]);
+  expect(service, service.stderr).toMatchObject({ code: 0 });
+  expect(await orders()).toEqual([1, 2, 9]);
+  const refused = await recover(["--from", "provider", "--backup", "latest"]);
+  expect(refused).toMatchObject({ code: 2 });
+  expect(await made()).toEqual([]);
+});
+
+test("where the service takes no arbitrary second its backup is next, and then our own; each says why", async () => {
+  emulator.rules.arbitrarySeconds = "refuse";
+  const fallen = await recover(["--at", at]);
+  expect(fallen, fallen.stderr).toMatchObject({ code: 0 });
+  expect(fallen.stderr).toContain("there is no backup of that time");
+  expect(await orders()).toEqual([1, 2, 9]);
+  expect(await made()).toEqual([]);
+  const refusals: [string, () => void | Promise<void>][] = [
+    ["answered 429", () => emulator.faults.failNext({ status: 429, times: 1000 })],
+    ["answered 500", () => emulator.faults.failNext({ status: 500, times: 1000 })],
+    ["may have 1 database clusters", () => void (emulator.rules.maxClusters = 1)],
+    ["the service says error", () => emulator.nextCluster("error")],
+    [
+      "still creating",
+      async () => {
+        await writeStrategy("1s");
+        emulator.nextCluster("never-online");
+      },
+    ],
+  ];
+  for (const [reason, spoil] of refusals) {
+    await strike();
+    emulator.rules.arbitrarySeconds = "refuse";
+    await spoil();
+    const result = await recover(["--at", at]);
+    expect(result, `${reason}: ${result.stderr}`).toMatchObject({ code: 0 });
+    expect(result.stderr).toContain(reason);
+    expect(result.stderr).toContain("the service is of no use");
+    expect(await orders()).toEqual([1, 9]);
+    emulator.faults.clear();
+    expect(await made(), reason).toEqual([]);
+  }
+  await writeStrategy();
+}, 60_000);
+
+test("killed while the cluster is there it goes on with it, and leaves none", async () => {
+  for (const moment of ["before step fork", "after step fork", "before sql COMMIT", "after step insert"]) {
+    await strike();
+    const ended = new AbortController();
+    let begun = false;
+    const killed = await recover(["--at", at], {
+      signal: ended.signal,
+      // What the process would have done next it no longer does.
+      observer: (phase, operation) => {
+        begun ||= operation === "step insert";
+        if (`${phase} ${operation}` === moment && (begun || !moment.includes("COMMIT")))
+          ended.abort(new Error("killed"));
+        if (ended.signal.aborted) throw new Error("killed");
+      },
+    });
+    expect(killed.code, moment).not.toBe(0);
+    const done = await recover(["--at", at]);
+    expect(done, `${moment}: ${done.stderr}`).toMatchObject({ code: 0 });
+    expect(done.stderr).toContain("going on with the recovery");
+    expect(await orders(), moment).toEqual([1, 2, 3, 9]);
+    expect(await made(), moment).toEqual([]);
+  }
+}, 60_000);
+
+test("drills through the service leave all of production as it was, and no cluster", async () => {
+  const log = join(folder.path, "app.log");
+  await writeStrategy(
+    "1m",
+    `application: { stop: "echo stop >> ${log}", start: "echo start >> ${log}", envFile: .env }`,
+  );
+  await writeFile(join(folder.path, ".env"), `PORT=3000\nPRIMARY_DATABASE_URL="${live}"\n`);
+  const production = async (): Promise<unknown> => {
+    const { body } = await ask(emulator, "GET", "/v2/databases");
+    const files = (await readdir(folder.path)).filter((name) => name !== "backups" && name !== "state");
+    const texts = await Promise.all(
+      files.map(async (name) => await readFile(join(folder.path, name), "utf8")),
+    );
+    const clusters = (body.databases as { id: string; tags: unknown }[]).map(({ id, tags }) => ({
+      id,
+      tags,
+    }));
+    return { files, texts, clusters, contents: await contentsOf(live) };
+  };
+  const before = await production();
+  for (const [scenario, more] of [
+    ["data-deleted", ["--table", "public.orders"]],
+    ["provider-down", []],
+  ] as const) {
+    const drill = ["drill", scenario, "primary", "--from", "provider", "--at", at, ...more, "--json"];
+    const done = await handled(drill);
+    expect(done, done.stderr).toMatchObject({ code: 0 });
+    expect(DrillJson.parse(jsonOf(done))).toMatchObject({ outcome: "done", scenario });
+    expect(done.stderr).toContain("is destroyed");
+    if (scenario === "data-deleted") expect(done.stderr).toContain("3 rows inserted");
+    expect(await production()).toEqual(before);
+  }
+  // One cluster that cannot be destroyed keeps no drill from its end, and is told.
+  emulator.faults.failNext({ method: "DELETE", status: 500, times: 1000 });
+  const left = await handled(["drill", "provider-down", "primary", "--from", "provider", "--at", at]);
+  expect(left, left.stderr).toMatchObject({ code: 0 });
+  expect(left.stderr).toContain("may be there and cost money");
+  expect(await made()).toHaveLength(1);
+  await writeStrategy();
+}, 60_000);
