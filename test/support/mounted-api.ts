@@ -56,7 +56,14 @@ export async function mountedApi({
   const defects: string[] = [];
   const never = async (): Promise<never> => await Promise.reject(new Error("not there"));
   const reads = { status: never, findings: never, backups: never, backup: never, runs: never };
-  const world = { ...reads, checklist: never, runbook: never, repositories: never, recoveries: never };
+  const world = {
+    ...reads,
+    series: never,
+    checklist: never,
+    runbook: never,
+    repositories: never,
+    recoveries: never,
+  };
   const events = (): never => {
     throw new Error("not there");
   };
