@@ -69,7 +69,7 @@ export async function mountedApi({
   };
   const api = await makeApi(
     world,
-    { start: never, list: never, show: never, cancel: never, events },
+    { start: never, plan: never, list: never, show: never, cancel: never, events },
     {
       access,
       setUp,
