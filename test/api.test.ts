@@ -316,6 +316,7 @@ describe("what comes of a request", () => {
       {
         start: never,
         plan: never,
+        validate: never,
         list: never,
         show: never,
         cancel: never,
