@@ -1,5 +1,7 @@
 import { join } from "node:path";
 import { defineConfig } from "vitest/config";
+import { furtherProjects } from "./test/support/further-projects.ts";
+import { LongestFirst } from "./test/support/longest-first.ts";
 import { threadsFromBuilt } from "./test/support/threads-from-built.ts";
 import { useMemoryForTemporaryFiles } from "./test/support/memory-folder.ts";
 
@@ -8,7 +10,13 @@ const TMPDIR = useMemoryForTemporaryFiles();
 export default defineConfig({
   plugins: [threadsFromBuilt()],
   test: {
-    include: ["src/**/*.test.ts", "test/**/*.test.ts"],
+    // Those beside their source share processes: for most of them, evaluating their imports anew takes longer than the tests.
+    projects: [
+      { test: { name: "units", include: ["src/**/*.test.ts"], isolate: false } },
+      { test: { name: "whole", include: ["test/**/*.test.ts"] } },
+      ...furtherProjects(),
+    ],
+    sequence: { sequencer: LongestFirst },
     globalSetup: ["test/support/global-setup.ts"],
     // Processes, because tests start children and servers, and one that crashes must not take the others along.
     pool: "forks",

@@ -1,4 +1,4 @@
-import { readFile, utimes, writeFile } from "node:fs/promises";
+import { readdir, readFile, rename, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HistoryJson } from "../src/json/history.ts";
@@ -215,6 +215,56 @@ test("what goes wrong is told to the strategy's channels, by itself", async () =
   const [message] = team.requests;
   expect(message?.body).toContain("data: ");
   expect(message?.body).toContain("no backup");
+});
+
+// A busy machine takes its time.
+const SOON = { timeout: 60_000 };
+
+test("the runbook is kept written, without anybody to tell and nowhere to listen", async () => {
+  await using site = await openSite();
+  await writeFile(join(site.folder, "theirs.md"), "# Ours\n");
+  const strategy = (runbook: string): string =>
+    `${data(`    backups: [{ name: nightly, kind: snapshot, schedule: "${YEARLY}" }]\n`)}runbook: ${runbook}\n`;
+  await site.write(strategy("{ file: [runbook.md, runbook.html] }"), { daemon: "{ http: false }" });
+  const read = async (name: string): Promise<string> =>
+    await readFile(join(site.folder, name), "utf8").catch(() => "");
+  await using served = serve(site.folder, { port: null });
+  await served.events("job ended", 1);
+  const [run] = await site.history();
+  await expect.poll(() => read("runbook.html"), SOON).toContain(run?.backup ?? "no backup");
+  const written = await read("runbook.md");
+  expect(written).toMatch(/^<!-- handled runbook \w+ \w+ -->\n# Runbook\n/);
+  // The same again is no reason to write it.
+  await served.looked();
+  expect(await read("runbook.md")).toBe(written);
+  await writeFile(join(site.folder, "runbook.md"), `${written}Ask Ada.\n`);
+  await site.write(strategy("{ file: [runbook.md, theirs.md] }\ncontacts: [{ name: Grace }]"), {
+    daemon: "{ http: false }",
+  });
+  served.signal("SIGHUP");
+  await expect.poll(() => read("runbook.md"), SOON).toContain("Grace");
+  expect(await served.stop("SIGTERM")).toBe(0);
+  const names = await readdir(site.folder);
+  const copy = names.find((name) => name.startsWith("runbook.md.edited-"));
+  expect(await read(copy ?? "no copy")).toContain("Ask Ada.");
+  expect(await read("theirs.md")).toBe("# Ours\n");
+});
+
+test("that the runbook is not written is told, and that it is again", async () => {
+  await using site = await openSite();
+  await using team = await httpReceiver();
+  const theirs = join(site.folder, "runbook.md");
+  await writeFile(theirs, "# Ours\n");
+  await site.write(
+    `${data("    backups: [{ name: nightly }]\n")}runbook: { file: runbook.md }\nnotify: { channels: { team: { kind: slack, url: "${team.url}" } } }\n`,
+  );
+  await using served = site.serve();
+  const bodies = (): string => team.requests.map(({ body }) => body).join("\n");
+  await expect.poll(bodies, SOON).toContain("the file there is not one of ours");
+  await rename(theirs, join(site.folder, "ours.md"));
+  await served.looked();
+  await expect.poll(async () => await readFile(theirs, "utf8").catch(() => ""), SOON).toContain("# Runbook");
+  expect(await served.stop("SIGTERM")).toBe(0);
 });
 
 describe("the strategy's file", () => {

@@ -15,10 +15,17 @@ export async function keepStrategyOf(cli: Cli, target: Target, report: PlacesRep
   const { strategy } = target;
   if (strategy === null) return;
   const failed = report.places.flatMap(({ place, failure }) => (failure === undefined ? [] : [place]));
-  for (const storage of storagesOf(target)) {
-    if (failed.includes(storage.place)) continue;
+  const places = storagesOf(target).filter(({ place }) => !failed.includes(place));
+  let text: string;
+  try {
+    text = await readStrategyText(strategy.path, cli.signal);
+  } catch (error) {
+    if (!(error instanceof AppError) || cli.signal.aborted) throw error;
+    cli.runtime.reporter.warn(`the strategy is not kept beside the backups: ${messageOf(error)}`);
+    return;
+  }
+  for (const storage of places) {
     try {
-      const text = await readStrategyText(strategy.path, cli.signal);
       const repository = await openRepository(cli.runtime, storage, cli.signal);
       const kept = await keepStrategy(repository, { text, hasSecrets: holdsSecrets(strategy) }, cli.signal);
       if (kept === "secret")

@@ -7,11 +7,15 @@ import { storagesOf, type Target } from "./targets.ts";
 
 const UNREADABLE: readonly string[] = ["repository-unreadable", "history-unreadable"];
 
-/** Tells the channels of the strategy what is wrong, or over, that they were not told before. Fails with `usage` where it has none. */
+/**
+ * Tells the channels of the strategy what is wrong, or over, that they were not told before. Fails with `usage` where it has none.
+ * @param runbook what it says of substance, whose changes the digest tells; undefined where it is not kept
+ */
 export async function notifyOfHealth(
   cli: Cli,
   targets: readonly Target[],
   health: Health,
+  runbook?: string,
 ): Promise<NotifyReport> {
   const strategy = targets[0]?.strategy ?? null;
   if (strategy === null || strategy.notify === undefined) {
@@ -34,7 +38,7 @@ export async function notifyOfHealth(
   const isWhole = targets.length === databases.length;
   const complete = looked.every((one) => one.complete);
   if (isWhole) looked.push({ database: null, findings: health.findings, complete, storages: [] });
-  const digest = isWhole ? { timeZone } : null;
+  const digest = isWhole ? { timeZone, runbook } : null;
   const request = { notify, strategyPath, digest, looked };
   return await notifyFindings(cli.runtime, request, cli.signal);
 }

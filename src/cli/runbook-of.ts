@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import type { Health } from "../health/health.ts";
 import type { Strategy } from "../config/strategy.ts";
 import { isAppError } from "../errors.ts";
 import { recoveriesOf } from "../operations/recoveries.ts";
@@ -9,6 +10,7 @@ import type { Cli } from "./cli.ts";
 import { healthOf, installedIn } from "./health-of.ts";
 import { planOf } from "./plans.ts";
 import { productionGround } from "./production-ground.ts";
+import { passingFor, type Purpose } from "./render/page/passing.ts";
 import type { Page } from "./render/page/page.ts";
 import { runbookPage } from "./render/runbook/runbook-page.ts";
 import { resolveAllTargets } from "./repositories.ts";
@@ -19,9 +21,26 @@ import { storagesOf, type Target } from "./targets.ts";
 export async function runbookOf(cli: Cli, strategy: Strategy, printedAt: Date): Promise<Page> {
   const targets = await resolveAllTargets(cli, [], {});
   const isInstalled = await installedIn(cli, targets);
-  return runbookPage({
+  const health = await healthOf(cli, targets, { isInstalled, connect: false });
+  const pageFor = await runbookPages(cli, strategy, { targets, health, printedAt });
+  return pageFor("read");
+}
+
+export interface RunbookWorld {
+  readonly targets: readonly Target[];
+  readonly health: Health;
+  readonly printedAt: Date;
+}
+
+/** The same from what was found already; made for whatever it is wanted for. */
+export async function runbookPages(
+  cli: Cli,
+  strategy: Strategy,
+  { targets, health, printedAt }: RunbookWorld,
+): Promise<(purpose: Purpose) => Page> {
+  const facts = {
     strategy,
-    health: await healthOf(cli, targets, { isInstalled, connect: false }),
+    health,
     checklist: await checklistOf(cli, strategy),
     servers: await serversOf(targets),
     plans: await plansOf(cli, targets),
@@ -29,7 +48,8 @@ export async function runbookOf(cli: Cli, strategy: Strategy, printedAt: Date): 
     places: whereIs(targets),
     printedAt,
     host: hostname(),
-  });
+  };
+  return (purpose) => runbookPage({ ...facts, passing: passingFor(purpose) });
 }
 
 /** Where each repository of the strategy is that keeps a database. */

@@ -14,6 +14,7 @@ import { isLateNotifyPath, NotifyFile } from "./notify.ts";
 import { checked, label, text } from "./fields.ts";
 import { isLateProviderPath, ProviderFile } from "./provider.ts";
 import { Objectives } from "./objectives.ts";
+import { RunbookFile } from "./runbook.ts";
 import { isRebuildCommandPath, rebuildKeys } from "./rebuild.ts";
 import { cronExpression, Daemon, Deadline, Scheduled, Verification } from "./scheduled.ts";
 import { timeZoneProblem } from "./time-zone.ts";
@@ -223,6 +224,9 @@ export const StrategyFile = z.strictObject({
     ),
   contacts: z.array(Contact).prefault([]).describe("Whom to call"),
   notify: NotifyFile.optional().describe("Who is told when something is wrong, and how"),
+  runbook: RunbookFile.optional().describe(
+    "What to do when something is lost, kept written by `handled serve`",
+  ),
 });
 export type StrategyFile = z.output<typeof StrategyFile>;
 

@@ -13,6 +13,7 @@ import { buildProvider, type ManagedBy } from "./provider.ts";
 import { type ObjectivesMs, objectivesMs } from "./objectives.ts";
 import type { Path } from "./problems.ts";
 import { buildRebuild, type Rebuild } from "./rebuild.ts";
+import { buildRunbook } from "./runbook.ts";
 import type { StrategyFile } from "./schema.ts";
 import { systemTimeZone } from "./time-zone.ts";
 
@@ -31,6 +32,8 @@ export interface Strategy {
   readonly contacts: readonly Contact[];
   /** Undefined: nobody is told of anything. */
   readonly notify: Notify | undefined;
+  /** Absolute paths at which the daemon keeps the runbook written. */
+  readonly runbookFiles: readonly string[];
 }
 
 /** What a person has to do once in each period. */
@@ -224,6 +227,7 @@ export function buildStrategy(file: StrategyFile, { path, home, whereIs }: Surro
     })),
     contacts: file.contacts,
     notify: file.notify === undefined ? undefined : buildNotify(file.notify, template),
+    runbookFiles: buildRunbook(file.runbook, around),
   };
 }
 

@@ -184,6 +184,9 @@ const NOTIFY = [
   "#    team:",
   "#      kind: slack",
   "#      url: ${SLACK_WEBHOOK_URL}",
+  "",
+  "# What to do when something is lost, kept written by `handled serve`; Markdown where it ends in .md.",
+  "#runbook: { file: runbook.html }",
 ];
 
 function contactLines(contacts: readonly Contact[]): string[] {

@@ -67,6 +67,8 @@ export const CHECKS = {
   "history-unreadable": "defect",
   "duty-overdue": "defect",
   "strategy-broken": "defect",
+  "runbook-not-written": "defect",
+  "runbook-edited": "remark",
   "schedule-not-firing": "defect",
   "schedule-not-installed": "remark",
 } as const satisfies Record<string, Weight>;

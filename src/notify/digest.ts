@@ -10,6 +10,8 @@ interface DigestContent {
   readonly facts: readonly DigestFacts[];
   /** Of all databases, and of none. */
   readonly open: readonly Alert[];
+  /** What has changed in the runbook since the last one: lines of a diff; empty where nothing has. */
+  readonly runbook: readonly string[];
   readonly since: Date;
   readonly now: Date;
   readonly host: string;
@@ -28,7 +30,7 @@ export function isDigestDue(last: string, schedule: string, timeZone: string, no
 }
 
 /** What ran, what was proven and what is open. */
-export function digestNotice({ facts, open, since, now, host }: DigestContent): Notice {
+export function digestNotice({ facts, open, runbook, since, now, host }: DigestContent): Notice {
   const runs = facts.flatMap((one) => one.runs);
   const proofs = runs.filter(isProof).length;
   const backups = runs.filter(isBackup).length;
@@ -41,6 +43,7 @@ export function digestNotice({ facts, open, since, now, host }: DigestContent): 
     sections: [
       { title: "Databases", items: facts.map((one) => databaseItem(one, now)) },
       { title: "Open", items: open.map((alert) => openItem(alert, now)) },
+      { title: "Runbook", items: runbook.length === 0 ? [] : [runbookItem(runbook)] },
     ],
     closing: `Sent by handled on ${host}. \`handled history --since 7d\` and \`handled status\` say more.`,
     event: {
@@ -50,6 +53,7 @@ export function digestNotice({ facts, open, since, now, host }: DigestContent): 
       since: since.toISOString(),
       databases: facts.map(forPrograms),
       open: open.map(({ finding, openedAt }) => ({ ...finding, openedAt })),
+      runbook: runbook.length === 0 ? [] : runbookLines(runbook),
     },
   });
 }
@@ -81,6 +85,27 @@ function databaseItem({ database, runs, lastProof, lastBackup, unread }: DigestF
       ...(more > 0 ? [`and ${counted(more, "more failure")}: \`handled history ${database} --failed\``] : []),
     ],
   };
+}
+
+// A page of a mail; who wants more has the runbook itself.
+const MOST_LINES = 60;
+const LONGEST_LINE = 300;
+
+function runbookItem(changes: readonly string[]): Item {
+  return {
+    headline: "it has changed since the last digest: print it anew, and put it where the old one is",
+    lines: runbookLines(changes),
+  };
+}
+
+function runbookLines(changes: readonly string[]): string[] {
+  const more = changes.length - MOST_LINES;
+  return [
+    ...changes
+      .slice(0, MOST_LINES)
+      .map((line) => (line.length > LONGEST_LINE ? `${line.slice(0, LONGEST_LINE - 1)}…` : line)),
+    ...(more > 0 ? [`and ${counted(more, "more line")}: \`handled runbook\``] : []),
+  ];
 }
 
 /** `20241211T020000Z-0001, 5 h ago: archive of 12 tables`. */

@@ -13,6 +13,7 @@ import { BackupId } from "../repository/manifest.ts";
 import { openOrCreateRepository } from "../repository/repository.ts";
 import type { RunFile } from "../repository/run-file.ts";
 import { recordEnded } from "../repository/runs.ts";
+import type { Storage } from "../storage/storage.ts";
 import { openStorage } from "../storage/open.ts";
 import type { Finding } from "./alerts.ts";
 import { notifyFindings, type NotifyReport } from "./notify-findings.ts";
@@ -105,7 +106,12 @@ async function office({
   const look = async (
     at: number,
     findings: readonly Finding[],
-    { complete = true, strategy = notify, place = storage } = {},
+    {
+      complete = true,
+      strategy = notify,
+      place = storage,
+      runbook,
+    }: { complete?: boolean; strategy?: Notify; place?: Storage; runbook?: string } = {},
   ): Promise<NotifyReport> => {
     clock.at = at;
     const ofData = findings.filter(({ database }) => database !== null);
@@ -121,7 +127,7 @@ async function office({
     const request = {
       notify: strategy,
       strategyPath: "/etc/handled/handled.yaml",
-      digest: { timeZone: "UTC" },
+      digest: { timeZone: "UTC", runbook },
       looked,
     };
     return await notifyFindings(runtime, request, noAbort());
@@ -344,6 +350,30 @@ test("the digest says once a week what ran, what was proven and what is open; on
   await there.look(4 * week + DAY + HOUR, []);
   const digests = there.subjects("hook").filter((subject) => subject.startsWith("handled on"));
   expect(digests).toEqual([`handled on ${host}: 0 backups, 0 proven, nothing open`]);
+});
+
+test("the digest shows once what has changed in the runbook since the last one", async () => {
+  await using there = await office();
+  const week = 7 * DAY;
+  const before = "# Runbook\n\n## Contacts\n\nAda\n\n## Places\n\n- local\n";
+  const after = before.replace("- local", "- local\n- bucket");
+  const digest = async (at: number, runbook: string): Promise<string> => {
+    there.said.length = 0;
+    await there.look(at, [], { runbook });
+    return there.said.find(({ channel }) => channel === "hook")?.text ?? "";
+  };
+  await there.look(0, [], { runbook: before });
+  expect(await digest(week + 9 * HOUR, before)).not.toContain("RUNBOOK");
+  await there.look(week + DAY, [], { runbook: after });
+  const told = await digest(2 * week + 9 * HOUR, after);
+  expect(told).toContain("RUNBOOK\n- it has changed since the last digest");
+  expect(told).toContain("  @@ ## Places\n   \n   - local\n  +- bucket\n");
+  expect(await digest(3 * week + 9 * HOUR, after)).not.toContain("RUNBOOK");
+  // So many lines nobody reads in a mail.
+  const long = `${after}${Array.from({ length: 100 }, (_, at) => `line ${at}\n`).join("")}`;
+  const bounded = await digest(4 * week + 9 * HOUR, long);
+  expect(bounded).toContain("and 43 more lines: `handled runbook`");
+  expect(bounded.split("\n").filter((line) => line.includes("+line"))).toHaveLength(57);
 });
 
 test("a digest that does not arrive is sent later; a pager that is told only what is critical gets none", async () => {

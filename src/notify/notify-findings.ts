@@ -34,7 +34,11 @@ export interface NotifyRequest {
   /** Absolute path of the strategy: what this machine remembers is kept by it. */
   readonly strategyPath: string;
   /** The time zone of the digest's schedule; null where not all databases were looked at, of which it would tell. */
-  readonly digest: { readonly timeZone: string } | null;
+  readonly digest: {
+    readonly timeZone: string;
+    /** What the runbook says of substance, as Markdown; undefined where none is kept. */
+    readonly runbook?: string | undefined;
+  } | null;
   readonly looked: readonly Looked[];
 }
 
@@ -79,7 +83,9 @@ export async function notifyFindings(
   const told = await tell(runtime, notify, round, memory, about, signal);
   if (digest !== null) {
     const databases = looked.flatMap(ofDatabase);
-    const request = { notify, timeZone: digest.timeZone, databases, open: [...open, ...openOf(told)] };
+    const { timeZone, runbook } = digest;
+    const everything = [...open, ...openOf(told)];
+    const request = { notify, timeZone, databases, open: everything, strategyPath, runbook };
     let state = told;
     const remember = async (sent: Partial<typeof told>): Promise<void> => {
       state = { ...state, ...sent, failing: Object.fromEntries(round.failing) };

@@ -8,6 +8,7 @@ import { type Alert, isTooSoon } from "./alerts.ts";
 import { digestNotice, isDigestDue } from "./digest.ts";
 import { gatherFacts } from "./digest-facts.ts";
 import { digestChannels } from "./routes.ts";
+import { recallRunbook } from "./runbook-told.ts";
 import { isWorthTrying, type Round, sendInRound } from "./round.ts";
 
 export interface DigestRequest {
@@ -16,6 +17,10 @@ export interface DigestRequest {
   readonly databases: readonly { readonly database: string; readonly storages: readonly Storage[] }[];
   /** What is open, of all of them and of none. */
   readonly open: readonly Alert[];
+  /** Absolute path of the strategy. */
+  readonly strategyPath: string;
+  /** What the runbook says of substance, as Markdown; undefined where none is kept. */
+  readonly runbook: string | undefined;
 }
 
 /** When each channel got what, of what concerns no database in particular. */
@@ -31,7 +36,7 @@ const WEEK_MS = 7 * 86_400_000;
 export async function sendDigest(
   runtime: Runtime,
   round: Round,
-  { notify, timeZone, databases, open }: DigestRequest,
+  { notify, timeZone, databases, open, strategyPath, runbook }: DigestRequest,
   state: SentState,
   remember: (now: SentState) => Promise<void>,
   signal: AbortSignal,
@@ -49,6 +54,7 @@ export async function sendDigest(
       isWorthTrying(round, channel, now),
   );
   await remember(sent());
+  const told = await recallRunbook(runtime, strategyPath, runbook, channels);
   if (due.length === 0) return;
   const since = new Date(
     Math.min(now.getTime() - WEEK_MS, ...due.map((one) => sinceOf(last.get(one) ?? at, now))),
@@ -58,12 +64,14 @@ export async function sendDigest(
     AT_ONCE,
     async ({ database, storages }) => await gatherFacts(runtime, database, storages, since, signal),
   );
-  const notice = digestNotice({ facts, open, since, now, host: hostname() });
   for (const channel of due) {
+    const changes = told.changesFor(channel);
+    const notice = digestNotice({ facts, open, runbook: changes, since, now, host: hostname() });
     if (!(await sendInRound(runtime, round, { channel, database: null, notice }, signal))) continue;
     last.set(channel, at);
     sentAt.set(channel, at);
     await remember(sent());
+    await told.tell(channel);
   }
 }
 

@@ -5,7 +5,7 @@ import { pathToFileURL } from "node:url";
 import type { TestProject } from "vitest/node";
 import { errorCode } from "../../src/errors.ts";
 import { makeRuntime, type Runtime } from "../../src/lib/runtime.ts";
-import { startCluster, stopStaleCluster } from "../../src/postgres/cluster.ts";
+import { type Cluster, startCluster, stopStaleCluster } from "../../src/postgres/cluster.ts";
 import { buildPrograms, PROGRAMS_PREFIX } from "./build-programs.ts";
 import { cephOnDemand } from "./ceph-on-demand.ts";
 import { onDemand } from "./on-demand.ts";
@@ -29,26 +29,17 @@ declare module "vitest" {
 const LEFT = new RegExp(`^(${CLUSTER_PREFIX}|${PROGRAMS_PREFIX})(\\d+)-`);
 
 /**
- * One cluster for the whole run; each test has databases of its own in it. It is the newest that is installed, or the
- * major version that HANDLED_TEST_POSTGRES asks for: then the run fails rather than test another one.
+ * What a run shares: a cluster, programs that are built once, an object store. A project of the run that asks for a setup of its
+ * own has a cluster of its own, and the rest from the run.
  */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  if (!project.isRootProject()) {
+    const own = await startSharedCluster(project);
+    return async () => await own[Symbol.asyncDispose]();
+  }
   const runtime = makeRuntime({ env: { PATH: process.env["PATH"] } });
-  const signal = new AbortController().signal;
-  await removeStale(runtime, tmpdir(), signal);
-  const folder = await clusterFolder();
-  const settings = {
-    max_connections: "200",
-    shared_buffers: "32MB",
-    max_wal_size: "256MB",
-    autovacuum: "off",
-    log_min_messages: "fatal",
-  };
-  const asked = process.env["HANDLED_TEST_POSTGRES"];
-  const major = asked === undefined ? {} : { major: Number(asked) };
-  const cluster = await startCluster(runtime, { folder, fast: true, settings, ...major }, signal);
-  await makeEmptyDatabase(cluster.url());
-  project.provide("clusterUrl", cluster.url());
+  await removeStale(runtime, tmpdir(), new AbortController().signal);
+  const cluster = await startSharedCluster(project);
   const programs = await buildPrograms();
   project.provide("programs", programs.folder);
   process.env["HANDLED_TEST_PROGRAM"] = pathToFileURL(join(programs.folder, "main.js")).href;
@@ -66,6 +57,29 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     await programs[Symbol.asyncDispose]();
     await cluster[Symbol.asyncDispose]();
   };
+}
+
+/**
+ * One cluster for all tests of a project; each has databases of its own in it. It is the newest that is installed, or the
+ * major version that HANDLED_TEST_POSTGRES asks for: then the run fails rather than test another one.
+ */
+async function startSharedCluster(project: TestProject): Promise<Cluster> {
+  const env = { ...process.env, ...project.config.env };
+  const asked = env["HANDLED_TEST_POSTGRES"];
+  const settings = {
+    max_connections: "200",
+    shared_buffers: "32MB",
+    max_wal_size: "256MB",
+    autovacuum: "off",
+    log_min_messages: "fatal",
+  };
+  const major = asked === undefined ? {} : { major: Number(asked) };
+  const options = { folder: await clusterFolder(), fast: true, settings, ...major };
+  const runtime = makeRuntime({ env: { PATH: env["PATH"] } });
+  const cluster = await startCluster(runtime, options, new AbortController().signal);
+  await makeEmptyDatabase(cluster.url());
+  project.provide("clusterUrl", cluster.url());
+  return cluster;
 }
 
 /** Removes what killed runs left. */

@@ -7,7 +7,7 @@ import { Daemon, type DaemonEvent, type DaemonWorld } from "../../daemon/daemon.
 import { readPast } from "../../daemon/job-past.ts";
 import { isJobRunning, runJobProcess } from "../../daemon/job-process.ts";
 import { AppError, errorCode, inOperation } from "../../errors.ts";
-import { type Finding, finding } from "../../health/finding.ts";
+import { type Finding, finding, isHealthy } from "../../health/finding.ts";
 import { requireStrategyPath } from "../strategy-file.ts";
 import type { Cli } from "../cli.ts";
 import { healthOf } from "../health-of.ts";
@@ -15,6 +15,7 @@ import { openJobs } from "../jobs-world.ts";
 import { outagesOf } from "../outages.ts";
 import { notifyOfHealth } from "../notify-of-health.ts";
 import { eventJson, renderEvent } from "../render/serve.ts";
+import { RunbookKeeper } from "../runbook-keeper.ts";
 import { ServeApi } from "../serve-api.ts";
 import { ServeHttp } from "../serve-http.ts";
 import { storagesOf, strategyTarget } from "../targets.ts";
@@ -138,6 +139,7 @@ function worldOf(
   isTaken: DaemonWorld["isTaken"],
 ): DaemonWorld {
   const { runtime, signal } = cli;
+  const runbook = new RunbookKeeper();
   return {
     clock: runtime.clock,
     isTaken,
@@ -171,20 +173,24 @@ function worldOf(
     alert: async (strategy, { broken, seen }, stop) => {
       // Whoever had the port may be gone.
       const isListening = await listen(strategy);
-      if (strategy.notify === undefined && !isListening) return undefined;
+      const isKept = strategy.runbookFiles.length > 0;
+      if (strategy.notify === undefined && !isListening && !isKept) return undefined;
       const at = runtime.clock.now();
       const started = runtime.clock.monotonic();
       const own = { ...cli, signal: stop };
       const targets = strategy.databases.map((entry) => strategyTarget(own, strategy, entry, {}));
       // This very process runs what is scheduled.
       const health = await healthOf(own, targets, { isInstalled: () => true, connect: true, seen });
-      const all =
-        broken === undefined
-          ? health
-          : { ...health, healthy: false, findings: [...health.findings, brokenStrategy(broken)] };
+      const kept = await runbook.keep(own, strategy, { targets, health, printedAt: at });
+      const also = [...(broken === undefined ? [] : [brokenStrategy(broken)]), ...kept.findings];
+      const all = {
+        ...health,
+        healthy: health.healthy && isHealthy(also),
+        findings: [...health.findings, ...also],
+      };
       await served.show(all, { at, tookMs: runtime.clock.monotonic() - started });
       if (strategy.notify === undefined) return undefined;
-      const { sent, failures } = await notifyOfHealth(own, targets, all);
+      const { sent, failures } = await notifyOfHealth(own, targets, all, kept.substance);
       return { sent: sent.length, failures: failures.map(({ error }) => error) };
     },
     outages: async (strategy, stop) => await outagesOf(cli, strategy, stop),

@@ -3,6 +3,7 @@ import { findRepository } from "../../../config/strategy.ts";
 import type { DatabaseStatus } from "../../../health/status.ts";
 import type { Scenario } from "../../../config/drills.ts";
 import { quoteForShell } from "../../../operations/schedule/quoting.ts";
+import type { Passing } from "../page/passing.ts";
 import { IDENTITY_FILE } from "../kit/by-hand.ts";
 
 /** What to type for one database, as it stands now. */
@@ -42,6 +43,7 @@ export function commandsOf(
   strategy: Strategy,
   { name, repositories }: StrategyDatabase,
   { newest }: DatabaseStatus,
+  passing: Passing,
 ): DatabaseCommands {
   const isSealed = findRepository(strategy, repositories[0]).recipients !== undefined;
   const config = strategy.path === COMMON_STRATEGY ? [] : ["--config", quoteForShell(strategy.path)];
@@ -53,7 +55,7 @@ export function commandsOf(
     ["handled", command, ...config, ...options, ...words].join(" ");
   const database = quoteForShell(name);
   const own = operands(database);
-  const backup = newest?.id ?? "latest";
+  const backup = passing.run(newest?.id ?? "latest");
   const one = operands(database, backup);
   const beside = quoteForShell(`${(newest?.server.database ?? name).slice(0, 20)}_restored`);
   const elsewhere = `postgresql://SERVER/${encodeURIComponent(newest?.server.database ?? name)}`;

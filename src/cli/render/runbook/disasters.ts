@@ -100,7 +100,7 @@ function planBlocks(runbook: RunbookFacts, database: string, scenario: Scenario)
   const last = all.find(({ outcome }) => outcome === "done");
   const took = (id: string): string => {
     const ms = last?.steps.find((step) => step.id === id)?.ms;
-    return ms == null ? "-" : formatDuration(ms);
+    return runbook.passing.run(ms == null ? "-" : formatDuration(ms));
   };
   const rows = plan.steps.map(({ id, title, checkedBy, budgetMs, ifItFails }, at) => [
     String(at + 1),
@@ -120,7 +120,7 @@ function planBlocks(runbook: RunbookFacts, database: string, scenario: Scenario)
           "all of it",
           "",
           formatDuration(plan.budgetMs),
-          last?.rtoMs == null ? "-" : formatDuration(last.rtoMs),
+          runbook.passing.run(last?.rtoMs == null ? "-" : formatDuration(last.rtoMs)),
           "",
         ],
       ],
@@ -130,11 +130,12 @@ function planBlocks(runbook: RunbookFacts, database: string, scenario: Scenario)
 }
 
 function lastBlocks(
-  { strategy }: RunbookFacts,
+  { strategy, passing }: RunbookFacts,
   done: RecordedRecovery | undefined,
   newest: RecordedRecovery | undefined,
 ): Block[] {
-  const at = ({ startedAt }: RecordedRecovery): string => formatTime(new Date(startedAt), strategy.timeZone);
+  const at = ({ startedAt }: RecordedRecovery): string =>
+    passing.run(formatTime(new Date(startedAt), strategy.timeZone));
   const words: Block[] = [];
   if (newest !== undefined && newest !== done && newest.outcome !== null)
     words.push(
@@ -145,7 +146,9 @@ function lastBlocks(
   if (done === undefined)
     return [...words, text("It was never rehearsed to its end, so nobody knows how long it takes.")];
   const lost =
-    done.dataLostMs === null ? "" : ` Of the data ${formatDuration(done.dataLostMs)} would have been lost.`;
+    done.dataLostMs === null
+      ? ""
+      : ` Of the data ${passing.run(formatDuration(done.dataLostMs))} would have been lost.`;
   const notes = [done.note, ...done.notes.map(({ note }) => note)].filter((note) => note !== "");
   const learned = notes.length === 0 ? "" : ` Noted: ${notes.join("; ")}.`;
   return [...words, text(`Measured in the ${nounOf(done)} of ${at(done)}.${lost}${learned}`)];

@@ -22,6 +22,7 @@ import {
   warning,
 } from "../page/page.ts";
 import { formatTime } from "../time.ts";
+import type { Passing } from "../page/passing.ts";
 import { commandsOf, type DatabaseCommands } from "./commands.ts";
 import { disasterBlocks } from "./disasters.ts";
 
@@ -39,19 +40,20 @@ export interface RunbookFacts {
   readonly places: ReadonlyMap<string, string>;
   readonly printedAt: Date;
   readonly host: string;
+  readonly passing: Passing;
 }
 
 /** The strategy as it stands at this moment: what is protected, what there is to go back to, and what to type. */
 export function runbookPage(runbook: RunbookFacts): Page {
-  const { strategy, printedAt, host, health } = runbook;
+  const { strategy, printedAt, host, health, passing } = runbook;
   const each = health.databases.flatMap((status) => {
     const entry = strategy.databases.find(({ name }) => name === status.database);
-    return entry === undefined ? [] : [{ status, entry, run: commandsOf(strategy, entry, status) }];
+    return entry === undefined ? [] : [{ status, entry, run: commandsOf(strategy, entry, status, passing) }];
   });
   return {
     title: "Runbook",
     lead: [
-      `Written ${formatTime(printedAt, strategy.timeZone)} (${strategy.timeZone}) on ${host} from ${strategy.path} and its repositories, by Handled ${VERSION}. Times are in that zone.`,
+      `Written ${passing.age(formatTime(printedAt, strategy.timeZone))} (${strategy.timeZone}) on ${host} from ${strategy.path} and its repositories, by Handled ${VERSION}. Times are in that zone.`,
       "Every figure and command on it is of that moment. Have it written anew rather than changed: `handled runbook`.",
     ],
     sections: [
@@ -92,25 +94,26 @@ function quickReference(each: readonly Each[]): string[] {
   ];
 }
 
-function nowBlocks({ health, strategy }: RunbookFacts, each: readonly Each[]): Block[] {
+function nowBlocks({ health, strategy, passing }: RunbookFacts, each: readonly Each[]): Block[] {
   const findings = [...health.databases.flatMap((one) => one.findings), ...health.findings];
   const lost = (ms: number | null): string =>
-    ms === null ? "everything" : `the last ${formatDuration(Math.max(0, ms))}`;
-  const took = (ms: number | null): string => (ms === null ? "not known" : formatDuration(ms));
+    passing.age(ms === null ? "everything" : `the last ${formatDuration(Math.max(0, ms))}`);
+  // A prediction moves with every look at how fast things are.
+  const took = (ms: number | null): string => passing.age(ms === null ? "not known" : formatDuration(ms));
   const objective = (ms: number | null): string => (ms === null ? "no objective" : formatDuration(ms));
   return [
     ...each.flatMap(({ status, entry }): Block[] => {
       const { live } = status;
       return [
-        heading(`${status.database}: ${status.healthy ? "protected" : "not as it should be"}`),
+        heading(`${status.database}: ${passing.run(status.healthy ? "protected" : "not as it should be")}`),
         facts([
           ["criticality", entry.criticality],
           [
             "protects",
             entry.schemas === undefined ? "the whole database" : `the schemas ${entry.schemas.join(", ")}`,
           ],
-          ["newest backup", recoveryPoint(status.newest, strategy.timeZone)],
-          ["newest proven one", recoveryPoint(live.newestProven, strategy.timeZone)],
+          ["newest backup", passing.run(recoveryPoint(status.newest, strategy.timeZone))],
+          ["newest proven one", passing.run(recoveryPoint(live.newestProven, strategy.timeZone))],
           [
             "lost if it were gone now",
             `${lost(live.dataAtRiskMs)}; if only what is proven counts: ${lost(live.provenAtRiskMs)} (RPO ${objective(status.rpoMs)})`,
@@ -122,8 +125,17 @@ function nowBlocks({ health, strategy }: RunbookFacts, each: readonly Each[]): B
         ]),
       ];
     }),
-    ...(findings.length === 0 ? [text("Nothing is wrong.")] : findings.flatMap(findingBlocks)),
+    ...(passing.purpose === "tell" ? [] : findingsBlocks(findings, passing)),
   ];
+}
+
+/** Who is told what has changed is told of these anyhow. Their figures move with the clock. */
+function findingsBlocks(findings: readonly Finding[], { purpose }: Passing): Block[] {
+  if (findings.length === 0) return [text("Nothing is wrong.")];
+  if (purpose === "read") return findings.flatMap(findingBlocks);
+  return findings.map(({ id, database, subject, severity }) =>
+    text([severity, id, database, subject].join(" ")),
+  );
 }
 
 function findingBlocks({ database, message, hint, severity }: Finding): Block[] {
@@ -179,14 +191,14 @@ function jobBlocks(strategy: Strategy): Block[] {
   ];
 }
 
-function checklistSection({ checklist, strategy }: RunbookFacts): Section {
+function checklistSection({ checklist, strategy, passing }: RunbookFacts): Section {
   const rows = checklist.items.map(({ every, database, by, name, what, state, lastAt, until }) => [
     every,
     database,
     by === "person" ? `${what} (\`handled checklist done ${name}\`)` : what,
-    state,
-    lastAt === null ? "never" : formatTime(lastAt, strategy.timeZone),
-    formatTime(until, strategy.timeZone),
+    passing.run(state),
+    passing.run(lastAt === null ? "never" : formatTime(lastAt, strategy.timeZone)),
+    passing.run(formatTime(until, strategy.timeZone)),
   ]);
   return {
     title: "Checklist",
