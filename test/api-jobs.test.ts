@@ -234,6 +234,19 @@ describe("jobs", () => {
     expect((await show(id)).error?.message).toContain("--full-read");
   });
 
+  test("a strategy is looked at before it is in force", async () => {
+    const of = async (text: string): Promise<unknown> =>
+      (await ask("POST", "/api/strategy/validate", { text })).body;
+    expect(await of("version: 1\ndatabases:\n  data: { urll: x }\n")).toMatchObject({
+      valid: false,
+      problems: expect.arrayContaining([expect.objectContaining({ line: 3 })]) as unknown,
+    });
+    expect(await of(await readFile(join(folder.path, "handled.yaml"), "utf8"))).toEqual({
+      valid: true,
+      problems: [],
+    });
+  });
+
   test("there is no such job", async () => {
     for (const id of ["20200101T000000.000Z-00000000", "..%2f..%2fetc"]) {
       for (const [method, path] of [

@@ -117,6 +117,7 @@ afterAll(async () => {
 
 const PATHS: Readonly<Record<keyof typeof ROUTES, string>> = {
   databases: "/api/databases",
+  overview: "/api/overview",
   backups: "/api/databases/data/backups",
   series: "/api/databases/data/series?days=30",
   backup: "/api/backups/data/latest",
@@ -304,6 +305,7 @@ describe("what comes of a request", () => {
     const never = async (): Promise<never> => await Promise.reject(new Error("not asked for"));
     const world = {
       status,
+      overview: never,
       findings: never,
       backups: never,
       backup: never,
@@ -316,6 +318,7 @@ describe("what comes of a request", () => {
       {
         start: never,
         plan: never,
+        validate: never,
         list: never,
         show: never,
         cancel: never,

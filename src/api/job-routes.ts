@@ -24,7 +24,7 @@ export function addJobRoutes(
   { jobs, confirm, audit }: JobParts,
   clean: (value: unknown) => unknown,
 ): void {
-  const { startJob, jobs: all, job, jobEvents, cancelJob, plan } = JOB_ROUTES;
+  const { startJob, jobs: all, job, jobEvents, cancelJob, plan, validate } = JOB_ROUTES;
   app.post(
     startJob.path,
     { ...described(startJob), schema: { ...described(startJob).schema, body: startJob.body } },
@@ -47,6 +47,11 @@ export function addJobRoutes(
       reply.raw.once("close", () => gone.abort());
       return await jobs.plan(request.body, gone.signal);
     },
+  );
+  app.post(
+    validate.path,
+    { ...described(validate), schema: { ...described(validate).schema, body: validate.body } },
+    async ({ body }) => await jobs.validate(body.text),
   );
   app.get(
     all.path,

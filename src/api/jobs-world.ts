@@ -5,6 +5,7 @@ import type {
   JobRequest,
   PlanJson,
   PlanRequest,
+  StrategyVerdictJson,
   WhichJobs,
 } from "./contract/jobs.ts";
 
@@ -14,6 +15,7 @@ export interface JobsWorld {
   start(request: JobRequest, by: string): Promise<JobJson>;
   /** Fails as the command does. */
   plan(request: PlanRequest, signal: AbortSignal): Promise<PlanJson>;
+  validate(text: string): Promise<StrategyVerdictJson>;
   list(which: WhichJobs): Promise<JobJson[]>;
   show(id: string): Promise<JobDetailsJson>;
   /** @param after -1 for all */

@@ -20,9 +20,25 @@ const PAGE_POLICY =
 
 /** Each address of the contract, answered by what the world says. */
 export function addRoutes(app: App, world: ApiWorld): void {
-  const { databases, backups, series, backup, runs, findings, checklist, runbook, repositories, recoveries } =
-    ROUTES;
+  const {
+    databases,
+    overview,
+    backups,
+    series,
+    backup,
+    runs,
+    findings,
+    checklist,
+    runbook,
+    repositories,
+    recoveries,
+  } = ROUTES;
   app.get(databases.path, answering(databases), async ({ signal }) => await world.status(signal));
+  app.get(
+    overview.path,
+    { config: { role: overview.role }, schema: answering(overview).schema },
+    async ({ signal }) => await world.overview(signal),
+  );
   app.get(
     backups.path,
     { config: { role: backups.role }, schema: { ...answering(backups).schema, params: backups.params } },

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import type {
   FindingsJson,
+  OverviewJson,
   RecoveriesJson,
   RepositoriesJson,
   RunsJson,
@@ -17,6 +18,7 @@ type Answer<Route extends keyof typeof ROUTES> = z.infer<(typeof ROUTES)[Route][
  */
 export interface ApiWorld {
   status(signal: AbortSignal): Promise<Answer<"databases">>;
+  overview(signal: AbortSignal): Promise<OverviewJson>;
   findings(signal: AbortSignal): Promise<FindingsJson>;
   backups(database: string, signal: AbortSignal): Promise<Answer<"backups">>;
   /** @param days no further back */

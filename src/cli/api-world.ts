@@ -1,4 +1,4 @@
-import type { FindingsJson } from "../api/contract/answers.ts";
+import type { FindingsJson, OverviewJson } from "../api/contract/answers.ts";
 import type { ApiWorld } from "../api/world.ts";
 import { readHistory } from "../operations/history.ts";
 import { isOfPlace } from "../operations/places.ts";
@@ -29,7 +29,7 @@ import { resolveTarget, storagesOf, strategyTarget } from "./targets.ts";
 import { verdictOn } from "./verdict-on.ts";
 
 /** What the commands find, for the API of `handled serve`. */
-export function apiWorld(serving: Cli): ApiWorld {
+export function apiWorld(serving: Cli, lastLook: () => OverviewJson | undefined): ApiWorld {
   const status = async (signal: AbortSignal): Promise<StatusJson> => {
     const cli = quiet(serving, signal);
     const strategy = await requireStrategy(cli);
@@ -37,8 +37,19 @@ export function apiWorld(serving: Cli): ApiWorld {
     // This very process runs what is scheduled.
     return statusJson(await healthOf(cli, targets, { isInstalled: () => true, connect: false }));
   };
+  // Before the first look has come to an end; many may ask at the same moment.
+  let looking: Promise<OverviewJson> | undefined;
+  const lookOnce = async (): Promise<OverviewJson> => {
+    const at = serving.runtime.clock.now().toISOString();
+    try {
+      return { ...(await status(serving.signal)), at };
+    } finally {
+      looking = undefined;
+    }
+  };
   return {
     status,
+    overview: async () => lastLook() ?? (await (looking ??= lookOnce())),
     findings: async (signal) => findingsOf(await status(signal)),
     backups: async (database, signal) => {
       const { listings } = await listingsOf(quiet(serving, signal), database, {});

@@ -3,6 +3,9 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { JobRequest } from "../api/contract/jobs.ts";
 import type { JobsWorld } from "../api/jobs-world.ts";
+import { parseStrategy } from "../config/load.ts";
+import type { Problem } from "../config/problems.ts";
+import { isAppError } from "../errors.ts";
 import { findDatabase, type Strategy } from "../config/strategy.ts";
 import { stateFolder } from "../lib/state-folder.ts";
 import type { JobProgram } from "../daemon/job-process.ts";
@@ -56,6 +59,20 @@ export function jobsWorld(cli: Cli, jobs: Jobs): JobsWorld {
       databasesOf(strategy, request);
       const either = AbortSignal.any([cli.signal, signal]);
       return await runDry(runtime, programOf(cli, strategy.path), jobWords(request, undefined), either);
+    },
+    validate: async (text) => {
+      const { path } = await requireStrategy(cli);
+      try {
+        parseStrategy(runtime, text, path);
+        return { valid: true, problems: [] };
+      } catch (error) {
+        if (!isAppError(error, "strategy_invalid")) throw error;
+        const problems = error.details["problems"] as readonly Problem[];
+        return {
+          valid: false,
+          problems: problems.map(({ line, column, message }) => ({ line, column, message })),
+        };
+      }
     },
     list: async (which) => await jobs.list(which),
     show: async (id) => await jobs.show(id),

@@ -1,3 +1,4 @@
+import type { OverviewJson } from "../api/contract/answers.ts";
 import type { RequestListener, ServerResponse } from "node:http";
 import { fileURLToPath } from "node:url";
 import { type Access, openAccess } from "../access/access.ts";
@@ -69,6 +70,9 @@ export class ServeApi implements HttpMounts, AsyncDisposable {
     await this.#keeper.keep(strategy, signal);
   }
 
+  /** What was found at the daemon's last look. */
+  lastLook: () => OverviewJson | undefined = () => undefined;
+
   /** Prints a link to make the first user, where there is none. @param url of the listener */
   inviteFirst(url: string): void {
     if (this.#access.users.list().length > 0) return;
@@ -106,20 +110,24 @@ export class ServeApi implements HttpMounts, AsyncDisposable {
     const { dashboardFrom } = await import("../api/dashboard.ts");
     const { apiWorld } = await import("./api-world.ts");
     const { runtime } = this.#cli;
-    const api = await makeApi(apiWorld(this.#cli), jobsWorld(this.#cli, this.#jobs), {
-      access: this.#access,
-      setUp: this.#setUp,
-      oidc: new Oidc(
-        runtime.clock,
-        () => this.#names().oidc,
-        ({ clientSecret }) => resolveTemplate(runtime, clientSecret),
-      ),
-      clock: runtime.clock,
-      names: this.#names,
-      redact: (text) => runtime.secrets.redact(text),
-      onDefect: (path, error) =>
-        this.#tell({ kind: "not answered", error: inOperation(`answer ${path}`, error) }),
-    });
+    const api = await makeApi(
+      apiWorld(this.#cli, () => this.lastLook()),
+      jobsWorld(this.#cli, this.#jobs),
+      {
+        access: this.#access,
+        setUp: this.#setUp,
+        oidc: new Oidc(
+          runtime.clock,
+          () => this.#names().oidc,
+          ({ clientSecret }) => resolveTemplate(runtime, clientSecret),
+        ),
+        clock: runtime.clock,
+        names: this.#names,
+        redact: (text) => runtime.secrets.redact(text),
+        onDefect: (path, error) =>
+          this.#tell({ kind: "not answered", error: inOperation(`answer ${path}`, error) }),
+      },
+    );
     const pages = await dashboardFrom(fileURLToPath(packagedFile("dist/web/")));
     return {
       api: api.handle,

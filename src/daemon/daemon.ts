@@ -250,6 +250,8 @@ export class Daemon {
         if (!signal.aborted) tell({ kind: "not told", error: inOperation("look how everything is", error) });
       }
       this.#alerting = undefined;
+      // What ended meanwhile is not in what it saw.
+      if (this.#alertedAt === undefined) this.#wake.resolve();
     };
     this.#alerting = work();
   }

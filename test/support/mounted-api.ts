@@ -3,6 +3,8 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { type Access, openAccess } from "../../src/access/access.ts";
 import { makeApi } from "../../src/api/api.ts";
+import type { JobsWorld } from "../../src/api/jobs-world.ts";
+import type { ApiWorld } from "../../src/api/world.ts";
 import { Oidc } from "../../src/api/oidc.ts";
 import { SetUpSecret } from "../../src/api/set-up.ts";
 import type { OidcSettings } from "../../src/config/oidc.ts";
@@ -55,31 +57,18 @@ export async function mountedApi({
   const setUp = new SetUpSecret();
   const defects: string[] = [];
   const never = async (): Promise<never> => await Promise.reject(new Error("not there"));
-  const reads = { status: never, findings: never, backups: never, backup: never, runs: never };
-  const world = {
-    ...reads,
-    series: never,
-    checklist: never,
-    runbook: never,
-    repositories: never,
-    recoveries: never,
-  };
-  const events = (): never => {
-    throw new Error("not there");
-  };
-  const api = await makeApi(
-    world,
-    { start: never, plan: never, list: never, show: never, cancel: never, events },
-    {
-      access,
-      setUp,
-      clock,
-      oidc: new Oidc(clock, oidc ?? (() => undefined), ({ clientSecret }) => clientSecret.text),
-      names: () => ({ url: publicUrl }),
-      redact: (said) => said,
-      onDefect: (path, error) => void defects.push(`${path}: ${String(error)}`),
-    },
-  );
+  // Every read that there is, and will be.
+  const world = new Proxy({}, { get: () => never }) as ApiWorld;
+  const jobs = new Proxy({}, { get: () => never }) as JobsWorld;
+  const api = await makeApi(world, jobs, {
+    access,
+    setUp,
+    clock,
+    oidc: new Oidc(clock, oidc ?? (() => undefined), ({ clientSecret }) => clientSecret.text),
+    names: () => ({ url: publicUrl }),
+    redact: (said) => said,
+    onDefect: (path, error) => void defects.push(`${path}: ${String(error)}`),
+  });
   const server = await startHttpServer({ host: "127.0.0.1", port: 0 }, {}, () => undefined, {
     api: api.handle,
   });

@@ -1,9 +1,9 @@
 import { z } from "zod";
-import { BackupJson } from "../../json/common.ts";
+import { BackupJson, time } from "../../json/common.ts";
 import { DrillListJson } from "../../json/drill.ts";
 import { HistoryJson } from "../../json/history.ts";
 import { UsageJson } from "../../json/repository.ts";
-import { FindingJson } from "../../json/status.ts";
+import { FindingJson, StatusJson } from "../../json/status.ts";
 
 // Answers are what the commands print with `--json`; here is only what puts several of those together.
 
@@ -67,6 +67,11 @@ export const SeriesJson = z
   })
   .meta({ title: "series" });
 export type SeriesJson = z.infer<typeof SeriesJson>;
+
+export const OverviewJson = StatusJson.extend({
+  at: time.describe("When it was looked"),
+}).meta({ title: "overview" });
+export type OverviewJson = z.infer<typeof OverviewJson>;
 
 export const RepositoriesJson = UsageJson.extend({ unread }).meta({ title: "repositories" });
 export type RepositoriesJson = z.infer<typeof RepositoriesJson>;

@@ -8,6 +8,8 @@ import {
   OneJob,
   PlanJson,
   PlanRequest,
+  StrategyText,
+  StrategyVerdictJson,
   WhichJobs,
 } from "./jobs.ts";
 
@@ -57,6 +59,15 @@ export const JOB_ROUTES = {
     body: PlanRequest,
     status: 200,
     answer: PlanJson,
+  },
+  validate: {
+    method: "POST",
+    path: "/api/strategy/validate",
+    role: "admin",
+    summary: "Whether a strategy could be in force, and what is wrong with it where not; nothing is changed",
+    body: StrategyText,
+    status: 200,
+    answer: StrategyVerdictJson,
   },
   cancelJob: {
     method: "DELETE",

@@ -211,6 +211,21 @@ export const PlanRequest = z
   .meta({ title: "what is to be looked at" });
 export type PlanRequest = z.infer<typeof PlanRequest>;
 
+/** The body of `POST /api/strategy/validate`. */
+export const StrategyText = z.strictObject({
+  text: z.string().max(60_000).describe("All of a strategy file"),
+});
+
+export const StrategyVerdictJson = z
+  .strictObject({
+    valid: z.boolean().describe("Whether it could be in force"),
+    problems: z
+      .array(z.strictObject({ line: z.int(), column: z.int(), message: z.string() }))
+      .describe("What is wrong with it, and where"),
+  })
+  .meta({ title: "verdict on a strategy" });
+export type StrategyVerdictJson = z.infer<typeof StrategyVerdictJson>;
+
 /** What a command says that it would do. */
 export const PlanJson = z
   .strictObject({

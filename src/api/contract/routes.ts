@@ -2,7 +2,14 @@ import { z } from "zod";
 import { ChecklistJson } from "../../json/checklist.ts";
 import { ListJson, ShowJson } from "../../json/look.ts";
 import { StatusJson } from "../../json/status.ts";
-import { FindingsJson, RecoveriesJson, RepositoriesJson, RunsJson, SeriesJson } from "./answers.ts";
+import {
+  FindingsJson,
+  OverviewJson,
+  RecoveriesJson,
+  RepositoriesJson,
+  RunsJson,
+  SeriesJson,
+} from "./answers.ts";
 import { OneBackup, OneDatabase, WhichRecoveries, WhichRunbook, WhichRuns, WhichSeries } from "./requests.ts";
 
 /** Every address of the API, what it takes and what it answers: for the server, its OpenAPI document, and whoever calls it. */
@@ -12,6 +19,12 @@ export const ROUTES = {
     role: "viewer",
     summary: "How every database stands, against its objectives",
     answer: StatusJson,
+  },
+  overview: {
+    path: "/api/overview",
+    role: "viewer",
+    summary: "The same, as the daemon has last found it, live servers among it; at once",
+    answer: OverviewJson,
   },
   backups: {
     path: "/api/databases/:name/backups",

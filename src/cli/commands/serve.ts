@@ -88,6 +88,7 @@ async function runServe(cli: Cli, options: ServeOptions): Promise<void> {
     if (event.kind === "listening") api?.inviteFirst(event.url);
   };
   await using served = new ServeHttp(cli.runtime.clock, hear, api);
+  if (api !== undefined) api.lastLook = () => served.overview;
   const tell = (event: DaemonEvent): void => {
     served.count(event);
     show(event);
