@@ -238,9 +238,12 @@ test("the runbook is kept written, without anybody to tell and nowhere to listen
   await served.looked();
   expect(await read("runbook.md")).toBe(written);
   await writeFile(join(site.folder, "runbook.md"), `${written}Ask Ada.\n`);
-  await site.write(strategy("{ file: [runbook.md, theirs.md] }\ncontacts: [{ name: Grace }]"), {
-    daemon: "{ http: false }",
-  });
+  await site.write(
+    strategy("{ file: [runbook.md, theirs.md] }\ncontacts: [{ name: Grace, role: on call }]"),
+    {
+      daemon: "{ http: false }",
+    },
+  );
   served.signal("SIGHUP");
   await expect.poll(() => read("runbook.md"), SOON).toContain("Grace");
   expect(await served.stop("SIGTERM")).toBe(0);

@@ -14,7 +14,7 @@ const COLORS = {
   interrupted: "orange",
 } as const;
 
-export function JobBadge({ state }: { readonly state: Job["state"] }): ReactElement {
+function JobBadge({ state }: { readonly state: Job["state"] }): ReactElement {
   return (
     <Badge color={COLORS[state]} autoContrast>
       {state}
