@@ -50,6 +50,7 @@ const PAGES = {
   "/databases/data": "data",
   "/databases/empty": "empty",
   "/databases/data/backups/latest": "Tables",
+  "/databases/data/restore": "Where to",
   "/recovery": "Nothing was rehearsed yet",
   "/checklist": "<b>look</b> at it",
   "/runbook": "Keep a copy",
@@ -57,6 +58,26 @@ const PAGES = {
   "/repositories": "Saved by sharing",
   "/nowhere": "There is no such page",
 };
+
+/** Signs in. */
+async function enter(page: Page): Promise<void> {
+  await page.goto(url);
+  await page.getByLabel("Name").fill("ada");
+  await page.getByRole("textbox", { name: "Password" }).fill(PASSWORD);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("heading", { name: "Overview" }).waitFor();
+}
+
+async function confirm(page: Page, password: string): Promise<void> {
+  await page.getByLabel("Type data to go on").fill("data");
+  await page.getByRole("textbox", { name: "Your password, again" }).fill(password);
+}
+
+/** How many rows the live database has now, whichever that is. */
+async function rowsOf(): Promise<number> {
+  const [row] = await live.query<{ count: string }>("select count(*) from item");
+  return Number(row?.count);
+}
 
 /** Opens a page, and waits until it has what it is about. */
 async function open(page: Page, path: keyof typeof PAGES): Promise<void> {
@@ -100,17 +121,47 @@ describe("every page", () => {
     expect(complaints.filter((text) => !text.includes("status of 401"))).toEqual([]);
   });
 
+  test("a backup is restored in place of the live database, and that is undone, by mouse", async () => {
+    await using context = await browser.newContext();
+    const page = await context.newPage();
+    const complaints = complaintsOf(page);
+    await enter(page);
+    await live.query("delete from item where id > 10");
+    await page.getByRole("link", { name: "data", exact: true }).first().click();
+    await page
+      .getByRole("button", { name: /^snapshot 2/ })
+      .last()
+      .click();
+    await page.getByRole("radio", { name: "In place of the live database" }).check();
+    await page.getByRole("button", { name: "What would be done?" }).click();
+    await page.getByRole("heading", { name: "What would be done" }).waitFor();
+    expect(await barriersOf(page)).toEqual([]);
+    const replace = page.getByRole("button", { name: "Replace the live database" });
+    expect(await replace.isDisabled()).toBe(true);
+    await confirm(page, "not the right one");
+    await replace.click();
+    await page.getByText("the password is not right").waitFor();
+    await confirm(page, PASSWORD);
+    await replace.click();
+    await page.getByText("done", { exact: true }).waitFor();
+    expect(await rowsOf()).toBe(100);
+
+    await page.getByRole("button", { name: "Undo …" }).click();
+    await confirm(page, PASSWORD);
+    await page.getByRole("button", { name: "Put the old one back" }).click();
+    await page.getByText("done", { exact: true }).nth(1).waitFor();
+    expect(await rowsOf()).toBe(10);
+    // Chromium says of each refusal that it is one.
+    expect(complaints.filter((text) => !text.includes("status of 409"))).toEqual([]);
+  });
+
   test.each(["light", "dark"] as const)(
     "can be used by everybody, complains of nothing, and is as wide as a telephone, in %s",
     async (colorScheme) => {
       await using context = await browser.newContext({ colorScheme, viewport: { width: 360, height: 740 } });
       const page = await context.newPage();
       const complaints = complaintsOf(page);
-      await page.goto(url);
-      await page.getByLabel("Name").fill("ada");
-      await page.getByRole("textbox", { name: "Password" }).fill(PASSWORD);
-      await page.getByRole("button", { name: "Sign in" }).click();
-      await page.getByRole("heading", { name: "Overview" }).waitFor();
+      await enter(page);
       for (const path of Object.keys(PAGES) as (keyof typeof PAGES)[]) {
         await open(page, path);
         expect(await barriersOf(page), path).toEqual([]);

@@ -34,8 +34,8 @@ const backupArgs = ({ folder, database }: Lane): string[] => {
   return ["backup", "data", ...place, ...OPTIONS];
 };
 
-async function backUp(lane: Lane): Promise<void> {
-  const result = await runCli(backupArgs(lane));
+async function backUp(lane: Lane, options: readonly string[] = []): Promise<void> {
+  const result = await runCli([...backupArgs(lane), ...options]);
   expect(result, result.stderr).toMatchObject({ code: 0 });
 }
 
@@ -153,7 +153,8 @@ test("nor does the first one, which makes the repository", async () => {
   const lane: Lane = { folder, database, before: [] };
   const tried = await killAtEveryMoment<Lane>({
     lanes: [lane],
-    args: backupArgs,
+    // This machine remembers the repository that each turn takes away.
+    args: (lane) => [...backupArgs(lane), "--new-place"],
     only: (moment) => /repository\.json|put new data\/lease/.test(moment),
     inspect: async (_, moment, all) => {
       // Once there is a backup, only the run's record is still to come.
@@ -166,7 +167,7 @@ test("nor does the first one, which makes the repository", async () => {
       else expect(JSON.stringify(jsonOf(listed))).not.toContain("handled_data_");
     },
     recover: async () => {
-      await backUp(lane);
+      await backUp(lane, ["--new-place"]);
       expect(await expectSound(folder, [])).not.toEqual([]);
       for (const name of await readdir(folder)) await rm(join(folder, name), { recursive: true });
     },

@@ -15,6 +15,9 @@ const PAGES: Readonly<Record<string, Page>> = {
   "/databases/:database/backups/:id": async () => ({
     Component: (await import("./pages/backup/backup.tsx")).Backup,
   }),
+  "/databases/:database/restore": async () => ({
+    Component: (await import("./pages/restore/restore.tsx")).Restore,
+  }),
   "/jobs/:id": async () => ({ Component: (await import("./pages/job/job.tsx")).JobPage }),
   "/recovery": async () => ({ Component: (await import("./pages/recovery/recovery.tsx")).Recovery }),
   "/checklist": async () => ({ Component: (await import("./pages/checklist/checklist.tsx")).Checklist }),

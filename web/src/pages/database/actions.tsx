@@ -35,6 +35,14 @@ export function Actions({ database }: { readonly database: string }): ReactEleme
       <Button variant="default" onClick={begin("verify")} disabled={start.isPending}>
         Verify the newest
       </Button>
+      {session.user.role === "admin" ? (
+        <Button
+          variant="default"
+          onClick={() => void navigate(`/databases/${encodeURIComponent(database)}/restore`)}
+        >
+          Restore …
+        </Button>
+      ) : null}
     </>
   );
 }

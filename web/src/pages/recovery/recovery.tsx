@@ -4,6 +4,7 @@ import type { ReactElement } from "react";
 import { recoveriesQuery } from "../../api/queries.ts";
 import { PageTitle } from "../../parts/page-title.tsx";
 import { Answered, Empty } from "../../parts/states.tsx";
+import { Rehearse } from "./rehearse.tsx";
 import { DrillTable, oneEach } from "./drill-table.tsx";
 
 /** The ways out of each disaster, and how often they were walked. */
@@ -13,6 +14,7 @@ export function Recovery(): ReactElement {
     <>
       <PageTitle title="Recovery" />
       <Stack gap="lg">
+        <Rehearse />
         <section aria-labelledby="history">
           <Title order={2} size="h4" mb="xs" id="history">
             Drills and recoveries

@@ -1,0 +1,282 @@
+import { Alert, Button, Group, Radio, Select, Stack, Text, Textarea, TextInput, Title } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useState, type ReactElement } from "react";
+import { useParams, useSearchParams } from "react-router";
+import { useStartJob } from "../../api/jobs.ts";
+import { type Ask, usePlan } from "../../api/plans.ts";
+import { backupsQuery } from "../../api/queries.ts";
+import { sessionQuery } from "../../api/session.ts";
+import { JobView } from "../../parts/job/job-view.tsx";
+import { utc } from "../../parts/moment.tsx";
+import { PageTitle } from "../../parts/page-title.tsx";
+import { Answered, Empty, Failed } from "../../parts/states.tsx";
+import { Confirm } from "./confirm.tsx";
+import { PlanView } from "./plan-view.tsx";
+
+type Way = "new" | "swap" | "missing-rows" | "provider";
+
+const WAYS: Readonly<Record<Way, { readonly label: string; readonly description: string }>> = {
+  new: {
+    label: "Into a new database beside it",
+    description: "Nothing that is there is touched. Look at it, then drop it.",
+  },
+  swap: {
+    label: "In place of the live database",
+    description: "It is restored and compared first; the old one is kept, and can be put back.",
+  },
+  "missing-rows": {
+    label: "Only rows that are missing",
+    description:
+      "What is in the backup and, by primary key, no more in these tables is inserted, in one transaction.",
+  },
+  provider: {
+    label: "As of a moment, by the managed service",
+    description: "It makes a new cluster, which costs what a cluster costs.",
+  },
+};
+
+/** What, from when, to where; what would be done; then it is, and how to undo it. */
+export function Restore(): ReactElement {
+  const { database = "" } = useParams();
+  const [given] = useSearchParams();
+  const session = useQuery(sessionQuery());
+  const query = useQuery(backupsQuery(database));
+  return (
+    <>
+      <PageTitle title={`Restore ${database}`} />
+      {session.data?.user == null || session.data.user.role === "admin" ? (
+        <Answered query={query}>
+          {({ databases: [listed] }) =>
+            listed === undefined || (listed.backups.length === 0 && listed.provider === null) ? (
+              <Empty title="There is no backup to restore">
+                The first one is made by `handled backup {database}`.
+              </Empty>
+            ) : (
+              <Flow
+                database={database}
+                backups={listed.backups.map(({ id, snapshotAt, proof }) => ({
+                  value: id,
+                  label: `${utc(snapshotAt)} · ${id} · ${proof === null ? "not proven" : proof.outcome}`,
+                }))}
+                backup={given.get("backup") ?? listed.backups[0]?.id ?? null}
+                at={given.get("at")}
+                hasProvider={listed.provider !== null}
+              />
+            )
+          }
+        </Answered>
+      ) : (
+        <Empty title="Restoring takes an admin">You are signed in as {session.data.user.role}.</Empty>
+      )}
+    </>
+  );
+}
+
+function Flow({
+  database,
+  backups,
+  backup: first,
+  at: moment,
+  hasProvider,
+}: {
+  readonly database: string;
+  readonly backups: readonly { readonly value: string; readonly label: string }[];
+  readonly backup: string | null;
+  readonly at: string | null;
+  readonly hasProvider: boolean;
+}): ReactElement {
+  const [way, setWay] = useState<Way>(moment !== null && hasProvider ? "provider" : "new");
+  const [backup, setBackup] = useState(first);
+  const [at, setAt] = useState(moment ?? "");
+  const [name, setName] = useState("");
+  const [tables, setTables] = useState("");
+  const plan = usePlan();
+  const start = useStartJob();
+  const named = tables.split(/[\s,]+/).filter((table) => table !== "");
+  const ask = askOf(way, { database, backup: backup ?? "latest", at, name, tables: named });
+  const change = <Value,>(set: (value: Value) => void): ((value: Value) => void) => {
+    return (value) => {
+      // What was planned is not what is chosen now.
+      plan.reset();
+      set(value);
+    };
+  };
+  if (start.data !== undefined)
+    return <Done database={database} way={way} id={start.data.id} again={start.reset} />;
+  return (
+    <Stack maw={760} gap="lg">
+      <Radio.Group label="Where to" value={way} onChange={(value) => change(setWay)(value as Way)}>
+        <Stack gap="xs" mt="xs">
+          {(Object.keys(WAYS) as Way[])
+            .filter((each) => each !== "provider" || hasProvider)
+            .map((each) => (
+              <Radio key={each} value={each} {...WAYS[each]} />
+            ))}
+        </Stack>
+      </Radio.Group>
+      {way === "provider" ? (
+        <TextInput
+          label="From when"
+          description="A moment with its zone; empty: the service's newest backup"
+          placeholder="2026-11-28T14:05:00Z"
+          value={at}
+          onChange={({ currentTarget }) => change(setAt)(currentTarget.value)}
+        />
+      ) : (
+        <Select
+          label="From when"
+          data={[...backups]}
+          value={backup}
+          onChange={change(setBackup)}
+          allowDeselect={false}
+          searchable
+        />
+      )}
+      {way === "new" ? (
+        <TextInput
+          label="Name of the new database"
+          description="Empty: one is made"
+          value={name}
+          onChange={({ currentTarget }) => change(setName)(currentTarget.value)}
+        />
+      ) : null}
+      {way === "new" || way === "missing-rows" ? (
+        <Textarea
+          label={way === "new" ? "Only these tables" : "Tables that lost rows"}
+          description={`Each written schema.table${way === "new" ? "; empty: all" : ""}`}
+          required={way === "missing-rows"}
+          autosize
+          value={tables}
+          onChange={({ currentTarget }) => change(setTables)(currentTarget.value)}
+        />
+      ) : null}
+      <Group>
+        <Button
+          onClick={() => plan.mutate(ask)}
+          loading={plan.isPending}
+          disabled={way === "missing-rows" && named.length === 0}
+          variant={plan.data === undefined ? "filled" : "default"}
+        >
+          What would be done?
+        </Button>
+      </Group>
+      {plan.error === null ? null : <Failed error={plan.error} />}
+      {plan.data === undefined ? null : (
+        <Stack>
+          <Title order={2} size="h4">
+            What would be done
+          </Title>
+          <PlanView plan={plan.data} />
+          {start.error === null ? null : <Failed error={start.error} />}
+          <Confirm
+            name={database}
+            label={way === "new" ? "Restore" : way === "swap" ? "Replace the live database" : "Do it"}
+            needed={way !== "new"}
+            pending={start.isPending}
+            onConfirm={(confirm) => start.mutate({ ...ask, ...(confirm === undefined ? {} : { confirm }) })}
+          />
+        </Stack>
+      )}
+    </Stack>
+  );
+}
+
+function askOf(
+  way: Way,
+  {
+    database,
+    backup,
+    at,
+    name,
+    tables,
+  }: {
+    readonly database: string;
+    readonly backup: string;
+    readonly at: string;
+    readonly name: string;
+    readonly tables: string[];
+  },
+): Ask {
+  switch (way) {
+    case "new":
+      return {
+        kind: "restore",
+        database,
+        options: {
+          backup,
+          to: "new",
+          ...(name === "" ? {} : { newDatabase: name }),
+          ...(tables.length === 0 ? {} : { tables }),
+        },
+      };
+    case "swap":
+      return { kind: "restore", database, options: { backup, to: "swap" } };
+    case "missing-rows":
+      return { kind: "missing-rows", database, options: { backup, tables } };
+    case "provider":
+      return { kind: "provider-restore", database, options: at === "" ? {} : { at } };
+  }
+}
+
+/** The job, and, where there is one, the way back. */
+function Done({
+  database,
+  way,
+  id,
+  again,
+}: {
+  readonly database: string;
+  readonly way: Way;
+  readonly id: string;
+  readonly again: () => void;
+}): ReactElement {
+  const undo = useStartJob();
+  const plan = usePlan();
+  return (
+    <Stack maw={760}>
+      <JobView id={id} />
+      {way === "swap" && undo.data === undefined ? (
+        <Alert color="blue" title="The way back">
+          <Stack align="flex-start">
+            <Text size="sm">The database that was replaced is kept, and can be put back in its place.</Text>
+            {plan.data === undefined ? (
+              <Button
+                variant="default"
+                loading={plan.isPending}
+                onClick={() => plan.mutate({ kind: "undo-restore", database })}
+              >
+                Undo …
+              </Button>
+            ) : (
+              <>
+                <PlanView plan={plan.data} />
+                <Confirm
+                  name={database}
+                  label="Put the old one back"
+                  needed
+                  pending={undo.isPending}
+                  onConfirm={(confirm) =>
+                    undo.mutate({
+                      kind: "undo-restore",
+                      database,
+                      ...(confirm === undefined ? {} : { confirm }),
+                    })
+                  }
+                />
+              </>
+            )}
+            {(plan.error ?? undo.error) === null ? null : (
+              <Failed error={plan.error ?? undo.error ?? new Error("")} />
+            )}
+          </Stack>
+        </Alert>
+      ) : null}
+      {undo.data === undefined ? null : <JobView id={undo.data.id} />}
+      <Group>
+        <Button variant="default" onClick={again}>
+          Another restore
+        </Button>
+      </Group>
+    </Stack>
+  );
+}
