@@ -96,13 +96,13 @@ test("a missing bucket is told by every command, and is not taken for a place wi
   expect(looked.stdout).toContain("make the bucket");
 });
 
-test("a bucket that was emptied behind our back has no repository; the next backup reads everything", async () => {
+test("a bucket that was emptied behind our back has no repository; the next backup, which calls it new, reads everything", async () => {
   await using made = await shop(() => "pass");
   const backup = ["backup", "--kind", "snapshot"];
   expect(await made.run("straight", backup)).toMatchObject({ code: 0 });
   await made.empty();
   expect(await made.run("straight", ["list"])).toMatchObject({ code: 10 });
-  const again = await made.run("straight", backup);
+  const again = await made.run("straight", [...backup, "--new-place"]);
   expect(again).toMatchObject({ code: 0 });
   expect(jsonOf(again)["parts"]).toMatchObject({ reused: 0 });
   expect(await made.run("straight", ["verify", made.live.name, "latest"])).toMatchObject({ code: 0 });
