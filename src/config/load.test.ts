@@ -74,6 +74,7 @@ describe("a good strategy", () => {
         retryAfterMs: 120_000,
         http: { host: "::1", port: 9420 },
       },
+      runbookFiles: [],
       contacts: [
         { name: "Ada", role: "on call", email: "ada@example.org", phone: "+44 20", note: "at night too" },
       ],

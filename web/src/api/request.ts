@@ -13,8 +13,13 @@ export class Refused extends Error {
   }
 }
 
+/** Nobody answers. */
+export class Unreachable extends Error {
+  override readonly name = "Unreachable";
+}
+
 /**
- * Asks the API. Fails with `Refused` where it answers with an error, and with a `TypeError` where nobody answers.
+ * Asks the API. Fails with `Refused` where it answers with an error, and with `Unreachable` where nobody answers.
  * @param body is sent as JSON
  */
 export async function request<Answer>(
@@ -28,6 +33,8 @@ export async function request<Answer>(
     ...(method === "GET"
       ? {}
       : { headers: { "content-type": "application/json" }, body: JSON.stringify(body ?? {}) }),
+  }).catch((error: unknown) => {
+    throw signal?.aborted === true ? error : new Unreachable("the daemon does not answer", { cause: error });
   });
   const type = response.headers.get("content-type") ?? "";
   if (response.ok) {

@@ -3,7 +3,7 @@ import { IconAlertTriangle } from "@tabler/icons-react";
 import type { UseQueryResult } from "@tanstack/react-query";
 import { useEffect, useState, type ReactElement, type ReactNode } from "react";
 import { useRouteError } from "react-router";
-import { Refused } from "../api/request.ts";
+import { Refused, Unreachable } from "../api/request.ts";
 
 /** Shown while something is fetched; not at once, so that what comes quickly does not flicker. */
 export function Loading(): ReactElement | null {
@@ -27,7 +27,7 @@ export function Failed({
   readonly error: Error;
   readonly again?: () => void;
 }): ReactElement {
-  const nobody = error instanceof TypeError;
+  const nobody = error instanceof Unreachable;
   return (
     <Alert
       color="red"

@@ -100,7 +100,10 @@ function HowFar({ events }: { readonly events: readonly JobEvent[] }): ReactElem
 function Log({ events }: { readonly events: readonly JobEvent[] }): ReactElement | null {
   const lines = events.filter((event) => event.kind === "line");
   const end = useRef<HTMLDivElement>(null);
-  useEffect(() => end.current?.scrollIntoView({ block: "nearest" }), [lines.length]);
+  useEffect(() => {
+    // Newer browsers give a promise back, which an effect must not.
+    void end.current?.scrollIntoView({ block: "nearest" });
+  }, [lines.length]);
   if (lines.length === 0) return null;
   return (
     <ScrollArea.Autosize
