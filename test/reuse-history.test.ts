@@ -79,6 +79,8 @@ describe("a history that was rewound forces a full read", () => {
     await using server = await startOwn({ synchronous_commit: "off", wal_writer_delay: "10s" });
     await server.query(ROWS);
     await using pair = await openPair();
+    // It comes to be beside whoever connects.
+    await until(server, "exists (select from pg_stat_activity where backend_type = 'walwriter')");
     const [writer] = await server.query<{ pid: number }>(
       "select pid from pg_stat_activity where backend_type = 'walwriter'",
     );

@@ -150,10 +150,13 @@ test("a table is emptied", async () => {
 test("a privilege is revoked", async () => {
   await live.query("revoke select on product from backer");
   expect((await backUp()).code).toBe(22);
-  expect((await look()).opened).toEqual(["run-failed backup nightly"]);
+  expect((await look()).opened).toEqual(["privilege-missing privileges", "run-failed backup nightly"]);
   await live.query("grant select on product to backer");
   expect((await backUp()).code).toBe(0);
-  expect((await look()).closed).toEqual(["run-failed backup nightly"]);
+  expect((await look()).closed.toSorted()).toEqual([
+    "privilege-missing privileges",
+    "run-failed backup nightly",
+  ]);
 });
 
 /** The identity of a backup that has rows that none before has. */
