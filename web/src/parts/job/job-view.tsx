@@ -101,8 +101,8 @@ function Log({ events }: { readonly events: readonly JobEvent[] }): ReactElement
   const lines = events.filter((event) => event.kind === "line");
   const end = useRef<HTMLDivElement>(null);
   useEffect(() => {
-    // Newer browsers give a promise back, which an effect must not.
-    void end.current?.scrollIntoView({ block: "nearest" });
+    // Not given back: newer browsers make a promise of it, which an effect must not be.
+    end.current?.scrollIntoView({ block: "nearest" });
   }, [lines.length]);
   if (lines.length === 0) return null;
   return (
