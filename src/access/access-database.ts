@@ -1,10 +1,9 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { createHash } from "node:crypto";
 import { DatabaseSync } from "node:sqlite";
 import { AppError, messageOf } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
-import { stateFolder } from "../lib/state-folder.ts";
+import { stateFolder, strategyStateName } from "../lib/state-folder.ts";
 
 // The daemon and commands write to it at the same time.
 const BUSY_MS = 10_000;
@@ -37,7 +36,7 @@ create table if not exists facts (name text primary key, value text not null) st
 
 /** Where users, their sessions and tokens, and the audit log of a strategy's daemon are kept on this machine. */
 export function accessFile(runtime: Runtime, strategyPath: string): string {
-  const name = createHash("sha256").update(strategyPath).digest("hex").slice(0, 16);
+  const name = strategyStateName(strategyPath);
   return join(stateFolder(runtime), "access", `${name}.sqlite`);
 }
 

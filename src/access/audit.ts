@@ -138,3 +138,16 @@ export function brokenAt(entries: Iterable<AuditEntry>): string | undefined {
   }
   return undefined;
 }
+
+/** An entry as it is shown: its hash holds the one before already. */
+export function shownEntry({
+  seq,
+  at,
+  who,
+  what,
+  subject,
+  source,
+  hash,
+}: AuditEntry): Omit<AuditEntry, "previous"> {
+  return { seq, at, who, what, subject, source, hash };
+}

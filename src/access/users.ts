@@ -134,3 +134,8 @@ function userOf(row: unknown): User {
   const { created_at: createdAt, ...user } = Row.parse({ ...(row as object) });
   return { ...user, createdAt };
 }
+
+/** A user as others may see them: nothing of the password. */
+export function shownUser({ name, role, password, createdAt }: User) {
+  return { name, role, hasPassword: password !== null, createdAt };
+}

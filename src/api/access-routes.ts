@@ -1,8 +1,9 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { z } from "zod";
 import type { Access } from "../access/access.ts";
+import { shownEntry } from "../access/audit.ts";
 import type { Throttle } from "../access/throttle.ts";
-import type { User } from "../access/users.ts";
+import { shownUser, type User } from "../access/users.ts";
 import { AppError } from "../errors.ts";
 import { callerOf, SESSION_COOKIE, sourceOf } from "./caller.ts";
 import type { Confirm } from "./confirm.ts";
@@ -85,13 +86,13 @@ export function addAccessRoutes(app: App, parts: AccessParts): void {
     begin(reply, user);
     return sessionJson(user, "password");
   });
-  app.get(routes.users.path, answering(routes.users), async () => ({ users: users.list().map(userJson) }));
+  app.get(routes.users.path, answering(routes.users), async () => ({ users: users.list().map(shownUser) }));
   app.post(routes.addUser.path, withBody(routes.addUser), async (request) => {
     const { confirm: given, ...added } = request.body;
     await confirm(request, given, added.name);
     const user = await users.add(added);
     note(request, callerOf(request).name, "user added", `${user.name}, ${user.role}`);
-    return userJson(user);
+    return shownUser(user);
   });
   app.patch(
     routes.changeUser.path,
@@ -109,7 +110,7 @@ export function addAccessRoutes(app: App, parts: AccessParts): void {
         await users.setPassword(name, password);
         note(request, who, "user changed", `${name} has a new password`);
       }
-      return userJson(users.require(name));
+      return shownUser(users.require(name));
     },
   );
   app.delete(
@@ -120,7 +121,7 @@ export function addAccessRoutes(app: App, parts: AccessParts): void {
       await confirm(request, request.body.confirm, name);
       users.remove(name);
       note(request, callerOf(request).name, "user removed", name);
-      return { users: users.list().map(userJson) };
+      return { users: users.list().map(shownUser) };
     },
   );
   app.post(routes.password.path, withBody(routes.password), async (request) => {
@@ -173,15 +174,7 @@ export function addAccessRoutes(app: App, parts: AccessParts): void {
     },
     async ({ query: { before, last } }) => {
       const found = audit.list(before ?? Number.MAX_SAFE_INTEGER, last + 1);
-      const entries = found.slice(0, last).map(({ seq, at, who, what, subject, source, hash }) => ({
-        seq,
-        at,
-        who,
-        what,
-        subject,
-        source,
-        hash,
-      }));
+      const entries = found.slice(0, last).map(shownEntry);
       return { entries, more: found.length > last };
     },
   );
@@ -192,13 +185,6 @@ export function sessionCookie(secret: string, isSecure: boolean): string {
   const ends = secret === "" ? "; Max-Age=0" : "";
   return `${SESSION_COOKIE}=${secret}; Path=/; HttpOnly; SameSite=Strict${isSecure ? "; Secure" : ""}${ends}`;
 }
-
-const userJson = ({ name, role, password, createdAt }: User) => ({
-  name,
-  role,
-  hasPassword: password !== null,
-  createdAt,
-});
 
 function withBody<Answer, Role, Body, Params = undefined>(
   route: { readonly summary: string; readonly answer: Answer; readonly role: Role; readonly body: Body },

@@ -165,6 +165,7 @@ async function sendEvents(
       const data = JSON.stringify(clean(value));
       // Whoever does not listen must not fill our memory.
       if (!raw.write(`id: ${value.seq}\ndata: ${data}\n\n`))
+        // Where whoever listens has gone, the loop ends by the same signal.
         await once(raw, "drain", { signal: gone.signal }).catch(() => undefined);
       next = events.next();
     }

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { JobRequest } from "../api/contract/jobs.ts";
@@ -7,7 +6,7 @@ import { parseStrategy } from "../config/load.ts";
 import type { Problem } from "../config/problems.ts";
 import { isAppError } from "../errors.ts";
 import { findDatabase, type Strategy } from "../config/strategy.ts";
-import { stateFolder } from "../lib/state-folder.ts";
+import { stateFolder, strategyStateName } from "../lib/state-folder.ts";
 import type { JobProgram } from "../daemon/job-process.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { type JobPaths, jobWords } from "../jobs/job-arguments.ts";
@@ -27,7 +26,7 @@ export async function openJobs(
 ): Promise<Jobs> {
   const { runtime } = cli;
   // Another strategy's daemon has others.
-  const name = createHash("sha256").update(strategyPath).digest("hex").slice(0, 16);
+  const name = strategyStateName(strategyPath);
   return await Jobs.open({
     clock: runtime.clock,
     env: runtime.env,

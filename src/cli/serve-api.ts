@@ -90,6 +90,7 @@ export class ServeApi implements HttpMounts, AsyncDisposable {
   };
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // What could not be loaded was told to whoever asked, and leaves nothing to end.
     await (await this.#loading?.catch(() => undefined))?.dispose();
     this.#access[Symbol.dispose]();
   }

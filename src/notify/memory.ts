@@ -1,8 +1,7 @@
-import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { isAppError, messageOf } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
-import { stateFolder } from "../lib/state-folder.ts";
+import { stateFolder, strategyStateName } from "../lib/state-folder.ts";
 import { readAlerts, writeAlerts } from "../repository/alerts.ts";
 import type { AlertsFile } from "../repository/alerts-file.ts";
 import { FORMAT_VERSION } from "../repository/manifest.ts";
@@ -111,7 +110,7 @@ async function onThisMachine(
 
 /** One for each strategy: two may have databases of the same name. */
 function localFolder(runtime: Runtime, strategyPath: string): string {
-  const name = createHash("sha256").update(strategyPath).digest("hex").slice(0, 16);
+  const name = strategyStateName(strategyPath);
   return join(stateFolder(runtime), "alerts", name);
 }
 

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
@@ -6,7 +5,7 @@ import { errorCode, messageOf } from "../errors.ts";
 import { writeDurable } from "../lib/durable.ts";
 import { lineDiff } from "../lib/line-diff.ts";
 import type { Runtime } from "../lib/runtime.ts";
-import { stateFolder } from "../lib/state-folder.ts";
+import { stateFolder, strategyStateName } from "../lib/state-folder.ts";
 
 /** What of the runbook each channel was told last, kept on this machine: who has none begins with what it says now. */
 interface RunbookTold {
@@ -29,7 +28,7 @@ export async function recallRunbook(
   channels: readonly string[],
 ): Promise<RunbookTold> {
   if (text === undefined || channels.length === 0) return { changesFor: () => [], tell: async () => {} };
-  const name = createHash("sha256").update(strategyPath).digest("hex").slice(0, 16);
+  const name = strategyStateName(strategyPath);
   const path = join(stateFolder(runtime), "runbook", `${name}.json`);
   const found = await read(path);
   const known = new Map(channels.map((channel) => [channel, found[channel] ?? text]));

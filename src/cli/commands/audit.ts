@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { openAccess } from "../../access/access.ts";
-import { brokenAt } from "../../access/audit.ts";
+import { brokenAt, shownEntry } from "../../access/audit.ts";
 import { AppError } from "../../errors.ts";
 import type { AuditLogJson } from "../../json/audit.ts";
 import { auditInPlaces } from "../audit-places.ts";
@@ -39,15 +39,7 @@ async function runAudit(cli: Cli, last: number, verify: boolean): Promise<void> 
   const { output } = cli;
   if (output.options.json) {
     output.json({
-      entries: entries.map(({ seq, at, who, what, subject, source, hash }) => ({
-        seq,
-        at,
-        who,
-        what,
-        subject,
-        source,
-        hash,
-      })),
+      entries: entries.map(shownEntry),
       broken,
       places: places.map((place) =>
         "failure" in place

@@ -4,13 +4,14 @@ import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { type Access, openAccess } from "../../access/access.ts";
 import { ROLES, type Role } from "../../access/roles.ts";
+import { shownUser } from "../../access/users.ts";
 import { AppError, messageOf } from "../../errors.ts";
 import { userName } from "../../repository/holder.ts";
 import type { Cli } from "../cli.ts";
 import { confirmByName } from "../confirm.ts";
 import { positiveInteger } from "../options.ts";
 import { askerOf } from "../prompt.ts";
-import { renderUsers, userJson } from "../render/user.ts";
+import { renderUsers } from "../render/user.ts";
 import { requireStrategyPath } from "../strategy-file.ts";
 
 interface PasswordOption {
@@ -131,7 +132,7 @@ async function withAccess(cli: Cli, work: (access: Access) => Promise<void> | vo
 }
 
 function print(cli: Cli, users: Parameters<typeof renderUsers>[1]): void {
-  if (cli.output.options.json) cli.output.json({ users: users.map(userJson) });
+  if (cli.output.options.json) cli.output.json({ users: users.map(shownUser) });
   else cli.output.text(renderUsers(cli.output, users));
 }
 

@@ -2,10 +2,6 @@ import type { User } from "../../access/users.ts";
 import type { Output } from "../output.ts";
 import { renderTable } from "./table.ts";
 
-export function userJson({ name, role, password, createdAt }: User) {
-  return { name, role, hasPassword: password !== null, createdAt };
-}
-
 export function renderUsers(output: Output, users: readonly User[]): string {
   if (users.length === 0)
     return "nobody can sign in yet; `handled serve` prints a link to make the first user";

@@ -1,10 +1,11 @@
 import { Badge, Card, Group, Stack, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import type { ReactElement, ReactNode } from "react";
+import type { ReactElement } from "react";
 import { useParams } from "react-router";
 import { formatBytes, formatCount, formatDuration } from "../../../../src/lib/text.ts";
 import { type Answer, backupQuery } from "../../api/queries.ts";
 import { type Column, DataTable } from "../../parts/data-table.tsx";
+import { Fact } from "../../parts/fact.tsx";
 import { Moment } from "../../parts/moment.tsx";
 import { PageTitle } from "../../parts/page-title.tsx";
 import { ProofBadge } from "../../parts/proof-badge.tsx";
@@ -79,15 +80,6 @@ function Facts({ backup }: { readonly backup: Details }): ReactElement {
         </Text>
       )}
     </Card>
-  );
-}
-
-function Fact({ name, children }: { readonly name: string; readonly children: ReactNode }): ReactElement {
-  return (
-    <div>
-      <dt className="quiet">{name}</dt>
-      <dd>{children}</dd>
-    </div>
   );
 }
 

@@ -1,8 +1,9 @@
 import { Badge, Card, Group, Stack, Text, Title } from "@mantine/core";
 import { IconShieldCheck, IconShieldExclamation, IconShieldX } from "@tabler/icons-react";
-import type { ReactElement, ReactNode } from "react";
+import type { ReactElement } from "react";
 import { Link } from "react-router";
 import { formatBytes } from "../../../../src/lib/text.ts";
+import { Fact } from "../../parts/fact.tsx";
 import { Gauge } from "../../parts/gauge.tsx";
 import { Ago } from "../../parts/moment.tsx";
 import { type DatabaseStatus, type Protection, protectionOf } from "./protection.ts";
@@ -70,15 +71,6 @@ function ProtectionBadge({ protection: { level } }: { readonly protection: Prote
     <Badge color={color} variant="filled" autoContrast size="lg" leftSection={<Icon size={16} aria-hidden />}>
       {label}
     </Badge>
-  );
-}
-
-function Fact({ name, children }: { readonly name: string; readonly children: ReactNode }): ReactElement {
-  return (
-    <div>
-      <dt className="quiet">{name}</dt>
-      <dd>{children}</dd>
-    </div>
   );
 }
 

@@ -1,6 +1,7 @@
 import { Card, Code, Stack, Text } from "@mantine/core";
 import type { ReactElement } from "react";
 import type { Plan } from "../../api/plans.ts";
+import { Fact } from "../../parts/fact.tsx";
 
 /** What a command says that it would do. */
 export function PlanView({ plan }: { readonly plan: Plan }): ReactElement {
@@ -16,10 +17,9 @@ export function PlanView({ plan }: { readonly plan: Plan }): ReactElement {
         {facts.length === 0 ? null : (
           <dl className="facts">
             {facts.map(([name, value]) => (
-              <div key={name}>
-                <dt className="quiet">{name}</dt>
-                <dd className="wrap">{value}</dd>
-              </div>
+              <Fact key={name} name={name}>
+                {value}
+              </Fact>
             ))}
           </dl>
         )}
