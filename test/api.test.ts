@@ -127,6 +127,7 @@ const PATHS: Readonly<Record<keyof typeof ROUTES, string>> = {
   runbook: "/api/runbook?format=md",
   repositories: "/api/repositories",
   recoveries: "/api/recoveries?last=1",
+  scenarios: "/api/scenarios",
 };
 
 describe("the HTTP API", () => {
@@ -314,7 +315,7 @@ describe("what comes of a request", () => {
       checklist: never,
     };
     const api = await makeApi(
-      { ...world, runbook: never, repositories: never, recoveries: never },
+      { ...world, runbook: never, repositories: never, recoveries: never, scenarios: never },
       {
         start: never,
         plan: never,

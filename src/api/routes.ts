@@ -32,6 +32,7 @@ export function addRoutes(app: App, world: ApiWorld): void {
     runbook,
     repositories,
     recoveries,
+    scenarios,
   } = ROUTES;
   app.get(databases.path, answering(databases), async ({ signal }) => await world.status(signal));
   app.get(
@@ -88,6 +89,7 @@ export function addRoutes(app: App, world: ApiWorld): void {
     },
     async ({ query, signal }) => await world.recoveries(query, signal),
   );
+  app.get(scenarios.path, answering(scenarios), async ({ signal }) => await world.scenarios(signal));
   app.get("/api/openapi.json", { config: { role: "public" }, schema: { hide: true } }, () => app.swagger());
 }
 

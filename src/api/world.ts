@@ -30,4 +30,5 @@ export interface ApiWorld {
   runbook(format: "html" | "md", signal: AbortSignal): Promise<string>;
   repositories(signal: AbortSignal): Promise<RepositoriesJson>;
   recoveries(which: WhichRecoveries, signal: AbortSignal): Promise<RecoveriesJson>;
+  scenarios(signal: AbortSignal): Promise<Answer<"scenarios">>;
 }

@@ -83,7 +83,8 @@ export function jobsWorld(cli: Cli, jobs: Jobs): JobsWorld {
 /** Those that a request is about, the first first. Fails with `usage` for one that the strategy does not have. */
 function databasesOf(strategy: Strategy, request: JobRequest): string[] {
   if (!("database" in request)) return [];
-  const others = request.kind === "recover" ? (request.options.with ?? []) : [];
+  const isOfSeveral = request.kind === "recover" || request.kind === "drill";
+  const others = isOfSeveral ? (request.options.with ?? []) : [];
   return [...new Set([request.database, ...others])].map((name) => findDatabase(strategy, name).name);
 }
 

@@ -89,6 +89,14 @@ function asEvent(
     const { time: _time, event: _event, ...figures } = line;
     return { seq, at, kind: "progress", ...figures };
   }
+  if (line.event === "plan") {
+    const { time: _time, event: _event, ...plan } = line;
+    return { seq, at, kind: "plan", ...plan };
+  }
+  if (line.event === "step") {
+    const { time: _time, event: _event, ...step } = line;
+    return { seq, at, kind: "step", ...step };
+  }
   return { seq, at, kind: "line", level: line.event, text: line.message, hint: line.hint };
 }
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { bytes, count, time } from "./common.ts";
+import { bytes, count, milliseconds, time } from "./common.ts";
+import { PlannedStepJson } from "./recover.ts";
 
 /** How far something has come, in figures. */
 export const ProgressJson = z.strictObject({
@@ -22,6 +23,26 @@ export const ProgressJson = z.strictObject({
 
 export type ProgressJson = z.infer<typeof ProgressJson>;
 
+/** What a recovery or drill is about to do. */
+export const PlanProgressJson = z.strictObject({
+  scenario: z.string().describe("The disaster"),
+  budgetMs: milliseconds.describe("How long all of it may take"),
+  steps: z.array(PlannedStepJson).describe("In order"),
+});
+export type PlanProgressJson = z.infer<typeof PlanProgressJson>;
+
+/** What becomes of a step of it. */
+export const StepProgressJson = z.strictObject({
+  id: z.string().describe("Identity of the step in its plan"),
+  title: z.string().describe("What it does"),
+  budgetMs: milliseconds.describe("How long it may take"),
+  outcome: z
+    .enum(["begun", "done", "done before", "failed"])
+    .describe("`done before`: by an earlier call, and it still holds"),
+  ms: milliseconds.nullable().describe("How long it took; null while it runs"),
+});
+export type StepProgressJson = z.infer<typeof StepProgressJson>;
+
 /** A line that is no figure. */
 const MESSAGE_EVENTS = ["note", "warning", "error"] as const;
 
@@ -36,6 +57,8 @@ const Message = z.strictObject({
 export const ProgressEventJson = z.discriminatedUnion("event", [
   ProgressJson.extend({ time: time.describe("When it was so far"), event: z.literal("progress") }),
   Message,
+  PlanProgressJson.extend({ time: time.describe("When it was made"), event: z.literal("plan") }),
+  StepProgressJson.extend({ time: time.describe("When that was so"), event: z.literal("step") }),
   z.strictObject({
     time: time.describe("When it ended"),
     event: z.literal("ended").describe("The last line"),

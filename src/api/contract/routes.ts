@@ -10,6 +10,7 @@ import {
   RunsJson,
   SeriesJson,
 } from "./answers.ts";
+import { ScenariosJson } from "./scenarios.ts";
 import { OneBackup, OneDatabase, WhichRecoveries, WhichRunbook, WhichRuns, WhichSeries } from "./requests.ts";
 
 /** Every address of the API, what it takes and what it answers: for the server, its OpenAPI document, and whoever calls it. */
@@ -86,5 +87,11 @@ export const ROUTES = {
     summary: "Drills and recoveries, newest first",
     query: WhichRecoveries,
     answer: RecoveriesJson,
+  },
+  scenarios: {
+    path: "/api/scenarios",
+    role: "viewer",
+    summary: "The disasters that there are plans for, their drills, and recoveries that have not ended",
+    answer: ScenariosJson,
   },
 } as const;
