@@ -72,6 +72,7 @@ export const ROUTES = {
     role: "viewer",
     summary: "What to do when something is lost, as it stands now",
     query: WhichRunbook,
+    types: ["text/html", "text/markdown"],
     answer: z.string().describe("A page of HTML, or Markdown"),
   },
   repositories: {
