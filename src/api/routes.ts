@@ -22,6 +22,7 @@ export function addRoutes(app: App, world: ApiWorld): void {
   const {
     databases,
     overview,
+    days,
     backups,
     series,
     backup,
@@ -34,6 +35,7 @@ export function addRoutes(app: App, world: ApiWorld): void {
   } = ROUTES;
   app.get(databases.path, described(databases), async ({ signal }) => await world.status(signal));
   app.get(overview.path, described(overview), async ({ signal }) => await world.overview(signal));
+  app.get(days.path, described(days), async ({ query, signal }) => await world.days(query, signal));
   app.get(
     backups.path,
     described(backups),
