@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type {
+  DaysJson,
   FindingsJson,
   OverviewJson,
   RecoveriesJson,
@@ -7,7 +8,7 @@ import type {
   RunsJson,
   SeriesJson,
 } from "./contract/answers.ts";
-import type { WhichRecoveries, WhichRuns } from "./contract/requests.ts";
+import type { WhichDays, WhichRecoveries, WhichRuns } from "./contract/requests.ts";
 import type { ROUTES } from "./contract/routes.ts";
 
 type Answer<Route extends keyof typeof ROUTES> = z.infer<(typeof ROUTES)[Route]["answer"]>;
@@ -19,6 +20,7 @@ type Answer<Route extends keyof typeof ROUTES> = z.infer<(typeof ROUTES)[Route][
 export interface ApiWorld {
   status(signal: AbortSignal): Promise<Answer<"databases">>;
   overview(signal: AbortSignal): Promise<OverviewJson>;
+  days(which: WhichDays, signal: AbortSignal): Promise<DaysJson>;
   findings(signal: AbortSignal): Promise<FindingsJson>;
   backups(database: string, signal: AbortSignal): Promise<Answer<"backups">>;
   /** @param days no further back */

@@ -6,6 +6,7 @@ import { repositoryUsage } from "../operations/repository/usage.ts";
 import { showBackup } from "../operations/show.ts";
 import { checklistOf } from "./checklist-of.ts";
 import type { Cli } from "./cli.ts";
+import { daysOf } from "./days-of.ts";
 import { drillsOf } from "./drills-of.ts";
 import { healthOf } from "./health-of.ts";
 import type { StatusJson } from "../json/status.ts";
@@ -51,6 +52,7 @@ export function apiWorld(serving: Cli, lastLook: () => OverviewJson | undefined)
     status,
     overview: async () => lastLook() ?? (await (looking ??= lookOnce())),
     findings: async (signal) => findingsOf(await status(signal)),
+    days: async (which, signal) => await daysOf(quiet(serving, signal), which),
     backups: async (database, signal) => {
       const { listings } = await listingsOf(quiet(serving, signal), database, {});
       return listJson(listings);
