@@ -31,6 +31,7 @@ export function addRoutes(app: App, world: ApiWorld): void {
     checklist,
     runbook,
     repositories,
+    channels,
     recoveries,
   } = ROUTES;
   app.get(databases.path, answering(databases), async ({ signal }) => await world.status(signal));
@@ -79,6 +80,7 @@ export function addRoutes(app: App, world: ApiWorld): void {
         .send(page);
     },
   );
+  app.get(channels.path, answering(channels), async ({ signal }) => await world.channels(signal));
   app.get(repositories.path, answering(repositories), async ({ signal }) => await world.repositories(signal));
   app.get(
     recoveries.path,

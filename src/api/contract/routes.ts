@@ -10,6 +10,7 @@ import {
   RunsJson,
   SeriesJson,
 } from "./answers.ts";
+import { ChannelsJson } from "./channels.ts";
 import { OneBackup, OneDatabase, WhichRecoveries, WhichRunbook, WhichRuns, WhichSeries } from "./requests.ts";
 
 /** Every address of the API, what it takes and what it answers: for the server, its OpenAPI document, and whoever calls it. */
@@ -79,6 +80,12 @@ export const ROUTES = {
     role: "viewer",
     summary: "What backups take, and how fast that grows",
     answer: RepositoriesJson,
+  },
+  channels: {
+    path: "/api/channels",
+    role: "viewer",
+    summary: "Who is told when something is wrong, and whether that arrives",
+    answer: ChannelsJson,
   },
   recoveries: {
     path: "/api/recoveries",
