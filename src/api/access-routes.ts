@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { z } from "zod";
 import type { Access } from "../access/access.ts";
-import { shownEntry } from "../access/audit.ts";
+import { checkedLog, shownEntry } from "../access/audit.ts";
 import type { Throttle } from "../access/throttle.ts";
 import { shownUser, type User } from "../access/users.ts";
 import { AppError } from "../errors.ts";
@@ -152,11 +152,12 @@ export function addAccessRoutes(app: App, parts: AccessParts): void {
     note(request, name, "token revoked", `${token.label} of ${token.user}`);
     return { tokens: [...tokens.list(role === "admin" ? undefined : user.name)] };
   });
-  app.get(routes.audit.path, described(routes.audit), async ({ query: { before, last } }) => {
-    const found = audit.list(before ?? Number.MAX_SAFE_INTEGER, last + 1);
+  app.get(routes.audit.path, described(routes.audit), async ({ query: { before, last, who, what } }) => {
+    const found = audit.list(before ?? Number.MAX_SAFE_INTEGER, last + 1, { who, what });
     const entries = found.slice(0, last).map(shownEntry);
     return { entries, more: found.length > last };
   });
+  app.get(routes.auditCheck.path, described(routes.auditCheck), async () => await checkedLog(audit));
 }
 
 /** @param secret empty: the cookie is to go */
