@@ -59,7 +59,8 @@ export const ERRORS = {
     exit: 2,
     http: 429,
     retry: true,
-    meaning: "somebody tried to sign in too often with what was wrong",
+    meaning:
+      "somebody tried to sign in too often with what was wrong, or to do something more often than it may be done",
   },
   user_missing: { exit: 2, http: 404, retry: false, meaning: "there is no user of that name" },
   user_exists: { exit: 2, http: 409, retry: false, meaning: "there is a user of that name already" },

@@ -37,8 +37,7 @@ export function firstChoices({ drills }: Scenario): Choices {
   return { from: null, backup: null, at: "", tables: tables.join(", "), where: "", whole: false };
 }
 
-const tablesOf = ({ tables }: Choices): string[] =>
-  tables.split(/[\s,]+/).filter((table) => table !== "");
+const tablesOf = ({ tables }: Choices): string[] => tables.split(/[\s,]+/).filter((table) => table !== "");
 
 type RecoverAsk = Extract<Ask, { readonly kind: "recover" }>;
 
