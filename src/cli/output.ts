@@ -86,8 +86,9 @@ export class Output implements Reporter {
 
   /** Writes the value as JSON with `--json`, else the text. */
   result(value: unknown, text: () => string): void {
-    if (this.options.json) this.json(value);
-    else this.text(text());
+    if (!this.options.json) return this.text(text());
+    this.json(value);
+    if (this.#asJson) this.#event({ event: "result", message: text(), hint: null });
   }
 
   note(text: string): void {

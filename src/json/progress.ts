@@ -44,11 +44,13 @@ export const StepProgressJson = z.strictObject({
 export type StepProgressJson = z.infer<typeof StepProgressJson>;
 
 /** A line that is no figure. */
-const MESSAGE_EVENTS = ["note", "warning", "error"] as const;
+const MESSAGE_EVENTS = ["note", "warning", "error", "result"] as const;
 
 const Message = z.strictObject({
   time: time.describe("When it was said"),
-  event: z.enum(MESSAGE_EVENTS).describe("How bad it is"),
+  event: z
+    .enum(MESSAGE_EVENTS)
+    .describe("How bad it is; `result` is, with `--json`, what is printed for people without it"),
   message: z.string().describe("What was said"),
   hint: z.string().nullable().describe("What to do about it; null where nothing"),
 });

@@ -327,7 +327,7 @@ export const JobEvent = z.discriminatedUnion("kind", [
     seq,
     at,
     kind: z.literal("line"),
-    level: z.enum(["note", "warning", "error"]),
+    level: z.enum(["note", "warning", "error", "result"]),
     text: z.string(),
     hint: z.string().nullable(),
   }),
