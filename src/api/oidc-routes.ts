@@ -46,14 +46,16 @@ export function addOidcRoutes(app: App, { access, oidc, url }: OidcParts): void 
           query,
         );
         who = identity.name.slice(0, 64);
-        const user = await access.identities.signIn(identity);
-        access.audit.append({
-          who: user.name,
-          what: "signed in",
-          subject: `${oidc.name}, ${user.role}`,
-          source,
-        });
-        const secret = access.sessions.begin(user, "oidc", provenAt);
+        const secret = access.record(
+          () => {
+            const { user, changes } = access.identities.signIn(identity);
+            return { user, changes, secret: access.sessions.begin(user, "oidc", provenAt) };
+          },
+          ({ user, changes }) => {
+            const signedIn = { what: "signed in", subject: `${oidc.name}, ${user.role}` };
+            return [...changes, signedIn].map((act) => ({ who: user.name, ...act, source }));
+          },
+        ).secret;
         reply.header("set-cookie", [gone, sessionCookie(secret, ends() !== "")]);
         return await reply.redirect("/", 303);
       } catch (error) {
