@@ -77,6 +77,13 @@ export const ERRORS = {
     retry: false,
     meaning: "the audit log was changed, or entries of it are gone",
   },
+  audit_unwritable: {
+    exit: 1,
+    http: 503,
+    retry: true,
+    meaning:
+      "the audit log, or who may sign in, cannot be written; nothing is done that it does not take down",
+  },
   request_too_large: {
     exit: 2,
     http: 413,
