@@ -29,6 +29,13 @@ function get<Name extends keyof typeof ROUTES>(name: Name, path: string, refetch
 const part = encodeURIComponent;
 
 export const databasesQuery = () => get("databases", "/api/databases", LIVE);
+/** By the calendar of whoever looks. */
+export const daysQuery = () =>
+  get(
+    "days",
+    `/api/days${search({ zone: new Intl.DateTimeFormat().resolvedOptions().timeZone, days: 30 })}`,
+    CALM,
+  );
 export const backupsQuery = (database: string) =>
   get("backups", `/api/databases/${part(database)}/backups`, CALM);
 export const backupQuery = (database: string, id: string) =>

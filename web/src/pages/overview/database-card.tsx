@@ -1,6 +1,6 @@
 import { Badge, Card, Group, Stack, Text, Title } from "@mantine/core";
 import { IconShieldCheck, IconShieldExclamation, IconShieldX } from "@tabler/icons-react";
-import type { ReactElement } from "react";
+import type { ReactElement, ReactNode } from "react";
 import { Link } from "react-router";
 import { formatBytes } from "../../../../src/lib/text.ts";
 import { Fact } from "../../parts/fact.tsx";
@@ -18,10 +18,13 @@ const LOOKS = {
 export function DatabaseCard({
   database,
   named = true,
+  children,
 }: {
   readonly database: DatabaseStatus;
   /** Whether it says its name: not where the page does. */
   readonly named?: boolean;
+  /** What else it says, last. */
+  readonly children?: ReactNode;
 }): ReactElement {
   const { dataAtRiskMs, rpoMs, rtoMs, timeToRecover, newestPoint, provenPoint, nextRun } = database;
   const protection = protectionOf(database);
@@ -60,6 +63,7 @@ export function DatabaseCard({
             {database.backups} · {formatBytes(database.storedBytes)}
           </Fact>
         </dl>
+        {children}
       </Stack>
     </Card>
   );
