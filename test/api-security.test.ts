@@ -5,6 +5,7 @@ import { type AddressInfo, connect } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { hashPassword, type PasswordHash } from "../src/access/passwords.ts";
 import { mayAs, ROLES, type Role } from "../src/access/roles.ts";
 import { SESSION_COOKIE } from "../src/api/caller.ts";
 import { ROLE_OF_KIND } from "../src/api/contract/job-routes.ts";
@@ -19,6 +20,7 @@ const DAY = 24 * HOUR;
 
 const started: { readonly request: JobRequest; readonly by: string }[] = [];
 let api: MountedApi;
+let password: PasswordHash;
 
 beforeAll(async () => {
   api = await mountedApi({
@@ -29,7 +31,8 @@ beforeAll(async () => {
       },
     },
   });
-  for (const role of ROLES) await api.access.users.add({ name: role, role, password: PASSWORD });
+  password = await hashPassword(PASSWORD);
+  for (const role of ROLES) api.access.users.add({ name: role, role, password });
 });
 afterAll(async () => await api[Symbol.asyncDispose]());
 beforeEach(async () => {
@@ -134,7 +137,7 @@ describe("each kind of job by each role", () => {
       },
     });
     for (const role of ROLES) {
-      const user = await mounted.access.users.add({ name: role, role, password: null });
+      const user = mounted.access.users.add({ name: role, role, password: null });
       const cookie = `${SESSION_COOKIE}=${mounted.access.sessions.begin(user, "oidc")}`;
       for (const [id, kind] of kinds) {
         const { status } = await mounted.ask(`/api/jobs/${id}`, { method: "DELETE", headers: { cookie } });
@@ -191,13 +194,12 @@ describe("how long somebody stays in", () => {
     const changed = await api.ask("/api/password", { method: "POST", headers: here, body });
     expect(changed.code).toBe(undefined);
     expect([await isIn(here), await isIn(elsewhere)]).toEqual([true, false]);
-    await api.access.users.setPassword("viewer", PASSWORD);
+    api.access.users.setPassword("viewer", password);
   });
 
   test("whoever guesses waits longer each time, by name and by address, and comes in when the wait is over", async () => {
     await using mounted = await mountedApi();
-    for (const name of ["ada", "bob"])
-      await mounted.access.users.add({ name, role: "viewer", password: PASSWORD });
+    for (const name of ["ada", "bob"]) mounted.access.users.add({ name, role: "viewer", password });
     const tryOf = async (name: string, password: string) =>
       await mounted.ask("/api/session", { method: "POST", body: { name, password } });
     const waits: number[] = [];

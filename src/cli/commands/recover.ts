@@ -51,7 +51,7 @@ export function addRecover(program: Command, cli: () => Cli): void {
     .addOption(
       new Option(
         "--from <what>",
-        "what it is made from: with provider-down the provider or a backup (default: the first that works), with data-deleted the same (default: what loses less), with server-lost a backup or a rebuild (default: what is faster by measured rates)",
+        "what it is made from: with provider-down the provider or a backup (default: the first that works), with data-deleted the same (default: what loses less), with together the same (default: what is nearest to --at), with server-lost a backup or a rebuild (default: what is faster by measured rates)",
       ).choices(["provider", "backup", "rebuild"]),
     )
     .option(
@@ -77,6 +77,10 @@ export function addRecover(program: Command, cli: () => Cli): void {
       "--jobs <number>",
       "connections that load a snapshot (default: one a core; at most 64)",
       jobsArgument,
+    )
+    .option(
+      "--despite-assertions",
+      "go on although some of the strategy's assertions are not true of what was restored",
     )
     .addOption(new Option("--dry-run", "only show the plan").conflicts("back"))
     .option("--restart", "begin anew, although one was begun and has not ended")

@@ -1,4 +1,4 @@
-import { Alert, Badge, Button, Code, Group, Progress, ScrollArea, Stack, Text } from "@mantine/core";
+import { Alert, Badge, Button, Group, Progress, ScrollArea, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, type ReactElement } from "react";
 import { formatDuration } from "../../../../src/lib/text.ts";
@@ -7,6 +7,7 @@ import { Ago } from "../moment.tsx";
 import { Answered } from "../states.tsx";
 import { DrillResult, drillIn } from "./drill-result.tsx";
 import { Steps } from "./steps.tsx";
+import { TypedCommand } from "../typed-command.tsx";
 
 const COLORS = {
   running: "blue",
@@ -60,9 +61,7 @@ export function JobView({ id }: { readonly id: string }): ReactElement {
               </Alert>
             )}
             <Log events={events} />
-            <Text size="xs" className="quiet wrap" component="div">
-              The same at a terminal: <Code>{`handled ${job.command.map(quoted).join(" ")}`}</Code>
-            </Text>
+            <TypedCommand words={job.command} />
           </Stack>
         );
       }}
@@ -128,9 +127,4 @@ function Log({ events }: { readonly events: readonly JobEvent[] }): ReactElement
       <div ref={end} />
     </ScrollArea.Autosize>
   );
-}
-
-/** As a shell takes it. */
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
