@@ -241,6 +241,11 @@ describe("who may ask", () => {
       expect.arrayContaining(["set up", "signed in", "sign-in refused", "user added"]),
     );
     expect(entries.every(({ source }) => source === "127.0.0.1")).toBe(true);
+    const admin = await tokenOf("admin");
+    const some = await ask("GET", "/api/audit?who=ADA&what=signed&last=1", { headers: admin });
+    expect(some.body).toMatchObject({ entries: [{ who: "ada", what: "signed in" }] });
+    const check = async () => (await ask("GET", "/api/audit/check", { headers: admin })).body;
+    expect(await check()).toMatchObject({ broken: null });
     const secretFile = join(folder.path, "secret");
     await writeFile(secretFile, `${PASSWORD}\n`);
     const add = ["user", "add", "dora", "--role", "operator", "--json", "--password-file"];
@@ -291,6 +296,7 @@ describe("who may ask", () => {
       4,
       expect.stringContaining("entry 2 was changed") as string,
     ]);
+    expect(await check()).toEqual({ entries: 0, broken: "entry 2 was changed" });
   });
 });
 

@@ -94,6 +94,9 @@ test("without a mapping of roles only those come in whom an admin has added", as
   try {
     expect((await signIn("eve")).arrived.search).toBe("?refused=not_allowed");
     api.access.users.add({ name: "eve", role: "operator", password: null });
+    // The fifth refusal in a row.
+    expect((await signIn("eve")).arrived.search).toBe("?refused=too_many_tries");
+    await api.clock.advance(1_000);
     expect((await signIn("eve")).user).toEqual({ name: "eve", role: "operator", how: "oidc" });
   } finally {
     settings = mapped;
@@ -135,12 +138,30 @@ test("a provider that is away is told", async () => {
   const there = settings;
   settings = there && { ...there, issuer: "http://127.0.0.1:1" };
   try {
-    const answer = await api.ask("/api/oidc/start");
-    expect([answer.status, answer.code]).toEqual([502, "sign_in_failed"]);
+    expect((await api.ask("/api/oidc/start")).headers["location"]).toBe("/sign-in?refused=sign_in_failed");
   } finally {
     settings = there;
   }
   settings = undefined;
-  expect((await api.ask("/api/oidc/start")).code).toBe("page_missing");
+  expect((await api.ask("/api/oidc/start")).headers["location"]).toBe("/sign-in?refused=page_missing");
   settings = there;
+});
+
+test("whoever is refused again and again has to wait, and fills no log; whoever has begun here is kept waiting by no stranger", async () => {
+  const forged = async () => String((await api.ask("/api/oidc/callback?code=x&state=y")).headers["location"]);
+  const before = api.access.audit.list(Number.MAX_SAFE_INTEGER, 1)[0]?.seq ?? 0;
+  const answers = [];
+  for (let i = 0; i < 20; i++) answers.push(await forged());
+  expect(answers.at(-1)).toBe("/sign-in?refused=too_many_tries");
+  expect(api.access.audit.list(Number.MAX_SAFE_INTEGER, 100).filter(({ seq }) => seq > before)).toHaveLength(
+    answers.filter((answer) => answer.endsWith("sign_in_failed")).length,
+  );
+  expect((await signIn("bob")).user).toMatchObject({ name: "bob" });
+  await api.clock.advance(15 * 60_000);
+  expect(await forged()).toBe("/sign-in?refused=sign_in_failed");
+
+  for (let i = 0; i < 5; i++) expect((await signIn("nameless")).arrived.search).toContain("sign_in_failed");
+  expect((await signIn("bob")).arrived.search).toBe("?refused=too_many_tries");
+  await api.clock.advance(60_000);
+  expect((await signIn("bob")).user).toMatchObject({ name: "bob" });
 });

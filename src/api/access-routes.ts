@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { z } from "zod";
 import type { Access } from "../access/access.ts";
-import { shownEntry } from "../access/audit.ts";
+import { checkedLog, shownEntry } from "../access/audit.ts";
 import { hashPassword } from "../access/passwords.ts";
 import type { Throttle } from "../access/throttle.ts";
 import { madeToken, revokedToken } from "../access/tokens.ts";
@@ -10,7 +10,8 @@ import { AppError } from "../errors.ts";
 import { callerOf, SESSION_COOKIE, sourceOf } from "./caller.ts";
 import type { Confirm } from "./confirm.ts";
 import { ACCESS_ROUTES, type SessionJson } from "./contract/access.ts";
-import { answering, type App } from "./routes.ts";
+import { described } from "./described.ts";
+import type { App } from "./routes.ts";
 import type { SetUpSecret } from "./set-up.ts";
 
 export interface AccessParts {
@@ -52,12 +53,12 @@ export function addAccessRoutes(app: App, parts: AccessParts): void {
     reply.header("set-cookie", sessionCookie(secret, parts.isSecure()));
   };
 
-  app.get(routes.session.path, answering(routes.session), async ({ caller }) => {
+  app.get(routes.session.path, described(routes.session), async ({ caller }) => {
     if (caller === null) return sessionJson(null, "password");
     const how = caller.token === undefined ? (caller.session?.how ?? "password") : "token";
     return sessionJson({ ...caller.user, role: caller.role }, how);
   });
-  app.post(routes.signIn.path, withBody(routes.signIn), async (request, reply) => {
+  app.post(routes.signIn.path, described(routes.signIn), async (request, reply) => {
     const { name, password } = request.body;
     const keys = [`name ${name.toLowerCase()}`, `address ${sourceOf(request)}`];
     throttle.check(keys);
@@ -75,7 +76,7 @@ export function addAccessRoutes(app: App, parts: AccessParts): void {
     );
     return sessionJson(user, "password");
   });
-  app.delete(routes.signOut.path, answering(routes.signOut), async (request, reply) => {
+  app.delete(routes.signOut.path, described(routes.signOut), async (request, reply) => {
     const { caller } = request;
     if (caller?.session !== undefined) {
       const { hash } = caller.session;
@@ -90,7 +91,7 @@ export function addAccessRoutes(app: App, parts: AccessParts): void {
     reply.header("set-cookie", sessionCookie("", parts.isSecure()));
     return sessionJson(null, "password");
   });
-  app.post(routes.setUp.path, withBody(routes.setUp), async (request, reply) => {
+  app.post(routes.setUp.path, described(routes.setUp), async (request, reply) => {
     const { token, name, password } = request.body;
     const keys = [`set up ${sourceOf(request)}`];
     throttle.check(keys);
@@ -110,54 +111,46 @@ export function addAccessRoutes(app: App, parts: AccessParts): void {
     begin(reply, secret);
     return sessionJson(user, "password");
   });
-  app.get(routes.users.path, answering(routes.users), async () => ({ users: users.list().map(shownUser) }));
-  app.post(routes.addUser.path, withBody(routes.addUser), async (request) => {
+  app.get(routes.users.path, described(routes.users), async () => ({ users: users.list().map(shownUser) }));
+  app.post(routes.addUser.path, described(routes.addUser), async (request) => {
     const { confirm: given, name, role, password } = request.body;
     await confirm(request, given, name);
     const kept = password === null ? null : await hashPassword(password);
     const add = (): User => users.add({ name, role, password: kept });
     return shownUser(record(request, callerOf(request).name, add, "user added", () => `${name}, ${role}`));
   });
-  app.patch(
-    routes.changeUser.path,
-    withBody(routes.changeUser, routes.changeUser.params),
-    async (request) => {
-      const { name } = users.require(request.params.name);
-      const { role, password, confirm: given } = request.body;
-      await confirm(request, given, name);
-      const { name: who } = callerOf(request);
-      const kept = password === undefined ? undefined : await hashPassword(password);
-      const change = (): string[] => {
-        if (role !== undefined) users.setRole(name, role);
-        if (kept !== undefined) users.setPassword(name, kept);
-        return [
-          ...(role === undefined ? [] : [`${name} is ${role}`]),
-          ...(kept === undefined ? [] : [`${name} has a new password`]),
-        ];
-      };
-      access.record(change, (changes) =>
-        changes.map((subject) => ({ who, what: "user changed", subject, source: sourceOf(request) })),
-      );
-      return shownUser(users.require(name));
-    },
-  );
-  app.delete(
-    routes.removeUser.path,
-    withBody(routes.removeUser, routes.removeUser.params),
-    async (request) => {
-      const { name } = users.require(request.params.name);
-      await confirm(request, request.body.confirm, name);
-      record(
-        request,
-        callerOf(request).name,
-        () => users.remove(name),
-        "user removed",
-        () => name,
-      );
-      return { users: users.list().map(shownUser) };
-    },
-  );
-  app.post(routes.password.path, withBody(routes.password), async (request) => {
+  app.patch(routes.changeUser.path, described(routes.changeUser), async (request) => {
+    const { name } = users.require(request.params.name);
+    const { role, password, confirm: given } = request.body;
+    await confirm(request, given, name);
+    const { name: who } = callerOf(request);
+    const kept = password === undefined ? undefined : await hashPassword(password);
+    const change = (): string[] => {
+      if (role !== undefined) users.setRole(name, role);
+      if (kept !== undefined) users.setPassword(name, kept);
+      return [
+        ...(role === undefined ? [] : [`${name} is ${role}`]),
+        ...(kept === undefined ? [] : [`${name} has a new password`]),
+      ];
+    };
+    access.record(change, (changes) =>
+      changes.map((subject) => ({ who, what: "user changed", subject, source: sourceOf(request) })),
+    );
+    return shownUser(users.require(name));
+  });
+  app.delete(routes.removeUser.path, described(routes.removeUser), async (request) => {
+    const { name } = users.require(request.params.name);
+    await confirm(request, request.body.confirm, name);
+    record(
+      request,
+      callerOf(request).name,
+      () => users.remove(name),
+      "user removed",
+      () => name,
+    );
+    return { users: users.list().map(shownUser) };
+  });
+  app.post(routes.password.path, described(routes.password), async (request) => {
     const { password, newPassword } = request.body;
     const { user, session } = callerOf(request);
     await confirm(request, { name: user.name, password }, user.name);
@@ -166,65 +159,41 @@ export function addAccessRoutes(app: App, parts: AccessParts): void {
     record(request, user.name, change, "password changed", () => "");
     return sessionJson(user, session?.how ?? "password");
   });
-  app.get(routes.tokens.path, answering(routes.tokens), async (request) => {
+  app.get(routes.tokens.path, described(routes.tokens), async (request) => {
     const { role, user } = callerOf(request);
     return { tokens: [...tokens.list(role === "admin" ? undefined : user.name)] };
   });
-  app.post(routes.addToken.path, withBody(routes.addToken), async (request) => {
+  app.post(routes.addToken.path, described(routes.addToken), async (request) => {
     const { user, role, name, token: by } = callerOf(request);
     // Whoever has one must not make one that is good for longer, or for more.
     if (by !== undefined) throw new AppError("not_allowed", "token: a token makes none");
     const make = (): ReturnType<typeof tokens.make> => tokens.make({ ...user, role }, request.body);
     return record(request, name, make, "token made", ({ token }) => madeToken(token));
   });
-  app.delete(
-    routes.revokeToken.path,
-    {
-      ...answering(routes.revokeToken),
-      schema: { ...answering(routes.revokeToken).schema, params: routes.revokeToken.params },
-    },
-    async (request) => {
-      const { role, user, name } = callerOf(request);
-      const token = tokens.require(request.params.id);
-      if (token.user !== user.name && role !== "admin")
-        throw new AppError("token_missing", `token ${token.id}: there is none`);
-      record(
-        request,
-        name,
-        () => tokens.revoke(token.id),
-        "token revoked",
-        () => revokedToken(token),
-      );
-      return { tokens: [...tokens.list(role === "admin" ? undefined : user.name)] };
-    },
-  );
-  app.get(
-    routes.audit.path,
-    {
-      ...answering(routes.audit),
-      schema: { ...answering(routes.audit).schema, querystring: routes.audit.query },
-    },
-    async ({ query: { before, last } }) => {
-      const found = audit.list(before ?? Number.MAX_SAFE_INTEGER, last + 1);
-      const entries = found.slice(0, last).map(shownEntry);
-      return { entries, more: found.length > last };
-    },
-  );
+  app.delete(routes.revokeToken.path, described(routes.revokeToken), async (request) => {
+    const { role, user, name } = callerOf(request);
+    const token = tokens.require(request.params.id);
+    if (token.user !== user.name && role !== "admin")
+      throw new AppError("token_missing", `token ${token.id}: there is none`);
+    record(
+      request,
+      name,
+      () => tokens.revoke(token.id),
+      "token revoked",
+      () => revokedToken(token),
+    );
+    return { tokens: [...tokens.list(role === "admin" ? undefined : user.name)] };
+  });
+  app.get(routes.audit.path, described(routes.audit), async ({ query: { before, last, who, what } }) => {
+    const found = audit.list(before ?? Number.MAX_SAFE_INTEGER, last + 1, { who, what });
+    const entries = found.slice(0, last).map(shownEntry);
+    return { entries, more: found.length > last };
+  });
+  app.get(routes.auditCheck.path, described(routes.auditCheck), async () => await checkedLog(audit));
 }
 
 /** @param secret empty: the cookie is to go */
 export function sessionCookie(secret: string, isSecure: boolean): string {
   const ends = secret === "" ? "; Max-Age=0" : "";
   return `${SESSION_COOKIE}=${secret}; Path=/; HttpOnly; SameSite=Strict${isSecure ? "; Secure" : ""}${ends}`;
-}
-
-function withBody<Answer, Role, Body, Params = undefined>(
-  route: { readonly summary: string; readonly answer: Answer; readonly role: Role; readonly body: Body },
-  params?: Params,
-) {
-  const { config, schema } = answering(route);
-  const whole = { ...schema, body: route.body, params: params as Params };
-  // Fastify takes a key without a value for a mistake.
-  if (params === undefined) delete (whole as { params?: Params }).params;
-  return { config, schema: whole };
 }

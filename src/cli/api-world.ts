@@ -1,15 +1,18 @@
 import type { FindingsJson, OverviewJson } from "../api/contract/answers.ts";
 import type { ApiWorld } from "../api/world.ts";
+import { channelStates } from "../notify/channel-states.ts";
 import { readHistory } from "../operations/history.ts";
 import { isOfPlace } from "../operations/places.ts";
 import { repositoryUsage } from "../operations/repository/usage.ts";
 import { showBackup } from "../operations/show.ts";
 import { checklistOf } from "./checklist-of.ts";
 import type { Cli } from "./cli.ts";
+import { daysOf } from "./days-of.ts";
 import { drillsOf } from "./drills-of.ts";
 import { healthOf } from "./health-of.ts";
 import type { StatusJson } from "../json/status.ts";
 import { AppError } from "../errors.ts";
+import { scenariosOf } from "./scenarios-of.ts";
 import { seriesOf } from "./series-of.ts";
 import { listingsOf } from "./listings-of.ts";
 import { Output } from "./output.ts";
@@ -51,6 +54,7 @@ export function apiWorld(serving: Cli, lastLook: () => OverviewJson | undefined)
     status,
     overview: async () => lastLook() ?? (await (looking ??= lookOnce())),
     findings: async (signal) => findingsOf(await status(signal)),
+    days: async (which, signal) => await daysOf(quiet(serving, signal), which),
     backups: async (database, signal) => {
       const { listings } = await listingsOf(quiet(serving, signal), database, {});
       return listJson(listings);
@@ -103,6 +107,13 @@ export function apiWorld(serving: Cli, lastLook: () => OverviewJson | undefined)
       const page = await runbookOf(cli, await requireStrategy(cli), cli.runtime.clock.now());
       return cli.runtime.secrets.redact(format === "html" ? pageHtml(page) : pageMarkdown(page));
     },
+    channels: async (signal) => {
+      const cli = quiet(serving, signal);
+      const { notify, path, databases } = await requireStrategy(cli);
+      if (notify === undefined) return { channels: [] };
+      const names = databases.map(({ name }) => name);
+      return { channels: await channelStates(cli.runtime, path, notify, names, cli.signal) };
+    },
     repositories: async (signal) => {
       const cli = quiet(serving, signal);
       const { results, failures } = await tryPlaces(
@@ -120,6 +131,10 @@ export function apiWorld(serving: Cli, lastLook: () => OverviewJson | undefined)
       for (const target of await resolveAllTargets(cli, database === undefined ? [] : [database], {}))
         databases.push((await drillsOf(cli, target, last)).json);
       return { databases };
+    },
+    scenarios: async (signal) => {
+      const cli = quiet(serving, signal);
+      return await scenariosOf(cli, await requireStrategy(cli));
     },
   };
 }

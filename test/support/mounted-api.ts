@@ -46,10 +46,13 @@ export interface MountedApi extends AsyncDisposable {
 
 export async function mountedApi({
   oidc,
+  jobs = {},
   url: publicUrl,
   start = new Date("2026-01-01T12:00:00Z"),
 }: {
   readonly oidc?: () => OidcSettings | undefined;
+  /** What of the jobs is there. */
+  readonly jobs?: Partial<JobsWorld>;
   readonly url?: URL;
   readonly start?: Date;
 } = {}): Promise<MountedApi> {
@@ -62,8 +65,10 @@ export async function mountedApi({
   const never = async (): Promise<never> => await Promise.reject(new Error("not there"));
   // Every read that there is, and will be.
   const world = new Proxy({}, { get: () => never }) as ApiWorld;
-  const jobs = new Proxy({}, { get: () => never }) as JobsWorld;
-  const api = await makeApi(world, jobs, {
+  const given = new Proxy(jobs, {
+    get: (some, name) => Reflect.get(some, name) ?? never,
+  }) as JobsWorld;
+  const api = await makeApi(world, given, {
     access,
     setUp,
     clock,
