@@ -13,7 +13,7 @@ import { planOf, type PlanOptions, type PlanRequest } from "../plans.ts";
 import { movedDatabases } from "../moved-databases.ts";
 import { originOf } from "../journal-origin.ts";
 import { productionGround } from "../production-ground.ts";
-import { planText, recoverJson, renderRecovered, renderUndone } from "../render/recover.ts";
+import { planProgress, planText, recoverJson, renderRecovered, renderUndone } from "../render/recover.ts";
 import { resolveAllTargets } from "../repositories.ts";
 import { recordedIn } from "../recorded-in.ts";
 import { scenarioOf } from "../scenario.ts";
@@ -151,6 +151,7 @@ async function runRecover(cli: Cli, { plan, path, targets }: Asked, options: Opt
     cli.output.result(recoverJson(plan, {}), () => "nothing was done: this was a dry run");
     return;
   }
+  cli.output.plan(planProgress(plan));
   const request = { path, restart: options.restart === true, confirm };
   const { result } = await recordingRecovery(
     cli.runtime,
