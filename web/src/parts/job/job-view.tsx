@@ -5,6 +5,7 @@ import { formatDuration } from "../../../../src/lib/text.ts";
 import { type Job, type JobEvent, jobQuery, useCancelJob, useJobEvents } from "../../api/jobs.ts";
 import { Ago } from "../moment.tsx";
 import { Answered } from "../states.tsx";
+import { JobResult } from "./job-result.tsx";
 import { TypedCommand } from "../typed-command.tsx";
 
 const COLORS = {
@@ -54,6 +55,7 @@ export function JobView({ id }: { readonly id: string }): ReactElement {
               )}
             </Alert>
           )}
+          <JobResult job={job} result={job.result} />
           <Log events={events} />
           <TypedCommand words={job.command} />
         </Stack>
