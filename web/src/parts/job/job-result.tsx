@@ -13,37 +13,27 @@ export function JobResult({
   readonly result: unknown;
 }): ReactElement | null {
   if (state !== "done" && state !== "degraded") return null;
-  switch (kind) {
-    case "backup":
-    case "verify": {
-      const id = idIn(result);
-      if (id === undefined || database === null) return null;
-      return (
-        <Text size="sm">
-          Backup{" "}
-          <Link to={`/databases/${encodeURIComponent(database)}/backups/${encodeURIComponent(id)}`}>
-            {id}
-          </Link>
-        </Text>
-      );
-    }
-    case "restore":
-    case "undo-restore":
-    case "missing-rows":
-      return (
-        <Card withBorder>
-          <ResultFacts result={result} />
-        </Card>
-      );
-    // Their logs say it, and their own pages show it.
-    default:
-      return null;
+  if (kind === "backup" || kind === "verify") {
+    const id = idIn(result);
+    if (id === undefined || database === null) return null;
+    return (
+      <Text size="sm">
+        Backup{" "}
+        <Link to={`/databases/${encodeURIComponent(database)}/backups/${encodeURIComponent(id)}`}>{id}</Link>
+      </Text>
+    );
   }
+  // What the others do their logs say, and their own pages show.
+  if (!["restore", "undo-restore", "missing-rows"].includes(kind)) return null;
+  return (
+    <Card withBorder>
+      <ResultFacts result={result} />
+    </Card>
+  );
 }
 
 function idIn(result: unknown): string | undefined {
   if (typeof result !== "object" || result === null) return undefined;
-  const { id, backup } = result as { readonly id?: unknown; readonly backup?: unknown };
-  const found = id ?? backup;
-  return typeof found === "string" ? found : undefined;
+  const { id } = result as { readonly id?: unknown };
+  return typeof id === "string" ? id : undefined;
 }
