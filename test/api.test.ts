@@ -129,6 +129,7 @@ const PATHS: Readonly<Record<keyof typeof ROUTES, string>> = {
   repositories: "/api/repositories",
   channels: "/api/channels",
   recoveries: "/api/recoveries?last=1",
+  scenarios: "/api/scenarios",
 };
 
 describe("the HTTP API", () => {
@@ -330,7 +331,7 @@ describe("what comes of a request", () => {
       checklist: never,
     };
     const api = await makeApi(
-      { ...world, runbook: never, repositories: never, channels: never, recoveries: never },
+      { ...world, runbook: never, repositories: never, channels: never, recoveries: never, scenarios: never },
       {
         start: never,
         plan: never,

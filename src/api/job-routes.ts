@@ -4,7 +4,7 @@ import type { Audit } from "../access/audit.ts";
 import type { Pace } from "../access/pace.ts";
 import { requireRole, sourceOf } from "./caller.ts";
 import type { Confirm } from "./confirm.ts";
-import { JOB_ROUTES, ROLE_OF_KIND } from "./contract/job-routes.ts";
+import { JOB_ROUTES, ROLE_OF_KIND, roleOfPlan } from "./contract/job-routes.ts";
 import type { JobJson, JobRequest } from "./contract/jobs.ts";
 import type { JobsWorld } from "./jobs-world.ts";
 import { described } from "./described.ts";
@@ -38,7 +38,7 @@ export function addJobRoutes(
     return reply.status(201).send(await jobs.start(request.body, name));
   });
   app.post(plan.path, described(plan), async (request, reply) => {
-    requireRole(request, ROLE_OF_KIND[request.body.kind], `plan ${request.body.kind}`);
+    requireRole(request, roleOfPlan(request.body.kind), `plan ${request.body.kind}`);
     // A request that was read is over; whether somebody waits for the answer, only that tells.
     const gone = new AbortController();
     reply.raw.once("close", () => gone.abort());

@@ -33,6 +33,7 @@ export function addRoutes(app: App, world: ApiWorld): void {
     repositories,
     channels,
     recoveries,
+    scenarios,
   } = ROUTES;
   app.get(databases.path, described(databases), async ({ signal }) => await world.status(signal));
   app.get(overview.path, described(overview), async ({ signal }) => await world.overview(signal));
@@ -70,5 +71,6 @@ export function addRoutes(app: App, world: ApiWorld): void {
     described(recoveries),
     async ({ query, signal }) => await world.recoveries(query, signal),
   );
+  app.get(scenarios.path, described(scenarios), async ({ signal }) => await world.scenarios(signal));
   app.get("/api/openapi.json", { config: { role: "public" }, schema: { hide: true } }, () => app.swagger());
 }

@@ -35,4 +35,5 @@ export interface ApiWorld {
   channels(signal: AbortSignal): Promise<ChannelsJson>;
   repositories(signal: AbortSignal): Promise<RepositoriesJson>;
   recoveries(which: WhichRecoveries, signal: AbortSignal): Promise<RecoveriesJson>;
+  scenarios(signal: AbortSignal): Promise<Answer<"scenarios">>;
 }

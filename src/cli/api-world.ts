@@ -12,6 +12,7 @@ import { drillsOf } from "./drills-of.ts";
 import { healthOf } from "./health-of.ts";
 import type { StatusJson } from "../json/status.ts";
 import { AppError } from "../errors.ts";
+import { scenariosOf } from "./scenarios-of.ts";
 import { seriesOf } from "./series-of.ts";
 import { listingsOf } from "./listings-of.ts";
 import { Output } from "./output.ts";
@@ -130,6 +131,10 @@ export function apiWorld(serving: Cli, lastLook: () => OverviewJson | undefined)
       for (const target of await resolveAllTargets(cli, database === undefined ? [] : [database], {}))
         databases.push((await drillsOf(cli, target, last)).json);
       return { databases };
+    },
+    scenarios: async (signal) => {
+      const cli = quiet(serving, signal);
+      return await scenariosOf(cli, await requireStrategy(cli));
     },
   };
 }

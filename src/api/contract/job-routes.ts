@@ -99,3 +99,8 @@ export const ROLE_OF_KIND = {
   "notify-test": "operator",
   "drill-note": "operator",
 } as const satisfies Record<JobRequest["kind"], Role>;
+
+/** Who may look at what would be done: at a recovery's plan also who may rehearse it. */
+export function roleOfPlan(kind: PlanRequest["kind"]): Role {
+  return kind === "recover" ? ROLE_OF_KIND.drill : ROLE_OF_KIND[kind];
+}

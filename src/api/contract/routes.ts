@@ -21,6 +21,7 @@ import {
   WhichRuns,
   WhichSeries,
 } from "./requests.ts";
+import { ScenariosJson } from "./scenarios.ts";
 
 /** Every address of the API, what it takes and what it answers: for the server, its OpenAPI document, and whoever calls it. */
 export const ROUTES = {
@@ -110,5 +111,11 @@ export const ROUTES = {
     summary: "Drills and recoveries, newest first",
     query: WhichRecoveries,
     answer: RecoveriesJson,
+  },
+  scenarios: {
+    path: "/api/scenarios",
+    role: "viewer",
+    summary: "The disasters that there are plans for, their drills, and recoveries that have not ended",
+    answer: ScenariosJson,
   },
 } as const;
