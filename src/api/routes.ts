@@ -32,6 +32,7 @@ export function addRoutes(app: App, world: ApiWorld): void {
     runbook,
     repositories,
     channels,
+    strategy,
     recoveries,
   } = ROUTES;
   app.get(databases.path, answering(databases), async ({ signal }) => await world.status(signal));
@@ -81,6 +82,7 @@ export function addRoutes(app: App, world: ApiWorld): void {
     },
   );
   app.get(channels.path, answering(channels), async ({ signal }) => await world.channels(signal));
+  app.get(strategy.path, answering(strategy), async ({ signal }) => await world.strategy(signal));
   app.get(repositories.path, answering(repositories), async ({ signal }) => await world.repositories(signal));
   app.get(
     recoveries.path,

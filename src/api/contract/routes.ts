@@ -11,6 +11,7 @@ import {
   SeriesJson,
 } from "./answers.ts";
 import { ChannelsJson } from "./channels.ts";
+import { StrategyTextJson } from "./strategy.ts";
 import { OneBackup, OneDatabase, WhichRecoveries, WhichRunbook, WhichRuns, WhichSeries } from "./requests.ts";
 
 /** Every address of the API, what it takes and what it answers: for the server, its OpenAPI document, and whoever calls it. */
@@ -86,6 +87,12 @@ export const ROUTES = {
     role: "viewer",
     summary: "Who is told when something is wrong, and whether that arrives",
     answer: ChannelsJson,
+  },
+  strategy: {
+    path: "/api/strategy",
+    role: "admin",
+    summary: "The strategy as its file is now",
+    answer: StrategyTextJson,
   },
   recoveries: {
     path: "/api/recoveries",
