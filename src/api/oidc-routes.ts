@@ -60,15 +60,17 @@ export function addOidcRoutes(app: App, { access, oidc, throttle, url }: OidcPar
           query,
         );
         who = identity.name.slice(0, 64);
-        const user = await access.identities.signIn(identity);
+        const secret = access.record(
+          () => {
+            const { user, changes } = access.identities.signIn(identity);
+            return { user, changes, secret: access.sessions.begin(user, "oidc", provenAt) };
+          },
+          ({ user, changes }) => {
+            const signedIn = { what: "signed in", subject: `${oidc.name}, ${user.role}` };
+            return [...changes, signedIn].map((act) => ({ who: user.name, ...act, source }));
+          },
+        ).secret;
         throttle.succeeded(keys);
-        access.audit.append({
-          who: user.name,
-          what: "signed in",
-          subject: `${oidc.name}, ${user.role}`,
-          source,
-        });
-        const secret = access.sessions.begin(user, "oidc", provenAt);
         reply.header("set-cookie", [gone, sessionCookie(secret, ends() !== "")]);
         return await reply.redirect("/", 303);
       } catch (error) {

@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type {
+  DaysJson,
   FindingsJson,
   OverviewJson,
   RecoveriesJson,
@@ -9,7 +10,7 @@ import type {
 } from "./contract/answers.ts";
 import type { ChannelsJson } from "./contract/channels.ts";
 import type { StrategyTextJson } from "./contract/strategy.ts";
-import type { WhichRecoveries, WhichRuns } from "./contract/requests.ts";
+import type { WhichDays, WhichRecoveries, WhichRuns } from "./contract/requests.ts";
 import type { ROUTES } from "./contract/routes.ts";
 
 type Answer<Route extends keyof typeof ROUTES> = z.infer<(typeof ROUTES)[Route]["answer"]>;
@@ -21,6 +22,7 @@ type Answer<Route extends keyof typeof ROUTES> = z.infer<(typeof ROUTES)[Route][
 export interface ApiWorld {
   status(signal: AbortSignal): Promise<Answer<"databases">>;
   overview(signal: AbortSignal): Promise<OverviewJson>;
+  days(which: WhichDays, signal: AbortSignal): Promise<DaysJson>;
   findings(signal: AbortSignal): Promise<FindingsJson>;
   backups(database: string, signal: AbortSignal): Promise<Answer<"backups">>;
   /** @param days no further back */
@@ -35,4 +37,5 @@ export interface ApiWorld {
   strategy(signal: AbortSignal): Promise<StrategyTextJson>;
   repositories(signal: AbortSignal): Promise<RepositoriesJson>;
   recoveries(which: WhichRecoveries, signal: AbortSignal): Promise<RecoveriesJson>;
+  scenarios(signal: AbortSignal): Promise<Answer<"scenarios">>;
 }

@@ -7,10 +7,12 @@ import { repositoryUsage } from "../operations/repository/usage.ts";
 import { showBackup } from "../operations/show.ts";
 import { checklistOf } from "./checklist-of.ts";
 import type { Cli } from "./cli.ts";
+import { daysOf } from "./days-of.ts";
 import { drillsOf } from "./drills-of.ts";
 import { healthOf } from "./health-of.ts";
 import type { StatusJson } from "../json/status.ts";
 import { AppError } from "../errors.ts";
+import { scenariosOf } from "./scenarios-of.ts";
 import { seriesOf } from "./series-of.ts";
 import { listingsOf } from "./listings-of.ts";
 import { Output } from "./output.ts";
@@ -53,6 +55,7 @@ export function apiWorld(serving: Cli, lastLook: () => OverviewJson | undefined)
     status,
     overview: async () => lastLook() ?? (await (looking ??= lookOnce())),
     findings: async (signal) => findingsOf(await status(signal)),
+    days: async (which, signal) => await daysOf(quiet(serving, signal), which),
     backups: async (database, signal) => {
       const { listings } = await listingsOf(quiet(serving, signal), database, {});
       return listJson(listings);
@@ -130,6 +133,10 @@ export function apiWorld(serving: Cli, lastLook: () => OverviewJson | undefined)
       for (const target of await resolveAllTargets(cli, database === undefined ? [] : [database], {}))
         databases.push((await drillsOf(cli, target, last)).json);
       return { databases };
+    },
+    scenarios: async (signal) => {
+      const cli = quiet(serving, signal);
+      return await scenariosOf(cli, await requireStrategy(cli));
     },
   };
 }

@@ -21,6 +21,7 @@ export interface PlanOptions extends PlaceOptions {
   readonly at?: Date;
   readonly whole?: true;
   readonly newDatabase?: string;
+  readonly despiteAssertions?: true;
   /** What a database is made from; undefined: the scenario chooses. */
   readonly from?: "provider" | "backup" | "rebuild";
 }
@@ -42,7 +43,7 @@ type Planner = (cli: Cli, request: PlanRequest) => Promise<Plan>;
 
 const PLANNERS: Partial<Record<Scenario, Planner>> = {
   "server-lost": async (cli, { target, options, ground, begun }) => {
-    const subject = subjectOf(target, options.jobs);
+    const subject = subjectOf(target, options);
     const estimates = await estimatesOf(cli.runtime, subject, cli.signal);
     const asked = options.from ?? (options.backup === undefined ? undefined : "backup");
     const chosen =
@@ -59,7 +60,7 @@ const PLANNERS: Partial<Record<Scenario, Planner>> = {
   },
   "everything-lost": async (cli, { target, all = [target], options, ground, strategy = null }) => {
     const databases: LostDatabase[] = [];
-    for (const subject of all.map((one) => subjectOf(one, options.jobs)))
+    for (const subject of all.map((one) => subjectOf(one, options)))
       databases.push({
         subject,
         target: await ground.target(subject),

@@ -74,7 +74,7 @@ const TokenJson = z
   })
   .meta({ title: "token" });
 
-const TokensJson = z
+export const TokensJson = z
   .strictObject({ tokens: z.array(TokenJson).describe("Newest first; an admin sees everybody's") })
   .meta({ title: "tokens" });
 

@@ -3,6 +3,7 @@ import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import type { Plan, Step } from "../plan.ts";
 import { applicationSteps } from "../steps/application.ts";
+import { assertionSteps } from "../steps/assertions.ts";
 import { chooseBackupStep } from "../steps/choose-backup.ts";
 import { asOne, forDatabase } from "../steps/compose.ts";
 import {
@@ -17,7 +18,7 @@ import { serverStep } from "../steps/server.ts";
 import { describeTarget, type RecoveryApplication } from "../subject.ts";
 
 const MINUTE = 60_000;
-const BUDGETS = { provision: 30, install: 15, restore: 30, deploy: 15, test: 30 };
+const BUDGETS = { provision: 30, install: 15, restore: 30, deploy: 15, test: 30, assert: 5 };
 
 export interface LostDatabase extends Returning {
   readonly application: RecoveryApplication | null;
@@ -45,6 +46,11 @@ export function planEverythingLost(runtime: Runtime, request: EverythingLostRequ
     provisionStep(runtime, databases, { budgetMs: budget(BUDGETS.provision), asks: !isDrill }),
     installStep(runtime, databases, kept),
     ...databases.map((one) => restoreStep(runtime, one, isDrill)),
+    ...databases.flatMap(({ subject, target }) =>
+      assertionSteps(runtime, { subject, target: () => target, budgetMs: budget(BUDGETS.assert) }).map(
+        (step) => forDatabase(subject.database, step),
+      ),
+    ),
     ...deployStep(runtime, databases),
     testStep(runtime, databases),
   ];

@@ -55,7 +55,7 @@ function roughly(ms: number): string {
 }
 
 /** The time by this machine's clock, in milliseconds; it changes every so many. */
-function useNow(every: number): number {
+export function useNow(every: number): number {
   const [now, setNow] = useState(() => Date.now());
   useEffect(() => {
     const timer = setInterval(() => setNow(Date.now()), every);
