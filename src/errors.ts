@@ -59,7 +59,8 @@ export const ERRORS = {
     exit: 2,
     http: 429,
     retry: true,
-    meaning: "somebody tried to sign in too often with what was wrong",
+    meaning:
+      "somebody tried to sign in too often with what was wrong, or to do something more often than it may be done",
   },
   user_missing: { exit: 2, http: 404, retry: false, meaning: "there is no user of that name" },
   user_exists: { exit: 2, http: 409, retry: false, meaning: "there is a user of that name already" },
@@ -75,6 +76,13 @@ export const ERRORS = {
     http: 409,
     retry: false,
     meaning: "the audit log was changed, or entries of it are gone",
+  },
+  audit_unwritable: {
+    exit: 1,
+    http: 503,
+    retry: true,
+    meaning:
+      "the audit log, or who may sign in, cannot be written; nothing is done that it does not take down",
   },
   request_too_large: {
     exit: 2,

@@ -127,6 +127,7 @@ const PATHS: Readonly<Record<keyof typeof ROUTES, string>> = {
   checklist: "/api/checklist",
   runbook: "/api/runbook?format=md",
   repositories: "/api/repositories",
+  channels: "/api/channels",
   recoveries: "/api/recoveries?last=1",
 };
 
@@ -329,7 +330,7 @@ describe("what comes of a request", () => {
       checklist: never,
     };
     const api = await makeApi(
-      { ...world, runbook: never, repositories: never, recoveries: never },
+      { ...world, runbook: never, repositories: never, channels: never, recoveries: never },
       {
         start: never,
         plan: never,

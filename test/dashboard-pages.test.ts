@@ -102,7 +102,7 @@ describe("every page", () => {
     await page.getByRole("link", { name: "data", exact: true }).first().click();
     await page.getByRole("button", { name: "Back up now" }).click();
     await page.locator("main").getByText("done", { exact: true }).waitFor();
-    await page.getByText("handled backup").waitFor();
+    await page.getByText("handled backup data", { exact: true }).waitFor();
     await page.getByRole("link", { name: "data", exact: true }).first().click();
     await page.getByText("2 recovery points").waitFor();
 

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { AppError } from "../errors.ts";
 import type { Clock } from "../lib/clock.ts";
 import { inTransaction } from "./access-database.ts";
-import { hashPassword, isPassword } from "./passwords.ts";
+import { isPassword, type PasswordHash } from "./passwords.ts";
 import { ROLES, type Role } from "./roles.ts";
 
 /** As it stands in logs and addresses: no blanks at its ends, nothing that steers a terminal. */
@@ -21,7 +21,7 @@ export interface User {
   readonly name: string;
   readonly role: Role;
   /** What is kept of the password; null: they sign in elsewhere. */
-  readonly password: string | null;
+  readonly password: PasswordHash | null;
   readonly createdAt: string;
 }
 
@@ -59,24 +59,16 @@ export class Users {
   }
 
   /**
-   * Fails with `usage` for a name or password that cannot be, and with `user_exists`.
+   * Fails with `usage` for a name that cannot be, and with `user_exists`.
    * @param password null: signs in elsewhere
    * @param onlyFirst fails with `user_exists` where there is any user at all
    */
-  async add(
-    {
-      name,
-      role,
-      password,
-    }: { readonly name: string; readonly role: Role; readonly password: string | null },
-    onlyFirst = false,
-  ): Promise<User> {
+  add({ name, role, password }: Omit<User, "createdAt">, onlyFirst = false): User {
     if (!USER_NAME.test(name)) {
       throw new AppError("usage", `user ${JSON.stringify(name)}: not a name`, {
         hint: "up to 64 letters, digits, blanks and `._@+-`, such as `ada` or `ada@example.com`",
       });
     }
-    const kept = password === null ? null : await hashPassword(password);
     const createdAt = this.#clock.now().toISOString();
     inTransaction(this.#database, () => {
       if (this.find(name) !== undefined || (onlyFirst && this.list().length > 0))
@@ -86,18 +78,16 @@ export class Users {
         );
       this.#database
         .prepare("insert into users (name, role, password, created_at) values (?, ?, ?, ?)")
-        .run(name, role, kept, createdAt);
+        .run(name, role, password, createdAt);
     });
-    return { name, role, password: kept, createdAt };
+    return { name, role, password, createdAt };
   }
 
-  /** Ends the user's sessions but the one that is named. Errors: `user_missing`, `usage`. */
-  async setPassword(name: string, password: string, exceptSession?: string): Promise<void> {
-    this.require(name);
-    const kept = await hashPassword(password);
+  /** Ends the user's sessions but the one that is named. Errors: `user_missing`. */
+  setPassword(name: string, password: PasswordHash, exceptSession?: string): void {
     inTransaction(this.#database, () => {
       const { name: exact } = this.require(name);
-      this.#database.prepare("update users set password = ? where name = ?").run(kept, exact);
+      this.#database.prepare("update users set password = ? where name = ?").run(password, exact);
       this.#database
         .prepare("delete from sessions where user = ? and hash <> ?")
         .run(exact, exceptSession ?? "");
@@ -132,7 +122,8 @@ export class Users {
 
 function userOf(row: unknown): User {
   const { created_at: createdAt, ...user } = Row.parse({ ...(row as object) });
-  return { ...user, createdAt };
+  // Nothing else is ever written there.
+  return { ...user, password: user.password as PasswordHash | null, createdAt };
 }
 
 /** A user as others may see them: nothing of the password. */

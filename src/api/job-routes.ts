@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import type { FastifyReply } from "fastify";
 import type { Audit } from "../access/audit.ts";
+import type { Pace } from "../access/pace.ts";
 import { requireRole, sourceOf } from "./caller.ts";
 import type { Confirm } from "./confirm.ts";
 import { JOB_ROUTES, ROLE_OF_KIND } from "./contract/job-routes.ts";
@@ -16,12 +17,14 @@ export interface JobParts {
   readonly jobs: JobsWorld;
   readonly confirm: Confirm;
   readonly audit: Audit;
+  /** How often somebody else's server is sent a test. */
+  readonly testPace: Pace;
 }
 
 /** The addresses by which jobs are started, looked at and stopped. */
 export function addJobRoutes(
   app: App,
-  { jobs, confirm, audit }: JobParts,
+  { jobs, confirm, audit, testPace }: JobParts,
   clean: (value: unknown) => unknown,
 ): void {
   const { startJob, jobs: all, job, jobEvents, cancelJob, plan, validate } = JOB_ROUTES;
@@ -29,6 +32,7 @@ export function addJobRoutes(
     const { body } = request;
     const { name } = requireRole(request, ROLE_OF_KIND[body.kind], body.kind);
     if (isDangerous(body)) await confirm(request, body.confirm, body.database);
+    if (body.kind === "notify-test") testPace.take(`test ${body.options.channel}`);
     const subject = `${"database" in body ? `${body.database} ` : ""}${JSON.stringify(body.options)}`;
     audit.append({ who: name, what: body.kind, subject, source: sourceOf(request) });
     return reply.status(201).send(await jobs.start(request.body, name));

@@ -31,6 +31,7 @@ export function addRoutes(app: App, world: ApiWorld): void {
     checklist,
     runbook,
     repositories,
+    channels,
     recoveries,
   } = ROUTES;
   app.get(databases.path, described(databases), async ({ signal }) => await world.status(signal));
@@ -62,6 +63,7 @@ export function addRoutes(app: App, world: ApiWorld): void {
       .type(query.format === "html" ? "text/html; charset=utf-8" : "text/markdown; charset=utf-8")
       .send(page);
   });
+  app.get(channels.path, described(channels), async ({ signal }) => await world.channels(signal));
   app.get(repositories.path, described(repositories), async ({ signal }) => await world.repositories(signal));
   app.get(
     recoveries.path,

@@ -8,6 +8,7 @@ import type {
   RunsJson,
   SeriesJson,
 } from "./contract/answers.ts";
+import type { ChannelsJson } from "./contract/channels.ts";
 import type { WhichDays, WhichRecoveries, WhichRuns } from "./contract/requests.ts";
 import type { ROUTES } from "./contract/routes.ts";
 
@@ -30,6 +31,8 @@ export interface ApiWorld {
   runs(which: WhichRuns, signal: AbortSignal): Promise<RunsJson>;
   checklist(signal: AbortSignal): Promise<Answer<"checklist">>;
   runbook(format: "html" | "md", signal: AbortSignal): Promise<string>;
+  /** None where the strategy has no `notify`. */
+  channels(signal: AbortSignal): Promise<ChannelsJson>;
   repositories(signal: AbortSignal): Promise<RepositoriesJson>;
   recoveries(which: WhichRecoveries, signal: AbortSignal): Promise<RecoveriesJson>;
 }

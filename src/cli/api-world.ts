@@ -1,5 +1,6 @@
 import type { FindingsJson, OverviewJson } from "../api/contract/answers.ts";
 import type { ApiWorld } from "../api/world.ts";
+import { channelStates } from "../notify/channel-states.ts";
 import { readHistory } from "../operations/history.ts";
 import { isOfPlace } from "../operations/places.ts";
 import { repositoryUsage } from "../operations/repository/usage.ts";
@@ -104,6 +105,13 @@ export function apiWorld(serving: Cli, lastLook: () => OverviewJson | undefined)
       const cli = quiet(serving, signal);
       const page = await runbookOf(cli, await requireStrategy(cli), cli.runtime.clock.now());
       return cli.runtime.secrets.redact(format === "html" ? pageHtml(page) : pageMarkdown(page));
+    },
+    channels: async (signal) => {
+      const cli = quiet(serving, signal);
+      const { notify, path, databases } = await requireStrategy(cli);
+      if (notify === undefined) return { channels: [] };
+      const names = databases.map(({ name }) => name);
+      return { channels: await channelStates(cli.runtime, path, notify, names, cli.signal) };
     },
     repositories: async (signal) => {
       const cli = quiet(serving, signal);

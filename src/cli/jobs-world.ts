@@ -47,7 +47,7 @@ export function jobsWorld(cli: Cli, jobs: Jobs): JobsWorld {
         kind: request.kind,
         database: databases[0] ?? null,
         options: request.options,
-        command: jobWords(request, await pathsFor(runtime, request)),
+        command: jobWords(request, await pathsFor(runtime, request), by),
         by,
         occupies: databases,
         deadlineMs: deadlineOf(strategy, request),

@@ -30,14 +30,18 @@ export async function makeServerFolder(
   return folder;
 }
 
-/** Stops what still runs in a folder of `makeServerFolder` and removes it. */
+/** Stops what still runs in a folder of `makeServerFolder`, and in those that were made in it, and removes it. */
 export async function removeServerFolder(
   runtime: Runtime,
   folder: string,
   signal: AbortSignal,
 ): Promise<void> {
   for (const entry of await readdir(folder, { withFileTypes: true })) {
-    if (entry.isDirectory()) await stopStaleCluster(runtime, join(folder, entry.name), signal);
+    if (!entry.isDirectory()) continue;
+    const within = join(folder, entry.name);
+    // What the demo started and was killed had its servers there.
+    if (entry.name.startsWith(prefixOf("verify"))) await removeServerFolder(runtime, within, signal);
+    else await stopStaleCluster(runtime, within, signal);
   }
   await rm(folder, { recursive: true, force: true });
 }

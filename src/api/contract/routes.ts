@@ -11,6 +11,7 @@ import {
   RunsJson,
   SeriesJson,
 } from "./answers.ts";
+import { ChannelsJson } from "./channels.ts";
 import {
   OneBackup,
   OneDatabase,
@@ -96,6 +97,12 @@ export const ROUTES = {
     role: "viewer",
     summary: "What backups take, and how fast that grows",
     answer: RepositoriesJson,
+  },
+  channels: {
+    path: "/api/channels",
+    role: "viewer",
+    summary: "Who is told when something is wrong, and whether that arrives",
+    answer: ChannelsJson,
   },
   recoveries: {
     path: "/api/recoveries",

@@ -1,3 +1,4 @@
+import type { Token } from "../../access/tokens.ts";
 import type { User } from "../../access/users.ts";
 import type { Output } from "../output.ts";
 import { renderTable } from "./table.ts";
@@ -12,6 +13,21 @@ export function renderUsers(output: Output, users: readonly User[]): string {
       role,
       password === null ? "another service" : "a password",
       createdAt.slice(0, 10),
+    ]),
+  );
+}
+
+export function renderTokens(output: Output, tokens: readonly Token[]): string {
+  if (tokens.length === 0) return "there is no token; `handled user token make NAME --label TEXT` makes one";
+  return renderTable(
+    ["ID", "USER", "ROLE", "UNTIL", "LAST USED", "FOR"].map((title) => ({ title })),
+    tokens.map(({ id, user, role, dangerous, expiresAt, usedAt, label }) => [
+      output.paint("bold", id),
+      user,
+      `${role}${dangerous ? ", dangerous" : ""}`,
+      expiresAt.slice(0, 10),
+      usedAt ?? "never",
+      label,
     ]),
   );
 }

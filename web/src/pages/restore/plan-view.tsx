@@ -1,7 +1,8 @@
-import { Card, Code, Stack, Text } from "@mantine/core";
+import { Card, Stack, Text } from "@mantine/core";
 import type { ReactElement } from "react";
 import type { Plan } from "../../api/plans.ts";
 import { Fact } from "../../parts/fact.tsx";
+import { TypedCommand } from "../../parts/typed-command.tsx";
 
 /** What a command says that it would do. */
 export function PlanView({ plan }: { readonly plan: Plan }): ReactElement {
@@ -23,9 +24,7 @@ export function PlanView({ plan }: { readonly plan: Plan }): ReactElement {
             ))}
           </dl>
         )}
-        <Text size="xs" className="quiet wrap" component="div">
-          The same at a terminal: <Code>{`handled ${plan.command.join(" ")}`}</Code>
-        </Text>
+        <TypedCommand words={plan.command} />
       </Stack>
     </Card>
   );

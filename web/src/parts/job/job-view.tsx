@@ -1,10 +1,11 @@
-import { Alert, Badge, Button, Code, Group, Progress, ScrollArea, Stack, Text } from "@mantine/core";
+import { Alert, Badge, Button, Group, Progress, ScrollArea, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, type ReactElement } from "react";
 import { formatDuration } from "../../../../src/lib/text.ts";
 import { type Job, type JobEvent, jobQuery, useCancelJob, useJobEvents } from "../../api/jobs.ts";
 import { Ago } from "../moment.tsx";
 import { Answered } from "../states.tsx";
+import { TypedCommand } from "../typed-command.tsx";
 
 const COLORS = {
   running: "blue",
@@ -54,9 +55,7 @@ export function JobView({ id }: { readonly id: string }): ReactElement {
             </Alert>
           )}
           <Log events={events} />
-          <Text size="xs" className="quiet wrap" component="div">
-            The same at a terminal: <Code>{`handled ${job.command.map(quoted).join(" ")}`}</Code>
-          </Text>
+          <TypedCommand words={job.command} />
         </Stack>
       )}
     </Answered>
@@ -123,9 +122,4 @@ function Log({ events }: { readonly events: readonly JobEvent[] }): ReactElement
       <div ref={end} />
     </ScrollArea.Autosize>
   );
-}
-
-/** As a shell takes it. */
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
