@@ -118,9 +118,7 @@ function Log({ events }: { readonly events: readonly JobEvent[] }): ReactElement
       mah={320}
       className="log"
       type="auto"
-      tabIndex={0}
-      role="log"
-      aria-label="What it says"
+      viewportProps={{ tabIndex: 0, role: "log", "aria-label": "What it says" }}
     >
       {lines.map(({ seq, level, text, hint }) => (
         <div key={seq} data-level={level}>
