@@ -27,7 +27,7 @@ export function addJobRoutes(
   { jobs, confirm, audit, testPace }: JobParts,
   clean: (value: unknown) => unknown,
 ): void {
-  const { startJob, jobs: all, job, jobEvents, cancelJob, plan, validate } = JOB_ROUTES;
+  const { startJob, jobs: all, job, jobEvents, cancelJob, plan, strategy, validate } = JOB_ROUTES;
   app.post(startJob.path, described(startJob), async (request, reply) => {
     const { body } = request;
     const { name } = requireRole(request, ROLE_OF_KIND[body.kind], body.kind);
@@ -44,8 +44,9 @@ export function addJobRoutes(
     reply.raw.once("close", () => gone.abort());
     return await jobs.plan(request.body, gone.signal);
   });
+  app.get(strategy.path, described(strategy), async ({ signal }) => await jobs.strategy(signal));
   app.post(validate.path, described(validate), async ({ body }) => await jobs.validate(body.text));
-  app.get(all.path, described(all), async ({ query }) => ({ jobs: await jobs.list(query) }));
+  app.get(all.path, described(all), async ({ query }) => await jobs.list(query));
   app.get(job.path, described(job), async ({ params }) => await jobs.show(params.id));
   app.delete(cancelJob.path, described(cancelJob), async (request, reply) => {
     const { id, kind, database } = await jobs.show(request.params.id);

@@ -3,8 +3,10 @@ import type {
   JobEvent,
   JobJson,
   JobRequest,
+  JobsJson,
   PlanJson,
   PlanRequest,
+  StrategyJson,
   StrategyVerdictJson,
   WhichJobs,
 } from "./contract/jobs.ts";
@@ -15,8 +17,10 @@ export interface JobsWorld {
   start(request: JobRequest, by: string): Promise<JobJson>;
   /** Fails as the command does. */
   plan(request: PlanRequest, signal: AbortSignal): Promise<PlanJson>;
+  /** Fails with `strategy_missing` and the like. */
+  strategy(signal: AbortSignal): Promise<StrategyJson>;
   validate(text: string): Promise<StrategyVerdictJson>;
-  list(which: WhichJobs): Promise<JobJson[]>;
+  list(which: WhichJobs): Promise<JobsJson>;
   show(id: string): Promise<JobDetailsJson>;
   /** @param after -1 for all */
   events(id: string, after: number, signal: AbortSignal): AsyncIterable<JobEvent>;

@@ -14,6 +14,7 @@ import { runDry } from "../jobs/plan.ts";
 import { newRunId } from "../repository/runs.ts";
 import { Jobs } from "../jobs/jobs.ts";
 import type { Cli } from "./cli.ts";
+import { strategyText } from "./strategy-text.ts";
 import { requireStrategy } from "./strategy-file.ts";
 
 const DEFAULT_DEADLINE_MS = 12 * 3_600_000;
@@ -73,6 +74,7 @@ export function jobsWorld(cli: Cli, jobs: Jobs): JobsWorld {
         };
       }
     },
+    strategy: async (signal) => await strategyText(cli, signal),
     list: async (which) => await jobs.list(which),
     show: async (id) => await jobs.show(id),
     events: (id, after, signal) => jobs.events(id, after, signal),

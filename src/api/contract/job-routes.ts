@@ -9,6 +9,7 @@ import {
   OneJob,
   PlanJson,
   PlanRequest,
+  StrategyJson,
   StrategyText,
   StrategyVerdictJson,
   WhichJobs,
@@ -62,6 +63,14 @@ export const JOB_ROUTES = {
     body: PlanRequest,
     status: 200,
     answer: PlanJson,
+  },
+  strategy: {
+    method: "GET",
+    path: "/api/strategy",
+    role: "admin",
+    summary: "The text of the strategy, as its file is now",
+    status: 200,
+    answer: StrategyJson,
   },
   validate: {
     method: "POST",

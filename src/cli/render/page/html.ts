@@ -1,3 +1,4 @@
+import { escapeHtml } from "../../../lib/html.ts";
 import type { Block, Page, Section } from "./page.ts";
 
 /** The page as HTML that needs nothing else: no script, no font, no request. Everything in it is escaped. */
@@ -10,12 +11,12 @@ export function pageHtml({ title, lead, sections }: Page): string {
     '<meta name="viewport" content="width=device-width, initial-scale=1">',
     `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">`,
     '<meta name="robots" content="noindex">',
-    `<title>${escape(title)}</title>`,
+    `<title>${escapeHtml(title)}</title>`,
     `<style>${STYLE}</style>`,
     "</head>",
     "<body>",
     "<header>",
-    `<h1>${escape(title)}</h1>`,
+    `<h1>${escapeHtml(title)}</h1>`,
     ...lead.map((line) => `<p>${inline(line)}</p>`),
     "</header>",
     "<main>",
@@ -29,7 +30,9 @@ export function pageHtml({ title, lead, sections }: Page): string {
 
 function sectionHtml({ title, blocks, isAppendix }: Section): string {
   const name = isAppendix === true ? ' class="appendix"' : "";
-  return [`<section${name}>`, `<h2>${escape(title)}</h2>`, ...blocks.map(blockHtml), "</section>"].join("\n");
+  return [`<section${name}>`, `<h2>${escapeHtml(title)}</h2>`, ...blocks.map(blockHtml), "</section>"].join(
+    "\n",
+  );
 }
 
 function blockHtml(block: Block): string {
@@ -55,13 +58,13 @@ function blockHtml(block: Block): string {
     case "commands":
       return `<pre>${block.lines.map(typed).join("\n")}</pre>`;
     case "blank":
-      return `<p class="blank"><span>${escape(block.label)}</span></p>`;
+      return `<p class="blank"><span>${escapeHtml(block.label)}</span></p>`;
   }
 }
 
 /** What stands between backticks is to be typed. */
 function inline(text: string): string {
-  return escape(text).replaceAll(/`([^`]+)`/g, "<code>$1</code>");
+  return escapeHtml(text).replaceAll(/`([^`]+)`/g, "<code>$1</code>");
 }
 
 // A longer word has to be broken somewhere.
@@ -72,21 +75,11 @@ function typed(line: string): string {
   return line
     .split(" ")
     .map((word) =>
-      word.includes("-") && word.length <= LONGEST_WORD ? `<span>${escape(word)}</span>` : escape(word),
+      word.includes("-") && word.length <= LONGEST_WORD
+        ? `<span>${escapeHtml(word)}</span>`
+        : escapeHtml(word),
     )
     .join(" ");
-}
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-};
-
-function escape(text: string): string {
-  return text.replaceAll(/[&<>"']/g, (char) => ENTITIES[char] ?? char);
 }
 
 const STYLE = `
