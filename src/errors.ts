@@ -99,6 +99,12 @@ export const ERRORS = {
   },
   unhealthy: { exit: 4, http: 200, retry: false, meaning: "an objective is not met" },
   rows_differ: { exit: 4, http: 409, retry: false, meaning: "what was restored is not what was backed up" },
+  assertion_failed: {
+    exit: 4,
+    http: 409,
+    retry: false,
+    meaning: "something that the strategy asserts is not true of what was restored",
+  },
   backup_missing: { exit: 1, http: 404, retry: false, meaning: "no such backup in the repository" },
   object_missing: {
     exit: 13,

@@ -4,7 +4,7 @@ import type { Audit } from "../access/audit.ts";
 import type { Pace } from "../access/pace.ts";
 import { requireRole, sourceOf } from "./caller.ts";
 import type { Confirm } from "./confirm.ts";
-import { JOB_ROUTES, ROLE_OF_KIND } from "./contract/job-routes.ts";
+import { JOB_ROUTES, ROLE_OF_KIND, roleOfPlan } from "./contract/job-routes.ts";
 import type { JobJson, JobRequest } from "./contract/jobs.ts";
 import type { JobsWorld } from "./jobs-world.ts";
 import { described } from "./described.ts";
@@ -27,7 +27,7 @@ export function addJobRoutes(
   { jobs, confirm, audit, testPace }: JobParts,
   clean: (value: unknown) => unknown,
 ): void {
-  const { startJob, jobs: all, job, jobEvents, cancelJob, plan, strategy, validate } = JOB_ROUTES;
+  const { startJob, jobs: all, job, jobEvents, cancelJob, plan, validate } = JOB_ROUTES;
   app.post(startJob.path, described(startJob), async (request, reply) => {
     const { body } = request;
     const { name } = requireRole(request, ROLE_OF_KIND[body.kind], body.kind);
@@ -38,13 +38,12 @@ export function addJobRoutes(
     return reply.status(201).send(await jobs.start(request.body, name));
   });
   app.post(plan.path, described(plan), async (request, reply) => {
-    requireRole(request, ROLE_OF_KIND[request.body.kind], `plan ${request.body.kind}`);
+    requireRole(request, roleOfPlan(request.body.kind), `plan ${request.body.kind}`);
     // A request that was read is over; whether somebody waits for the answer, only that tells.
     const gone = new AbortController();
     reply.raw.once("close", () => gone.abort());
     return await jobs.plan(request.body, gone.signal);
   });
-  app.get(strategy.path, described(strategy), async ({ signal }) => await jobs.strategy(signal));
   app.post(validate.path, described(validate), async ({ body }) => await jobs.validate(body.text));
   app.get(all.path, described(all), async ({ query }) => await jobs.list(query));
   app.get(job.path, described(job), async ({ params }) => await jobs.show(params.id));

@@ -6,7 +6,6 @@ import type {
   JobsJson,
   PlanJson,
   PlanRequest,
-  StrategyJson,
   StrategyVerdictJson,
   WhichJobs,
 } from "./contract/jobs.ts";
@@ -17,8 +16,6 @@ export interface JobsWorld {
   start(request: JobRequest, by: string): Promise<JobJson>;
   /** Fails as the command does. */
   plan(request: PlanRequest, signal: AbortSignal): Promise<PlanJson>;
-  /** Fails with `strategy_missing` and the like. */
-  strategy(signal: AbortSignal): Promise<StrategyJson>;
   validate(text: string): Promise<StrategyVerdictJson>;
   list(which: WhichJobs): Promise<JobsJson>;
   show(id: string): Promise<JobDetailsJson>;

@@ -37,7 +37,9 @@ export function addRoutes(app: App, world: ApiWorld): void {
     runbook,
     repositories,
     channels,
+    strategy,
     recoveries,
+    scenarios,
   } = ROUTES;
   app.get(databases.path, described(databases), async ({ signal }) => await world.status(signal));
   app.get(overview.path, described(overview), async ({ signal }) => await world.overview(signal));
@@ -73,12 +75,14 @@ export function addRoutes(app: App, world: ApiWorld): void {
       .send(page);
   });
   app.get(channels.path, described(channels), async ({ signal }) => await world.channels(signal));
+  app.get(strategy.path, described(strategy), async ({ signal }) => await world.strategy(signal));
   app.get(repositories.path, described(repositories), async ({ signal }) => await world.repositories(signal));
   app.get(
     recoveries.path,
     described(recoveries),
     async ({ query, signal }) => await world.recoveries(query, signal),
   );
+  app.get(scenarios.path, described(scenarios), async ({ signal }) => await world.scenarios(signal));
   app.get("/api/openapi.json", { config: { role: "public" }, schema: { hide: true } }, () => app.swagger());
   app.get("/api/docs", { config: { role: "public" }, schema: { hide: true } }, (_, reply) =>
     reply

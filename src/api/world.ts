@@ -11,6 +11,7 @@ import type {
 } from "./contract/answers.ts";
 import type { ChannelsJson } from "./contract/channels.ts";
 import type { WhichBackups, WhichDays, WhichDiff, WhichRecoveries, WhichRuns } from "./contract/requests.ts";
+import type { StrategyTextJson } from "./contract/strategy.ts";
 import type { ROUTES } from "./contract/routes.ts";
 
 type Answer<Route extends keyof typeof ROUTES> = z.infer<(typeof ROUTES)[Route]["answer"]>;
@@ -35,6 +36,8 @@ export interface ApiWorld {
   runbook(format: "html" | "md", signal: AbortSignal): Promise<string>;
   /** None where the strategy has no `notify`. */
   channels(signal: AbortSignal): Promise<ChannelsJson>;
+  strategy(signal: AbortSignal): Promise<StrategyTextJson>;
   repositories(signal: AbortSignal): Promise<RepositoriesJson>;
   recoveries(which: WhichRecoveries, signal: AbortSignal): Promise<RecoveriesJson>;
+  scenarios(signal: AbortSignal): Promise<Answer<"scenarios">>;
 }

@@ -13,6 +13,7 @@ import { drillsOf } from "./drills-of.ts";
 import { healthOf } from "./health-of.ts";
 import type { StatusJson } from "../json/status.ts";
 import { AppError } from "../errors.ts";
+import { scenariosOf } from "./scenarios-of.ts";
 import { seriesOf } from "./series-of.ts";
 import { listingsOf } from "./listings-of.ts";
 import { Output } from "./output.ts";
@@ -29,6 +30,7 @@ import { repositoryPlaces, tryPlaces } from "./repository-places.ts";
 import { pageOfBackups } from "./page-of-backups.ts";
 import { runsOf } from "./runs-of.ts";
 import { runbookOf } from "./runbook-of.ts";
+import { strategyText } from "./strategy-text.ts";
 import { requireStrategy } from "./strategy-file.ts";
 import { resolveTarget, strategyTarget } from "./targets.ts";
 import { verdictOn } from "./verdict-on.ts";
@@ -97,6 +99,7 @@ export function apiWorld(serving: Cli, lastLook: () => OverviewJson | undefined)
       const names = databases.map(({ name }) => name);
       return { channels: await channelStates(cli.runtime, path, notify, names, cli.signal) };
     },
+    strategy: async (signal) => await strategyText(quiet(serving, signal)),
     repositories: async (signal) => {
       const cli = quiet(serving, signal);
       const { results, failures } = await tryPlaces(
@@ -114,6 +117,10 @@ export function apiWorld(serving: Cli, lastLook: () => OverviewJson | undefined)
       for (const target of await resolveAllTargets(cli, database === undefined ? [] : [database], {}))
         databases.push((await drillsOf(cli, target, last)).json);
       return { databases };
+    },
+    scenarios: async (signal) => {
+      const cli = quiet(serving, signal);
+      return await scenariosOf(cli, await requireStrategy(cli));
     },
   };
 }

@@ -1,10 +1,14 @@
-import type { StrategyJson } from "../api/contract/jobs.ts";
+import { stat } from "node:fs/promises";
+import type { StrategyTextJson } from "../api/contract/strategy.ts";
+import { coverSecrets } from "../config/cover-secrets.ts";
 import { readStrategyText } from "../config/load.ts";
 import type { Cli } from "./cli.ts";
-import { requireStrategyPath } from "./strategy-file.ts";
+import { requireStrategy } from "./strategy-file.ts";
 
-/** The strategy's file as it is, whether it could be in force or not: `${…}` stays as it is written. */
-export async function strategyText(cli: Cli, request: AbortSignal): Promise<StrategyJson> {
-  const path = await requireStrategyPath(cli);
-  return { path, text: await readStrategyText(path, AbortSignal.any([cli.signal, request])) };
+/** The text of the strategy as it may be shown. Errors: of `requireStrategy`, and `coverSecrets`. */
+export async function strategyText(cli: Cli): Promise<StrategyTextJson> {
+  const strategy = await requireStrategy(cli);
+  const { path: file } = strategy;
+  const text = await readStrategyText(file, cli.signal);
+  return { file, text: coverSecrets(text, strategy), at: (await stat(file)).mtime.toISOString() };
 }

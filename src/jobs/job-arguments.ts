@@ -85,13 +85,18 @@ export function jobWords(request: JobRequest, paths: JobPaths | undefined, by?: 
       return words("restore", [...how, ...what, ...asks], [request.database]);
     }
     case "drill": {
-      const { scenario, backup, from, tables, entry, note } = request.options;
+      const { scenario, with: others = [], backup, from, tables, where, entry, note } = request.options;
       const how: Option[] = [
         ["--backup", backup],
         ["--from", from],
         ["--table", tables],
+        ["--where", where],
       ];
-      return words("drill", [...how, ["--entry", entry], ["--note", note]], [scenario, request.database]);
+      const kept: Option[] = [
+        ["--entry", entry],
+        ["--note", note],
+      ];
+      return words("drill", [...how, ...kept], [scenario, request.database, ...others]);
     }
     case "recover": {
       const { scenario, with: others = [], backup, from, at, tables, where, ...rest } = request.options;

@@ -9,7 +9,6 @@ import {
   OneJob,
   PlanJson,
   PlanRequest,
-  StrategyJson,
   StrategyText,
   StrategyVerdictJson,
   WhichJobs,
@@ -64,14 +63,6 @@ export const JOB_ROUTES = {
     status: 200,
     answer: PlanJson,
   },
-  strategy: {
-    method: "GET",
-    path: "/api/strategy",
-    role: "admin",
-    summary: "The text of the strategy, as its file is now",
-    status: 200,
-    answer: StrategyJson,
-  },
   validate: {
     method: "POST",
     path: "/api/strategy/validate",
@@ -108,3 +99,8 @@ export const ROLE_OF_KIND = {
   "notify-test": "operator",
   "drill-note": "operator",
 } as const satisfies Record<JobRequest["kind"], Role>;
+
+/** Who may look at what would be done: at a recovery's plan also who may rehearse it. */
+export function roleOfPlan(kind: PlanRequest["kind"]): Role {
+  return kind === "recover" ? ROLE_OF_KIND.drill : ROLE_OF_KIND[kind];
+}

@@ -25,6 +25,8 @@ import {
   WhichRuns,
   WhichSeries,
 } from "./requests.ts";
+import { ScenariosJson } from "./scenarios.ts";
+import { StrategyTextJson } from "./strategy.ts";
 
 /** Every address of the API, what it takes and what it answers: for the server, its OpenAPI document, and whoever calls it. */
 export const ROUTES = {
@@ -117,11 +119,23 @@ export const ROUTES = {
     summary: "Who is told when something is wrong, and whether that arrives",
     answer: ChannelsJson,
   },
+  strategy: {
+    path: "/api/strategy",
+    role: "admin",
+    summary: "The strategy as its file is now",
+    answer: StrategyTextJson,
+  },
   recoveries: {
     path: "/api/recoveries",
     role: "viewer",
     summary: "Drills and recoveries, newest first",
     query: WhichRecoveries,
     answer: RecoveriesJson,
+  },
+  scenarios: {
+    path: "/api/scenarios",
+    role: "viewer",
+    summary: "The disasters that there are plans for, their drills, and recoveries that have not ended",
+    answer: ScenariosJson,
   },
 } as const;

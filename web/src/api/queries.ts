@@ -51,5 +51,6 @@ export const runsQuery = (
 export const checklistQuery = () => get("checklist", "/api/checklist", CALM);
 export const runbookQuery = () => get("runbook", "/api/runbook?format=html", CALM);
 export const repositoriesQuery = () => get("repositories", "/api/repositories", CALM);
+export const scenariosQuery = () => get("scenarios", "/api/scenarios", LIVE);
 export const recoveriesQuery = (which: { database?: string; last?: number } = {}) =>
   get("recoveries", `/api/recoveries${search(which)}`, LIVE);

@@ -5,6 +5,7 @@ import { Link } from "react-router";
 import { formatBytes } from "../../../../src/lib/text.ts";
 import { Fact } from "../../parts/fact.tsx";
 import { Gauge } from "../../parts/gauge.tsx";
+import { RunningJobs } from "../../parts/job/running-jobs.tsx";
 import { Ago } from "../../parts/moment.tsx";
 import { type DatabaseStatus, type Protection, protectionOf } from "./protection.ts";
 
@@ -44,6 +45,7 @@ export function DatabaseCard({
         {sentence(protection.why)}
       </Text>
       <Stack gap="sm">
+        <RunningJobs database={database.database} />
         <Gauge label="Data at risk now" value={dataAtRiskMs} limit={rpoMs} limitName="RPO" />
         <Gauge
           label="Time to recover now"
