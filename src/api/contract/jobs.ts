@@ -263,6 +263,7 @@ export const WhichJobs = z.strictObject({
   database: z.string().max(128).optional().describe("Only jobs of this database"),
   state: z.enum(JOB_STATES).optional().describe("Only jobs in this state"),
   last: z.coerce.number().int().min(1).max(200).default(50).describe("No more than so many"),
+  before: jobId.optional().describe("Only jobs that are older than this one"),
 });
 export type WhichJobs = z.infer<typeof WhichJobs>;
 
@@ -304,7 +305,10 @@ export const JobDetailsJson = JobJson.extend({
 export type JobDetailsJson = z.infer<typeof JobDetailsJson>;
 
 export const JobsJson = z
-  .strictObject({ jobs: z.array(JobJson).describe("Newest first") })
+  .strictObject({
+    jobs: z.array(JobJson).describe("Newest first"),
+    next: jobId.nullable().describe("`before` of the page that follows; null where there is nothing more"),
+  })
   .meta({ title: "jobs" });
 export type JobsJson = z.infer<typeof JobsJson>;
 
