@@ -106,7 +106,7 @@ databases:
   const backup = await runCli(["backup", "data"], { cwd: folder.path });
   if (backup.code !== 0) throw new Error(backup.stderr);
   url = await serveApi(folder.path);
-  caller = await asUser(folder.path, "viewer");
+  caller = await asUser(folder.path, "admin");
 });
 afterAll(async () => {
   stop.abort(new AppError("interrupted", "serve: stopped by SIGTERM"));
@@ -128,6 +128,7 @@ const PATHS: Readonly<Record<keyof typeof ROUTES, string>> = {
   runbook: "/api/runbook?format=md",
   repositories: "/api/repositories",
   channels: "/api/channels",
+  strategy: "/api/strategy",
   recoveries: "/api/recoveries?last=1",
   scenarios: "/api/scenarios",
 };
@@ -331,7 +332,15 @@ describe("what comes of a request", () => {
       checklist: never,
     };
     const api = await makeApi(
-      { ...world, runbook: never, repositories: never, channels: never, recoveries: never, scenarios: never },
+      {
+        ...world,
+        runbook: never,
+        repositories: never,
+        channels: never,
+        strategy: never,
+        recoveries: never,
+        scenarios: never,
+      },
       {
         start: never,
         plan: never,

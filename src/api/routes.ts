@@ -32,6 +32,7 @@ export function addRoutes(app: App, world: ApiWorld): void {
     runbook,
     repositories,
     channels,
+    strategy,
     recoveries,
     scenarios,
   } = ROUTES;
@@ -65,6 +66,7 @@ export function addRoutes(app: App, world: ApiWorld): void {
       .send(page);
   });
   app.get(channels.path, described(channels), async ({ signal }) => await world.channels(signal));
+  app.get(strategy.path, described(strategy), async ({ signal }) => await world.strategy(signal));
   app.get(repositories.path, described(repositories), async ({ signal }) => await world.repositories(signal));
   app.get(
     recoveries.path,

@@ -9,6 +9,7 @@ import type {
   SeriesJson,
 } from "./contract/answers.ts";
 import type { ChannelsJson } from "./contract/channels.ts";
+import type { StrategyTextJson } from "./contract/strategy.ts";
 import type { WhichDays, WhichRecoveries, WhichRuns } from "./contract/requests.ts";
 import type { ROUTES } from "./contract/routes.ts";
 
@@ -33,6 +34,7 @@ export interface ApiWorld {
   runbook(format: "html" | "md", signal: AbortSignal): Promise<string>;
   /** None where the strategy has no `notify`. */
   channels(signal: AbortSignal): Promise<ChannelsJson>;
+  strategy(signal: AbortSignal): Promise<StrategyTextJson>;
   repositories(signal: AbortSignal): Promise<RepositoriesJson>;
   recoveries(which: WhichRecoveries, signal: AbortSignal): Promise<RecoveriesJson>;
   scenarios(signal: AbortSignal): Promise<Answer<"scenarios">>;

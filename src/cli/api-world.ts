@@ -27,6 +27,7 @@ import { usageJson } from "./render/usage.ts";
 import { resolveAllTargets, resolvePlaces } from "./repositories.ts";
 import { repositoryPlaces, tryPlaces } from "./repository-places.ts";
 import { runbookOf } from "./runbook-of.ts";
+import { strategyText } from "./strategy-text.ts";
 import { requireStrategy } from "./strategy-file.ts";
 import { resolveTarget, storagesOf, strategyTarget } from "./targets.ts";
 import { verdictOn } from "./verdict-on.ts";
@@ -114,6 +115,7 @@ export function apiWorld(serving: Cli, lastLook: () => OverviewJson | undefined)
       const names = databases.map(({ name }) => name);
       return { channels: await channelStates(cli.runtime, path, notify, names, cli.signal) };
     },
+    strategy: async (signal) => await strategyText(quiet(serving, signal)),
     repositories: async (signal) => {
       const cli = quiet(serving, signal);
       const { results, failures } = await tryPlaces(

@@ -35,3 +35,6 @@ export const ChannelsJson = z
   })
   .meta({ title: "channels" });
 export type ChannelsJson = z.infer<typeof ChannelsJson>;
+
+/** The `result` of a job `notify-test`. */
+export type { NotifyTestJson } from "../../json/notify.ts";

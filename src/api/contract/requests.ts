@@ -47,9 +47,9 @@ export const WhichDays = z.strictObject({
   zone: z
     .string()
     .max(64)
-    .superRefine((name, refined) => {
+    .superRefine((name, context) => {
       const problem = timeZoneProblem(name);
-      if (problem !== undefined) refined.addIssue({ code: "custom", message: problem });
+      if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
     })
     .default("UTC")
     .describe("Time zone by whose calendar is counted, as an IANA name"),

@@ -22,6 +22,7 @@ import {
   WhichSeries,
 } from "./requests.ts";
 import { ScenariosJson } from "./scenarios.ts";
+import { StrategyTextJson } from "./strategy.ts";
 
 /** Every address of the API, what it takes and what it answers: for the server, its OpenAPI document, and whoever calls it. */
 export const ROUTES = {
@@ -104,6 +105,12 @@ export const ROUTES = {
     role: "viewer",
     summary: "Who is told when something is wrong, and whether that arrives",
     answer: ChannelsJson,
+  },
+  strategy: {
+    path: "/api/strategy",
+    role: "admin",
+    summary: "The strategy as its file is now",
+    answer: StrategyTextJson,
   },
   recoveries: {
     path: "/api/recoveries",
