@@ -155,6 +155,10 @@ const Recover = z.strictObject({
     whole: z.boolean().optional().describe("With data-deleted: whole tables, into a new database beside"),
     newDatabase: word(63).optional().describe("With `whole`: its name"),
     restart: z.boolean().optional().describe("Begin anew, although one was begun and has not ended"),
+    despiteAssertions: z
+      .boolean()
+      .optional()
+      .describe("Go on although some of the strategy's assertions are not true of what was restored"),
     back: z.boolean().optional().describe("Undo what one that has not ended has done"),
   }),
 });
