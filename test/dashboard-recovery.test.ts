@@ -45,7 +45,9 @@ async function start(port = 0): Promise<void> {
 beforeAll(async () => {
   const built = buildDashboard();
   const started = startBrowser();
-  live = await freshDatabase({ sql: "create table item as select generate_series(1, 100) as id" });
+  live = await freshDatabase({
+    sql: "create table item (id int primary key); insert into item select generate_series(1, 100)",
+  });
   folder = await temporaryFolder();
   await writeFile(join(folder.path, "handled.yaml"), strategy());
   const backup = await runCli(["backup", "data"], { cwd: folder.path });
@@ -119,6 +121,27 @@ describe("the dashboard", { timeout: 180_000 }, () => {
     await page.getByRole("img", { name: /^Time to recover: 1 drills/ }).waitFor();
     await plan.getByText("Restore data into", { exact: false }).waitFor();
     await isForEverybody("the way out of a disaster");
+  });
+
+  test("rows that were deleted are put back in earnest, once whoever wants it has said so again", async () => {
+    await live.query("delete from item where id > 90");
+    await go("Recovery");
+    await page.getByRole("button", { name: /Data was deleted/ }).click();
+    await page.getByLabel("Tables that lost rows").fill("public.item");
+    const plan = page.getByRole("table", { name: "Steps of the plan" });
+    await plan.getByText("Insert the missing rows", { exact: false }).waitFor();
+    await page.getByRole("button", { name: "Recover for real …" }).click();
+    await main().getByText("This is no drill: data").waitFor();
+    const recover = page.getByRole("button", { name: "Recover", exact: true });
+    expect(await recover.isDisabled()).toBe(true);
+    expect(await barriersOf(page)).toEqual([]);
+    await page.getByLabel("Type data to go on").fill("data");
+    await page.getByRole("textbox", { name: "Your password, again" }).fill(PASSWORD);
+    await recover.click();
+    await page.getByRole("heading", { name: "recover data" }).waitFor();
+    await main().getByText("done", { exact: true }).first().waitFor();
+    const [row] = await live.query<{ count: string }>("select count(*) from item");
+    expect(Number(row?.count)).toBe(100);
   });
 
   test("a damaged backup is found, and told until a new one was made and proven, and it is gone", async () => {

@@ -10,6 +10,8 @@ export default defineConfig({
     // What is loaded is allowed by the page's policy only as a file of its own.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // The first that know `light-dark()`: what takes its place for older ones does not see the theme that Mantine sets.
+    cssTarget: ["chrome123", "firefox120", "safari17.5"],
     // React and Mantine; what is not in every page is in files of its own.
     chunkSizeWarningLimit: 700,
   },

@@ -1,4 +1,4 @@
-import { Alert, Button, Group, List, Radio, Stack, Text } from "@mantine/core";
+import { Alert, Button, Code, Group, List, Radio, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState, type ReactElement } from "react";
 import { useNavigate } from "react-router";
@@ -145,8 +145,8 @@ function ForReal({
           </Text>
         )}
         <Text size="sm" className="quiet">
-          Into another place than its own it is recovered at a terminal, with `--to`: an address with a
-          password does not go through a browser.
+          Into another place than its own it is recovered at a terminal, with <Code>--to</Code>: an address
+          with a password does not go through a browser.
         </Text>
         {complete ? (
           <Confirm

@@ -38,9 +38,14 @@ export function DrillResult({ drill }: { readonly drill: Drill }): ReactElement 
             )}
           </Alert>
         )}
-        <Gauge label="Time to recover" value={rtoMs} limit={budgetMs} limitName="budget" />
+        <Gauge label="Time to recover, by the budget" value={rtoMs} limit={budgetMs} limitName="budget" />
         {objectiveRtoMs === null ? null : (
-          <Gauge label="Time to recover" value={rtoMs} limit={objectiveRtoMs} limitName="RTO" />
+          <Gauge
+            label="Time to recover, by the objective"
+            value={rtoMs}
+            limit={objectiveRtoMs}
+            limitName="RTO"
+          />
         )}
         <Gauge label="Data that would be lost" value={dataLostMs} limit={objectiveRpoMs} limitName="RPO" />
         {drill.notes.length === 0 ? null : (

@@ -124,7 +124,8 @@ function StepBar({
 
 function Elapsed({ since }: { readonly since: string }): ReactElement {
   const now = useNow(1000);
-  return <>{formatDuration(Math.max(0, Math.floor((now - Date.parse(since)) / 1000)) * 1000)}</>;
+  const seconds = Math.max(0, Math.floor((now - Date.parse(since)) / 1000));
+  return <>{seconds < 60 ? `${seconds} s` : formatDuration(seconds * 1000)}</>;
 }
 
 function Took({
