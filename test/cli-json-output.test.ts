@@ -177,6 +177,7 @@ describe("JSON output", () => {
       "user list",
       "user password",
       "user remove",
+      "user restore",
       "user role",
       "user token list",
       "user token make",

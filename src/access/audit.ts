@@ -83,11 +83,7 @@ export class Audit {
         previous: last?.hash ?? FIRST,
       };
       const whole = { ...entry, hash: auditHash(entry) };
-      this.#database
-        .prepare(
-          "insert into audit (seq, at, who, what, subject, source, previous, hash) values (?, ?, ?, ?, ?, ?, ?, ?)",
-        )
-        .run(whole.seq, whole.at, who, what, subject, source, whole.previous, whole.hash);
+      this.#insert(whole);
       return whole;
     });
   }
@@ -124,6 +120,30 @@ export class Audit {
         "insert into facts (name, value) values (?, ?) on conflict (name) do update set value = excluded.value",
       )
       .run(`kept in ${place}`, String(seq));
+  }
+
+  /**
+   * Goes on with the log of a machine that is gone, in the place of its own, which must have no entry.
+   * @param place that it was read from
+   */
+  goOn(chain: string, entries: readonly AuditEntry[], place: string): void {
+    inTransaction(this.#database, () => {
+      for (const entry of entries) this.#insert(entry);
+      this.#database
+        .prepare(
+          "insert into facts (name, value) values ('chain', ?) on conflict (name) do update set value = excluded.value",
+        )
+        .run(chain);
+      this.noteKept(place, entries.length);
+    });
+  }
+
+  #insert({ seq, at, who, what, subject, source, previous, hash }: AuditEntry): void {
+    this.#database
+      .prepare(
+        "insert into audit (seq, at, who, what, subject, source, previous, hash) values (?, ?, ?, ?, ?, ?, ?, ?)",
+      )
+      .run(seq, at, who, what, subject, source, previous, hash);
   }
 
   /** What tells this log from that of another machine: it names its folder in repositories. */

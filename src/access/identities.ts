@@ -51,7 +51,7 @@ export class Identities {
         throw new AppError("not_allowed", `sign in: ${there.name} signs in with a password here`, {
           hint: "an admin can remove that user; whoever has the same name elsewhere may be somebody else",
         });
-      this.#bind(issuer, subject, this.#users.require(name).name);
+      this.bind(issuer, subject, this.#users.require(name).name);
     }
     const user = this.#users.require(known ?? name);
     if (role !== undefined && role !== user.role) {
@@ -81,7 +81,14 @@ export class Identities {
     return row === undefined ? undefined : String(row["user"]);
   }
 
-  #bind(issuer: string, subject: string, user: string): void {
+  /** By what another service knows a user; undefined: by nothing. */
+  of(user: string): Pick<Identity, "issuer" | "subject"> | undefined {
+    const row = this.#database.prepare("select issuer, subject from identities where user = ?").get(user);
+    return row === undefined ? undefined : { issuer: String(row["issuer"]), subject: String(row["subject"]) };
+  }
+
+  /** Says who a user is to another service. Fails with `not_allowed` where that is said already. */
+  bind(issuer: string, subject: string, user: string): void {
     const taken = this.#database.prepare("select 1 from identities where user = ?").get(user);
     if (taken !== undefined)
       throw new AppError("not_allowed", `sign in: ${user} is somebody else's name here`, {

@@ -7,7 +7,7 @@ import { isPassword, type PasswordHash } from "./passwords.ts";
 import { ROLES, type Role } from "./roles.ts";
 
 /** As it stands in logs and addresses: no blanks at its ends, nothing that steers a terminal. */
-const USER_NAME = /^[\p{L}\p{N}](?:[\p{L}\p{N}._@+ -]{0,62}[\p{L}\p{N}._@+-])?$/u;
+export const USER_NAME = /^[\p{L}\p{N}](?:[\p{L}\p{N}._@+ -]{0,62}[\p{L}\p{N}._@+-])?$/u;
 
 const Row = z.strictObject({
   name: z.string(),
@@ -69,18 +69,47 @@ export class Users {
         hint: "up to 64 letters, digits, blanks and `._@+-`, such as `ada` or `ada@example.com`",
       });
     }
-    const createdAt = this.#clock.now().toISOString();
+    const user = { name, role, password, createdAt: this.#clock.now().toISOString() };
     inTransaction(this.#database, () => {
       if (this.find(name) !== undefined || (onlyFirst && this.list().length > 0))
         throw new AppError(
           "user_exists",
           onlyFirst ? "set up: there is a user already" : `user ${name}: there is one already`,
         );
-      this.#database
-        .prepare("insert into users (name, role, password, created_at) values (?, ?, ?, ?)")
-        .run(name, role, password, createdAt);
+      this.#insert(user);
     });
-    return { name, role, password, createdAt };
+    return user;
+  }
+
+  /** Those of another machine, as they were there. Fails with `user_exists` where there is any user here. */
+  bring(users: readonly User[]): void {
+    inTransaction(this.#database, () => {
+      if (this.list().length > 0)
+        throw new AppError("user_exists", "take back users: there are users here already", {
+          hint: "`handled user list` shows them; nothing was changed",
+        });
+      for (const user of users) this.#insert(user);
+    });
+  }
+
+  /** What `noteKept` was told last of a place. */
+  keptIn(place: string): string | undefined {
+    const row = this.#database.prepare("select value from facts where name = ?").get(`users in ${place}`);
+    return row === undefined ? undefined : String(row["value"]);
+  }
+
+  noteKept(place: string, what: string): void {
+    this.#database
+      .prepare(
+        "insert into facts (name, value) values (?, ?) on conflict (name) do update set value = excluded.value",
+      )
+      .run(`users in ${place}`, what);
+  }
+
+  #insert({ name, role, password, createdAt }: User): void {
+    this.#database
+      .prepare("insert into users (name, role, password, created_at) values (?, ?, ?, ?)")
+      .run(name, role, password, createdAt);
   }
 
   /** Ends the user's sessions but the one that is named. Errors: `user_missing`. */

@@ -145,7 +145,7 @@ export const OUTPUTS: readonly OutputSchema[] = [
   },
   { command: "repository usage", about: "One object.", schema: UsageJson },
   { command: "key new", about: "One object. It holds the identity: keep it.", schema: KeyNewJson },
-  ...["list", "add", "role", "password", "remove"].map((name) => ({
+  ...["list", "add", "role", "password", "remove", "restore"].map((name) => ({
     command: `user ${name}`,
     about: "One object.",
     schema: UsersJson,

@@ -106,7 +106,7 @@ async function runServe(cli: Cli, options: ServeOptions): Promise<void> {
       served,
       listen,
       jobs,
-      async (strategy, stop) => await api?.keepAudit(strategy, stop),
+      async (strategy, stop) => await api?.keepSystem(strategy, stop),
     ),
   );
   cli.onHangup(() => daemon.reload());
@@ -143,7 +143,7 @@ function worldOf(
   served: ServeHttp,
   listen: (strategy: Strategy) => Promise<boolean>,
   jobs: Jobs,
-  keepAudit: (strategy: Strategy, stop: AbortSignal) => Promise<void>,
+  keepSystem: (strategy: Strategy, stop: AbortSignal) => Promise<void>,
 ): DaemonWorld {
   const { runtime, signal } = cli;
   const runbook = new RunbookKeeper();
@@ -177,7 +177,7 @@ function worldOf(
     alert: async (strategy, { broken, seen }, stop) => {
       // Whoever had the port may be gone.
       const isListening = await listen(strategy);
-      await keepAudit(strategy, stop);
+      await keepSystem(strategy, stop);
       const isKept = strategy.runbookFiles.length > 0;
       if (strategy.notify === undefined && !isListening && !isKept) return undefined;
       const at = runtime.clock.now();

@@ -11,6 +11,7 @@ import type { Cli } from "../cli.ts";
 import { confirmByName } from "../confirm.ts";
 import { askerOf } from "../prompt.ts";
 import { renderUsers } from "../render/user.ts";
+import { addUserRestore } from "./user-restore.ts";
 import { addUserToken } from "./user-token.ts";
 
 interface PasswordOption {
@@ -93,6 +94,7 @@ export function addUser(program: Command, cli: () => Cli): void {
       });
     });
   addUserToken(user, cli);
+  addUserRestore(user, cli);
 }
 
 function print(cli: Cli, users: Parameters<typeof renderUsers>[1]): void {

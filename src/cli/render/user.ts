@@ -1,4 +1,5 @@
 import type { Token } from "../../access/tokens.ts";
+import type { UsersFile } from "../../access/users-file.ts";
 import type { User } from "../../access/users.ts";
 import type { Output } from "../output.ts";
 import { renderTable } from "./table.ts";
@@ -28,6 +29,23 @@ export function renderTokens(output: Output, tokens: readonly Token[]): string {
       expiresAt.slice(0, 10),
       usedAt ?? "never",
       label,
+    ]),
+  );
+}
+
+/** Users as a repository keeps them. */
+export function renderKeptUsers(output: Output, users: UsersFile["users"]): string {
+  return renderTable(
+    ["NAME", "ROLE", "SIGNS IN WITH", "SINCE"].map((title) => ({ title })),
+    users.map(({ name, role, hasPassword, password, identity, createdAt }) => [
+      output.paint("bold", name),
+      role,
+      hasPassword
+        ? password === null
+          ? "a password, which is not kept"
+          : "a password"
+        : (identity?.issuer ?? "another service"),
+      createdAt.slice(0, 10),
     ]),
   );
 }
