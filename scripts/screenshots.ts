@@ -27,6 +27,15 @@ interface Shown {
   readonly path: string;
 }
 
+/** What is done on a page first, so that it has something to show. Nothing of it changes anything. */
+const FIRST: Readonly<Record<string, (page: Page) => Promise<void>>> = {
+  restore: async (page) => {
+    await page.getByRole("radio", { name: "In place of the live database" }).check();
+    await page.getByRole("button", { name: "What would be done?" }).click();
+    await page.getByRole("heading", { name: "What would be done" }).waitFor({ timeout: LONGEST_MS });
+  },
+};
+
 /** Every page there is, with an example of what its address names: read from where the dashboard says it, so that none is forgotten. */
 async function pagesOf(example: Readonly<Record<string, string>>): Promise<Shown[]> {
   const source = await readFile(join(ROOT, "web/src/routes.tsx"), "utf8");
@@ -115,6 +124,7 @@ async function photograph(browser: Browser, origin: URL, shown: readonly Shown[]
       const page = await context.newPage();
       for (const { name, path } of shown) {
         await settle(page, `${origin.origin}${path}`);
+        await FIRST[name]?.(page);
         const picture = `${name}-${colorScheme}-${width}`;
         const isChosen = IN_README.includes(picture);
         await page.screenshot({

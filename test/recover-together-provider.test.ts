@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Emulator } from "../src/demo/digitalocean/emulator.ts";
 import { RecoverJson } from "../src/json/recover.ts";
-import { type CliOptions, type CliResult, jsonOf, runCli } from "./support/cli.ts";
+import { type CliOptions, type CliResult, jsonOf, runCli, spawnCli } from "./support/cli.ts";
 import { ask, testEmulator } from "./support/emulator.ts";
 import { clusterUrl, freshDatabase, runSql } from "./support/postgres.ts";
 import { type TemporaryFolder, temporaryFolder } from "./support/temporary-folder.ts";
@@ -17,6 +17,7 @@ let stock: Awaited<ReturnType<typeof freshDatabase>>;
 let live: string;
 /** Orders 1 and 2 are there. */
 let at: Date;
+let firstBackup: Date;
 let secondBackup: Date;
 
 beforeAll(async () => {
@@ -27,7 +28,7 @@ beforeAll(async () => {
   await runSql(live, "create table orders (id int primary key); insert into orders values (1)");
   await writeStrategy();
   await backUp("primary");
-  await emulator.takeBackup("shop");
+  firstBackup = await emulator.takeBackup("shop");
   await emulator.passTime(60_000);
   await runSql(live, "insert into orders values (2)");
   await emulator.passTime(2000);
@@ -52,6 +53,7 @@ beforeEach(async () => await startAgain());
 async function startAgain(): Promise<void> {
   emulator.faults.clear();
   emulator.rules.arbitrarySeconds = "accept";
+  emulator.rules.onlineAfter = 0;
   for (const { id } of await made()) await ask(emulator, "DELETE", `/v2/databases/${id}`);
   await rm(join(folder.path, "state"), { recursive: true, force: true });
   await dropBeside();
@@ -101,7 +103,14 @@ async function together(args: readonly string[] = [], options: CliOptions = {}):
   );
 }
 
-async function made(): Promise<{ readonly name: string; readonly id: string; readonly tags: string[] }[]> {
+interface Made {
+  readonly name: string;
+  readonly id: string;
+  readonly status: string;
+  readonly tags: readonly string[];
+}
+
+async function made(): Promise<Made[]> {
   const { body } = await ask(emulator, "GET", "/v2/databases");
   return (body.databases ?? []).filter(({ name }: { name: string }) => name !== "shop");
 }
@@ -208,14 +217,24 @@ async function killedAt(moment: string): Promise<void> {
 }
 
 test("one that was killed goes on with its cluster, or goes back and leaves none", async () => {
-  await killedAt("after step fork-primary");
+  // A moment that is past for a process of its own, too, whose time is the machine's.
+  const past = ["--at", new Date(firstBackup.getTime() + 2000).toISOString()];
+  // Long enough to be killed before it is online.
+  emulator.rules.onlineAfter = 3000;
+  const env = { DIGITALOCEAN_TOKEN: emulator.token, XDG_STATE_HOME: join(folder.path, "state") };
+  const running = spawnCli(["recover", "together", ...past, "--yes"], { cwd: folder.path, env });
+  await expect
+    .poll(async () => running.ended() || (await made()).length > 0, { timeout: 45_000, interval: 50 })
+    .toBe(true);
+  process.kill(running.pid, "SIGKILL");
+  await running.result;
   const [before] = await made();
-  expect(before).toBeDefined();
-  const done = await together();
+  expect(before?.status).not.toBe("online");
+  const done = await together(past);
   expect(done, done.stderr).toMatchObject({ code: 0 });
-  expect(done.stderr).toContain("going on with the recovery");
-  expect(await made()).toEqual([before]);
-  expect(await madeOrders()).toEqual([1, 2]);
+  expect(done.stderr).toContain(`cluster ${before?.name} is there already`);
+  expect((await made()).map(({ id }) => id)).toEqual([before?.id]);
+  expect(await madeOrders()).toEqual([1]);
   await startAgain();
   await killedAt("before step restore-stock");
   expect(await made()).toHaveLength(1);
@@ -271,3 +290,83 @@ async function plannedName(): Promise<string> {
   const journal = files.find((path) => path.endsWith(".json")) ?? "";
   return /"primary\.fork":\s*"([^"]+)"/.exec(await readFile(join(state, journal), "utf8"))?.[1] ?? "";
 }
+
+/**
+ * The requests of a clean run, each once: its step, its method, and its path without ids. With one of them given, the first that is
+ * the same is refused with 422.
+ */
+async function asked(args: readonly string[], spoilt?: string): Promise<CliResult & { calls: string[] }> {
+  const calls = new Set<string>();
+  let step = "";
+  const result = await handled(args, {
+    observer: (phase, operation) => {
+      if (phase !== "before") return;
+      if (operation.startsWith("step ")) step = operation;
+      const [, method = "", path = ""] = /^provider (\w+) ([^?]*)/.exec(operation) ?? [];
+      const call = `${step}: ${method} ${path.replace(/databases\/[^/]+/, "databases/ID")}`;
+      if (method === "" || calls.has(call)) return;
+      calls.add(call);
+      if (call === spoilt) emulator.faults.failNext({ method, status: 422 });
+    },
+  });
+  return { ...result, calls: [...calls] };
+}
+
+type Plan = (spoilt?: string) => Promise<Awaited<ReturnType<typeof asked>>>;
+
+const PLANS: Record<string, Plan> = {
+  "data-deleted": async (spoilt) => {
+    const time = at.toISOString();
+    const what = ["recover", "data-deleted", "primary", "--table", "public.orders", "--at", time];
+    const done = await asked([...what, "--yes", "--json"], spoilt);
+    expect(done, `${spoilt}: ${done.stderr}`).toMatchObject({ code: 0 });
+    const { outputs } = RecoverJson.parse(jsonOf(done));
+    const isExact = outputs["source"] === "provider" && outputs["snapshotAt"] === time;
+    expect(await ordersAt(live), spoilt).toEqual(isExact ? [1, 2, 9] : [1, 9]);
+    // What is not as good says why.
+    if (!isExact) expect(done.stderr).toContain("answered 422");
+    return done;
+  },
+  together: async (spoilt) => {
+    const time = at.toISOString();
+    const done = await asked(["recover", "together", "primary", "--at", time, "--yes", "--json"], spoilt);
+    expect(done, `${spoilt}: ${done.stderr}`).toMatchObject({ code: 0 });
+    const { outputs } = RecoverJson.parse(jsonOf(done));
+    const isOwn = outputs["primary.source"] === "backup";
+    expect(done.stderr.includes("the service is of no use"), spoilt).toBe(isOwn);
+    const isExact = outputs["primary.snapshotAt"] === time;
+    if (isOwn) expect(await ordersAt(emulator.adminUrl("shop", besideName("primary")))).toEqual([1]);
+    else expect(await madeOrders(), spoilt).toEqual(isExact ? [1, 2] : [1, 2, 3]);
+    return done;
+  },
+  drill: async (spoilt) => {
+    const drill = ["drill", "provider-down", "primary", "--from", "provider", "--at", at.toISOString()];
+    const done = await asked(drill, spoilt);
+    expect(spoilt === undefined ? [0] : [0, 4], `${spoilt}: ${done.stderr}`).toContain(done.code);
+    return done;
+  },
+};
+
+test.each(Object.keys(PLANS))(
+  "%s: whichever of the service's answers is a refusal, nothing counts as back that is not, and no cluster is forgotten",
+  async (name) => {
+    const run = PLANS[name] as Plan;
+    const strike = async (): Promise<void> => {
+      await startAgain();
+      await runSql(live, "delete from orders; insert into orders values (9)");
+    };
+    await strike();
+    emulator.faults.slow({ ms: 50, times: 1000 });
+    const { calls } = await run();
+    expect(calls.length).toBeGreaterThan(8);
+    // Looking is the same in all of them.
+    for (const call of calls.filter((one) => name === "data-deleted" || !/step fork.*: GET/.test(one))) {
+      await strike();
+      const done = await run(call);
+      const wanted = name === "together" && !done.stderr.includes("of no use") ? 1 : 0;
+      // What could not be looked for or destroyed is told.
+      if ((await made()).length !== wanted) expect(done.stderr, call).toContain("cost money");
+    }
+  },
+  240_000,
+);

@@ -25,7 +25,10 @@ export async function serveDemo(cli: Cli, { folder, env }: DemoPlace): Promise<v
     // The terminal's Ctrl-C is for us: a second one would end the daemon before it has stopped what it runs.
     detached: true,
   });
-  const end = (): void => void child.kill("SIGTERM");
+  const end = (): void => {
+    output.note("\nTaking everything away again …");
+    child.kill("SIGTERM");
+  };
   signal.addEventListener("abort", end, { once: true });
   try {
     const ended = endOf(child);

@@ -54,7 +54,7 @@ function drillsIn(
 ): ScenarioJson["drills"] {
   return drills
     .filter(({ scenario }) => scenario === wanted)
-    .map(({ name, schedule, tables = [] }) => ({
+    .map(({ name, schedule, tables = [], where = null }) => ({
       name,
       database,
       schedule: schedule ?? null,
@@ -63,6 +63,7 @@ function drillsIn(
           ? null
           : (nextRun(schedule, timeZone, runtime.clock.now())?.toISOString() ?? null),
       tables: [...tables],
+      where,
     }));
 }
 

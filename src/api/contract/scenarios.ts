@@ -8,6 +8,7 @@ const drill = z.strictObject({
   schedule: z.string().nullable().describe("When, as five fields of cron; null where only by hand"),
   nextRun: time.nullable().describe("When it is due next"),
   tables: z.array(z.string()).describe("Tables that are to have lost rows"),
+  where: z.string().nullable().describe("Only rows for which this SQL condition holds; null: all"),
 });
 
 const begun = z.strictObject({

@@ -44,6 +44,7 @@ function stageOf(cli: Cli, { serve, quick, runbook }: Options): DemoStage {
     title: (text) => output.note(`\n${output.paint("bold", `▸ ${text}`)}`),
     say: (text) => output.note(`  ${text}`),
     handled: async (args, cwd, env) => {
+      signal.throwIfAborted();
       output.note(output.paint("dim", `  $ handled ${args.join(" ")}`));
       const child = spawn(cli.node, [cli.script, ...args], {
         cwd,

@@ -46,7 +46,7 @@ function Verdict({ status }: { readonly status: Status }): ReactElement {
   const unprotected = status.databases.filter((database) => protectionOf(database).level !== "protected");
   if (unprotected.length === 0) {
     return (
-      <Alert color="green" icon={<IconShieldCheck aria-hidden />} title="Everything could be brought back">
+      <Alert color="teal" icon={<IconShieldCheck aria-hidden />} title="Everything could be brought back">
         Each database has a proven backup within its objectives.
       </Alert>
     );

@@ -9,7 +9,7 @@ import { Ago } from "../../parts/moment.tsx";
 import { Failed } from "../../parts/states.tsx";
 import { Confirm } from "../restore/confirm.tsx";
 import { planned } from "./plan-steps.tsx";
-import { type Choices, isComplete, recoveryOf, type Scenario } from "./scenario.ts";
+import { type Choices, drillOf, isComplete, recoveryOf, type Scenario } from "./scenario.ts";
 
 /** Rehearses what is chosen, or does it; nothing for who may only look. */
 export function Begin({
@@ -31,15 +31,16 @@ export function Begin({
   const noDrill = choices.whole || choices.from === "provider";
   const rehearse = (): void => {
     const { at: _at, whole: _whole, from, ...options } = recoveryOf(scenario, choices).options;
+    const entry = drillOf(scenario, choices);
+    const of = { scenario: scenario.scenario };
     start.mutate(
       {
         kind: "drill",
         database: scenario.databases[0] ?? "",
-        options: {
-          ...options,
-          scenario: scenario.scenario,
-          ...(from === "backup" || from === "rebuild" ? { from } : {}),
-        },
+        options:
+          entry === undefined
+            ? { ...options, ...of, ...(from === "backup" || from === "rebuild" ? { from } : {}) }
+            : { ...of, entry: entry.name },
       },
       { onSuccess: ({ id }) => void navigate(`/jobs/${id}`) },
     );

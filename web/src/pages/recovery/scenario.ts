@@ -31,10 +31,20 @@ const SOME_TABLE = "schema.table";
 
 export const keyOf = ({ scenario, databases }: Scenario): string => `${scenario}:${databases.join(",")}`;
 
-/** With what is shown first: the tables that the strategy's drill names. */
-export function firstChoices({ drills }: Scenario): Choices {
-  const [tables = []] = drills.map((drill) => drill.tables);
-  return { from: null, backup: null, at: "", tables: tables.join(", "), where: "", whole: false };
+/** What is shown first: what the strategy's drill says. */
+export function firstChoices({ drills: [drill] }: Scenario): Choices {
+  const tables = drill?.tables.join(", ") ?? "";
+  return { from: null, backup: null, at: "", tables, where: drill?.where ?? "", whole: false };
+}
+
+/** The strategy's drill, where nothing else was chosen; it counts as that one then. */
+export function drillOf(scenario: Scenario, choices: Choices): Scenario["drills"][number] | undefined {
+  const first = firstChoices(scenario);
+  const isFirst = Object.entries(first).every(([name, value]) => choices[name as keyof Choices] === value);
+  const [drill] = scenario.drills;
+  return isFirst && drill?.database === scenario.databases[0] && scenario.databases.length === 1
+    ? drill
+    : undefined;
 }
 
 const tablesOf = ({ tables }: Choices): string[] => tables.split(/[\s,]+/).filter((table) => table !== "");

@@ -43,10 +43,24 @@ export function TimeChart({
   const lines = [
     ...(budgetMs === null
       ? []
-      : [{ y: budgetMs, label: `budget ${formatDuration(budgetMs)}`, color: "orange.7" }]),
+      : [
+          {
+            y: budgetMs,
+            label: `budget ${formatDuration(budgetMs)}`,
+            labelPosition: "insideBottomLeft" as const,
+            color: "orange.7",
+          },
+        ]),
     ...(objectiveMs === null
       ? []
-      : [{ y: objectiveMs, label: `RTO ${formatDuration(objectiveMs)}`, color: "red.7" }]),
+      : [
+          {
+            y: objectiveMs,
+            label: `RTO ${formatDuration(objectiveMs)}`,
+            labelPosition: "insideTopRight" as const,
+            color: "red.7",
+          },
+        ]),
   ];
   const last = newest?.rtoMs ?? null;
   const against = lines.map(({ label }) => label).join(", ");
@@ -69,7 +83,7 @@ export function TimeChart({
           dataKey="at"
           series={[{ name: "value", label: "Took", color: "teal" }]}
           valueFormatter={formatDuration}
-          referenceLines={lines.map((line) => ({ ...line, labelPosition: "insideBottomRight" as const }))}
+          referenceLines={lines}
           yAxisProps={{
             width: 80,
             scale: "log",

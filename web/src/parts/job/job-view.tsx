@@ -6,6 +6,7 @@ import { type Job, type JobEvent, jobQuery, useCancelJob, useJobEvents } from ".
 import { Ago } from "../moment.tsx";
 import { Answered } from "../states.tsx";
 import { DrillResult, drillIn } from "./drill-result.tsx";
+import { JobResult } from "./job-result.tsx";
 import { Steps } from "./steps.tsx";
 import { TypedCommand } from "../typed-command.tsx";
 
@@ -60,6 +61,7 @@ export function JobView({ id }: { readonly id: string }): ReactElement {
                 )}
               </Alert>
             )}
+            <JobResult job={job} result={job.result} />
             <Log events={events} />
             <TypedCommand words={job.command} />
           </Stack>
@@ -116,9 +118,7 @@ function Log({ events }: { readonly events: readonly JobEvent[] }): ReactElement
       mah={320}
       className="log"
       type="auto"
-      tabIndex={0}
-      role="log"
-      aria-label="What it says"
+      viewportProps={{ tabIndex: 0, role: "log", "aria-label": "What it says" }}
     >
       {lines.map(({ seq, level, text, hint }) => (
         <div key={seq} data-level={level}>
