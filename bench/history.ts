@@ -32,6 +32,8 @@ async function measureHistory(runs: number): Promise<void> {
     const now = new Date();
     const thisMonth = Date.UTC(now.getUTCFullYear(), now.getUTCMonth());
     await fillRuns(place, runs, EVERY_MINUTES, thisMonth - runs * EVERY_MINUTES * 60_000);
+    // Beneath a file no folder can be made, neither for the index nor for what Node has compiled.
+    const noCache = join(place, "repository.json", "cache");
     const seconds = (args: readonly string[], cacheFolder: string): number => {
       const started = performance.now();
       const result = spawnSync(
@@ -55,9 +57,7 @@ async function measureHistory(runs: number): Promise<void> {
     const bytes = readdirSync(index).reduce((sum, name) => sum + statSync(join(index, name)).size, 0);
     console.log(`size of the index: ${(bytes / 1024 / 1024).toFixed(1)} MiB`);
     for (const args of QUESTIONS)
-      console.log(
-        `${args.join(" ")}: ${median(args, cache)}; without an index ${median(args, join(folder, "no", "cache"))}`,
-      );
+      console.log(`${args.join(" ")}: ${median(args, cache)}; without an index ${median(args, noCache)}`);
   } finally {
     rmSync(folder, { recursive: true });
   }

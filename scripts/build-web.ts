@@ -5,7 +5,10 @@ import { build } from "vite";
 
 const WEB = fileURLToPath(new URL("../web/", import.meta.url));
 const BUILT = fileURLToPath(new URL("../dist/web/", import.meta.url));
-const TEXT = fileURLToPath(new URL("../src/lib/text.ts", import.meta.url));
+// What its scripts share with the programs.
+const SHARED = ["../src/lib/text.ts", "../src/access/roles.ts"].map((path) =>
+  fileURLToPath(new URL(path, import.meta.url)),
+);
 
 /** Builds the dashboard into a folder, which is emptied first. */
 export async function buildWeb(folder: string): Promise<void> {
@@ -15,7 +18,7 @@ export async function buildWeb(folder: string): Promise<void> {
 async function newestSource(): Promise<number> {
   const entries = await readdir(WEB, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
-  return Math.max(...(await Promise.all([...files, TEXT].map(changedAt))));
+  return Math.max(...(await Promise.all([...files, ...SHARED].map(changedAt))));
 }
 
 /** 0 where it is not there. */

@@ -59,7 +59,8 @@ export const ERRORS = {
     exit: 2,
     http: 429,
     retry: true,
-    meaning: "somebody tried to sign in too often with what was wrong",
+    meaning:
+      "somebody tried to sign in too often with what was wrong, or to do something more often than it may be done",
   },
   user_missing: { exit: 2, http: 404, retry: false, meaning: "there is no user of that name" },
   user_exists: { exit: 2, http: 409, retry: false, meaning: "there is a user of that name already" },
@@ -76,6 +77,13 @@ export const ERRORS = {
     retry: false,
     meaning: "the audit log was changed, or entries of it are gone",
   },
+  audit_unwritable: {
+    exit: 1,
+    http: 503,
+    retry: true,
+    meaning:
+      "the audit log, or who may sign in, cannot be written; nothing is done that it does not take down",
+  },
   request_too_large: {
     exit: 2,
     http: 413,
@@ -91,6 +99,12 @@ export const ERRORS = {
   },
   unhealthy: { exit: 4, http: 200, retry: false, meaning: "an objective is not met" },
   rows_differ: { exit: 4, http: 409, retry: false, meaning: "what was restored is not what was backed up" },
+  assertion_failed: {
+    exit: 4,
+    http: 409,
+    retry: false,
+    meaning: "something that the strategy asserts is not true of what was restored",
+  },
   backup_missing: { exit: 1, http: 404, retry: false, meaning: "no such backup in the repository" },
   object_missing: {
     exit: 13,

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openAccess } from "../src/access/access.ts";
 import { accessFile } from "../src/access/access-database.ts";
 import { mayAs, ROLES, type Role } from "../src/access/roles.ts";
-import { ACCESS_ROUTES, MadeTokenJson, UsersJson } from "../src/api/contract/access.ts";
+import { ACCESS_ROUTES, MadeTokenJson, TokensJson, UsersJson } from "../src/api/contract/access.ts";
 import { JOB_ROUTES } from "../src/api/contract/job-routes.ts";
 import { OIDC_ROUTES } from "../src/api/contract/oidc.ts";
 import { ROUTES } from "../src/api/contract/routes.ts";
@@ -209,7 +209,7 @@ describe("who may ask", () => {
       makeRuntime({ env: cliEnvironment() }),
       join(folder.path, "handled.yaml"),
     );
-    await access.users.add({ name: "carl", role: "admin", password: PASSWORD });
+    access.users.add({ name: "carl", role: "admin", password: null });
     const { token, secret } = access.tokens.make(access.users.require("carl"), {
       label: "t",
       role: "admin",
@@ -241,6 +241,11 @@ describe("who may ask", () => {
       expect.arrayContaining(["set up", "signed in", "sign-in refused", "user added"]),
     );
     expect(entries.every(({ source }) => source === "127.0.0.1")).toBe(true);
+    const admin = await tokenOf("admin");
+    const some = await ask("GET", "/api/audit?who=ADA&what=signed&last=1", { headers: admin });
+    expect(some.body).toMatchObject({ entries: [{ who: "ada", what: "signed in" }] });
+    const check = async () => (await ask("GET", "/api/audit/check", { headers: admin })).body;
+    expect(await check()).toMatchObject({ broken: null });
     const secretFile = join(folder.path, "secret");
     await writeFile(secretFile, `${PASSWORD}\n`);
     const add = ["user", "add", "dora", "--role", "operator", "--json", "--password-file"];
@@ -254,13 +259,29 @@ describe("who may ask", () => {
     expect(
       (await ask("GET", "/api/checklist", { headers: { authorization: `Bearer ${secret}` } })).status,
     ).toBe(200);
+    const tokens = async (...args: string[]) =>
+      TokensJson.parse(jsonOf(await runCli(["user", "token", ...args, "--json"], { cwd: folder.path })))
+        .tokens;
+    const [cron] = await tokens("list", "dora");
+    expect(cron).toMatchObject({ user: "dora", label: "cron", role: "viewer" });
+    expect((await tokens("list")).map(({ user }) => user)).toContain("admin");
+    const listed = await runCli(["user", "token", "list"], { cwd: folder.path });
+    expect(listed.stdout).toMatch(new RegExp(`${cron?.id} .*dora .*cron`));
+    expect(listed.stdout).not.toContain(secret);
+    expect(await tokens("revoke", cron?.id ?? "")).toEqual([]);
+    expect(
+      (await ask("GET", "/api/checklist", { headers: { authorization: `Bearer ${secret}` } })).status,
+    ).toBe(401);
+    const again = await runCli(["user", "token", "revoke", cron?.id ?? ""], { cwd: folder.path });
+    expect([again.code, again.stderr]).toEqual([2, expect.stringContaining("there is none") as string]);
     await runCli(["user", "remove", "dora", "--yes"], { cwd: folder.path });
     const log = async () =>
       AuditLogJson.parse(jsonOf(await runCli(["audit", "--json"], { cwd: folder.path })));
     const whole = await log();
     expect(whole.broken).toBeNull();
-    expect(whole.entries.slice(0, 3).map(({ what }) => what)).toEqual([
+    expect(whole.entries.slice(0, 4).map(({ what }) => what)).toEqual([
       "user removed",
+      "token revoked",
       "token made",
       "user added",
     ]);
@@ -275,6 +296,7 @@ describe("who may ask", () => {
       4,
       expect.stringContaining("entry 2 was changed") as string,
     ]);
+    expect(await check()).toEqual({ entries: 0, broken: "entry 2 was changed" });
   });
 });
 

@@ -205,7 +205,12 @@ describe("jobs", () => {
     const { id } = await post({ kind: "drill", database: "data", options });
     const events = await listen(id);
     expect(statesOf(events)).toEqual(["running", "done"]);
-    expect(events.filter(({ kind }) => kind === "line").length).toBeGreaterThan(2);
+    const steps = events
+      .flatMap((event) => (event.kind === "plan" ? event.steps : []))
+      .map((step) => step.id);
+    expect(steps).toContain("restore");
+    const told = events.flatMap((event) => (event.kind === "step" ? [`${event.id} ${event.outcome}`] : []));
+    expect(told).toEqual(steps.flatMap((step) => [`${step} begun`, `${step} done`]));
     expect((await show(id)).result).toMatchObject({ scenario: "server-lost", notes: ["by mouse"] });
   });
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { hashPassword } from "../src/access/passwords.ts";
 import type { OidcSettings } from "../src/config/oidc.ts";
 import { type MountedApi, mountedApi } from "./support/mounted-api.ts";
 import { type OidcProvider, oidcProvider, Visitor } from "./support/oidc-provider.ts";
@@ -66,13 +67,15 @@ test("whoever a real provider knows comes in, as what its groups say", async () 
   expect(api.access.audit.list(100, 10).map(({ who, what }) => `${who}: ${what}`)).toEqual([
     "ada: sign-in refused",
     "bob: signed in",
+    "bob: user added",
     "ada: signed in",
+    "ada: user added",
     "bob: sign-in refused",
   ]);
 });
 
 test("whoever has no role, no name, or the name of somebody else does not come in", async () => {
-  await api.access.users.add({ name: "root", role: "admin", password: PASSWORD });
+  api.access.users.add({ name: "root", role: "admin", password: await hashPassword(PASSWORD) });
   for (const [name, refused] of [
     ["eve", "not_allowed"],
     ["mallory", "not_allowed"],
@@ -90,7 +93,10 @@ test("without a mapping of roles only those come in whom an admin has added", as
   settings = mapped && { ...mapped, roles: undefined };
   try {
     expect((await signIn("eve")).arrived.search).toBe("?refused=not_allowed");
-    await api.access.users.add({ name: "eve", role: "operator", password: null });
+    api.access.users.add({ name: "eve", role: "operator", password: null });
+    // The fifth refusal in a row.
+    expect((await signIn("eve")).arrived.search).toBe("?refused=too_many_tries");
+    await api.clock.advance(1_000);
     expect((await signIn("eve")).user).toEqual({ name: "eve", role: "operator", how: "oidc" });
   } finally {
     settings = mapped;
@@ -132,12 +138,30 @@ test("a provider that is away is told", async () => {
   const there = settings;
   settings = there && { ...there, issuer: "http://127.0.0.1:1" };
   try {
-    const answer = await api.ask("/api/oidc/start");
-    expect([answer.status, answer.code]).toEqual([502, "sign_in_failed"]);
+    expect((await api.ask("/api/oidc/start")).headers["location"]).toBe("/sign-in?refused=sign_in_failed");
   } finally {
     settings = there;
   }
   settings = undefined;
-  expect((await api.ask("/api/oidc/start")).code).toBe("page_missing");
+  expect((await api.ask("/api/oidc/start")).headers["location"]).toBe("/sign-in?refused=page_missing");
   settings = there;
+});
+
+test("whoever is refused again and again has to wait, and fills no log; whoever has begun here is kept waiting by no stranger", async () => {
+  const forged = async () => String((await api.ask("/api/oidc/callback?code=x&state=y")).headers["location"]);
+  const before = api.access.audit.list(Number.MAX_SAFE_INTEGER, 1)[0]?.seq ?? 0;
+  const answers = [];
+  for (let i = 0; i < 20; i++) answers.push(await forged());
+  expect(answers.at(-1)).toBe("/sign-in?refused=too_many_tries");
+  expect(api.access.audit.list(Number.MAX_SAFE_INTEGER, 100).filter(({ seq }) => seq > before)).toHaveLength(
+    answers.filter((answer) => answer.endsWith("sign_in_failed")).length,
+  );
+  expect((await signIn("bob")).user).toMatchObject({ name: "bob" });
+  await api.clock.advance(15 * 60_000);
+  expect(await forged()).toBe("/sign-in?refused=sign_in_failed");
+
+  for (let i = 0; i < 5; i++) expect((await signIn("nameless")).arrived.search).toContain("sign_in_failed");
+  expect((await signIn("bob")).arrived.search).toBe("?refused=too_many_tries");
+  await api.clock.advance(60_000);
+  expect((await signIn("bob")).user).toMatchObject({ name: "bob" });
 });

@@ -106,7 +106,7 @@ databases:
   const backup = await runCli(["backup", "data"], { cwd: folder.path });
   if (backup.code !== 0) throw new Error(backup.stderr);
   url = await serveApi(folder.path);
-  caller = await asUser(folder.path, "viewer");
+  caller = await asUser(folder.path, "admin");
 });
 afterAll(async () => {
   stop.abort(new AppError("interrupted", "serve: stopped by SIGTERM"));
@@ -118,6 +118,7 @@ afterAll(async () => {
 const PATHS: Readonly<Record<keyof typeof ROUTES, string>> = {
   databases: "/api/databases",
   overview: "/api/overview",
+  days: "/api/days?zone=Asia/Kathmandu&days=3",
   backups: "/api/databases/data/backups",
   series: "/api/databases/data/series?days=30",
   backup: "/api/backups/data/latest",
@@ -126,7 +127,10 @@ const PATHS: Readonly<Record<keyof typeof ROUTES, string>> = {
   checklist: "/api/checklist",
   runbook: "/api/runbook?format=md",
   repositories: "/api/repositories",
+  channels: "/api/channels",
+  strategy: "/api/strategy",
   recoveries: "/api/recoveries?last=1",
+  scenarios: "/api/scenarios",
 };
 
 describe("the HTTP API", () => {
@@ -159,6 +163,16 @@ describe("the HTTP API", () => {
       ["data", 1, true],
       ["lost", 0, false],
     ]);
+  });
+
+  test("what ran is counted by the day; of a place that cannot be read it is said", async () => {
+    const { zone, databases } = ROUTES.days.answer.parse(JSON.parse((await ask(PATHS.days)).body));
+    const [data, lost] = databases;
+    expect(zone).toBe("Asia/Kathmandu");
+    expect(data?.days).toHaveLength(3);
+    expect(data?.days.at(-1)).toMatchObject({ backups: 1, proofs: 0, failures: 0, degraded: 0 });
+    expect(data?.unread).toEqual([]);
+    expect([lost?.days, lost?.unread.length]).toEqual([[], 1]);
   });
 
   test("many may ask at once", async () => {
@@ -230,6 +244,9 @@ describe("the HTTP API", () => {
     ["/api/runs?wrong=1", 400, "usage"],
     ["/api/runs?__proto__=1", 400, "usage"],
     ["/api/runbook?format=pdf", 400, "usage"],
+    ["/api/days?zone=Mars/Olympus", 400, "usage"],
+    ["/api/days?zone=%2B01:00", 400, "usage"],
+    ["/api/days?days=1000", 400, "usage"],
   ])("%s is refused with %i", async (path, status, code) => {
     const answer = await ask(path);
     expect([answer.status, errorOf(answer).code], answer.body).toEqual([status, code]);
@@ -306,6 +323,7 @@ describe("what comes of a request", () => {
     const world = {
       status,
       overview: never,
+      days: never,
       findings: never,
       backups: never,
       backup: never,
@@ -314,7 +332,15 @@ describe("what comes of a request", () => {
       checklist: never,
     };
     const api = await makeApi(
-      { ...world, runbook: never, repositories: never, recoveries: never },
+      {
+        ...world,
+        runbook: never,
+        repositories: never,
+        channels: never,
+        strategy: never,
+        recoveries: never,
+        scenarios: never,
+      },
       {
         start: never,
         plan: never,

@@ -72,6 +72,8 @@ describe("handled checklist", () => {
     expect(stdout).toMatch(/^✓ done .* data .* backup nightly .* \d{8}T\d{6}Z-[0-9a-f]{4}/m);
     expect(stdout).toMatch(/^✓ done .* dashboard-review: Look at .* on .*: all green$/m);
     expect(stdout).toMatch(/^✗ overdue .* fire-drill: .* never /m);
+    await site.cli(["checklist", "done", "fire-drill", "--by", "ada"]);
+    expect((await site.cli(["checklist"])).stdout).toMatch(/^✓ done .* fire-drill: .* ada on \S+$/m);
     // A week on it is open again, two weeks on overdue.
     expect(await site.states(7)).toMatchObject({ "dashboard-review": "open", "backup nightly": "overdue" });
     expect(await site.states(14)).toMatchObject({ "dashboard-review": "overdue" });

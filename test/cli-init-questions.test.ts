@@ -113,6 +113,31 @@ describe("handled init in a terminal", () => {
     ]);
   });
 
+  test("an application's .env is asked for, and the variable in it is proposed", async () => {
+    await using folder = await temporaryFolder();
+    const result = await typeInto(
+      ["init", "--database", "data=postgresql://db/data", "--timezone", "UTC", "--contact", "Ada, on call"],
+      [
+        ["Folder for the backups", `${"\b".repeat(40)}/var/tmp/backups${ENTER}`],
+        ["Is there an application", `y`],
+        ["Command that stops it", `stop${ENTER}`],
+        ["Command that starts it", `start${ENTER}`],
+        ["Address that answers", ENTER],
+        ["Command that restarts it", ENTER],
+        ["Its `.env`", `shop/.env${ENTER}`],
+        ["with the URL of data", ENTER],
+      ],
+      { cwd: folder.path },
+    );
+    expect(result).toMatchObject({ code: 0 });
+    expect((await load(folder.path)).databases).toMatchObject([
+      {
+        variable: "DATA_DATABASE_URL",
+        application: { restart: undefined, envFile: join(folder.path, "shop/.env") },
+      },
+    ]);
+  });
+
   test("cancelling writes nothing", async () => {
     await using folder = await temporaryFolder();
     const result = await typeInto(["init"], [["Connection string", CTRL_C]], { cwd: folder.path });

@@ -102,7 +102,7 @@ describe("every page", () => {
     await page.getByRole("link", { name: "data", exact: true }).first().click();
     await page.getByRole("button", { name: "Back up now" }).click();
     await page.locator("main").getByText("done", { exact: true }).waitFor();
-    await page.getByText("handled backup").waitFor();
+    await page.getByText("handled backup data", { exact: true }).waitFor();
     await page.getByRole("link", { name: "data", exact: true }).first().click();
     await page.getByText("2 recovery points").waitFor();
 
@@ -127,6 +127,19 @@ describe("every page", () => {
     const complaints = complaintsOf(page);
     await enter(page);
     await live.query("delete from item where id > 10");
+    const strip = page
+      .getByRole("article", { name: "data" })
+      .getByRole("group", { name: /^Last 30 days: [12] backup/ });
+    await strip.getByRole("img").last().press("ArrowLeft");
+    await page
+      .getByRole("tooltip")
+      .getByText(/: no backup, proof or failure$/)
+      .waitFor();
+    await page.keyboard.press("End");
+    await page
+      .getByRole("tooltip")
+      .getByText(/: [12] backup/)
+      .waitFor();
     await page.getByRole("link", { name: "data", exact: true }).first().click();
     await page
       .getByRole("button", { name: /^snapshot 2/ })
@@ -149,7 +162,7 @@ describe("every page", () => {
     await page.getByRole("button", { name: "Undo …" }).click();
     await confirm(page, PASSWORD);
     await page.getByRole("button", { name: "Put the old one back" }).click();
-    await page.getByText("done", { exact: true }).nth(1).waitFor();
+    await page.getByText("done", { exact: true }).waitFor();
     expect(await rowsOf()).toBe(10);
     // Chromium says of each refusal that it is one.
     expect(complaints.filter((text) => !text.includes("status of 409"))).toEqual([]);

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Emulator } from "../src/demo/digitalocean/emulator.ts";
 import { DrillJson } from "../src/json/drill.ts";
 import { RecoverJson } from "../src/json/recover.ts";
-import { type CliOptions, type CliResult, jsonOf, runCli } from "./support/cli.ts";
+import { type CliOptions, type CliResult, jsonOf, runCli, spawnCli } from "./support/cli.ts";
 import { contentsOf } from "./support/database-contents.ts";
 import { ask, testEmulator } from "./support/emulator.ts";
 import { runSql } from "./support/postgres.ts";
@@ -86,7 +86,14 @@ async function recover(args: readonly string[] = [], options: CliOptions = {}): 
   return await handled([...what, ...args], options);
 }
 
-async function made(): Promise<{ readonly name: string; readonly id: string }[]> {
+interface Made {
+  readonly name: string;
+  readonly id: string;
+  readonly status: string;
+  readonly tags: readonly string[];
+}
+
+async function made(): Promise<Made[]> {
   const { body } = await ask(emulator, "GET", "/v2/databases");
   return (body.databases ?? []).filter(({ name }: { name: string }) => name !== "shop");
 }
@@ -233,3 +240,52 @@ test("drills through the service leave all of production as it was, and no clust
   expect(await made()).toHaveLength(1);
   await writeStrategy();
 }, 60_000);
+
+test("the cluster of a drill that was killed the next drill destroys, or the sweep; that of one that runs, or of another machine, nobody", async () => {
+  const env = { DIGITALOCEAN_TOKEN: emulator.token, XDG_STATE_HOME: join(folder.path, "state") };
+  const drill = ["drill", "provider-down", "primary", "--from", "provider", "--at", at];
+  // Where each is held up: before its cluster is online, and after.
+  const held = {
+    creating: () => emulator.nextCluster("never-online"),
+    online: () => emulator.faults.slow({ method: "PUT", path: /firewall$/, ms: 60_000 }),
+  };
+  const begin = async (where: keyof typeof held) => {
+    const others = (await made()).map(({ id }) => id);
+    held[where]();
+    const running = spawnCli(drill, { cwd: folder.path, env });
+    const isThere = async (): Promise<boolean> => {
+      const found = (await made()).find(({ id, status }) => !others.includes(id) && status === where);
+      return running.ended() || found !== undefined;
+    };
+    await expect.poll(isThere, { timeout: 45_000, interval: 50 }).toBe(true);
+    if (running.ended()) throw new Error((await running.result).stderr);
+    const kill = async (): Promise<void> => {
+      process.kill(running.pid, "SIGKILL");
+      await running.result;
+    };
+    const [cluster] = (await made()).filter(({ id }) => !others.includes(id));
+    return { name: cluster?.name ?? "", kill };
+  };
+  const first = await begin("creating");
+  const second = await begin("online");
+  const tags = (await made()).find(({ name }) => name === first.name)?.tags ?? [];
+  const tag = tags.find((one) => one.startsWith("handled-drill:"));
+  expect(tag).toMatch(/^handled-drill:[0-9a-f]{16}-\d+-\d+$/);
+  const elsewhere = tags.map((one) => (one === tag ? one.replace(/:.*?-/, ":0123456789abcdef-") : one));
+  await emulator.makeCluster("elsewhere", { tags: elsewhere });
+  const names = async (): Promise<string[]> => (await made()).map(({ name }) => name).toSorted();
+  const all = await names();
+  const swept = await handled(["provider", "sweep", "primary", "--yes"]);
+  expect(swept, swept.stderr).toMatchObject({ code: 0 });
+  expect(swept.stdout).toContain("nothing to remove");
+  await first.kill();
+  const next = await handled(drill);
+  expect(next, next.stderr).toMatchObject({ code: 0 });
+  expect(next.stderr).toContain(`cluster ${first.name}, of a drill that was killed, is destroyed`);
+  expect(await names()).toEqual(all.filter((name) => name !== first.name));
+  await second.kill();
+  const after = await handled(["provider", "sweep", "primary", "--yes"]);
+  expect(after, after.stderr).toMatchObject({ code: 0 });
+  expect(after.stderr).toContain(`made for a drill: ${second.name}, online`);
+  expect(await names()).toEqual(["elsewhere"]);
+}, 90_000);

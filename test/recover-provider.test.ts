@@ -61,7 +61,11 @@ async function startAgain(): Promise<void> {
   await writeEnv();
 }
 
-async function writeStrategy({ deadline = "1m", database = "defaultdb" } = {}): Promise<void> {
+async function writeStrategy({
+  deadline = "1m",
+  database = "defaultdb",
+  assertions = "",
+} = {}): Promise<void> {
   await writeFile(
     join(folder.path, "handled.yaml"),
     `version: 1
@@ -73,6 +77,7 @@ databases:
     url: \${SHOP_URL}
     variable: PRIMARY_DATABASE_URL
     backups: [{ name: nightly, kind: snapshot }]
+    assertions: [${assertions}]
     provider:
       kind: digitalocean
       cluster: shop
@@ -348,6 +353,20 @@ test("a moment of the service's, and one of which only our own backup is left", 
   expect(await pointed()).toBe(live);
 });
 
+test("what must be true of the cluster is asked before the application is pointed at it", async () => {
+  await writeStrategy({ assertions: '{ expect: "select count(*) = 4 from orders" }' });
+  const stopped = await recover();
+  expect(stopped).toMatchObject({ code: 4 });
+  expect(stopped.stderr).toContain("`select count(*) = 4 from orders`: it is false");
+  expect(await pointed()).toBe(live);
+  const [cluster] = await made();
+  await runSql(emulator.adminUrl(cluster?.name ?? ""), "insert into orders values (4)");
+  const done = await recover();
+  expect(done, done.stderr).toMatchObject({ code: 0 });
+  expect(await orders()).toEqual([1, 2, 3, 4]);
+  expect(await made()).toEqual([cluster]);
+});
+
 test("a drill leaves no cluster, whether it ends well or not", async () => {
   const { url: endpoint, token } = emulator;
   const runtime = testRuntime({ clock: emulator.clock });
@@ -364,6 +383,8 @@ test("a drill leaves no cluster, whether it ends well or not", async () => {
       lockTimeoutMs: 0,
       jobs: 1,
       rebuild: undefined,
+      assertions: [],
+      despiteAssertions: false,
     },
     managed: {
       settings: {

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { z } from "zod";
+import { UsersFile } from "../src/access/users-file.ts";
 import {
   BackupContent,
   BackupIndex,
@@ -34,6 +35,7 @@ const SCHEMAS: Readonly<Record<string, z.ZodType>> = {
   reader: ReadMarkFile,
   "garbage-note": GarbageNoteHeader,
   proof: ProofFile,
+  users: UsersFile,
   run: RunFile,
   duty: DutyFile,
   recovery: RecoveryFile,

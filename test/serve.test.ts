@@ -102,6 +102,35 @@ describe("handled serve", () => {
     expect(await served.stop("SIGTERM")).toBe(0);
   });
 
+  test("what is scheduled is a job that can be watched; where what it says cannot be kept, it runs all the same", async () => {
+    await using site = await openSite();
+    await site.write(data(`    backups: [{ name: nightly, schedule: "${YEARLY}" }]\n`));
+    const state = join(site.folder, "state");
+    {
+      await using served = serve(site.folder, { env: { XDG_STATE_HOME: state } });
+      const [ended] = await served.events("job ended", 1);
+      expect(ended).toMatchObject({ outcome: "done" });
+      const said = served.all().flatMap(({ event, message }) => (event === "job line" ? [message] : []));
+      expect(said.join("\n")).toContain("backup");
+      expect(await served.stop("SIGTERM")).toBe(0);
+    }
+    const jobs = await readdir(join(state, "handled/jobs"), { recursive: true });
+    const kept = jobs.find((name) => name.endsWith("job.json")) ?? "";
+    expect(JSON.parse(await readFile(join(state, "handled/jobs", kept), "utf8"))).toMatchObject({
+      kind: "backup",
+      by: "the schedule",
+      options: { entry: "nightly" },
+    });
+    await site.write(data(`    backups: [{ name: weekly, schedule: "${YEARLY}" }]\n`));
+    await writeFile(join(site.folder, "taken"), "");
+    await using served = serve(site.folder, { env: { XDG_STATE_HOME: join(site.folder, "taken") } });
+    const [ended] = await served.events("job ended", 1);
+    expect(ended).toMatchObject({ entry: "weekly", outcome: "done" });
+    const lines = served.all().flatMap(({ event, message }) => (event === "job line" ? [message] : []));
+    expect(lines.join("\n")).toContain("not kept");
+    expect(await served.stop("SIGTERM")).toBe(0);
+  });
+
   test("a job that takes longer than its deadline is stopped and has failed; the next goes on", async () => {
     await using site = await openSite();
     await site.cli("backup", "--url", live.url, "--repository", join(site.folder, "backups"));

@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { AppError, messageOf } from "../errors.ts";
+import { AppError, errorCode, messageOf } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { stateFolder, strategyStateName } from "../lib/state-folder.ts";
 
@@ -60,15 +60,24 @@ export async function openAccessDatabase(path: string): Promise<DatabaseSync> {
   }
 }
 
-/** Does it all or, where it throws, none of it; no other process writes meanwhile. */
+/**
+ * Does it all or, where it throws, none of it; no other process writes meanwhile. Within another it is a part of that. Fails with
+ * `audit_unwritable` where the file cannot be written.
+ */
 export function inTransaction<Result>(database: DatabaseSync, work: () => Result): Result {
-  database.exec("begin immediate");
+  if (database.isTransaction) return work();
   try {
+    database.exec("begin immediate");
     const result = work();
     database.exec("commit");
     return result;
   } catch (error) {
+    // A full disk may have ended it already.
     if (database.isTransaction) database.exec("rollback");
-    throw error;
+    if (errorCode(error) !== "ERR_SQLITE_ERROR") throw error;
+    throw new AppError("audit_unwritable", `write ${database.location() ?? "users"}: ${messageOf(error)}`, {
+      cause: error,
+      hint: "nothing was changed, since the audit log could not say so; see that its disk has space, and may be written to",
+    });
   }
 }

@@ -95,6 +95,17 @@ function differs(there: readonly (AuditEntry | AppError)[], audit: Audit): strin
   return fault === undefined ? undefined : `in the repository ${fault}`;
 }
 
+/** A log as a repository keeps it, and what is wrong with it. Errors: those of the storage. */
+export async function readKeptAudit(
+  storage: Storage,
+  chain: string,
+  signal: AbortSignal,
+): Promise<{ readonly entries: readonly AuditEntry[]; readonly broken: string | undefined }> {
+  const found = await readChain(storage, chain, signal);
+  const entries = read(found);
+  return { entries, broken: firstError(found) ?? brokenAt(entries) };
+}
+
 async function readChain(
   storage: Storage,
   chain: string,

@@ -1,11 +1,15 @@
 import { createHash, randomUUID } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
+import { setImmediate } from "node:timers/promises";
 import { z } from "zod";
 import type { Clock } from "../lib/clock.ts";
 import { inTransaction } from "./access-database.ts";
 
 /** What the first entry of a chain has for the hash of the one before. */
 const FIRST = "0".repeat(64);
+
+// A few milliseconds.
+const STRETCH = 500;
 
 /** Something that somebody did. */
 export const AuditEntry = z.strictObject({
@@ -29,6 +33,12 @@ export interface Act {
   readonly subject: string;
   /** From where: an address, or a terminal. */
   readonly source: string;
+}
+
+/** Parts of who did it, and of what was done. */
+interface Like {
+  readonly who?: string | undefined;
+  readonly what?: string | undefined;
 }
 
 /**
@@ -73,25 +83,27 @@ export class Audit {
         previous: last?.hash ?? FIRST,
       };
       const whole = { ...entry, hash: auditHash(entry) };
-      this.#database
-        .prepare(
-          "insert into audit (seq, at, who, what, subject, source, previous, hash) values (?, ?, ?, ?, ?, ?, ?, ?)",
-        )
-        .run(whole.seq, whole.at, who, what, subject, source, whole.previous, whole.hash);
+      this.#insert(whole);
       return whole;
     });
   }
 
-  /** Newest first. @param before only entries with a lower number */
-  list(before: number, last: number): readonly AuditEntry[] {
+  /**
+   * Newest first.
+   * @param before only entries with a lower number
+   * @param like only those in which these occur, in whatever case
+   */
+  list(before: number, last: number, { who = "", what = "" }: Like = {}): readonly AuditEntry[] {
     return this.#database
-      .prepare("select * from audit where seq < ? order by seq desc limit ?")
-      .all(before, last)
+      .prepare(
+        "select * from audit where seq < ? and (? = '' or instr(lower(who), lower(?))) and (? = '' or instr(lower(what), lower(?))) order by seq desc limit ?",
+      )
+      .all(before, who, who, what, what, last)
       .map((row) => AuditEntry.parse({ ...row }));
   }
 
   /** All, oldest first, one after the other. @param seq only those after it */
-  *all(seq = 0): Iterable<AuditEntry> {
+  *all(seq = 0): Generator<AuditEntry> {
     const rows = this.#database.prepare("select * from audit where seq > ? order by seq").iterate(seq);
     for (const row of rows) yield AuditEntry.parse({ ...row });
   }
@@ -110,6 +122,30 @@ export class Audit {
       .run(`kept in ${place}`, String(seq));
   }
 
+  /**
+   * Goes on with the log of a machine that is gone, in the place of its own, which must have no entry.
+   * @param place that it was read from
+   */
+  goOn(chain: string, entries: readonly AuditEntry[], place: string): void {
+    inTransaction(this.#database, () => {
+      for (const entry of entries) this.#insert(entry);
+      this.#database
+        .prepare(
+          "insert into facts (name, value) values ('chain', ?) on conflict (name) do update set value = excluded.value",
+        )
+        .run(chain);
+      this.noteKept(place, entries.length);
+    });
+  }
+
+  #insert({ seq, at, who, what, subject, source, previous, hash }: AuditEntry): void {
+    this.#database
+      .prepare(
+        "insert into audit (seq, at, who, what, subject, source, previous, hash) values (?, ?, ?, ?, ?, ?, ?, ?)",
+      )
+      .run(seq, at, who, what, subject, source, previous, hash);
+  }
+
   /** What tells this log from that of another machine: it names its folder in repositories. */
   chain(): string {
     return inTransaction(this.#database, () => {
@@ -124,11 +160,14 @@ export class Audit {
 
 /**
  * What is wrong with a chain of entries, oldest first; undefined where nothing is.
- * @param entries from the first one on
+ * @param entries all of them, or those that follow one that is known
  */
-export function brokenAt(entries: Iterable<AuditEntry>): string | undefined {
-  let previous = FIRST;
-  let seq = 0;
+export function brokenAt(
+  entries: Iterable<AuditEntry>,
+  { seq: first, hash }: Pick<AuditEntry, "seq" | "hash"> = { seq: 0, hash: FIRST },
+): string | undefined {
+  let previous = hash;
+  let seq = first;
   for (const entry of entries) {
     seq += 1;
     if (entry.seq !== seq) return `entry ${seq} is missing`;
@@ -137,6 +176,21 @@ export function brokenAt(entries: Iterable<AuditEntry>): string | undefined {
     previous = entry.hash;
   }
   return undefined;
+}
+
+/** How the whole log stands: as `brokenAt`, a stretch at a time, so that others are answered meanwhile. */
+export async function checkedLog(
+  audit: Audit,
+): Promise<{ readonly entries: number; readonly broken: string | null }> {
+  let last: Pick<AuditEntry, "seq" | "hash"> | undefined;
+  for (;;) {
+    const stretch = audit.all(last?.seq).take(STRETCH).toArray();
+    const broken = brokenAt(stretch, last);
+    const end = stretch.at(-1);
+    if (broken !== undefined || end === undefined) return { entries: last?.seq ?? 0, broken: broken ?? null };
+    last = end;
+    await setImmediate();
+  }
 }
 
 /** An entry as it is shown: its hash holds the one before already. */

@@ -14,10 +14,14 @@ const TAG_BYTES = 32;
 const SALT_BYTES = 16;
 
 // `argon2-specs.pdf` has no text form; this is the one of the PHC string format, which its reference program writes.
-const STORED = /^\$argon2id\$v=19\$m=(\d{1,7}),t=(\d{1,3}),p=(\d{1,2})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/;
+export const STORED_PASSWORD =
+  /^\$argon2id\$v=19\$m=(\d{1,7}),t=(\d{1,3}),p=(\d{1,2})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/;
 
-/** What is kept of a password (PHC string of Argon2id). Fails with `usage` for one that is too short or too long. */
-export async function hashPassword(password: string): Promise<string> {
+/** What is kept of a password: a PHC string of Argon2id. */
+export type PasswordHash = string & { readonly __brand: "PasswordHash" };
+
+/** What is kept of a password. Fails with `usage` for one that is too short or too long. */
+export async function hashPassword(password: string): Promise<PasswordHash> {
   const length = Array.from(password).length;
   if (length < SHORTEST || password.length > LONGEST) {
     throw new AppError(
@@ -31,7 +35,7 @@ export async function hashPassword(password: string): Promise<string> {
   const salt = randomBytes(SALT_BYTES);
   const tag = await argon2("argon2id", { message: password, nonce: salt, tagLength: TAG_BYTES, ...COSTS });
   const { memory, passes, parallelism } = COSTS;
-  return `$argon2id$v=19$m=${memory},t=${passes},p=${parallelism}$${bare(salt)}$${bare(tag)}`;
+  return `$argon2id$v=19$m=${memory},t=${passes},p=${parallelism}$${bare(salt)}$${bare(tag)}` as PasswordHash;
 }
 
 // Of a password that nobody knows: the same work is done for a name that nobody has.
@@ -43,7 +47,7 @@ const NOBODY = `$argon2id$v=19$m=${COSTS.memory},t=${COSTS.passes},p=${COSTS.par
  */
 export async function isPassword(password: string, stored: string | null): Promise<boolean> {
   if (password.length > LONGEST) return false;
-  const [, memory, passes, parallelism, salt = "", tag = ""] = STORED.exec(stored ?? NOBODY) ?? [];
+  const [, memory, passes, parallelism, salt = "", tag = ""] = STORED_PASSWORD.exec(stored ?? NOBODY) ?? [];
   const expected = Buffer.from(tag, "base64");
   const found = await argon2("argon2id", {
     message: password,

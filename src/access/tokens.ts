@@ -125,3 +125,13 @@ function tokenOf(row: unknown): Token {
     usedAt: used_at,
   };
 }
+
+/** What the audit log has of one that was made. */
+export function madeToken({ label, user, role, dangerous, expiresAt }: Token): string {
+  return `${label} of ${user}, ${role}${dangerous ? ", dangerous" : ""}, until ${expiresAt}`;
+}
+
+/** What the audit log has of one that was revoked. */
+export function revokedToken({ label, user, id }: Token): string {
+  return `${label} of ${user} (${id})`;
+}

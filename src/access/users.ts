@@ -3,11 +3,11 @@ import { z } from "zod";
 import { AppError } from "../errors.ts";
 import type { Clock } from "../lib/clock.ts";
 import { inTransaction } from "./access-database.ts";
-import { hashPassword, isPassword } from "./passwords.ts";
+import { isPassword, type PasswordHash } from "./passwords.ts";
 import { ROLES, type Role } from "./roles.ts";
 
 /** As it stands in logs and addresses: no blanks at its ends, nothing that steers a terminal. */
-const USER_NAME = /^[\p{L}\p{N}](?:[\p{L}\p{N}._@+ -]{0,62}[\p{L}\p{N}._@+-])?$/u;
+export const USER_NAME = /^[\p{L}\p{N}](?:[\p{L}\p{N}._@+ -]{0,62}[\p{L}\p{N}._@+-])?$/u;
 
 const Row = z.strictObject({
   name: z.string(),
@@ -21,7 +21,7 @@ export interface User {
   readonly name: string;
   readonly role: Role;
   /** What is kept of the password; null: they sign in elsewhere. */
-  readonly password: string | null;
+  readonly password: PasswordHash | null;
   readonly createdAt: string;
 }
 
@@ -59,45 +59,64 @@ export class Users {
   }
 
   /**
-   * Fails with `usage` for a name or password that cannot be, and with `user_exists`.
+   * Fails with `usage` for a name that cannot be, and with `user_exists`.
    * @param password null: signs in elsewhere
    * @param onlyFirst fails with `user_exists` where there is any user at all
    */
-  async add(
-    {
-      name,
-      role,
-      password,
-    }: { readonly name: string; readonly role: Role; readonly password: string | null },
-    onlyFirst = false,
-  ): Promise<User> {
+  add({ name, role, password }: Omit<User, "createdAt">, onlyFirst = false): User {
     if (!USER_NAME.test(name)) {
       throw new AppError("usage", `user ${JSON.stringify(name)}: not a name`, {
         hint: "up to 64 letters, digits, blanks and `._@+-`, such as `ada` or `ada@example.com`",
       });
     }
-    const kept = password === null ? null : await hashPassword(password);
-    const createdAt = this.#clock.now().toISOString();
+    const user = { name, role, password, createdAt: this.#clock.now().toISOString() };
     inTransaction(this.#database, () => {
       if (this.find(name) !== undefined || (onlyFirst && this.list().length > 0))
         throw new AppError(
           "user_exists",
           onlyFirst ? "set up: there is a user already" : `user ${name}: there is one already`,
         );
-      this.#database
-        .prepare("insert into users (name, role, password, created_at) values (?, ?, ?, ?)")
-        .run(name, role, kept, createdAt);
+      this.#insert(user);
     });
-    return { name, role, password: kept, createdAt };
+    return user;
   }
 
-  /** Ends the user's sessions but the one that is named. Errors: `user_missing`, `usage`. */
-  async setPassword(name: string, password: string, exceptSession?: string): Promise<void> {
-    this.require(name);
-    const kept = await hashPassword(password);
+  /** Those of another machine, as they were there. Fails with `user_exists` where there is any user here. */
+  bring(users: readonly User[]): void {
+    inTransaction(this.#database, () => {
+      if (this.list().length > 0)
+        throw new AppError("user_exists", "take back users: there are users here already", {
+          hint: "`handled user list` shows them; nothing was changed",
+        });
+      for (const user of users) this.#insert(user);
+    });
+  }
+
+  /** What `noteKept` was told last of a place. */
+  keptIn(place: string): string | undefined {
+    const row = this.#database.prepare("select value from facts where name = ?").get(`users in ${place}`);
+    return row === undefined ? undefined : String(row["value"]);
+  }
+
+  noteKept(place: string, what: string): void {
+    this.#database
+      .prepare(
+        "insert into facts (name, value) values (?, ?) on conflict (name) do update set value = excluded.value",
+      )
+      .run(`users in ${place}`, what);
+  }
+
+  #insert({ name, role, password, createdAt }: User): void {
+    this.#database
+      .prepare("insert into users (name, role, password, created_at) values (?, ?, ?, ?)")
+      .run(name, role, password, createdAt);
+  }
+
+  /** Ends the user's sessions but the one that is named. Errors: `user_missing`. */
+  setPassword(name: string, password: PasswordHash, exceptSession?: string): void {
     inTransaction(this.#database, () => {
       const { name: exact } = this.require(name);
-      this.#database.prepare("update users set password = ? where name = ?").run(kept, exact);
+      this.#database.prepare("update users set password = ? where name = ?").run(password, exact);
       this.#database
         .prepare("delete from sessions where user = ? and hash <> ?")
         .run(exact, exceptSession ?? "");
@@ -132,7 +151,8 @@ export class Users {
 
 function userOf(row: unknown): User {
   const { created_at: createdAt, ...user } = Row.parse({ ...(row as object) });
-  return { ...user, createdAt };
+  // Nothing else is ever written there.
+  return { ...user, password: user.password as PasswordHash | null, createdAt };
 }
 
 /** A user as others may see them: nothing of the password. */

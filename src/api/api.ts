@@ -10,6 +10,7 @@ import type { RequestListener } from "node:http";
 import { AppError, ERRORS } from "../errors.ts";
 import { VERSION } from "../lib/program.ts";
 import type { Access } from "../access/access.ts";
+import { Pace } from "../access/pace.ts";
 import { Throttle } from "../access/throttle.ts";
 import { isLoopback } from "../config/http-address.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -46,6 +47,9 @@ export interface Api extends AsyncDisposable {
 
 // Nothing that is sent to it is larger.
 const BODY_LIMIT = 64 * 1024;
+// Whoever mends a channel tries it a few times.
+const TESTS = 5;
+const TESTS_WITHIN_MS = 60_000;
 
 export async function makeApi(
   world: ApiWorld,
@@ -53,6 +57,7 @@ export async function makeApi(
   { access, setUp, oidc, clock, names, redact, onDefect }: ApiOptions,
 ): Promise<Api> {
   const throttle = new Throttle(clock);
+  const testPace = new Pace(clock, TESTS, TESTS_WITHIN_MS);
   const confirm = confirmWith(access, throttle, clock);
   const redacted = (_: string, part: unknown): unknown => (typeof part === "string" ? redact(part) : part);
   const clean = (value: unknown): unknown => JSON.parse(JSON.stringify(value, redacted)) as unknown;
@@ -112,7 +117,7 @@ export async function makeApi(
   });
   app.after(() => {
     addRoutes(app, world);
-    addJobRoutes(app, { jobs, confirm, audit: access.audit }, clean);
+    addJobRoutes(app, { jobs, confirm, audit: access.audit, testPace }, clean);
     addAccessRoutes(app, {
       access,
       throttle,
@@ -121,7 +126,7 @@ export async function makeApi(
       isSecure: () => names().url?.protocol === "https:",
       oidc: () => oidc.name,
     });
-    addOidcRoutes(app, { access, oidc, url: () => names().url });
+    addOidcRoutes(app, { access, oidc, throttle, url: () => names().url });
   });
   await app.ready();
   return {

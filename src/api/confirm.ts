@@ -48,7 +48,10 @@ export function confirmWith({ users }: Pick<Access, "users">, throttle: Throttle
     }
     const keys = [`name ${user.name.toLowerCase()}`, `address ${sourceOf(request)}`];
     throttle.check(keys);
-    if ((await users.check(user.name, confirmation.password ?? "")) !== undefined) return;
+    if ((await users.check(user.name, confirmation.password ?? "")) !== undefined) {
+      throttle.succeeded(keys);
+      return;
+    }
     throttle.failed(keys);
     throw new AppError("not_confirmed", `${name}: the password is not right`, {
       hint: "nothing was changed",

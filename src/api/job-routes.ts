@@ -1,13 +1,14 @@
 import { once } from "node:events";
 import type { FastifyReply } from "fastify";
 import type { Audit } from "../access/audit.ts";
-import type { Role } from "../access/roles.ts";
+import type { Pace } from "../access/pace.ts";
 import { requireRole, sourceOf } from "./caller.ts";
 import type { Confirm } from "./confirm.ts";
-import { JOB_ROUTES, ROLE_OF_KIND } from "./contract/job-routes.ts";
-import { type JobJson, type JobRequest, LastEvent } from "./contract/jobs.ts";
+import { JOB_ROUTES, ROLE_OF_KIND, roleOfPlan } from "./contract/job-routes.ts";
+import type { JobJson, JobRequest } from "./contract/jobs.ts";
 import type { JobsWorld } from "./jobs-world.ts";
-import { type App, FAILURES } from "./routes.ts";
+import { described } from "./described.ts";
+import type { App } from "./routes.ts";
 
 // So often something is sent, for whoever is between takes a connection that says nothing for dead.
 const ALIVE_MS = 15_000;
@@ -16,88 +17,49 @@ export interface JobParts {
   readonly jobs: JobsWorld;
   readonly confirm: Confirm;
   readonly audit: Audit;
+  /** How often somebody else's server is sent a test. */
+  readonly testPace: Pace;
 }
 
 /** The addresses by which jobs are started, looked at and stopped. */
 export function addJobRoutes(
   app: App,
-  { jobs, confirm, audit }: JobParts,
+  { jobs, confirm, audit, testPace }: JobParts,
   clean: (value: unknown) => unknown,
 ): void {
   const { startJob, jobs: all, job, jobEvents, cancelJob, plan, validate } = JOB_ROUTES;
-  app.post(
-    startJob.path,
-    { ...described(startJob), schema: { ...described(startJob).schema, body: startJob.body } },
-    async (request, reply) => {
-      const { body } = request;
-      const { name } = requireRole(request, ROLE_OF_KIND[body.kind], body.kind);
-      if (isDangerous(body)) await confirm(request, body.confirm, body.database);
-      const subject = `${"database" in body ? `${body.database} ` : ""}${JSON.stringify(body.options)}`;
-      audit.append({ who: name, what: body.kind, subject, source: sourceOf(request) });
-      return reply.status(201).send(await jobs.start(request.body, name));
-    },
-  );
-  app.post(
-    plan.path,
-    { ...described(plan), schema: { ...described(plan).schema, body: plan.body } },
-    async (request, reply) => {
-      requireRole(request, ROLE_OF_KIND[request.body.kind], `plan ${request.body.kind}`);
-      // A request that was read is over; whether somebody waits for the answer, only that tells.
-      const gone = new AbortController();
-      reply.raw.once("close", () => gone.abort());
-      return await jobs.plan(request.body, gone.signal);
-    },
-  );
-  app.post(
-    validate.path,
-    { ...described(validate), schema: { ...described(validate).schema, body: validate.body } },
-    async ({ body }) => await jobs.validate(body.text),
-  );
-  app.get(
-    all.path,
-    { ...described(all), schema: { ...described(all).schema, querystring: all.query } },
-    async ({ query }) => ({ jobs: await jobs.list(query) }),
-  );
-  app.get(
-    job.path,
-    { ...described(job), schema: { ...described(job).schema, params: job.params } },
-    async ({ params }) => await jobs.show(params.id),
-  );
-  app.delete(
-    cancelJob.path,
-    { ...described(cancelJob), schema: { ...described(cancelJob).schema, params: cancelJob.params } },
-    async (request, reply) => {
-      const { id, kind, database } = await jobs.show(request.params.id);
-      const { name } = requireRole(request, ROLE_OF_KIND[kind], `stop ${kind}`);
-      const subject = `${kind} ${database ?? ""}: job ${id}`;
-      audit.append({ who: name, what: "job stopped", subject, source: sourceOf(request) });
-      return reply.status(202).send(await jobs.cancel(request.params.id, name));
-    },
-  );
-  app.get(
-    jobEvents.path,
-    {
-      config: { role: jobEvents.role },
-      schema: {
-        summary: jobEvents.summary,
-        params: jobEvents.params,
-        headers: LastEvent,
-        response: {
-          200: {
-            description: jobEvents.summary,
-            content: { "text/event-stream": { schema: jobEvents.answer } },
-          },
-          ...FAILURES,
-        },
-      },
-    },
-    async ({ params, headers }, reply) => {
-      const { state } = await jobs.show(params.id);
-      await sendEvents(reply, state, clean, (signal) =>
-        jobs.events(params.id, headers["last-event-id"] ?? -1, signal),
-      );
-    },
-  );
+  app.post(startJob.path, described(startJob), async (request, reply) => {
+    const { body } = request;
+    const { name } = requireRole(request, ROLE_OF_KIND[body.kind], body.kind);
+    if (isDangerous(body)) await confirm(request, body.confirm, body.database);
+    if (body.kind === "notify-test") testPace.take(`test ${body.options.channel}`);
+    const subject = `${"database" in body ? `${body.database} ` : ""}${JSON.stringify(body.options)}`;
+    audit.append({ who: name, what: body.kind, subject, source: sourceOf(request) });
+    return reply.status(201).send(await jobs.start(request.body, name));
+  });
+  app.post(plan.path, described(plan), async (request, reply) => {
+    requireRole(request, roleOfPlan(request.body.kind), `plan ${request.body.kind}`);
+    // A request that was read is over; whether somebody waits for the answer, only that tells.
+    const gone = new AbortController();
+    reply.raw.once("close", () => gone.abort());
+    return await jobs.plan(request.body, gone.signal);
+  });
+  app.post(validate.path, described(validate), async ({ body }) => await jobs.validate(body.text));
+  app.get(all.path, described(all), async ({ query }) => ({ jobs: await jobs.list(query) }));
+  app.get(job.path, described(job), async ({ params }) => await jobs.show(params.id));
+  app.delete(cancelJob.path, described(cancelJob), async (request, reply) => {
+    const { id, kind, database } = await jobs.show(request.params.id);
+    const { name } = requireRole(request, ROLE_OF_KIND[kind], `stop ${kind}`);
+    const subject = `${kind} ${database ?? ""}: job ${id}`;
+    audit.append({ who: name, what: "job stopped", subject, source: sourceOf(request) });
+    return reply.status(202).send(await jobs.cancel(request.params.id, name));
+  });
+  app.get(jobEvents.path, described(jobEvents), async ({ params, headers }, reply) => {
+    const { state } = await jobs.show(params.id);
+    await sendEvents(reply, state, clean, (signal) =>
+      jobs.events(params.id, headers["last-event-id"] ?? -1, signal),
+    );
+  });
 }
 
 type Dangerous = Extract<JobRequest, { readonly confirm?: unknown }>;
@@ -113,26 +75,6 @@ const DANGEROUS: ReadonlySet<JobRequest["kind"]> = new Set([
   "provider-restore",
   "recover",
 ] satisfies Dangerous["kind"][]);
-
-function described<Answer, const Status extends number>({
-  summary,
-  answer,
-  status,
-  role,
-}: {
-  readonly summary: string;
-  readonly answer: Answer;
-  readonly status: Status;
-  readonly role: Role;
-}) {
-  return {
-    config: { role },
-    schema: {
-      summary,
-      response: { [status]: answer, ...FAILURES } as Record<Status, Answer> & typeof FAILURES,
-    },
-  };
-}
 
 /**
  * Server-sent events (HTML Living Standard, 9.2). Ends when nothing comes any more, or whoever listens has gone. 204 tells an `EventSource`

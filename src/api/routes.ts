@@ -1,8 +1,8 @@
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { ErrorJson } from "../json/common.ts";
 import { ROUTES } from "./contract/routes.ts";
+import { described } from "./described.ts";
 import type { ApiWorld } from "./world.ts";
 
 export type App = FastifyInstance<
@@ -13,7 +13,6 @@ export type App = FastifyInstance<
   ZodTypeProvider
 >;
 
-export const FAILURES = { "4xx": ErrorJson, "5xx": ErrorJson };
 // Its styles stand in the page itself. The dashboard shows it in a frame.
 const PAGE_POLICY =
   "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
@@ -23,6 +22,7 @@ export function addRoutes(app: App, world: ApiWorld): void {
   const {
     databases,
     overview,
+    days,
     backups,
     series,
     backup,
@@ -31,85 +31,48 @@ export function addRoutes(app: App, world: ApiWorld): void {
     checklist,
     runbook,
     repositories,
+    channels,
+    strategy,
     recoveries,
+    scenarios,
   } = ROUTES;
-  app.get(databases.path, answering(databases), async ({ signal }) => await world.status(signal));
-  app.get(
-    overview.path,
-    { config: { role: overview.role }, schema: answering(overview).schema },
-    async ({ signal }) => await world.overview(signal),
-  );
+  app.get(databases.path, described(databases), async ({ signal }) => await world.status(signal));
+  app.get(overview.path, described(overview), async ({ signal }) => await world.overview(signal));
+  app.get(days.path, described(days), async ({ query, signal }) => await world.days(query, signal));
   app.get(
     backups.path,
-    { config: { role: backups.role }, schema: { ...answering(backups).schema, params: backups.params } },
+    described(backups),
     async ({ params, signal }) => await world.backups(params.name, signal),
   );
   app.get(
     series.path,
-    {
-      config: { role: series.role },
-      schema: { ...answering(series).schema, params: series.params, querystring: series.query },
-    },
+    described(series),
     async ({ params, query, signal }) => await world.series(params.name, query.days, signal),
   );
   app.get(
     backup.path,
-    { config: { role: backup.role }, schema: { ...answering(backup).schema, params: backup.params } },
+    described(backup),
     async ({ params, signal }) => await world.backup(params.database, params.id, signal),
   );
-  app.get(
-    runs.path,
-    { config: { role: runs.role }, schema: { ...answering(runs).schema, querystring: runs.query } },
-    async ({ query, signal }) => await world.runs(query, signal),
-  );
-  app.get(findings.path, answering(findings), async ({ signal }) => await world.findings(signal));
-  app.get(checklist.path, answering(checklist), async ({ signal }) => await world.checklist(signal));
-  app.get(
-    runbook.path,
-    {
-      config: { role: runbook.role },
-      schema: { summary: runbook.summary, querystring: runbook.query, response: RUNBOOK_RESPONSE },
-    },
-    async ({ query, signal }, reply) => {
-      const page = await world.runbook(query.format, signal);
-      if (query.format === "html")
-        reply.headers({ "content-security-policy": PAGE_POLICY, "x-frame-options": "SAMEORIGIN" });
-      return reply
-        .type(query.format === "html" ? "text/html; charset=utf-8" : "text/markdown; charset=utf-8")
-        .send(page);
-    },
-  );
-  app.get(repositories.path, answering(repositories), async ({ signal }) => await world.repositories(signal));
+  app.get(runs.path, described(runs), async ({ query, signal }) => await world.runs(query, signal));
+  app.get(findings.path, described(findings), async ({ signal }) => await world.findings(signal));
+  app.get(checklist.path, described(checklist), async ({ signal }) => await world.checklist(signal));
+  app.get(runbook.path, described(runbook), async ({ query, signal }, reply) => {
+    const page = await world.runbook(query.format, signal);
+    if (query.format === "html")
+      reply.headers({ "content-security-policy": PAGE_POLICY, "x-frame-options": "SAMEORIGIN" });
+    return reply
+      .type(query.format === "html" ? "text/html; charset=utf-8" : "text/markdown; charset=utf-8")
+      .send(page);
+  });
+  app.get(channels.path, described(channels), async ({ signal }) => await world.channels(signal));
+  app.get(strategy.path, described(strategy), async ({ signal }) => await world.strategy(signal));
+  app.get(repositories.path, described(repositories), async ({ signal }) => await world.repositories(signal));
   app.get(
     recoveries.path,
-    {
-      config: { role: recoveries.role },
-      schema: { ...answering(recoveries).schema, querystring: recoveries.query },
-    },
+    described(recoveries),
     async ({ query, signal }) => await world.recoveries(query, signal),
   );
+  app.get(scenarios.path, described(scenarios), async ({ signal }) => await world.scenarios(signal));
   app.get("/api/openapi.json", { config: { role: "public" }, schema: { hide: true } }, () => app.swagger());
-}
-
-const RUNBOOK_RESPONSE = {
-  200: {
-    description: ROUTES.runbook.summary,
-    content: {
-      "text/html": { schema: ROUTES.runbook.answer },
-      "text/markdown": { schema: ROUTES.runbook.answer },
-    },
-  },
-  ...FAILURES,
-};
-
-export function answering<Answer, Role>({
-  summary,
-  answer,
-  role,
-}: {
-  readonly summary: string;
-  readonly answer: Answer;
-  readonly role: Role;
-}) {
-  return { config: { role }, schema: { summary, response: { 200: answer, ...FAILURES } } };
 }

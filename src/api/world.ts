@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type {
+  DaysJson,
   FindingsJson,
   OverviewJson,
   RecoveriesJson,
@@ -7,7 +8,9 @@ import type {
   RunsJson,
   SeriesJson,
 } from "./contract/answers.ts";
-import type { WhichRecoveries, WhichRuns } from "./contract/requests.ts";
+import type { ChannelsJson } from "./contract/channels.ts";
+import type { StrategyTextJson } from "./contract/strategy.ts";
+import type { WhichDays, WhichRecoveries, WhichRuns } from "./contract/requests.ts";
 import type { ROUTES } from "./contract/routes.ts";
 
 type Answer<Route extends keyof typeof ROUTES> = z.infer<(typeof ROUTES)[Route]["answer"]>;
@@ -19,6 +22,7 @@ type Answer<Route extends keyof typeof ROUTES> = z.infer<(typeof ROUTES)[Route][
 export interface ApiWorld {
   status(signal: AbortSignal): Promise<Answer<"databases">>;
   overview(signal: AbortSignal): Promise<OverviewJson>;
+  days(which: WhichDays, signal: AbortSignal): Promise<DaysJson>;
   findings(signal: AbortSignal): Promise<FindingsJson>;
   backups(database: string, signal: AbortSignal): Promise<Answer<"backups">>;
   /** @param days no further back */
@@ -28,6 +32,10 @@ export interface ApiWorld {
   runs(which: WhichRuns, signal: AbortSignal): Promise<RunsJson>;
   checklist(signal: AbortSignal): Promise<Answer<"checklist">>;
   runbook(format: "html" | "md", signal: AbortSignal): Promise<string>;
+  /** None where the strategy has no `notify`. */
+  channels(signal: AbortSignal): Promise<ChannelsJson>;
+  strategy(signal: AbortSignal): Promise<StrategyTextJson>;
   repositories(signal: AbortSignal): Promise<RepositoriesJson>;
   recoveries(which: WhichRecoveries, signal: AbortSignal): Promise<RecoveriesJson>;
+  scenarios(signal: AbortSignal): Promise<Answer<"scenarios">>;
 }

@@ -1,15 +1,18 @@
 import type { FindingsJson, OverviewJson } from "../api/contract/answers.ts";
 import type { ApiWorld } from "../api/world.ts";
+import { channelStates } from "../notify/channel-states.ts";
 import { readHistory } from "../operations/history.ts";
 import { isOfPlace } from "../operations/places.ts";
 import { repositoryUsage } from "../operations/repository/usage.ts";
 import { showBackup } from "../operations/show.ts";
 import { checklistOf } from "./checklist-of.ts";
 import type { Cli } from "./cli.ts";
+import { daysOf } from "./days-of.ts";
 import { drillsOf } from "./drills-of.ts";
 import { healthOf } from "./health-of.ts";
 import type { StatusJson } from "../json/status.ts";
 import { AppError } from "../errors.ts";
+import { scenariosOf } from "./scenarios-of.ts";
 import { seriesOf } from "./series-of.ts";
 import { listingsOf } from "./listings-of.ts";
 import { Output } from "./output.ts";
@@ -24,6 +27,7 @@ import { usageJson } from "./render/usage.ts";
 import { resolveAllTargets, resolvePlaces } from "./repositories.ts";
 import { repositoryPlaces, tryPlaces } from "./repository-places.ts";
 import { runbookOf } from "./runbook-of.ts";
+import { strategyText } from "./strategy-text.ts";
 import { requireStrategy } from "./strategy-file.ts";
 import { resolveTarget, storagesOf, strategyTarget } from "./targets.ts";
 import { verdictOn } from "./verdict-on.ts";
@@ -51,6 +55,7 @@ export function apiWorld(serving: Cli, lastLook: () => OverviewJson | undefined)
     status,
     overview: async () => lastLook() ?? (await (looking ??= lookOnce())),
     findings: async (signal) => findingsOf(await status(signal)),
+    days: async (which, signal) => await daysOf(quiet(serving, signal), which),
     backups: async (database, signal) => {
       const { listings } = await listingsOf(quiet(serving, signal), database, {});
       return listJson(listings);
@@ -103,6 +108,14 @@ export function apiWorld(serving: Cli, lastLook: () => OverviewJson | undefined)
       const page = await runbookOf(cli, await requireStrategy(cli), cli.runtime.clock.now());
       return cli.runtime.secrets.redact(format === "html" ? pageHtml(page) : pageMarkdown(page));
     },
+    channels: async (signal) => {
+      const cli = quiet(serving, signal);
+      const { notify, path, databases } = await requireStrategy(cli);
+      if (notify === undefined) return { channels: [] };
+      const names = databases.map(({ name }) => name);
+      return { channels: await channelStates(cli.runtime, path, notify, names, cli.signal) };
+    },
+    strategy: async (signal) => await strategyText(quiet(serving, signal)),
     repositories: async (signal) => {
       const cli = quiet(serving, signal);
       const { results, failures } = await tryPlaces(
@@ -120,6 +133,10 @@ export function apiWorld(serving: Cli, lastLook: () => OverviewJson | undefined)
       for (const target of await resolveAllTargets(cli, database === undefined ? [] : [database], {}))
         databases.push((await drillsOf(cli, target, last)).json);
       return { databases };
+    },
+    scenarios: async (signal) => {
+      const cli = quiet(serving, signal);
+      return await scenariosOf(cli, await requireStrategy(cli));
     },
   };
 }

@@ -37,7 +37,7 @@ export async function openDrillGround(
   const { runtime, signal } = cli;
   const parts: Part[] = [];
   for (const target of targets) {
-    const subject = subjectOf(target, options.jobs);
+    const subject = subjectOf(target, options);
     parts.push({ target, subject, index: await backupFor(cli, subject, options.backup) });
   }
   const server = await startThrowAway(

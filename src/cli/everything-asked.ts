@@ -6,11 +6,13 @@ import { groundOfEach } from "../recovery/ground.ts";
 import type { KeptStrategy } from "../recovery/steps/everything.ts";
 import { openRepository } from "../repository/repository.ts";
 import { readKeptStrategy } from "../repository/strategy-copy.ts";
+import type { Storage } from "../storage/storage.ts";
 import type { Cli } from "./cli.ts";
-import { openNamedPlace } from "./open-place.ts";
+import { openNamedPlace, openStrategyPlace } from "./open-place.ts";
 import type { PlanOptions, PlanRequest } from "./plans.ts";
 import { productionGround } from "./production-ground.ts";
 import { databasesIn } from "./repositories.ts";
+import { returningUsers } from "./returning-users.ts";
 import {
   loadCliStrategy,
   type PlaceOptions,
@@ -43,7 +45,7 @@ export async function everythingAsked(
           hint: "recover that database alone with `server-lost`",
         },
       );
-  const { targets, strategy } = await everything(cli, names, options);
+  const { targets, strategy, storages, path } = await everything(cli, names, options);
   const all = mostCriticalFirst(targets);
   const [target] = all;
   if (target === undefined)
@@ -59,7 +61,8 @@ export async function everythingAsked(
       });
     return [one.name, productionGround(cli, one, place)] as const;
   });
-  return { target, all, options, ground: groundOfEach(new Map(grounds)), strategy };
+  const users = path === null ? null : await returningUsers(cli, path, storages);
+  return { target, all, options, ground: groundOfEach(new Map(grounds)), strategy, users };
 }
 
 /** The order in which they come back. */
@@ -95,13 +98,27 @@ function placesNamed(to: readonly string[], targets: readonly Target[]): Map<str
 
 interface Everything {
   readonly targets: readonly Target[];
+  /** Of a machine that has none. */
   readonly strategy: KeptStrategy | null;
+  /** Where the strategy is, or will be; null: there will be none. */
+  readonly path: string | null;
+  readonly storages: readonly (() => Storage)[];
 }
 
 async function everything(cli: Cli, names: readonly string[], options: PlaceOptions): Promise<Everything> {
   const own = await loadCliStrategy(cli, options);
-  if (own !== null) return { targets: await resolveTargets(cli, names, options), strategy: null };
-  if (options.repository === undefined)
+  const { repository } = options;
+  const named = repository?.map((place) => () => openNamedPlace(cli, place, options));
+  if (own !== null) {
+    const storages = own.repositories.map(
+      ({ name }) =>
+        () =>
+          openStrategyPlace(cli, own, name, {}),
+    );
+    const targets = await resolveTargets(cli, names, options);
+    return { targets, strategy: null, path: own.path, storages: named ?? storages };
+  }
+  if (repository === undefined || named === undefined)
     throw new AppError(
       "usage",
       "recover everything-lost: there is no strategy here, and no repository is named",
@@ -109,15 +126,22 @@ async function everything(cli: Cli, names: readonly string[], options: PlaceOpti
         hint: "on a machine that has nothing, type the line of the recovery kit: `--repository PLACE --identity FILE --to NAME=postgresql://…`",
       },
     );
-  const kept = await findKept(cli, options.repository, options);
-  if (kept === undefined) return { targets: await withoutStrategy(cli, names, options), strategy: null };
+  const kept = await findKept(cli, repository, options);
+  if (kept === undefined)
+    return {
+      targets: await withoutStrategy(cli, names, options),
+      strategy: null,
+      path: null,
+      storages: named,
+    };
   const { place, ...strategy } = kept;
   try {
     const read = parseStrategy(cli.runtime, strategy.text, strategy.path);
     const entries =
       names.length === 0 ? read.databases : [...new Set(names)].map((name) => findDatabase(read, name));
     cli.output.note(`the strategy is the one that ${place} keeps`);
-    return { targets: entries.map((entry) => strategyTarget(cli, read, entry, options)), strategy };
+    const targets = entries.map((entry) => strategyTarget(cli, read, entry, options));
+    return { targets, strategy, path: strategy.path, storages: named };
   } catch (error) {
     throw inOperation(`read the strategy that ${place} keeps`, error);
   }

@@ -19,11 +19,7 @@ import { requireStrategy } from "./strategy-file.ts";
 const DEFAULT_DEADLINE_MS = 12 * 3_600_000;
 
 /** The jobs of the daemon that serves a strategy. */
-export async function openJobs(
-  cli: Cli,
-  strategyPath: string,
-  hooks: { readonly elsewhere: (database: string) => string | undefined; readonly onEnd: () => void },
-): Promise<Jobs> {
+export async function openJobs(cli: Cli, strategyPath: string, onEnd: () => void): Promise<Jobs> {
   const { runtime } = cli;
   // Another strategy's daemon has others.
   const name = strategyStateName(strategyPath);
@@ -32,7 +28,7 @@ export async function openJobs(
     env: runtime.env,
     folder: join(stateFolder(runtime), "jobs", name),
     program: programOf(cli, strategyPath),
-    ...hooks,
+    onEnd,
   });
 }
 
@@ -47,7 +43,7 @@ export function jobsWorld(cli: Cli, jobs: Jobs): JobsWorld {
         kind: request.kind,
         database: databases[0] ?? null,
         options: request.options,
-        command: jobWords(request, await pathsFor(runtime, request)),
+        command: jobWords(request, await pathsFor(runtime, request), by),
         by,
         occupies: databases,
         deadlineMs: deadlineOf(strategy, request),
@@ -83,7 +79,8 @@ export function jobsWorld(cli: Cli, jobs: Jobs): JobsWorld {
 /** Those that a request is about, the first first. Fails with `usage` for one that the strategy does not have. */
 function databasesOf(strategy: Strategy, request: JobRequest): string[] {
   if (!("database" in request)) return [];
-  const others = request.kind === "recover" ? (request.options.with ?? []) : [];
+  const isOfSeveral = request.kind === "recover" || request.kind === "drill";
+  const others = isOfSeveral ? (request.options.with ?? []) : [];
   return [...new Set([request.database, ...others])].map((name) => findDatabase(strategy, name).name);
 }
 

@@ -29,13 +29,18 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 // Loaded only now, for loading all of it is where that room would grow first.
 const { runCommandLine } = await import("./run.ts");
 const { JOB_MARK } = await import("../daemon/job-process.ts");
+// However long a job goes on, what it says fills no disk.
+const lines =
+  process.env[JOB_MARK] === undefined
+    ? undefined
+    : (await import("../jobs/left-out.ts")).boundedLines(process.stderr.fd);
 // The kernel goes on showing it of us, and nothing that we start has it.
 delete process.env[JOB_MARK];
 process.exitCode = await runCommandLine(process.argv.slice(2), {
   env: process.env,
   cwd: process.cwd(),
   stdout: process.stdout,
-  stderr: process.stderr,
+  stderr: lines ?? process.stderr,
   stdin: process.stdin.isTTY ? process.stdin : undefined,
   node: process.execPath,
   script: process.argv[1] ?? "",

@@ -1,6 +1,6 @@
 import { columnsOf } from "../lib/columns.ts";
-import type { Progress, Reporter } from "../lib/runtime.ts";
-import type { ProgressEventJson, ProgressJson } from "../json/progress.ts";
+import type { Progress, ReportedStep, Reporter } from "../lib/runtime.ts";
+import type { PlanProgressJson, ProgressEventJson, ProgressJson } from "../json/progress.ts";
 import type { Secrets } from "../lib/secrets.ts";
 import { formatBytes, formatDuration } from "../lib/text.ts";
 
@@ -86,8 +86,9 @@ export class Output implements Reporter {
 
   /** Writes the value as JSON with `--json`, else the text. */
   result(value: unknown, text: () => string): void {
-    if (this.options.json) this.json(value);
-    else this.text(text());
+    if (!this.options.json) return this.text(text());
+    this.json(value);
+    if (this.#asJson) this.#event({ event: "result", message: text(), hint: null });
   }
 
   note(text: string): void {
@@ -139,6 +140,26 @@ export class Output implements Reporter {
     const width = Math.max(20, (this.#stderr.columns ?? 80) - 1);
     this.#stderr.write(CLEAR_LINE + fit(text, width));
     this.#lineShown = true;
+  }
+
+  step({ id, title, place, of, budgetMs, outcome, ms }: ReportedStep): void {
+    if (this.#asJson) {
+      if (!this.options.quiet)
+        this.#event({ event: "step", id, title, budgetMs, outcome, ms: ms === null ? null : Math.round(ms) });
+      return;
+    }
+    const where = `step ${place} of ${of}:`;
+    const budget = formatDuration(budgetMs);
+    if (outcome === "begun") this.note(`${where} ${title} (budget ${budget})`);
+    if (outcome !== "done" || ms === null) return;
+    const took = `${where} done in ${formatDuration(ms)}`;
+    if (ms <= budgetMs) this.note(took);
+    else this.warn(`${took}, over its budget of ${budget}`);
+  }
+
+  /** What is about to be done, step by step, for programs. */
+  plan(plan: PlanProgressJson): void {
+    if (this.#asJson && !this.options.quiet) this.#event({ event: "plan", ...plan });
   }
 
   /** Takes the progress line away, for whoever else writes to the terminal. */

@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { MadeTokenJson, UsersJson } from "../api/contract/access.ts";
+import { MadeTokenJson, TokensJson, UsersJson } from "../api/contract/access.ts";
 import { AuditLogJson } from "../json/audit.ts";
 import { BackupReportJson, CopyJson, PruneJson } from "../json/backup.ts";
 import { HistoryJson } from "../json/history.ts";
@@ -145,12 +145,17 @@ export const OUTPUTS: readonly OutputSchema[] = [
   },
   { command: "repository usage", about: "One object.", schema: UsageJson },
   { command: "key new", about: "One object. It holds the identity: keep it.", schema: KeyNewJson },
-  ...["list", "add", "role", "password", "remove"].map((name) => ({
+  ...["list", "add", "role", "password", "remove", "restore"].map((name) => ({
     command: `user ${name}`,
     about: "One object.",
     schema: UsersJson,
   })),
-  { command: "user token", about: "One object.", schema: MadeTokenJson },
+  { command: "user token make", about: "One object. It holds the secret, once.", schema: MadeTokenJson },
+  ...["list", "revoke"].map((name) => ({
+    command: `user token ${name}`,
+    about: "One object.",
+    schema: TokensJson,
+  })),
   { command: "audit", about: "One object.", schema: AuditLogJson },
   { command: "key show", about: "One object.", schema: KeyShowJson },
   {

@@ -16,7 +16,7 @@ import { subjectOf } from "./subject-of.ts";
 export async function planOfDataDeleted(cli: Cli, { target, options, ground }: PlanRequest): Promise<Plan> {
   const { table: tables = [], where = null, backup, at } = options;
   const whole = options.whole === true;
-  const subject = subjectOf(target, options.jobs);
+  const subject = subjectOf(target, options);
   const { database } = subject;
   requireSensible(database, options);
   if (tables.length === 0 && !whole)

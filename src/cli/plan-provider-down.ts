@@ -10,7 +10,7 @@ import { subjectOf } from "./subject-of.ts";
 export async function planOfProviderDown(cli: Cli, { target, options, ground }: PlanRequest): Promise<Plan> {
   const { at, backup, to } = options;
   const from = options.from === "rebuild" ? undefined : options.from;
-  const subject = subjectOf(target, options.jobs);
+  const subject = subjectOf(target, options);
   const what = `recover ${subject.database}`;
   if (from === "provider" && (to !== undefined || backup !== undefined))
     throw new AppError("usage", `${what}: \`--from provider\` leaves no use for \`--to\` and \`--backup\``, {

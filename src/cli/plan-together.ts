@@ -1,47 +1,99 @@
-import { AppError } from "../errors.ts";
+import { AppError, isAppError } from "../errors.ts";
 import { formatLocalTime } from "../lib/local-time.ts";
 import { suffixedName } from "../operations/restore/names.ts";
-import { withDatabase } from "../postgres/connection.ts";
+import { type ConnectionSettings, withDatabase } from "../postgres/connection.ts";
 import type { Ground } from "../recovery/ground.ts";
+import type { ManagedSource } from "../recovery/managed.ts";
 import type { Plan } from "../recovery/plan.ts";
-import { planTogether } from "../recovery/scenarios/together.ts";
-import type { RestoredBeside } from "../recovery/steps/tell-together.ts";
+import { type Beside, planTogether } from "../recovery/scenarios/together.ts";
+import { addressesIn } from "../recovery/steps/choose-source.ts";
 import type { Cli } from "./cli.ts";
+import { managedOf } from "./managed-of.ts";
 import type { PlanOptions } from "./plans.ts";
 import { subjectOf } from "./subject-of.ts";
 import type { Target } from "./targets.ts";
 
+/** One of the databases, and where it is. */
+interface Part {
+  readonly target: Target;
+  readonly ground: Ground;
+}
+
 /** The plan for several databases as of one moment. */
 export async function planOfTogether(
   cli: Cli,
-  parts: readonly { readonly target: Target; readonly ground: Ground }[],
-  { at, jobs, ...others }: PlanOptions,
+  parts: readonly Part[],
+  { at, jobs, despiteAssertions, from, ...others }: PlanOptions,
 ): Promise<Plan> {
   requireNothingElse(others);
   if (at === undefined)
     throw new AppError("usage", "recover together: nothing says as of which moment", {
       hint: "add `--at TIME`, such as 2024-12-10T14:05:00Z",
     });
-  const databases: RestoredBeside[] = [];
+  if (at > cli.runtime.clock.now())
+    throw new AppError("usage", `recover together: ${at.toISOString()} is still to come`);
+  const source = sourceOf(from, parts);
+  const databases: Beside[] = [];
+  const lives: ConnectionSettings[] = [];
   for (const { target, ground } of parts) {
-    const subject = subjectOf(target, jobs);
+    const subject = subjectOf(target, { jobs, despiteAssertions });
     const live = await ground.live(subject);
     const name = suffixedName(subject.database, `_together_${formatLocalTime(at, target.timeZone)}`);
-    databases.push({ subject, target: withDatabase(live, name) });
-    if (target.entry?.provider !== undefined)
-      cli.output.note(
-        `${subject.database}: its service may go back to that very moment: \`handled restore ${subject.database} --provider --at ${at.toISOString()}\``,
-      );
+    const managed = source === "backup" ? null : await managedOf(cli, target, false);
+    databases.push({ subject, target: withDatabase(live, name), managed });
+    lives.push(live);
   }
-  return planTogether(cli.runtime, { databases, at, isDrill: parts.some(({ ground }) => ground.isDrill) });
+  return planTogether(cli.runtime, {
+    databases,
+    at,
+    from: source,
+    inUse: async (signal) => await addressesInUse(cli, parts, lives, signal),
+    isDrill: parts.some(({ ground }) => ground.isDrill),
+  });
 }
 
-function requireNothingElse({ to, backup, table, where, whole, newDatabase, from }: PlanOptions): void {
-  const given = { to, backup, table, where, whole, newDatabase, from };
+function sourceOf(from: PlanOptions["from"], parts: readonly Part[]): ManagedSource {
+  if (from === "rebuild")
+    throw new AppError("usage", "recover together: `--from rebuild` is not for it", {
+      hint: "what is rebuilt from its sources is as of no moment",
+    });
+  if (from === "provider" && parts.every(({ target }) => target.entry?.provider === undefined))
+    throw new AppError(
+      "usage",
+      "recover together: `--from provider`, and none of them is in a managed service",
+      {
+        hint: "without it each is restored from the nearest backup",
+      },
+    );
+  return from;
+}
+
+/** Where the strategy's URLs and the applications' variables lead to. */
+async function addressesInUse(
+  { runtime, output }: Cli,
+  parts: readonly Part[],
+  lives: readonly ConnectionSettings[],
+  signal: AbortSignal,
+): Promise<string[]> {
+  const found = lives.flatMap(({ hosts }) => hosts.map(({ host, port }) => `${host}:${port}`.toLowerCase()));
+  for (const { target, ground } of parts) {
+    const application = ground.application(subjectOf(target, {}), true);
+    try {
+      found.push(...(await addressesIn(runtime, application, signal)));
+    } catch (error) {
+      if (!isAppError(error)) throw error;
+      output.warn(`what the application of ${target.name} works on is not known: ${error.message}`);
+    }
+  }
+  return found;
+}
+
+function requireNothingElse({ to, backup, table, where, whole, newDatabase }: PlanOptions): void {
+  const given = { to, backup, table, where, whole, newDatabase };
   const found = Object.entries(given).find(([, value]) => value !== undefined)?.[0];
   if (found === undefined) return;
   const option = found.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
   throw new AppError("usage", `recover together: \`--${option}\` is not for it`, {
-    hint: "each database is restored from the backup nearest to `--at`, into a new database beside the live one",
+    hint: "each database is restored as of what is nearest to `--at`, beside the live one",
   });
 }

@@ -4,7 +4,7 @@ import type { Ground } from "../recovery/ground.ts";
 import type { Plan, Scenario } from "../recovery/plan.ts";
 import { type LostDatabase, planEverythingLost } from "../recovery/scenarios/everything-lost.ts";
 import { planServerLost } from "../recovery/scenarios/server-lost.ts";
-import type { KeptStrategy } from "../recovery/steps/everything.ts";
+import type { KeptStrategy, ReturningUsers } from "../recovery/steps/everything.ts";
 import type { Cli } from "./cli.ts";
 import { planOfDataDeleted } from "./plan-data-deleted.ts";
 import { planOfProviderDown } from "./plan-provider-down.ts";
@@ -21,6 +21,7 @@ export interface PlanOptions extends PlaceOptions {
   readonly at?: Date;
   readonly whole?: true;
   readonly newDatabase?: string;
+  readonly despiteAssertions?: true;
   /** What a database is made from; undefined: the scenario chooses. */
   readonly from?: "provider" | "backup" | "rebuild";
 }
@@ -36,13 +37,15 @@ export interface PlanRequest {
   readonly all?: readonly Target[];
   /** Of a machine that has none. */
   readonly strategy?: KeptStrategy | null;
+  /** Of the dashboard, of a machine that has none. */
+  readonly users?: ReturningUsers | null;
 }
 
 type Planner = (cli: Cli, request: PlanRequest) => Promise<Plan>;
 
 const PLANNERS: Partial<Record<Scenario, Planner>> = {
   "server-lost": async (cli, { target, options, ground, begun }) => {
-    const subject = subjectOf(target, options.jobs);
+    const subject = subjectOf(target, options);
     const estimates = await estimatesOf(cli.runtime, subject, cli.signal);
     const asked = options.from ?? (options.backup === undefined ? undefined : "backup");
     const chosen =
@@ -57,15 +60,18 @@ const PLANNERS: Partial<Record<Scenario, Planner>> = {
       isDrill: ground.isDrill,
     });
   },
-  "everything-lost": async (cli, { target, all = [target], options, ground, strategy = null }) => {
+  "everything-lost": async (
+    cli,
+    { target, all = [target], options, ground, strategy = null, users = null },
+  ) => {
     const databases: LostDatabase[] = [];
-    for (const subject of all.map((one) => subjectOf(one, options.jobs)))
+    for (const subject of all.map((one) => subjectOf(one, options)))
       databases.push({
         subject,
         target: await ground.target(subject),
         application: ground.application(subject),
       });
-    return planEverythingLost(cli.runtime, { databases, strategy, isDrill: ground.isDrill });
+    return planEverythingLost(cli.runtime, { databases, strategy, users, isDrill: ground.isDrill });
   },
   "data-deleted": planOfDataDeleted,
   "provider-down": planOfProviderDown,

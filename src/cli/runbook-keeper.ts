@@ -18,7 +18,8 @@ interface KeptRunbook {
   readonly substance: string | undefined;
 }
 
-const NAME = "handled runbook";
+/** What the first line of each file calls it. */
+export const RUNBOOK_NAME = "handled runbook";
 // Plans are made from what the places have recorded, which is more than to look once a minute.
 const AGAIN_MS = 10 * 60_000;
 
@@ -70,7 +71,7 @@ async function keepNow(cli: Cli, strategy: Strategy, world: RunbookWorld): Promi
     try {
       await keepFile({
         path,
-        name: NAME,
+        name: RUNBOOK_NAME,
         says,
         text,
         stamp: formatLocalTime(world.printedAt, strategy.timeZone),

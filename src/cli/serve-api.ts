@@ -13,9 +13,9 @@ import type { HttpMounts } from "../daemon/http-server.ts";
 import { inOperation } from "../errors.ts";
 import type { Jobs } from "../jobs/jobs.ts";
 import { packagedFile } from "../lib/program.ts";
-import { AuditKeeper } from "./audit-places.ts";
 import type { Cli } from "./cli.ts";
 import { jobsWorld } from "./jobs-world.ts";
+import { SystemKeeper } from "./system-keeper.ts";
 
 /** What the strategy says now of how it is reached, and signed in to. */
 export interface ServeNames extends Names {
@@ -33,7 +33,7 @@ export class ServeApi implements HttpMounts, AsyncDisposable {
   readonly #names: () => ServeNames;
   readonly #tell: (event: DaemonEvent) => void;
   readonly #setUp = new SetUpSecret();
-  readonly #keeper: AuditKeeper;
+  readonly #keeper: SystemKeeper;
   #loading: Promise<Loaded> | undefined;
 
   private constructor(
@@ -45,7 +45,7 @@ export class ServeApi implements HttpMounts, AsyncDisposable {
   ) {
     this.#cli = cli;
     this.#access = access;
-    this.#keeper = new AuditKeeper(cli, access.audit);
+    this.#keeper = new SystemKeeper(cli, access);
     this.#jobs = jobs;
     this.#names = names;
     this.#tell = tell;
@@ -65,8 +65,8 @@ export class ServeApi implements HttpMounts, AsyncDisposable {
     return new ServeApi(cli, await openAccess(cli.runtime, strategyPath), jobs, names, tell);
   }
 
-  /** Brings the audit log to the repositories. */
-  async keepAudit(strategy: Strategy, signal: AbortSignal): Promise<void> {
+  /** Brings users and audit log to the repositories. */
+  async keepSystem(strategy: Strategy, signal: AbortSignal): Promise<void> {
     await this.#keeper.keep(strategy, signal);
   }
 

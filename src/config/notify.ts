@@ -5,7 +5,7 @@ import type { Template } from "./interpolate.ts";
 import type { Path } from "./problems.ts";
 import { cronExpression } from "./scheduled.ts";
 
-const CHANNEL_KINDS = ["email", "slack", "webhook", "ping"] as const;
+export const CHANNEL_KINDS = ["email", "slack", "webhook", "ping"] as const;
 
 /** How bad a finding is, the mildest first. */
 export const SEVERITIES = ["notice", "warning", "critical"] as const;

@@ -129,7 +129,15 @@ describe("any answers survive being written and read", () => {
     repository: fc.constantFrom("/var/backups/handled", "/srv/my backups/#1", "/a${b", "/a: b", "/'"),
     timezone: optional(fc.constantFrom("Europe/Berlin", "UTC", "America/Argentina/Buenos_Aires")),
     archivePrefix: optional(fc.constantFrom("team", "2024", "null", "1e3")),
-    application: optional(fc.record({ stop: text, start: text, health: optional(fc.webUrl()) })),
+    application: optional(
+      fc.record({
+        stop: text,
+        start: text,
+        health: optional(fc.webUrl()),
+        restart: optional(text),
+        envFile: optional(fc.constantFrom("/srv/my app/.env", "/a: b", "/#")),
+      }),
+    ),
     contacts: optional(
       fc.array(fc.record({ name: text, role: text, note: optional(text) }), { maxLength: 3 }),
     ),
@@ -162,6 +170,8 @@ describe("any answers survive being written and read", () => {
           expect(read.application?.stop).toBe(given.application?.stop);
           expect(read.application?.start).toBe(given.application?.start);
           expect(read.application?.health).toBe(given.application?.health);
+          expect(read.application?.restart).toBe(given.application?.restart);
+          expect(read.application?.envFile).toBe(given.application?.envFile);
         }
         expect(repositoryUrl(runtime, strategy, "local")).toBe(given.repository);
         expect(strategy.archivePrefix).toBe(given.archivePrefix ?? "handled");

@@ -30,12 +30,17 @@ export interface DatabaseAnswers {
   readonly compression?: "gzip" | "zstd" | undefined;
   readonly schedule?: string | undefined;
   readonly keepDays?: number | undefined;
+  /** The variable in the application's `.env` that has its URL. */
+  readonly variable?: string | undefined;
 }
 
 export interface ApplicationAnswers {
   readonly stop: string;
   readonly start: string;
   readonly health?: string | undefined;
+  readonly restart?: string | undefined;
+  /** Path of its `.env`. */
+  readonly envFile?: string | undefined;
 }
 
 export interface StrategyText {
@@ -98,11 +103,17 @@ function generalLines({ timezone, archivePrefix, repository }: StrategyAnswers):
 }
 
 function databaseLines(database: DatabaseAnswers, url: string): string[] {
-  const { name, schemas, criticality = "medium", rpo = "24h", rto = "4h" } = database;
+  const { name, schemas, variable, criticality = "medium", rpo = "24h", rto = "4h" } = database;
   return [
     `  ${yamlScalar(name)}:`,
     "    # A connection string as psql takes it. Keep passwords out of this file: use ${NAME}, or ~/.pgpass.",
     `    url: ${yamlScalar(url)}`,
+    ...(variable === undefined
+      ? []
+      : [
+          "    # The variable in the application's `envFile` that has its URL: a recovery on another server changes it.",
+          `    variable: ${yamlScalar(variable)}`,
+        ]),
     "    # Only these schemas; without the line the whole database.",
     schemas === undefined
       ? "    #schemas: [public]"
@@ -157,15 +168,23 @@ function applicationLines(application: ApplicationAnswers | undefined): string[]
       "#  envFile: /srv/handled-api/.env",
       "",
     ];
-  const { stop, start, health } = application;
+  const { stop, start, health, restart, envFile } = application;
   return [
     ...about,
     "application:",
     `  stop: ${yamlScalar(stop)}`,
     `  start: ${yamlScalar(start)}`,
     ...(health === undefined ? [] : [`  health: ${yamlScalar(escapeReferences(health))}`]),
+    ...(restart === undefined
+      ? []
+      : [
+          "  # Once a variable in its `.env` has changed; without it `stop`, then `start`.",
+          `  restart: ${yamlScalar(restart)}`,
+        ]),
     "  # Its `.env`, in which a recovery on another server changes what `variable: NAME` of the database names.",
-    "  #envFile: /srv/handled-api/.env",
+    envFile === undefined
+      ? "  #envFile: /srv/handled-api/.env"
+      : `  envFile: ${yamlScalar(expression(envFile))}`,
     "",
   ];
 }
@@ -226,15 +245,20 @@ function expression(text: string): string {
   return "pieces" in parseReferences(text) ? text : escapeReferences(text);
 }
 
-/** `my-db` → `MY_DB_DATABASE_URL`, or with a number when another database has that one. */
-function freeName(database: string, taken: Readonly<Record<string, string>>): string {
+/** `my-db` → `MY_DB_DATABASE_URL`. */
+export function conventionalVariable(database: string): string {
   const words = database
     .toUpperCase()
     .replaceAll(/[^A-Z0-9]+/g, "_")
     .replaceAll(/^_|_$/g, "")
     .replace(/^(?=\d)/, "_");
   // Not plain DATABASE_URL for a name without letters: applications have one of that name, for another database.
-  const base = `${words === "" ? "HANDLED" : words}_DATABASE_URL`;
+  return `${words === "" ? "HANDLED" : words}_DATABASE_URL`;
+}
+
+/** The same, or with a number when another database has that one. */
+function freeName(database: string, taken: Readonly<Record<string, string>>): string {
+  const base = conventionalVariable(database);
   const names = [base, ...Object.keys(taken).map((_, index) => `${base}_${index + 2}`)];
   return names.find((name) => !Object.hasOwn(taken, name)) ?? base;
 }

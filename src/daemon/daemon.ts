@@ -1,7 +1,7 @@
 import type { Strategy } from "../config/strategy.ts";
 import { type AppError, inOperation, isAppError, messageOf } from "../errors.ts";
 import type { Clock } from "../lib/clock.ts";
-import { describeJob, type Job, scheduledJobs } from "../operations/schedule/jobs.ts";
+import { type Job, scheduledJobs } from "../operations/schedule/jobs.ts";
 import { type Due, nextDue, type PastRun } from "./due.ts";
 import type { JobEnd } from "./job-process.ts";
 
@@ -128,12 +128,6 @@ export class Daemon {
     this.#wake.resolve();
   }
 
-  /** What is being done with a database, in words; undefined where nothing is. */
-  busyWith(database: string): string | undefined {
-    const found = [...this.#running.values()].find(({ job }) => job.database === database);
-    return found && `the scheduled ${describeJob(found.job)}`;
-  }
-
   async run(signal: AbortSignal): Promise<void> {
     const { clock, tell } = this.#world;
     await this.#load(true);
@@ -223,7 +217,7 @@ export class Daemon {
     }
     for (const { job } of planned.toSorted(inOrder)) {
       if (signal.aborted || this.#running.size >= strategy.daemon.jobs) break;
-      if (this.busyWith(job.database) !== undefined) continue;
+      if ([...this.#running.values()].some((one) => one.job.database === job.database)) continue;
       // Cron, or somebody at a terminal, may have run it meanwhile.
       this.#known.delete(keyOf(job));
       const due = await this.#dueOf(strategy, job);

@@ -6,7 +6,7 @@ import { startApplication, waitUntilHealthy } from "../operations/application.ts
 import { makeServerFolder, removeServerFolder } from "../operations/server-folder.ts";
 import type { TableFingerprint } from "../postgres/fingerprint.ts";
 import { DISASTERS, requireAllBack, timesAgainstBudgets } from "./disasters.ts";
-import { CLUSTER, makeWorld } from "./world.ts";
+import { CLUSTER, makeWorld, type World } from "./world.ts";
 
 /** How the demo shows itself and runs the program. */
 export interface DemoStage {
@@ -19,8 +19,18 @@ export interface DemoStage {
   readonly node: string;
   /** Absolute path of a file that is to have the runbook of the demo; undefined: it goes with the demo's folder. */
   readonly runbook: string | undefined;
-  /** Returns when the user has seen enough; at once when the demo is not to serve. */
-  linger(folder: string, envFile: string): Promise<void>;
+  /** A tenth of the rows, and no disasters. */
+  readonly quick: boolean;
+  /** Shows the dashboard until the user has seen enough; undefined: the story is all there is. */
+  readonly serve: ((at: DemoPlace) => Promise<void>) | undefined;
+}
+
+/** Where what is left of the story can be looked at. */
+export interface DemoPlace {
+  /** With the strategy, `handled.yaml`. */
+  readonly folder: string;
+  /** Of whatever is started there. */
+  readonly env: Readonly<Record<string, string>>;
 }
 
 export interface DemoReport {
@@ -32,6 +42,7 @@ export interface DemoReport {
   readonly tables: number;
 }
 
+const QUICK_SCALE = 0.1;
 // The newest hundredth of the prices, which lie together.
 const PRICE_CHANGE = `update reference.prices set amount = amount * 1.05
    where id > (select max(id) - count(*) / 100 from reference.prices)`;
@@ -58,8 +69,9 @@ async function tellStory(
   folder: string,
   signal: AbortSignal,
 ): Promise<DemoReport> {
+  const { quick } = stage;
   const steps: { title: string; durationMs: number }[] = [];
-  const step = async <T>(title: string, work: () => Promise<T>): Promise<T> => {
+  const step: Step = async (title, work) => {
     stage.title(title);
     const started = runtime.clock.monotonic();
     const result = await work();
@@ -69,9 +81,10 @@ async function tellStory(
 
   await using world = await step(
     "A managed service and a server of one's own; users and customers on one, imports and a catalogue on the other",
-    async () => await makeWorld(runtime, folder, stage.node, signal),
+    async () =>
+      await makeWorld(runtime, { folder, node: stage.node, scale: quick ? QUICK_SCALE : 1 }, signal),
   );
-  const handled = async (args: readonly string[]): Promise<void> => {
+  const handled: Handled = async (args) => {
     const code = await stage.handled(args, world.folder, await world.environment());
     signal.throwIfAborted();
     if (code !== 0)
@@ -90,6 +103,22 @@ async function tellStory(
   await step("Could it be brought back? Restored into throw-away servers, and compared", () =>
     handled(["verify"]),
   );
+  if (!quick) await rehearse(stage, step, handled, folder);
+  await step("The application that works on both starts", async () => {
+    await startApplication(runtime, world.application, signal);
+    await waitUntilHealthy(runtime, world.application, signal);
+  });
+  const disasters = quick ? [] : await strikeAll(runtime, stage, { step, handled, world, before }, signal);
+  tellTimes(stage, steps);
+  await stage.serve?.({ folder, env: await world.environment() });
+  return { steps, disasters, rows: sumRows(filled), tables: filled.length };
+}
+
+type Step = <T>(title: string, work: () => Promise<T>) => Promise<T>;
+/** Fails unless the command ends well. */
+type Handled = (args: readonly string[]) => Promise<void>;
+
+async function rehearse(stage: DemoStage, step: Step, handled: Handled, folder: string): Promise<void> {
   await step("Rehearsed: the lost server, on one to throw away", () =>
     handled(["drill", "server-lost", "data"]),
   );
@@ -101,10 +130,21 @@ async function tellStory(
     await handled(["runbook", "--file", file]);
   });
   await step("What is there?", () => handled(["list"]));
-  await step("The application that works on both starts", async () => {
-    await startApplication(runtime, world.application, signal);
-    await waitUntilHealthy(runtime, world.application, signal);
-  });
+}
+
+/** Strikes each disaster, recovers, and compares every row with those before. */
+async function strikeAll(
+  runtime: Runtime,
+  stage: DemoStage,
+  story: {
+    readonly step: Step;
+    readonly handled: Handled;
+    readonly world: World;
+    readonly before: readonly TableFingerprint[];
+  },
+  signal: AbortSignal,
+): Promise<DemoReport["disasters"]> {
+  const { step, handled, world, before } = story;
   const disasters: { title: string; budgetMs: number; ms: number }[] = [];
   for (const disaster of DISASTERS) {
     const { title, budgetMs } = disaster;
@@ -115,6 +155,19 @@ async function tellStory(
     stage.say(requireAllBack(before, await world.state()));
     await waitUntilHealthy(runtime, world.application, signal);
   }
+  if (stage.serve !== undefined) {
+    await step(
+      "The day after: primary moves to a managed service again, and both are backed up and proven",
+      async () => {
+        const url = await world.openAccount();
+        await handled(["restore", "primary", "latest", "--to", url, "--yes"]);
+        await world.pointAt("PRIMARY_DATABASE_URL", url);
+        await handled(["backup"]);
+        await handled(["verify"]);
+        stage.say(requireAllBack(before, await world.state()));
+      },
+    );
+  }
   await step("Where do we stand?", async () => {
     // What is wrong after a disaster is for a person to see.
     const code = await stage.handled(["status"], world.folder, await world.environment());
@@ -123,9 +176,7 @@ async function tellStory(
   });
   stage.title("The disasters, against their budgets");
   for (const line of timesAgainstBudgets(disasters)) stage.say(line);
-  tellTimes(stage, steps);
-  await stage.linger(folder, world.envFile);
-  return { steps, disasters, rows: sumRows(filled), tables: filled.length };
+  return disasters;
 }
 
 const sumRows = (tables: readonly TableFingerprint[]): number =>

@@ -4,7 +4,7 @@ import { parseEnv } from "node:util";
 import { stringify } from "yaml";
 import { writeDurable } from "../lib/durable.ts";
 import type { Runtime } from "../lib/runtime.ts";
-import { type ApplicationCommands, stopApplication } from "../operations/application.ts";
+import { type ApplicationCommands, restartApplication, stopApplication } from "../operations/application.ts";
 import { quoteForShell } from "../operations/schedule/quoting.ts";
 import { type Cluster, startCluster } from "../postgres/cluster.ts";
 import { resolveConnection } from "../postgres/connection.ts";
@@ -36,7 +36,8 @@ export interface World extends AsyncDisposable {
   readonly config: string;
   readonly envFile: string;
   readonly backups: string;
-  readonly service: Emulator;
+  /** The managed service; another one once everything was lost. */
+  service: Emulator;
   /** What works on both databases. */
   readonly application: ApplicationCommands;
   /** Its own server; another one once it was lost. */
@@ -47,6 +48,10 @@ export interface World extends AsyncDisposable {
   wipe(): Promise<void>;
   /** Installs the application again, as from its repository: with a `.env` that still says where the databases were. */
   deploy(): Promise<void>;
+  /** Has an account at a managed service again, with an empty cluster, and tells the strategy. Returns the URL for `primary` there. */
+  openAccount(): Promise<string>;
+  /** Writes into the application's `.env` where a database is now, and starts the application anew. */
+  pointAt(variable: keyof Urls, url: string): Promise<void>;
   /** What the application's `.env` says now. */
   urls(): Promise<Urls>;
   /** What `handled` is given of the environment. */
@@ -57,11 +62,13 @@ export interface World extends AsyncDisposable {
   withSession<T>(url: string, work: (session: Session) => Promise<T>): Promise<T>;
 }
 
-/** Sets the company up in an empty folder, with its data. Disposing ends the application and all servers. */
+/**
+ * Sets the company up in an empty folder, with its data. Disposing ends the application and all servers.
+ * @param scale how many rows there are; about 460,000 at 1
+ */
 export async function makeWorld(
   runtime: Runtime,
-  folder: string,
-  node: string,
+  { folder, node, scale }: { readonly folder: string; readonly node: string; readonly scale: number },
   signal: AbortSignal,
 ): Promise<World> {
   await using made = new AsyncDisposableStack();
@@ -79,29 +86,34 @@ export async function makeWorld(
     await using session = await connect(runtime, await resolveConnection(runtime, url, signal), signal);
     return await work(session);
   };
+  let provider = made.use(new AsyncDisposableStack());
   const [service, vps] = await Promise.all([
-    startEmulator(runtime, { settings: FAST }, signal),
+    startEmulator(runtime, { settings: FAST }, signal).then((started) => provider.use(started)),
     newServer("vps"),
   ]);
-  const provider = made.use(new AsyncDisposableStack());
-  provider.use(service);
-  const { url: admin } = await service.makeCluster(CLUSTER);
-  await withSession(admin, (session) => session.query("create database primary_db"));
-  const primary = service.adminUrl(CLUSTER, "primary_db");
+  const addCluster = async (to: Emulator): Promise<string> => {
+    const { url: admin } = await to.makeCluster(CLUSTER);
+    await withSession(admin, (session) => session.query("create database primary_db"));
+    return to.adminUrl(CLUSTER, "primary_db");
+  };
+  const primary = await addCluster(service);
   await withSession(vps.url(), (session) => session.query(`create database ${quoteIdentifier("data")}`));
-  await withSession(primary, (session) => fill(session, [createPrimary, fillPrimary]));
-  await withSession(vps.url("data"), (session) => fill(session, [createData, fillData]));
+  await withSession(primary, (session) => fill(session, [createPrimary, (to) => fillPrimary(to, scale)]));
+  await withSession(vps.url("data"), (session) => fill(session, [createData, (to) => fillData(to, scale)]));
   const config = join(folder, "handled.yaml");
   const envFile = join(folder, ".env");
   const backups = join(folder, "backups");
   const port = await freePort();
   const application = applicationIn(folder, port);
-  const deploy = async (): Promise<void> => {
-    await writeDurable(join(folder, "app.sh"), applicationScript(folder, port, node));
+  const writeUrls = async ({ PRIMARY_DATABASE_URL, DATA_DATABASE_URL }: Urls): Promise<void> => {
     await writeDurable(
       envFile,
-      `# The application's.\nPRIMARY_DATABASE_URL="${primary}"\nDATA_DATABASE_URL="${vps.url("data")}"\n`,
+      `# The application's.\nPRIMARY_DATABASE_URL="${PRIMARY_DATABASE_URL}"\nDATA_DATABASE_URL="${DATA_DATABASE_URL}"\n`,
     );
+  };
+  const deploy = async (): Promise<void> => {
+    await writeDurable(join(folder, "app.sh"), applicationScript(folder, port, node));
+    await writeUrls({ PRIMARY_DATABASE_URL: primary, DATA_DATABASE_URL: vps.url("data") });
   };
   await deploy();
   made.defer(async () => {
@@ -113,7 +125,7 @@ export async function makeWorld(
     return { PRIMARY_DATABASE_URL, DATA_DATABASE_URL };
   };
   const all = made.move();
-  return {
+  const world: World = {
     folder,
     config,
     envFile,
@@ -133,10 +145,22 @@ export async function makeWorld(
         await rm(join(folder, name), { recursive: true, force: true });
     },
     deploy,
+    openAccount: async () => {
+      provider = all.use(new AsyncDisposableStack());
+      const opened = provider.use(await startEmulator(runtime, { settings: FAST }, signal));
+      const strategy = await readFile(config, "utf8");
+      await writeDurable(config, strategy.replaceAll(world.service.url, opened.url));
+      world.service = opened;
+      return await addCluster(opened);
+    },
+    pointAt: async (variable, url) => {
+      await writeUrls({ ...(await urls()), [variable]: url });
+      await restartApplication(runtime, application, signal);
+    },
     urls,
     environment: async () => ({
       ...(await urls()),
-      DIGITALOCEAN_TOKEN: service.token,
+      DIGITALOCEAN_TOKEN: world.service.token,
       HOME: folder,
       XDG_STATE_HOME: join(folder, "state"),
       TMPDIR: folder,
@@ -155,6 +179,7 @@ export async function makeWorld(
       await all[Symbol.asyncDispose]();
     },
   };
+  return world;
 }
 
 async function fill(

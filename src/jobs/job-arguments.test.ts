@@ -66,10 +66,10 @@ describe("the command of a job", () => {
   test("has no option but those of the table, whatever is written into the body", () => {
     fc.assert(
       fc.property(request, fc.boolean(), (body, isDry) => {
-        const words = jobWords(JobRequest.parse(body), isDry ? undefined : PATHS);
+        const words = jobWords(JobRequest.parse(body), isDry ? undefined : PATHS, "ada");
         const options = words.slice(0, words.indexOf("--")).filter((word) => word.startsWith("-"));
         const known =
-          /^--(backup|full-read|new-database|schema|table|missing-rows|undo-file|where|note|yes|dry-run)(=|$)/;
+          /^--(backup|full-read|new-database|schema|table|missing-rows|undo-file|where|note|by|yes|dry-run)(=|$)/;
         expect(options.filter((word) => !known.test(word))).toEqual([]);
         // What is agreed to is so because somebody confirmed it, never because of a value.
         expect(words.includes("--yes") && isDry && words.indexOf("--yes") < words.indexOf("--")).toBe(false);
@@ -100,8 +100,12 @@ describe("the command of a job", () => {
     ],
     [{ kind: "copy", database: "data", options: { to: ["away"] } }, "copy --to=away -- data"],
     [{ kind: "notify-test", options: { channel: "mail" } }, "notify test -- mail"],
+    [
+      { kind: "checklist-done", options: { duty: "look", note: "all well" } },
+      "checklist done --note=all well --by=ada -- look",
+    ],
   ])("of %j is %s", (body, command) => {
-    expect(jobWords(JobRequest.parse(body), PATHS).join(" ")).toBe(command);
+    expect(jobWords(JobRequest.parse(body), PATHS, "ada").join(" ")).toBe(command);
   });
 
   test.each<[unknown]>([

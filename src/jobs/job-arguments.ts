@@ -16,8 +16,9 @@ export interface JobPaths {
  * value stands in the same word as its option, and what is no option behind `--`, so that nothing becomes an option by what it is called.
  * What asks a person is answered: it is only called once somebody has confirmed it.
  * @param paths where files are to be written; undefined: nothing is to be done, only looked at
+ * @param by who has it done; left out where nothing is
  */
-export function jobWords(request: JobRequest, paths: JobPaths | undefined): string[] {
+export function jobWords(request: JobRequest, paths: JobPaths | undefined, by?: string): string[] {
   const asks: readonly Option[] = paths === undefined ? DRY_RUN : [["--yes", true]];
   const looks = paths === undefined ? DRY_RUN : [];
   switch (request.kind) {
@@ -84,13 +85,18 @@ export function jobWords(request: JobRequest, paths: JobPaths | undefined): stri
       return words("restore", [...how, ...what, ...asks], [request.database]);
     }
     case "drill": {
-      const { scenario, backup, from, tables, entry, note } = request.options;
+      const { scenario, with: others = [], backup, from, tables, where, entry, note } = request.options;
       const how: Option[] = [
         ["--backup", backup],
         ["--from", from],
         ["--table", tables],
+        ["--where", where],
       ];
-      return words("drill", [...how, ["--entry", entry], ["--note", note]], [scenario, request.database]);
+      const kept: Option[] = [
+        ["--entry", entry],
+        ["--note", note],
+      ];
+      return words("drill", [...how, ...kept], [scenario, request.database, ...others]);
     }
     case "recover": {
       const { scenario, with: others = [], backup, from, at, tables, where, ...rest } = request.options;
@@ -118,7 +124,14 @@ export function jobWords(request: JobRequest, paths: JobPaths | undefined): stri
     case "prune":
       return words("prune", looks, [request.database]);
     case "checklist-done":
-      return words("checklist done", [["--note", request.options.note]], [request.options.duty]);
+      return words(
+        "checklist done",
+        [
+          ["--note", request.options.note],
+          ["--by", by],
+        ],
+        [request.options.duty],
+      );
     case "notify-test":
       return words("notify test", [], [request.options.channel]);
     case "drill-note":

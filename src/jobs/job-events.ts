@@ -1,11 +1,13 @@
 import type { JobEvent, JobJson } from "../api/contract/jobs.ts";
 import { ProgressEventJson } from "../json/progress.ts";
-import { parseJson, readPart } from "./job-folder.ts";
+import { formatBytes } from "../lib/text.ts";
+import { parseJson, readPart, sizeOf } from "./job-folder.ts";
+import { parseLeftOut } from "./left-out.ts";
 
 const CHUNK = 256 * 1024;
 const NEWLINE = 10;
 
-type Said = Exclude<JobEvent, { readonly kind: "state" }>;
+export type Said = Exclude<JobEvent, { readonly kind: "state" }>;
 
 export interface Heard {
   readonly events: readonly Said[];
@@ -43,6 +45,15 @@ export async function readEvents(
     const end = next < 0 ? bytes.length : next;
     const text = bytes.toString("utf8", start, end);
     start = next < 0 ? end : next + 1;
+    const gap = parseLeftOut(text);
+    if (gap !== undefined) {
+      // A process that was killed just then has left no end.
+      const until = isOver ? Math.min(gap.until, await sizeOf(path)) : gap.until;
+      const words = `${formatBytes(gap.leftOut)} that came here are not kept`;
+      events.push({ seq: until, at, kind: "line", level: "note", text: words, hint: null });
+      start = until - from;
+      break;
+    }
     const line = parseLine(text);
     if (line !== undefined && line.event === "ended") {
       ended = line;
@@ -82,12 +93,21 @@ function asEvent(
   at: string,
 ): Said | undefined {
   if (line === undefined) {
-    return text.trim() === "" ? undefined : { seq, at, kind: "line", level: "note", text, hint: null };
+    // Our own program says everything else as JSON: these words are of what runs it.
+    return text.trim() === "" ? undefined : { seq, at, kind: "line", level: "warning", text, hint: null };
   }
   if (line.event === "ended") return undefined;
   if (line.event === "progress") {
     const { time: _time, event: _event, ...figures } = line;
     return { seq, at, kind: "progress", ...figures };
+  }
+  if (line.event === "plan") {
+    const { time: _time, event: _event, ...plan } = line;
+    return { seq, at, kind: "plan", ...plan };
+  }
+  if (line.event === "step") {
+    const { time: _time, event: _event, ...step } = line;
+    return { seq, at, kind: "step", ...step };
   }
   return { seq, at, kind: "line", level: line.event, text: line.message, hint: line.hint };
 }
@@ -95,4 +115,12 @@ function asEvent(
 function isOvertaken(event: Said, events: readonly Said[], index: number): boolean {
   const next = events[index + 1];
   return event.kind === "progress" && next?.kind === "progress" && next.step === event.step;
+}
+
+/** What somebody reads of it in a log: what is wrong, and what came of it; notes and figures not. */
+export function logLines(event: Said): string[] {
+  if (event.kind !== "line" || event.level === "note") return [];
+  const { level, text, hint } = event;
+  const prefix = { warning: "warning: ", error: "handled: ", result: "" }[level];
+  return [...`${prefix}${text}`.split("\n"), ...(hint === null ? [] : [`hint: ${hint}`])];
 }

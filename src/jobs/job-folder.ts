@@ -76,6 +76,12 @@ export class JobFolder {
     return parseJson(text.trimEnd().split("\n").at(-1) ?? "");
   }
 
+  /** How much of the disk it takes, in bytes. */
+  async room(): Promise<number> {
+    const files = await Promise.all([this.stdout, this.stderr].map(async (path) => await roomOf(path)));
+    return files.reduce((sum, bytes) => sum + bytes, 0);
+  }
+
   async remove(): Promise<void> {
     await rm(this.path, { recursive: true, force: true });
   }
@@ -112,6 +118,16 @@ export async function readPart(path: string, from: number, most: number): Promis
 export async function sizeOf(path: string): Promise<number> {
   try {
     return (await stat(path)).size;
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return 0;
+    throw error;
+  }
+}
+
+/** A file with holes takes less than its size. 0 where it is not there. */
+async function roomOf(path: string): Promise<number> {
+  try {
+    return (await stat(path)).blocks * 512;
   } catch (error) {
     if (errorCode(error) === "ENOENT") return 0;
     throw error;

@@ -1,35 +1,21 @@
-import { spawn } from "node:child_process";
-import { open, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import type { JobDetailsJson, JobEvent, JobJson, WhichJobs } from "../api/contract/jobs.ts";
-import {
-  endOfJob,
-  JOB_MARK,
-  type JobEnd,
-  type JobProgram,
-  killGroup,
-  outcomeOf,
-} from "../daemon/job-process.ts";
+import { type JobEnd, killGroup, livingJobs, markOf } from "../daemon/job-process.ts";
+import type { DaemonJob } from "../daemon/daemon.ts";
 import { AppError, messageOf } from "../errors.ts";
 import { ErrorJson } from "../json/common.ts";
-import type { Clock } from "../lib/clock.ts";
-import { withVariable } from "../lib/living-processes.ts";
 import { newRunId } from "../repository/runs.ts";
-import { lastSaid, readEvents } from "./job-events.ts";
+import { jobCommand } from "../operations/schedule/jobs.ts";
+import { endAsSaid, lastWritten, tailOf } from "./job-end.ts";
+import { readEvents } from "./job-events.ts";
 import { type EndFile, type JobFile, JobFolder, jobsIn, sizeOf } from "./job-folder.ts";
+import { hearJob, type JobsProcess, spawnJob, type Spawned } from "./job-run.ts";
 
 /** What a job is to do. */
 export type AskedJob = Omit<JobFile, "id" | "startedAt">;
 
-export interface JobsSettings {
-  readonly clock: Clock;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  /** Where the jobs are kept. */
-  readonly folder: string;
-  readonly program: JobProgram;
-  /** What else is being done with a database, in words; undefined where nothing is. */
-  readonly elsewhere: (database: string) => string | undefined;
-  /** Hears that a job has ended. */
+interface JobsSettings extends JobsProcess {
+  /** Hears that a job has ended that nobody here waits for. */
   readonly onEnd: () => void;
 }
 
@@ -37,7 +23,7 @@ export interface JobsSettings {
 const MOST_RUNNING = 8;
 // Of those that have ended.
 const MOST_KEPT = 200;
-const TAIL = 64 * 1024;
+const MOST_ROOM = 256 * 1024 * 1024;
 // How often one looks for what a process has written, and whether one that another daemon started still runs.
 const LOOK_MS = 150;
 const LOOK_ADOPTED_MS = 1000;
@@ -48,11 +34,14 @@ interface Running {
   readonly job: JobFile;
   readonly stop: AbortController;
   cancelledBy: string | null;
-  ended: Promise<void>;
+  ended: Promise<unknown>;
 }
 
+/** Who asks for what is scheduled. */
+const SCHEDULE = "the schedule";
+
 /**
- * The jobs that people ask a daemon for. Each is a process of our own program that writes into files, so it goes on when the daemon is
+ * What a daemon does, asked by people or by its schedule. Each job is a process of our own program that writes into files, so it goes on when the daemon is
  * killed, and the next daemon finds it and all that it said.
  */
 export class Jobs implements AsyncDisposable {
@@ -66,8 +55,9 @@ export class Jobs implements AsyncDisposable {
   /** Takes over what an earlier daemon has left. */
   static async open(settings: JobsSettings): Promise<Jobs> {
     const jobs = new Jobs(settings);
-    const alive = new Map((await withVariable(JOB_MARK)).map(({ pid, value }) => [value, pid]));
-    for (const id of await jobsIn(settings.folder)) {
+    const alive = await livingJobs();
+    // Where they cannot be read none is taken over; that must keep no backup from its time.
+    for (const id of await jobsIn(settings.folder).catch(() => [])) {
       const folder = new JobFolder(settings.folder, id);
       const [job, end] = [await folder.read(), await folder.end()];
       if (job === undefined || end !== undefined) continue;
@@ -81,15 +71,15 @@ export class Jobs implements AsyncDisposable {
   /** What is being done with a database, in words; undefined where nothing is. */
   busyWith(database: string): string | undefined {
     const found = [...this.#running.values()].find(({ job }) => job.occupies.includes(database));
-    return found && `${found.job.kind} ${found.job.id}, asked for by ${found.job.by}`;
+    return found && `${found.job.kind} ${found.job.id}, by ${found.job.by}`;
   }
 
   /** Fails with `job_running` where the database, or everybody, is busy, and with `tool_failed` where it cannot be started. */
   async start(asked: AskedJob): Promise<JobJson> {
-    const { clock, folder, elsewhere } = this.#settings;
+    const { clock, folder } = this.#settings;
     const what = `start ${asked.kind}${asked.database === null ? "" : ` of ${asked.database}`}`;
     for (const database of asked.occupies) {
-      const busy = this.busyWith(database) ?? elsewhere(database);
+      const busy = this.busyWith(database);
       if (busy === undefined) continue;
       throw new AppError("job_running", `${what}: ${busy} is running`, {
         hint: "wait until it has ended, or stop it",
@@ -103,17 +93,70 @@ export class Jobs implements AsyncDisposable {
     }
     const job: JobFile = { ...asked, id: newRunId(clock), startedAt: clock.now().toISOString() };
     // Nothing is waited for before it is taken: two may ask at the same moment.
-    const running = this.#run(job, new AbortController(), async (stop) => await this.#spawn(job, stop));
-    await running.made;
+    const { made } = this.#run(
+      job,
+      new AbortController(),
+      async (stop) => await spawnJob(this.#settings, job, stop),
+    );
+    await made;
     await this.#forgetOld();
     return await this.#describe(job, await new JobFolder(folder, job.id).end());
+  }
+
+  /**
+   * Does what a schedule wants, whatever else runs: that nothing is done with the database at the same time is for the caller to see to,
+   * and it is taken before anything is waited for. Fails with `tool_failed` when it cannot be started. Where what it says cannot be kept,
+   * it runs all the same, and says so.
+   * @param strategyPath absolute
+   * @param onLine hears what is wrong, and what came of it
+   */
+  async runScheduled(
+    strategyPath: string,
+    { database, operation, entry, scenario, deadlineMs }: DaemonJob,
+    onLine: (line: string) => void,
+    signal: AbortSignal,
+  ): Promise<JobEnd> {
+    signal.throwIfAborted();
+    const { clock, folder } = this.#settings;
+    const job: JobFile = {
+      id: newRunId(clock),
+      kind: operation,
+      database,
+      options: { ...(entry === null ? {} : { entry }), ...(scenario === undefined ? {} : { scenario }) },
+      command: jobCommand({ database, operation, entry, scenario }),
+      by: SCHEDULE,
+      occupies: [database],
+      startedAt: clock.now().toISOString(),
+      deadlineMs,
+    };
+    const stop = new AbortController();
+    const onAbort = (): void => stop.abort(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    const mark = markOf(strategyPath, { database, operation, entry });
+    const { made, ended } = this.#run(
+      job,
+      stop,
+      async (stopped) => await spawnJob(this.#settings, job, stopped, { mark, onLine }),
+      true,
+    );
+    try {
+      await made;
+      await this.#forgetOld().catch((error: unknown) => onLine(`warning: ${messageOf(error)}`));
+      await hearJob(this.#settings, job, onLine, ended);
+      const end = await new JobFolder(folder, job.id).end().catch(() => undefined);
+      return { ...(await ended), error: end?.error ?? undefined };
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
   }
 
   /** Newest first. */
   async list({ database, state, last }: WhichJobs): Promise<JobJson[]> {
     const { folder } = this.#settings;
     const found: JobJson[] = [];
-    for (const id of (await jobsIn(folder)).toReversed()) {
+    // Who asks for what runs asks often.
+    const ids = state === "running" ? [...this.#running.keys()].toSorted() : await jobsIn(folder);
+    for (const id of ids.toReversed()) {
       if (found.length >= last) break;
       const one = new JobFolder(folder, id);
       const job = await one.read();
@@ -191,48 +234,37 @@ export class Jobs implements AsyncDisposable {
   #run(
     job: JobFile,
     stop: AbortController,
-    work: (stop: AbortSignal) => Promise<{ readonly ended: Promise<JobEnd> }>,
-  ): { readonly made: Promise<void> } {
+    work: (stop: AbortSignal) => Promise<Spawned>,
+    isAwaited = false,
+  ): { readonly made: Promise<void>; readonly ended: Promise<JobEnd> } {
     const begun = work(stop.signal);
     const running: Running = { job, stop, cancelledBy: null, ended: Promise.resolve() };
-    running.ended = (async () => {
+    const ended = (async () => {
       let end: JobEnd;
+      let isKept = true;
       try {
-        end = await (await begun).ended;
+        const spawned = await begun;
+        ({ isKept } = spawned);
+        end = await spawned.ended;
       } catch (error) {
         end = { outcome: "failed", how: messageOf(error) };
       }
       try {
-        await this.#settle(job, running.cancelledBy, end);
+        if (isKept) await this.#settle(job, running.cancelledBy, end);
+      } catch (error) {
+        // Whoever waits for it learns how it ended.
+        if (!isAwaited) throw error;
       } finally {
         this.#running.delete(job.id);
-        this.#settings.onEnd();
+        if (!isAwaited) this.#settings.onEnd();
       }
+      return end;
     })();
+    running.ended = ended;
     // It is looked at again where somebody waits for it.
-    running.ended.catch(() => undefined);
+    ended.catch(() => undefined);
     this.#running.set(job.id, running);
-    return { made: begun.then(() => undefined) };
-  }
-
-  async #spawn(job: JobFile, stop: AbortSignal): Promise<{ readonly ended: Promise<JobEnd> }> {
-    const { env, program } = this.#settings;
-    const folder = new JobFolder(this.#settings.folder, job.id);
-    await folder.create(job);
-    await using out = await open(folder.stdout, "wx", 0o600);
-    await using err = await open(folder.stderr, "wx", 0o600);
-    const globals = ["--json", "--progress=json", "--no-color", `--config=${program.strategyPath}`];
-    const child = spawn(
-      program.node,
-      [program.program, ...globals, `--deadline=${job.deadlineMs / 1000}s`, ...job.command],
-      {
-        cwd: program.cwd,
-        env: { ...env, [JOB_MARK]: job.id },
-        stdio: ["ignore", out.fd, err.fd],
-        detached: true,
-      },
-    );
-    return { ended: endOfJob(child, job.deadlineMs, Promise.resolve(), stop) };
+    return { made: begun.then(() => undefined), ended };
   }
 
   /** One that another daemon started, and that still runs. */
@@ -242,28 +274,21 @@ export class Jobs implements AsyncDisposable {
       const onAbort = (): void => killGroup(pid, "SIGTERM");
       stop.addEventListener("abort", onAbort, { once: true });
       let told: number | undefined;
-      while ((await withVariable(JOB_MARK)).some(({ value }) => value === job.id)) {
+      while ((await livingJobs()).has(job.id)) {
         if (stop.aborted) told ??= performance.now();
         if (told !== undefined && performance.now() - told > GRACE_MS) killGroup(pid, "SIGKILL");
         await this.#pause(stop.aborted ? LOOK_MS : LOOK_ADOPTED_MS, told === undefined ? stop : never.signal);
       }
-      return await this.#endAsSaid(job);
+      return await endAsSaid(this.#settings.folder, job);
     };
-    this.#run(job, new AbortController(), (stop) => Promise.resolve({ ended: ended(stop) }));
-  }
-
-  /** How one ended whom nobody has waited for: by what it said last. */
-  async #endAsSaid(job: JobFile): Promise<JobEnd> {
-    const { exitCode } = await this.#tail(job);
-    if (exitCode === undefined) return { outcome: "interrupted", how: "nobody saw its end" };
-    return { outcome: outcomeOf(exitCode), how: `exit code ${exitCode}` };
+    this.#run(job, new AbortController(), (stop) => Promise.resolve({ ended: ended(stop), isKept: true }));
   }
 
   /** Writes down how it ended. */
   async #settle(job: JobFile, cancelledBy: string | null, seen: JobEnd | undefined): Promise<void> {
     const folder = new JobFolder(this.#settings.folder, job.id);
-    const { outcome, how } = seen ?? (await this.#endAsSaid(job));
-    const { progress, error, endedAt } = await this.#tail(job);
+    const { outcome, how } = seen ?? (await endAsSaid(this.#settings.folder, job));
+    const { progress, error, endedAt } = await tailOf(this.#settings.folder, job);
     const printed = ErrorJson.safeParse(await folder.result()).data?.error;
     const isBad = outcome !== "done" && outcome !== "degraded";
     const file: EndFile = {
@@ -279,31 +304,10 @@ export class Jobs implements AsyncDisposable {
           : { code: printed.code, message: printed.message, hint: printed.hint ?? null },
       endedAt:
         seen === undefined
-          ? (endedAt ?? (await this.#lastWritten(job)))
+          ? (endedAt ?? (await lastWritten(this.#settings.folder, job)))
           : this.#settings.clock.now().toISOString(),
     };
     await folder.writeEnd(file);
-  }
-
-  async #lastWritten({ id, startedAt }: JobFile): Promise<string> {
-    const { stderr } = new JobFolder(this.#settings.folder, id);
-    // It may have been killed before there was one.
-    return await stat(stderr).then(
-      ({ mtime }) => mtime.toISOString(),
-      () => startedAt,
-    );
-  }
-
-  async #tail({ id, startedAt }: JobFile): Promise<
-    Pick<JobJson, "progress" | "error"> & {
-      readonly exitCode?: number | undefined;
-      readonly endedAt?: string | undefined;
-    }
-  > {
-    const { stderr } = new JobFolder(this.#settings.folder, id);
-    const from = Math.max(0, (await sizeOf(stderr)) - TAIL);
-    const heard = await readEvents(stderr, from, { began: startedAt, isOver: true });
-    return { ...lastSaid(heard.events), exitCode: heard.exitCode, endedAt: heard.endedAt };
   }
 
   async #describe(job: JobFile, end: EndFile | undefined): Promise<JobJson> {
@@ -312,7 +316,7 @@ export class Jobs implements AsyncDisposable {
       const durationMs = Math.max(0, Date.parse(end.endedAt) - Date.parse(job.startedAt));
       return { ...asked, ...end, durationMs };
     }
-    const { progress } = await this.#tail(job);
+    const { progress } = await tailOf(this.#settings.folder, job);
     const cancelledBy = this.#running.get(job.id)?.cancelledBy ?? null;
     return {
       ...asked,
@@ -329,8 +333,12 @@ export class Jobs implements AsyncDisposable {
   async #forgetOld(): Promise<void> {
     const { folder } = this.#settings;
     const ended = (await jobsIn(folder)).filter((id) => !this.#running.has(basename(id)));
-    for (const id of ended.slice(0, Math.max(0, ended.length - MOST_KEPT)))
-      await new JobFolder(folder, id).remove();
+    let room = 0;
+    for (const [at, id] of ended.toReversed().entries()) {
+      const one = new JobFolder(folder, id);
+      room += await one.room();
+      if (at >= MOST_KEPT || (at > 0 && room > MOST_ROOM)) await one.remove();
+    }
   }
 
   async #pause(ms: number, signal: AbortSignal): Promise<void> {

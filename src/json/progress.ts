@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { bytes, count, time } from "./common.ts";
+import { bytes, count, milliseconds, time } from "./common.ts";
+import { PlannedStepJson } from "./recover.ts";
 
 /** How far something has come, in figures. */
 export const ProgressJson = z.strictObject({
@@ -22,12 +23,34 @@ export const ProgressJson = z.strictObject({
 
 export type ProgressJson = z.infer<typeof ProgressJson>;
 
+/** What a recovery or drill is about to do. */
+export const PlanProgressJson = z.strictObject({
+  scenario: z.string().describe("The disaster"),
+  budgetMs: milliseconds.describe("How long all of it may take"),
+  steps: z.array(PlannedStepJson).describe("In order"),
+});
+export type PlanProgressJson = z.infer<typeof PlanProgressJson>;
+
+/** What becomes of a step of it. */
+export const StepProgressJson = z.strictObject({
+  id: z.string().describe("Identity of the step in its plan"),
+  title: z.string().describe("What it does"),
+  budgetMs: milliseconds.describe("How long it may take"),
+  outcome: z
+    .enum(["begun", "done", "done before", "failed"])
+    .describe("`done before`: by an earlier call, and it still holds"),
+  ms: milliseconds.nullable().describe("How long it took; null while it runs"),
+});
+export type StepProgressJson = z.infer<typeof StepProgressJson>;
+
 /** A line that is no figure. */
-const MESSAGE_EVENTS = ["note", "warning", "error"] as const;
+const MESSAGE_EVENTS = ["note", "warning", "error", "result"] as const;
 
 const Message = z.strictObject({
   time: time.describe("When it was said"),
-  event: z.enum(MESSAGE_EVENTS).describe("How bad it is"),
+  event: z
+    .enum(MESSAGE_EVENTS)
+    .describe("How bad it is; `result` is, with `--json`, what is printed for people without it"),
   message: z.string().describe("What was said"),
   hint: z.string().nullable().describe("What to do about it; null where nothing"),
 });
@@ -36,6 +59,8 @@ const Message = z.strictObject({
 export const ProgressEventJson = z.discriminatedUnion("event", [
   ProgressJson.extend({ time: time.describe("When it was so far"), event: z.literal("progress") }),
   Message,
+  PlanProgressJson.extend({ time: time.describe("When it was made"), event: z.literal("plan") }),
+  StepProgressJson.extend({ time: time.describe("When that was so"), event: z.literal("step") }),
   z.strictObject({
     time: time.describe("When it ended"),
     event: z.literal("ended").describe("The last line"),

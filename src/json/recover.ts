@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { milliseconds, time } from "./common.ts";
 
-const step = z.strictObject({
+/** A step of a plan, before anything was done. */
+export const PlannedStepJson = z.strictObject({
   id: z.string().describe("Identity of the step in its plan"),
   title: z.string().describe("What it does"),
   runs: z.string().describe("What it runs"),
@@ -9,6 +10,10 @@ const step = z.strictObject({
   budgetMs: milliseconds.describe("How long it may take"),
   ifItFails: z.string().describe("What to do then"),
   asks: z.boolean().describe("Whether a person has to agree before it"),
+});
+export type PlannedStepJson = z.infer<typeof PlannedStepJson>;
+
+const step = PlannedStepJson.extend({
   ms: milliseconds
     .nullable()
     .describe("From its first beginning to its end, crashes between included; null where it did not begin"),

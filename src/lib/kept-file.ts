@@ -25,14 +25,7 @@ interface Kept {
  */
 export async function keepFile(kept: Kept): Promise<{ readonly written: boolean; readonly copy?: string }> {
   const { path, name, says, text, stamp } = kept;
-  // Before it is read: what is no ordinary file may never end.
-  await requireWritable(path, true);
-  const found = await readIfThere(path);
-  const marks = found === undefined ? undefined : marksOf(found, name);
-  if (found !== undefined && marks === undefined)
-    throw new AppError("target_exists", `write ${path}: the file there is not one of ours`, {
-      hint: `move it away, or name another path; ours begin with \`<!-- ${name}\``,
-    });
+  const { found, marks } = await readOurs(path, name);
   const isEdited = marks !== undefined && marks.body !== hashOf(marks.rest);
   if (marks?.says === hashOf(says) && !isEdited) return { written: false };
   // Whoever was allowed to read it is to go on doing so.
@@ -41,6 +34,26 @@ export async function keepFile(kept: Kept): Promise<{ readonly written: boolean;
   const body = text();
   await writeDurable(path, `<!-- ${name} ${hashOf(says)} ${hashOf(body)} -->\n${body}`, mode);
   return copy === undefined ? { written: true } : { written: true, copy };
+}
+
+/** Fails as `keepFile` does where it could not write there, and changes nothing. */
+export async function requireKeepable(path: string, name: string): Promise<void> {
+  await readOurs(path, name);
+}
+
+async function readOurs(
+  path: string,
+  name: string,
+): Promise<{ readonly found: string | undefined; readonly marks: Marks | undefined }> {
+  // Before it is read: what is no ordinary file may never end.
+  await requireWritable(path, true);
+  const found = await readIfThere(path);
+  const marks = found === undefined ? undefined : marksOf(found, name);
+  if (found !== undefined && marks === undefined)
+    throw new AppError("target_exists", `write ${path}: the file there is not one of ours`, {
+      hint: `move it away, or name another path; ours begin with \`<!-- ${name}\``,
+    });
+  return { found, marks };
 }
 
 /** What copies of a file changed by hand are called: the path, and what follows. */

@@ -26,6 +26,23 @@ export interface Reporter {
   /** Something the user should look at, though the operation goes on. */
   warn(text: string): void;
   progress(progress: Progress): void;
+  /** A step of a plan has begun, or ended. */
+  step(step: ReportedStep): void;
+}
+
+/** A step of a plan, and what becomes of it. */
+export interface ReportedStep {
+  readonly id: string;
+  readonly title: string;
+  /** Which of the plan's steps it is, from 1. */
+  readonly place: number;
+  readonly of: number;
+  /** How long it may take, in milliseconds. */
+  readonly budgetMs: number;
+  /** `done before`: by an earlier call, and it still holds. */
+  readonly outcome: "begun" | "done" | "done before" | "failed";
+  /** How long it took, in milliseconds; null while it runs. */
+  readonly ms: number | null;
 }
 
 /**
@@ -48,7 +65,12 @@ export interface Runtime {
 /** The observer of normal programs. */
 export const silentObserver: Observer = () => {};
 
-export const silentReporter: Reporter = { note: () => {}, warn: () => {}, progress: () => {} };
+export const silentReporter: Reporter = {
+  note: () => {},
+  warn: () => {},
+  progress: () => {},
+  step: () => {},
+};
 
 /** A runtime with the system's clock, an empty environment and nobody listening; each field can be replaced. */
 export function makeRuntime(parts: Partial<Runtime> = {}): Runtime {

@@ -1,13 +1,14 @@
-import { AppError, isAppError } from "../errors.ts";
+import type { AppError } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { describeHolder, stateOfHolder } from "../repository/holder.ts";
 import { monthOfRun } from "../repository/layout.ts";
 import type { Holder } from "../repository/manifest.ts";
 import { type IndexedRuns, openIndexedRuns } from "../repository/indexed-runs.ts";
-import { openRepository, type Repository, whatIsKnownOf } from "../repository/repository.ts";
+import { type Repository, whatIsKnownOf } from "../repository/repository.ts";
 import type { RunFile } from "../repository/run-file.ts";
 import { asInterrupted, monthsOfRuns, readBegun } from "../repository/runs.ts";
 import type { Storage } from "../storage/storage.ts";
+import { openEach } from "./open-each.ts";
 
 interface RunsRequest {
   readonly database: string;
@@ -51,18 +52,7 @@ export async function readHistory(
   signal: AbortSignal,
 ): Promise<History> {
   const { database, storages } = request;
-  const repositories: Repository[] = [];
-  const failures: AppError[] = [];
-  for (const storage of storages) {
-    try {
-      repositories.push(await openRepository(runtime, storage, signal));
-    } catch (error) {
-      if (!isAppError(error) || signal.aborted) throw error;
-      failures.push(error);
-    }
-  }
-  const [failure] = failures;
-  if (repositories.length === 0 && failure !== undefined) throw failure;
+  const { repositories, failures } = await openEach(runtime, storages, signal);
   const found = await readRuns(runtime, repositories, request, signal);
   if (found.runs.length === 0) await warnOfUnknown(runtime, repositories, database, signal);
   return { database, ...found, failures };

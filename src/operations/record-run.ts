@@ -22,6 +22,7 @@ export interface RunRequest {
 export type RunResult = Pick<RunFile, "backup" | "figures" | "summary"> & {
   readonly outcome: "done" | "degraded" | "failed";
   readonly sources?: RunFile["sources"];
+  readonly proven?: RunFile["proven"];
   /** Why it failed, or is degraded. */
   readonly error?: AppError | undefined;
 };

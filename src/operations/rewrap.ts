@@ -1,7 +1,13 @@
 import { AppError, isAppError } from "../errors.ts";
 import { parseIdentity, parseRecipient, type Recipient } from "../lib/age/keys.ts";
 import type { Runtime } from "../lib/runtime.ts";
-import { alertsKey, auditChainsFolder, databaseFolder, STRATEGY_KEY } from "../repository/layout.ts";
+import {
+  alertsKey,
+  auditChainsFolder,
+  databaseFolder,
+  STRATEGY_KEY,
+  usersFolder,
+} from "../repository/layout.ts";
 import { acquireLease, type Lease } from "../repository/lease.ts";
 import {
   listDatabases,
@@ -84,7 +90,7 @@ export async function rewrapRepository(
   let objects = 1;
   for (const database of await listDatabases(before, signal))
     objects += await rewrapDatabase(runtime, { repository: before, database, identities, sealTo }, signal);
-  objects += await rewrapSystem(before, identities, sealTo.shared, signal);
+  objects += await rewrapSystem(before, identities, sealTo, signal);
   // Sealed to the same keys as before, and of no other use than that nothing is told twice: it is made anew.
   await asStored(before.storage).delete(alertsKey(null), signal);
   await replaceSealing(before, { recipients, hosts, namingKey }, signal);
@@ -116,19 +122,22 @@ async function hostsOf(peers: readonly Storage[], signal: AbortSignal): Promise<
   return hosts;
 }
 
-/** The copy of the strategy, where there is one, and the audit logs. Needs no lease: whoever writes one of them writes all of it. */
+/** The copy of the strategy, where there is one, the users, and the audit logs. Needs no lease: whoever writes one of them writes all of it. */
 async function rewrapSystem(
   { storage }: Repository,
   identities: DatabaseRewrap["identities"],
-  sealTo: readonly Recipient[],
+  sealTo: DatabaseRewrap["sealTo"],
   signal: AbortSignal,
 ): Promise<number> {
   const stored = asStored(storage);
-  const rewrap = (begin: Buffer): Buffer | undefined => rewrapped(begin, identities, sealTo);
   const keys = await stored.keys(auditChainsFolder, "all", signal);
+  keys.push(...(await stored.keys(usersFolder, "here", signal)));
   if ((await stored.stat(STRATEGY_KEY, signal)) !== undefined) keys.push(STRATEGY_KEY);
-  for (const key of keys)
+  for (const key of keys) {
+    const to = sealTo[sealClassOf(key) === "secret" ? "secret" : "shared"];
+    const rewrap = (begin: Buffer): Buffer | undefined => rewrapped(begin, identities, to);
     await stored.put(key, orExplain(key, rewrap, await stored.get(key, signal)), signal);
+  }
   return keys.length;
 }
 

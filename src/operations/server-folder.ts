@@ -2,6 +2,7 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { errorCode, messageOf } from "../errors.ts";
 import { writeDurable } from "../lib/durable.ts";
+import { withVariable } from "../lib/living-processes.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { stopStaleCluster } from "../postgres/cluster.ts";
 import { describeHolder, stateOfHolder } from "../repository/holder.ts";
@@ -14,7 +15,7 @@ const OWNER_FILE = "owner.json";
 
 /**
  * Makes a folder for throw-away servers, each in a subfolder of its own, with a note of whose it is; first it removes those
- * of the same purpose that killed processes left, with the servers that still run in them.
+ * of the same purpose that killed processes left, with the servers and whatever else still runs in them.
  */
 export async function makeServerFolder(
   runtime: Runtime,
@@ -30,14 +31,18 @@ export async function makeServerFolder(
   return folder;
 }
 
-/** Stops what still runs in a folder of `makeServerFolder` and removes it. */
+/** Stops what still runs in a folder of `makeServerFolder`, and in those that were made in it, and removes it. */
 export async function removeServerFolder(
   runtime: Runtime,
   folder: string,
   signal: AbortSignal,
 ): Promise<void> {
   for (const entry of await readdir(folder, { withFileTypes: true })) {
-    if (entry.isDirectory()) await stopStaleCluster(runtime, join(folder, entry.name), signal);
+    if (!entry.isDirectory()) continue;
+    const within = join(folder, entry.name);
+    // What the demo started and was killed had its servers there.
+    if (entry.name.startsWith(prefixOf("verify"))) await removeServerFolder(runtime, within, signal);
+    else await stopStaleCluster(runtime, within, signal);
   }
   await rm(folder, { recursive: true, force: true });
 }
@@ -57,6 +62,7 @@ async function removeAbandoned(
     const owner = await readOwner(folder);
     if (owner === undefined || (await stateOfHolder(owner, self)) !== "dead") continue;
     try {
+      await endProcesses(folder);
       await removeServerFolder(runtime, folder, signal);
       runtime.reporter.note(`removed ${folder}, left behind by a process that was killed`);
     } catch (error) {
@@ -64,6 +70,19 @@ async function removeAbandoned(
       runtime.reporter.warn(
         `remove ${folder}, left behind by a process that was killed: ${messageOf(error)}`,
       );
+    }
+  }
+}
+
+/** Kills what works in a folder that nobody owns any more: what has it for its temporary files, as the daemon of a demo has. */
+async function endProcesses(folder: string): Promise<void> {
+  for (const { pid, value } of await withVariable("TMPDIR")) {
+    if (value !== folder) continue;
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch (error) {
+      // It has ended meanwhile.
+      if (errorCode(error) !== "ESRCH") throw error;
     }
   }
 }

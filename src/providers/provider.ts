@@ -16,6 +16,8 @@ export interface ProviderCluster {
     readonly source: string;
     /** The moment that was restored; null where an older Handled made it. */
     readonly at: Date | null;
+    /** Whose drill it is for, and nothing else; null: it is for none. */
+    readonly drill: string | null;
   } | null;
   /** Connection string with its password, a registered secret; null while there is none. */
   readonly url: string | null;
@@ -33,6 +35,8 @@ export interface NewCluster {
   /** The moment to restore. */
   readonly at: Date;
   readonly until: Date;
+  /** Whose drill it is for: letters, digits and hyphens; null: it is for none. */
+  readonly drill: string | null;
 }
 
 /** What of the source's access did not come over, in words. */

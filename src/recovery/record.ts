@@ -177,7 +177,7 @@ function runResult(
   const ms = Math.max(0, finishedAt.getTime() - startedAt.getTime());
   const backup = BackupId.safeParse(outputs["backup"]);
   const rows = outputs["rows"];
-  const of = { backup: backup.success ? backup.data : null };
+  const of = { backup: backup.success && outputs["source"] !== "provider" ? backup.data : null };
   const figures = { ...NO_FIGURES, rows: typeof rows === "number" ? rows : null };
   if (failed !== null)
     return {
@@ -191,18 +191,12 @@ function runResult(
   return { ...of, figures, outcome: "done", summary: took };
 }
 
-/** What the steps of each scenario call the moment that they bring back. */
-const POINTS = ["snapshotAt", "moment"];
-
-/** Of several databases, of which each has its own, the oldest. */
+/** The moment that is brought back; of several databases, of which each has its own, the oldest. */
 function recoveryPoint(outputs: Outputs): Date | undefined {
-  for (const name of POINTS) {
-    const times = valuesOf(outputs, name)
-      .map((value) => Date.parse(String(value)))
-      .filter((time) => !Number.isNaN(time));
-    if (times.length > 0) return new Date(Math.min(...times));
-  }
-  return undefined;
+  const times = valuesOf(outputs, "snapshotAt")
+    .map((value) => Date.parse(String(value)))
+    .filter((time) => !Number.isNaN(time));
+  return times.length > 0 ? new Date(Math.min(...times)) : undefined;
 }
 
 /** What steps have told under a name: those of one database, or of each of several (`DATABASE.name`). */
@@ -212,9 +206,15 @@ function valuesOf(outputs: Outputs, name: string): (string | number)[] {
   );
 }
 
-function recoveredFrom({ aim }: Plan, outputs: Outputs): string | null {
+/** The service's cluster or the backup; of several databases those of each. */
+function recoveredFrom({ aim, databases }: Plan, outputs: Outputs): string | null {
   if (aim["from"] === "rebuild") return aim["from"];
-  const found = ["from", "backup", "moment"].map((name) => valuesOf(outputs, name));
-  const [from] = found.filter((values) => values.length > 0);
-  return from === undefined ? null : from.join(", ");
+  const found = ["", ...databases.map((database) => `${database}.`)].flatMap((prefix) => {
+    const cluster = outputs[`${prefix}fork`];
+    // A backup of ours may have been chosen, too, for when the service is of no use.
+    if (outputs[`${prefix}source`] !== "provider" || cluster === undefined)
+      return outputs[`${prefix}backup`] ?? [];
+    return `cluster ${cluster} as of ${outputs[`${prefix}snapshotAt`] ?? outputs[`${prefix}moments`]}`;
+  });
+  return found.length === 0 ? null : found.join(", ");
 }

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { AppError, messageOf } from "../errors.ts";
-import type { Runtime } from "../lib/runtime.ts";
+import type { ReportedStep, Runtime } from "../lib/runtime.ts";
 import { takeSoleProcess } from "../lib/sole-process.ts";
 import { formatDuration } from "../lib/text.ts";
 import { type BegunStep, type Journal, readJournal, removeJournal, writeJournal } from "./journal.ts";
@@ -132,10 +132,12 @@ class Run {
 
   /** Null where it is done, else why not. */
   async step(step: Step, signal: AbortSignal): Promise<AppError | null> {
-    const { reporter } = this.#runtime;
     const before = this.#of(step);
     if (before?.finishedAt != null) {
-      if (await this.#holds(step, signal)) return null;
+      if (await this.#holds(step, signal)) {
+        this.#tell(step, "done before");
+        return null;
+      }
       this.#put({ ...before, finishedAt: null });
     }
     await this.#agree(step);
@@ -144,7 +146,7 @@ class Run {
       this.#put({ step: step.id, startedAt, finishedAt: null, outputs: {} });
     }
     await this.write();
-    reporter.note(`${this.#place(step)} ${step.title} (budget ${formatDuration(step.budgetMs)})`);
+    this.#tell(step, "begun");
     try {
       this.#runtime.observer("before", `step ${step.id}`);
       const made = await step.run(this.#outputs, signal);
@@ -155,12 +157,13 @@ class Run {
       this.#put({ ...begun, finishedAt, outputs: { ...made } });
     } catch (error) {
       signal.throwIfAborted();
+      this.#tell(step, "failed");
       return error instanceof AppError
         ? error
         : new AppError("unexpected", messageOf(error), { cause: error });
     }
     await this.write();
-    this.#tell(step);
+    this.#tell(step, "done");
     return null;
   }
 
@@ -201,15 +204,12 @@ class Run {
     this.#journal = { ...this.#journal, confirmed: [...this.#journal.confirmed, step.id] };
   }
 
-  #tell(step: Step): void {
-    const ms = this.#resultOf(step).ms ?? 0;
-    const text = `${this.#place(step)} done in ${formatDuration(ms)}`;
-    if (ms <= step.budgetMs) this.#runtime.reporter.note(text);
-    else this.#runtime.reporter.warn(`${text}, over its budget of ${formatDuration(step.budgetMs)}`);
-  }
-
-  #place(step: Step): string {
-    return `step ${this.#plan.steps.indexOf(step) + 1} of ${this.#plan.steps.length}:`;
+  #tell(step: Step, outcome: ReportedStep["outcome"]): void {
+    const { id, title, budgetMs } = step;
+    const place = this.#plan.steps.indexOf(step) + 1;
+    const ms = outcome === "begun" ? null : (this.#resultOf(step).ms ?? 0);
+    const of = this.#plan.steps.length;
+    this.#runtime.reporter.step({ id, title, place, of, budgetMs, outcome, ms });
   }
 
   #resultOf(step: Step): StepResult {

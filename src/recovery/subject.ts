@@ -1,3 +1,4 @@
+import type { Assertion } from "../config/assertions.ts";
 import type { Rebuild } from "../config/rebuild.ts";
 import type { Place } from "../operations/places.ts";
 import type { ConnectionSettings } from "../postgres/connection.ts";
@@ -18,6 +19,10 @@ export interface Subject {
   readonly jobs: number;
   /** Undefined where it cannot be made without a backup. */
   readonly rebuild: Rebuild | undefined;
+  /** What must be true of a restored copy before anything works on it. */
+  readonly assertions: readonly Assertion[];
+  /** Whether the user wants to go on although some of that is not true. */
+  readonly despiteAssertions: boolean;
 }
 
 /** What works on the databases, as far as a recovery has to do with it. */

@@ -8,14 +8,16 @@ import { encodeJson, parseVersioned, requireSound } from "./parse.ts";
 import type { Repository } from "./repository.ts";
 import { newRunId } from "./runs.ts";
 
-/** A duty that is done now, by whoever runs this process. */
+/** A duty that is done now. @param by who has done it; undefined: whoever runs this process */
 export async function dutyDone(
   { clock }: Runtime,
   duty: string,
   note: string,
+  by: string | undefined,
 ): Promise<{ readonly id: string; readonly file: DutyFile }> {
   const { host, user } = await describeHolder("checklist");
-  const file: DutyFile = { format: FORMAT_VERSION, duty, at: clock.now().toISOString(), host, user, note };
+  const at = clock.now().toISOString();
+  const file: DutyFile = { format: FORMAT_VERSION, duty, at, host, user: by ?? user, note };
   return { id: newRunId(clock), file: requireSound(DutyFile, file, `the record of ${duty}`) };
 }
 

@@ -4,13 +4,23 @@ import { isAbsolute, join } from "node:path";
 import { errorCode, messageOf } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import type { Repository } from "./repository.ts";
-import { IndexDamaged, type MonthAnswer, RunIndex, type RunQuery } from "./run-index.ts";
+import {
+  IndexDamaged,
+  type ListedMonth,
+  type MonthAnswer,
+  type RunFacts,
+  RunIndex,
+  type RunQuery,
+} from "./run-index.ts";
+import type { RunFile } from "./run-file.ts";
 import { type ListedRuns, listMonth, readMonth } from "./runs.ts";
 
 /** The ended runs of a database in one repository, from the index where there is one that can be used. */
 export interface IndexedRuns extends Disposable {
   /** Fails like `readMonth`. */
   month(month: string, query: RunQuery, begun: readonly string[]): Promise<MonthAnswer>;
+  /** What can be told of all runs of a month without their records. */
+  facts(month: string): Promise<readonly RunFacts[]>;
 }
 
 const NO_CACHE = ["ENOENT", "EACCES", "EROFS"];
@@ -53,30 +63,42 @@ export async function openIndexedRuns(
     if (!isDamaged(error)) giveUp(error);
     else await renew().catch(giveUp);
   }
-  const read = async (month: string, query: RunQuery, begun: readonly string[]): Promise<MonthAnswer> => {
-    const runs = await readMonth(runtime, repository, { database, month }, signal);
-    return answerFrom(runs, query, begun);
+  const ask = async <T>(
+    month: string,
+    fromIndex: (index: RunIndex, listed: ListedMonth) => Promise<T>,
+    fromRuns: (runs: readonly RunFile[]) => T,
+  ): Promise<T> => {
+    for (let tries = 0; index !== undefined; tries++) {
+      const used = index;
+      try {
+        return await listMonth(
+          runtime,
+          repository,
+          { database, month },
+          async (listed: ListedRuns) => await fromIndex(used, { month, ...listed }),
+          signal,
+        );
+      } catch (error) {
+        if (!isOfIndex(error)) throw error;
+        if (isDamaged(error) && tries === 0) await renew().catch(giveUp);
+        else giveUp(error);
+      }
+    }
+    return fromRuns(await readMonth(runtime, repository, { database, month }, signal));
   };
   return {
-    month: async (month, query, begun) => {
-      for (let tries = 0; index !== undefined; tries++) {
-        const used = index;
-        try {
-          return await listMonth(
-            runtime,
-            repository,
-            { database, month },
-            async (listed: ListedRuns) => await used.month({ month, ...listed }, query, begun),
-            signal,
-          );
-        } catch (error) {
-          if (!isOfIndex(error)) throw error;
-          if (isDamaged(error) && tries === 0) await renew().catch(giveUp);
-          else giveUp(error);
-        }
-      }
-      return await read(month, query, begun);
-    },
+    month: async (month, query, begun) =>
+      await ask(
+        month,
+        async (used, listed) => await used.month(listed, query, begun),
+        (runs) => answerFrom(runs, query, begun),
+      ),
+    facts: async (month) =>
+      await ask(
+        month,
+        async (used, listed) => await used.facts(listed),
+        (runs) => runs.map(factsFrom),
+      ),
     [Symbol.dispose]: close,
   };
 }
@@ -119,7 +141,7 @@ function isOfIndex(error: unknown): boolean {
 }
 
 function answerFrom(
-  runs: Awaited<ReturnType<typeof readMonth>>,
+  runs: readonly RunFile[],
   { from, operation, failed, wanted, limit }: RunQuery,
   begun: readonly string[],
 ): MonthAnswer {
@@ -135,4 +157,8 @@ function answerFrom(
     runs: found.toReversed().slice(0, limit),
     ended: begun.filter((id) => there.has(id)),
   };
+}
+
+function factsFrom({ id, startedAt, operation, outcome, proven = null }: RunFile): RunFacts {
+  return { id, startedAt, operation, outcome: outcome ?? "", proven };
 }

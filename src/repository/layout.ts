@@ -131,6 +131,10 @@ export const auditChainFolder = (chain: string): string => `${auditChainsFolder}
 export const auditKey = (chain: string, seq: number): string =>
   `${auditChainFolder(chain)}${String(seq).padStart(10, "0")}.json`;
 
+/** Who may sign in to the daemons that write here: one object a machine, named as its audit log is. */
+export const usersFolder = "system/users/";
+export const usersKey = (chain: string): string => `${usersFolder}${chain}.json`;
+
 export const readersFolder = (database: string): string => `${databaseFolder(database)}readers/`;
 export const readerKey = (database: string, token: string): string =>
   `${readersFolder(database)}${token}.json`;

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { BackupId, Holder } from "./manifest.ts";
+import { ProofLevel } from "./proof-file.ts";
 
 const count = z.int().min(0);
 
@@ -52,6 +53,8 @@ export const RunFile = z.strictObject({
   }),
   /** Of a backup and a rebuild: what the database is made from without a backup had then; not what could not be looked at. */
   sources: z.array(z.strictObject({ source: z.string(), files: count, bytes: count })).optional(),
+  /** Of a verification: the level that was reached; null where none was. */
+  proven: ProofLevel.nullable().optional(),
   /** What came of it: a sentence in lower case without a full stop; empty while it runs, and after a failure. */
   summary: z.string(),
   error: z.strictObject({ code: z.string(), message: z.string(), hint: z.string().nullable() }).nullable(),

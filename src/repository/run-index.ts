@@ -4,7 +4,7 @@ import { RunFile } from "./run-file.ts";
 import { byWeight } from "./runs.ts";
 
 // Of another version everything is read anew.
-const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 2;
 // Another process writes a month at a time, which takes seconds where it has a hundred thousand runs.
 const BUSY_MS = 2000;
 const TRIES = 3;
@@ -46,14 +46,20 @@ export interface ListedMonth {
 /** Thrown where the file has not what was put into it; it is then made anew. */
 export class IndexDamaged extends Error {}
 
-/** What is looked at of every run before its record is read. */
-interface Facts {
-  readonly object: number;
-  readonly n: string;
+/** What can be told of a run without its record. */
+export interface RunFacts {
   readonly id: string;
   readonly startedAt: string;
   readonly operation: string;
   readonly outcome: string;
+  /** Of a verification: the level that was reached. */
+  readonly proven: string | null;
+}
+
+/** What is looked at of every run before its record is read. */
+interface Facts extends RunFacts {
+  readonly object: number;
+  readonly n: string;
   readonly digest: string;
 }
 
@@ -91,29 +97,41 @@ export class RunIndex implements Disposable {
    * @param begun ids of which it is asked whether they have ended
    */
   async month(listed: ListedMonth, query: RunQuery, begun: readonly string[]): Promise<MonthAnswer> {
-    const loaded = new Map<string, readonly RunFile[] | undefined>();
-    for (let tries = 0; tries <= TRIES; tries++) {
-      const missing: string[] = [];
-      const answer = this.#inTransaction(() => {
-        const known = this.#known(listed.month);
-        missing.push(...listed.keys.filter((key) => !known.has(key) && !loaded.has(key)));
-        if (missing.length > 0) return undefined;
-        this.#update(listed, known, loaded);
-        // Where there are several objects, a run that did not end well may have another record, which counts.
-        const onlyOthers = query.failed && begun.length === 0 && listed.keys.length === 1;
-        const facts = this.#facts(listed.month, onlyOthers ? ["other"] : ["done", "other"]);
-        const there = new Set(begun.length === 0 ? [] : facts.map(({ id }) => id));
-        return { runs: this.#select(facts, query), ended: begun.filter((id) => there.has(id)) };
-      });
-      if (answer !== undefined) return answer;
-      // Somebody who listed the month at another moment may have taken away meanwhile what was known.
-      for (const [key, runs] of await listed.load(missing)) loaded.set(key, runs);
-    }
-    throw new IndexDamaged("it changes all the time");
+    return await this.#inStep(listed, () => {
+      // Where there are several objects, a run that did not end well may have another record, which counts.
+      const onlyOthers = query.failed && begun.length === 0 && listed.keys.length === 1;
+      const facts = this.#facts(listed.month, onlyOthers ? ["other"] : ["done", "other"]);
+      const there = new Set(begun.length === 0 ? [] : facts.map(({ id }) => id));
+      return { runs: this.#select(facts, query), ended: begun.filter((id) => there.has(id)) };
+    });
+  }
+
+  /** The same of all runs of a month, newest first, without reading a record. */
+  async facts(listed: ListedMonth): Promise<readonly RunFacts[]> {
+    return await this.#inStep(listed, () => this.#facts(listed.month, ["done", "other"]));
   }
 
   [Symbol.dispose](): void {
     this.#db.close();
+  }
+
+  /** Brings a month into line with what the repository lists, and answers in the same transaction. */
+  async #inStep<T>(listed: ListedMonth, answer: () => T): Promise<T> {
+    const loaded = new Map<string, readonly RunFile[] | undefined>();
+    for (let tries = 0; tries <= TRIES; tries++) {
+      const missing: string[] = [];
+      const answered = this.#inTransaction(() => {
+        const known = this.#known(listed.month);
+        missing.push(...listed.keys.filter((key) => !known.has(key) && !loaded.has(key)));
+        if (missing.length > 0) return undefined;
+        this.#update(listed, known, loaded);
+        return { value: answer() };
+      });
+      if (answered !== undefined) return answered.value;
+      // Somebody who listed the month at another moment may have taken away meanwhile what was known.
+      for (const [key, runs] of await listed.load(missing)) loaded.set(key, runs);
+    }
+    throw new IndexDamaged("it changes all the time");
   }
 
   #inTransaction<T>(work: () => T): T {
@@ -173,9 +191,18 @@ export class RunIndex implements Disposable {
         if (digestOf(`${String(row["key"])} ${kind} ${text}`) !== row[`${kind}_digest`])
           throw new IndexDamaged(`what it says of ${String(row["key"])} changed`);
         for (const line of text === "" ? [] : text.split("\n")) {
-          const [n = "", id = "", startedAt = "", operation = "", outcome = "", digest = ""] =
+          const [n = "", id = "", startedAt = "", operation = "", outcome = "", proven = "", digest = ""] =
             line.split(" ");
-          found.set(id, { object: Number(row["id"]), n, id, startedAt, operation, outcome, digest });
+          found.set(id, {
+            object: Number(row["id"]),
+            n,
+            id,
+            startedAt,
+            operation,
+            outcome,
+            proven: proven === "" ? null : proven,
+            digest,
+          });
         }
       }
     }
@@ -202,8 +229,8 @@ export class RunIndex implements Disposable {
   }
 }
 
-function factsOf({ id, startedAt, operation, outcome }: RunFile, n: number, record: string): string {
-  return [n, id, startedAt, operation, outcome, digestOf(record)].join(" ");
+function factsOf({ id, startedAt, operation, outcome, proven }: RunFile, n: number, record: string): string {
+  return [n, id, startedAt, operation, outcome, proven ?? "", digestOf(record)].join(" ");
 }
 
 /** Against bits that flip on a disk, not against people. */

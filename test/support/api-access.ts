@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { openAccess } from "../../src/access/access.ts";
+import { hashPassword } from "../../src/access/passwords.ts";
 import type { Role } from "../../src/access/roles.ts";
 import { makeRuntime } from "../../src/lib/runtime.ts";
 import { cliEnvironment } from "./cli.ts";
@@ -20,7 +21,8 @@ export async function asUser(
   }: { readonly env?: Record<string, string>; readonly dangerous?: boolean } = {},
 ): Promise<{ readonly authorization: string }> {
   using access = await openAccess(makeRuntime({ env: cliEnvironment(env) }), join(folder, "handled.yaml"));
-  const user = access.users.find(role) ?? (await access.users.add({ name: role, role, password: PASSWORD }));
+  const user =
+    access.users.find(role) ?? access.users.add({ name: role, role, password: await hashPassword(PASSWORD) });
   const { secret } = access.tokens.make(user, { label: "test", role, dangerous, days: 1 });
   return { authorization: `Bearer ${secret}` };
 }

@@ -87,10 +87,3 @@ export async function writeProgram(path: string, script: string): Promise<void> 
   await writeFile(path, `#!/bin/sh\n${script}\n`);
   await chmod(path, 0o755);
 }
-
-/**
- * Whether a test that needs this Debian program can run. In CI it is always tried: what is missing there is a failure.
- */
-export function canTry(program: string): boolean {
-  return process.env["CI"] === "true" || spawnSync("sh", ["-c", `command -v ${program}`]).status === 0;
-}

@@ -1,6 +1,7 @@
 import { request } from "node:http";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { accessFile } from "../../src/access/access-database.ts";
 import { type Access, openAccess } from "../../src/access/access.ts";
 import { makeApi } from "../../src/api/api.ts";
 import type { JobsWorld } from "../../src/api/jobs-world.ts";
@@ -35,6 +36,8 @@ export interface MountedApi extends AsyncDisposable {
   readonly url: string;
   readonly clock: ManualClock;
   readonly access: Access;
+  /** Where that is kept. */
+  readonly file: string;
   readonly setUp: SetUpSecret;
   readonly defects: readonly string[];
   /** Asks for exactly this: `fetch` would tidy it up. */
@@ -43,10 +46,13 @@ export interface MountedApi extends AsyncDisposable {
 
 export async function mountedApi({
   oidc,
+  jobs = {},
   url: publicUrl,
   start = new Date("2026-01-01T12:00:00Z"),
 }: {
   readonly oidc?: () => OidcSettings | undefined;
+  /** What of the jobs is there. */
+  readonly jobs?: Partial<JobsWorld>;
   readonly url?: URL;
   readonly start?: Date;
 } = {}): Promise<MountedApi> {
@@ -59,8 +65,10 @@ export async function mountedApi({
   const never = async (): Promise<never> => await Promise.reject(new Error("not there"));
   // Every read that there is, and will be.
   const world = new Proxy({}, { get: () => never }) as ApiWorld;
-  const jobs = new Proxy({}, { get: () => never }) as JobsWorld;
-  const api = await makeApi(world, jobs, {
+  const given = new Proxy(jobs, {
+    get: (some, name) => Reflect.get(some, name) ?? never,
+  }) as JobsWorld;
+  const api = await makeApi(world, given, {
     access,
     setUp,
     clock,
@@ -77,12 +85,16 @@ export async function mountedApi({
     url: server.url,
     clock,
     access,
+    file: accessFile(runtime, join(folder.path, "handled.yaml")),
     setUp,
     defects,
     ask: async (path, { method = "GET", headers = {}, body } = {}) => {
       const { promise, resolve, reject } = Promise.withResolvers<Answer>();
       const sent = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
-      const all = { ...(sent === undefined ? {} : { "content-type": "application/json" }), ...headers };
+      const length = String(Buffer.byteLength(sent ?? ""));
+      // Node sends none by itself for a DELETE.
+      const own = { "content-type": "application/json", "content-length": length };
+      const all = { ...(sent === undefined ? {} : own), ...headers };
       const asked = request({ hostname, port, path, method, headers: all, agent: false }, (answer) => {
         text(answer).then((said) => {
           const code = /^\{"error":\{"code":"(\w+)"/.exec(said)?.[1];

@@ -24,6 +24,7 @@ export function testRuntime(parts: Partial<Runtime> = {}): TestRuntime {
       note: (text) => void notes.push(text),
       warn: (text) => void warnings.push(text),
       progress: (one) => void progress.push(one),
+      step: () => undefined,
     },
     observer: (phase, operation) => void operations.push(`${phase} ${operation}`),
     ...parts,

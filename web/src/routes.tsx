@@ -26,6 +26,22 @@ const PAGES: Readonly<Record<string, Page>> = {
   "/repositories": async () => ({
     Component: (await import("./pages/repositories/repositories.tsx")).Repositories,
   }),
+  "/sign-in": async () => ({ Component: (await import("./pages/sign-in/not-let-in.tsx")).SignedInAlready }),
+  "/settings": async () => ({ Component: (await import("./pages/settings/frame.tsx")).Settings }),
+  "/settings/strategy": async () => ({
+    Component: (await import("./pages/settings/strategy.tsx")).StrategySettings,
+  }),
+  "/settings/channels": async () => ({
+    Component: (await import("./pages/settings/channels.tsx")).ChannelSettings,
+  }),
+  "/settings/users": async () => ({ Component: (await import("./pages/settings/users.tsx")).UserSettings }),
+  "/settings/tokens": async () => ({
+    Component: (await import("./pages/settings/tokens.tsx")).TokenSettings,
+  }),
+  "/settings/audit": async () => ({ Component: (await import("./pages/settings/audit.tsx")).AuditSettings }),
+  "/settings/account": async () => ({
+    Component: (await import("./pages/settings/account.tsx")).AccountSettings,
+  }),
 };
 
 export function makeRouter(): ReturnType<typeof createBrowserRouter> {

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { ROLES } from "../../access/roles.ts";
 import { AuditEntryJson } from "../../json/audit.ts";
-import { time } from "../../json/common.ts";
+import { count, time } from "../../json/common.ts";
 
 // Who may ask, and as what: the shapes.
 
@@ -74,7 +74,7 @@ const TokenJson = z
   })
   .meta({ title: "token" });
 
-const TokensJson = z
+export const TokensJson = z
   .strictObject({ tokens: z.array(TokenJson).describe("Newest first; an admin sees everybody's") })
   .meta({ title: "tokens" });
 
@@ -103,6 +103,8 @@ const OneToken = z.strictObject({ id: z.string().regex(/^[0-9a-f]{12}$/) });
 const WhichAudit = z.strictObject({
   before: z.coerce.number().int().min(1).optional().describe("Only entries with a lower number"),
   last: z.coerce.number().int().min(1).max(500).default(100).describe("No more than so many"),
+  who: z.string().max(128).optional().describe("Only what somebody did in whose name this occurs"),
+  what: z.string().max(128).optional().describe("Only what was done in whose name this occurs"),
 });
 
 const AuditJson = z
@@ -111,6 +113,13 @@ const AuditJson = z
     more: z.boolean().describe("Whether there are older ones"),
   })
   .meta({ title: "audit log" });
+
+const AuditCheckJson = z
+  .strictObject({
+    entries: count.describe("How many are as they were written; fewer than there are where one is not"),
+    broken: z.string().nullable().describe("What is wrong with it; null where nothing is"),
+  })
+  .meta({ title: "check of the audit log" });
 
 /** The addresses of it. `public`: whoever asks need not be known. */
 export const ACCESS_ROUTES = {
@@ -203,5 +212,12 @@ export const ACCESS_ROUTES = {
     summary: "Who did what, when, and from where",
     query: WhichAudit,
     answer: AuditJson,
+  },
+  auditCheck: {
+    method: "GET",
+    path: "/api/audit/check",
+    role: "admin",
+    summary: "Whether the whole log on this machine is as it was written, entry by entry",
+    answer: AuditCheckJson,
   },
 } as const;

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { BackupJson, time } from "../../json/common.ts";
+import { BackupJson, count, time } from "../../json/common.ts";
 import { DrillListJson } from "../../json/drill.ts";
 import { HistoryJson } from "../../json/history.ts";
 import { UsageJson } from "../../json/repository.ts";
@@ -32,6 +32,32 @@ export const RecoveriesJson = z
   .strictObject({ databases: z.array(DrillListJson).describe("In the strategy's order") })
   .meta({ title: "drills and recoveries" });
 export type RecoveriesJson = z.infer<typeof RecoveriesJson>;
+
+export const DaysJson = z
+  .strictObject({
+    zone: z.string().describe("The time zone whose days these are"),
+    databases: z
+      .array(
+        z.strictObject({
+          database: z.string().describe("Name of the database"),
+          days: z
+            .array(
+              z.strictObject({
+                day: z.iso.date().describe("By the calendar of the zone"),
+                backups: count.describe("Backups that were made, degraded ones among them"),
+                proofs: count.describe("Verifications that restored a backup and found nothing wrong"),
+                failures: count.describe("Whatever failed or was interrupted"),
+                degraded: count.describe("What did what it is for, though something was wrong"),
+              }),
+            )
+            .describe("Oldest first, today the last; empty where no place could be read"),
+          unread,
+        }),
+      )
+      .describe("In the strategy's order"),
+  })
+  .meta({ title: "days" });
+export type DaysJson = z.infer<typeof DaysJson>;
 
 /** A figure of each backup, and between what it usually is. */
 const band = z

@@ -5,6 +5,7 @@ import {
   JobJson,
   JobRequest,
   JobsJson,
+  LastEvent,
   OneJob,
   PlanJson,
   PlanRequest,
@@ -48,7 +49,9 @@ export const JOB_ROUTES = {
     role: "viewer",
     summary: "What a job says, while it says it (server-sent events); `Last-Event-ID` goes on after an event",
     params: OneJob,
+    headers: LastEvent,
     status: 200,
+    types: ["text/event-stream"],
     answer: z.string().describe("`data` of each event is a job event"),
   },
   plan: {
@@ -96,3 +99,8 @@ export const ROLE_OF_KIND = {
   "notify-test": "operator",
   "drill-note": "operator",
 } as const satisfies Record<JobRequest["kind"], Role>;
+
+/** Who may look at what would be done: at a recovery's plan also who may rehearse it. */
+export function roleOfPlan(kind: PlanRequest["kind"]): Role {
+  return kind === "recover" ? ROLE_OF_KIND.drill : ROLE_OF_KIND[kind];
+}

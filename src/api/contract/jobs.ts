@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { SCENARIOS } from "../../config/drills.ts";
-import { ProgressJson } from "../../json/progress.ts";
+import { PlanProgressJson, ProgressJson, StepProgressJson } from "../../json/progress.ts";
 import { bytes, milliseconds, time } from "../../json/common.ts";
+import type { RecoverJson } from "../../json/recover.ts";
 import { RUN_ID } from "../../repository/run-file.ts";
 import { BACKUP_ID } from "../../repository/ids.ts";
 
@@ -118,14 +119,22 @@ const ProviderRestore = z.strictObject({
     .default({}),
 });
 
+const others = z
+  .array(word(128))
+  .max(100)
+  .optional()
+  .describe("Further databases, of a scenario that takes several");
+
 const Drill = z.strictObject({
   kind: z.literal("drill"),
   database,
   options: z.strictObject({
     scenario: z.enum(SCENARIOS).describe("What is to have happened"),
+    with: others,
     backup: someBackup.optional().describe("Identity of a backup, or `latest`; the newest proven one, else"),
     from: z.enum(["backup", "rebuild"]).optional().describe("What it is made from; what is faster, else"),
     tables: tables.describe("With data-deleted: tables that are to have lost rows"),
+    where: where.describe("With data-deleted: only rows for which this SQL condition holds"),
     entry: entry.optional(),
     note,
   }),
@@ -137,11 +146,7 @@ const Recover = z.strictObject({
   confirm,
   options: z.strictObject({
     scenario: z.enum([...SCENARIOS, "together"]).describe("What has happened"),
-    with: z
-      .array(word(128))
-      .max(100)
-      .optional()
-      .describe("Further databases, of a scenario that takes several"),
+    with: others,
     backup: someBackup.optional().describe("Identity of a backup, or `latest`; the newest proven one, else"),
     from: z.enum(["provider", "backup", "rebuild"]).optional().describe("What it is made from"),
     at: moment.optional().describe("The moment to come back to"),
@@ -235,6 +240,8 @@ export const PlanJson = z
   })
   .meta({ title: "plan" });
 export type PlanJson = z.infer<typeof PlanJson>;
+/** `result` of the plan of a recovery. */
+export type RecoveryPlan = RecoverJson;
 
 export const JOB_KINDS = JobRequest.options.map(({ shape }) => shape.kind.value);
 export const JOB_STATES = ["running", "done", "degraded", "failed", "interrupted"] as const;
@@ -314,11 +321,13 @@ export const JobEvent = z.discriminatedUnion("kind", [
     how: z.string().nullable().describe("Exit code or signal; null while it runs"),
   }),
   ProgressJson.extend({ seq, at, kind: z.literal("progress") }),
+  PlanProgressJson.extend({ seq, at, kind: z.literal("plan") }),
+  StepProgressJson.extend({ seq, at, kind: z.literal("step") }),
   z.strictObject({
     seq,
     at,
     kind: z.literal("line"),
-    level: z.enum(["note", "warning", "error"]),
+    level: z.enum(["note", "warning", "error", "result"]),
     text: z.string(),
     hint: z.string().nullable(),
   }),

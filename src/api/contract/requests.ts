@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { timeZoneProblem } from "../../config/time-zone.ts";
 import { BACKUP_ID } from "../../repository/ids.ts";
 import { RUN_OPERATIONS } from "../../repository/run-file.ts";
 
@@ -41,6 +42,20 @@ export const WhichRecoveries = z.strictObject({
   last,
 });
 export type WhichRecoveries = z.infer<typeof WhichRecoveries>;
+
+export const WhichDays = z.strictObject({
+  zone: z
+    .string()
+    .max(64)
+    .superRefine((name, context) => {
+      const problem = timeZoneProblem(name);
+      if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
+    })
+    .default("UTC")
+    .describe("Time zone by whose calendar is counted, as an IANA name"),
+  days: z.coerce.number().int().min(1).max(92).default(30).describe("So many days, today among them"),
+});
+export type WhichDays = z.infer<typeof WhichDays>;
 
 export const WhichSeries = z.strictObject({
   days: z.coerce.number().int().min(1).max(3650).default(90).describe("No further back than so many days"),

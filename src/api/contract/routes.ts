@@ -3,6 +3,7 @@ import { ChecklistJson } from "../../json/checklist.ts";
 import { ListJson, ShowJson } from "../../json/look.ts";
 import { StatusJson } from "../../json/status.ts";
 import {
+  DaysJson,
   FindingsJson,
   OverviewJson,
   RecoveriesJson,
@@ -10,7 +11,18 @@ import {
   RunsJson,
   SeriesJson,
 } from "./answers.ts";
-import { OneBackup, OneDatabase, WhichRecoveries, WhichRunbook, WhichRuns, WhichSeries } from "./requests.ts";
+import { ChannelsJson } from "./channels.ts";
+import {
+  OneBackup,
+  OneDatabase,
+  WhichDays,
+  WhichRecoveries,
+  WhichRunbook,
+  WhichRuns,
+  WhichSeries,
+} from "./requests.ts";
+import { ScenariosJson } from "./scenarios.ts";
+import { StrategyTextJson } from "./strategy.ts";
 
 /** Every address of the API, what it takes and what it answers: for the server, its OpenAPI document, and whoever calls it. */
 export const ROUTES = {
@@ -25,6 +37,13 @@ export const ROUTES = {
     role: "viewer",
     summary: "The same, as the daemon has last found it, live servers among it; at once",
     answer: OverviewJson,
+  },
+  days: {
+    path: "/api/days",
+    role: "viewer",
+    summary: "What ran of each database on each of the last days: backups, proofs, failures",
+    query: WhichDays,
+    answer: DaysJson,
   },
   backups: {
     path: "/api/databases/:name/backups",
@@ -72,6 +91,7 @@ export const ROUTES = {
     role: "viewer",
     summary: "What to do when something is lost, as it stands now",
     query: WhichRunbook,
+    types: ["text/html", "text/markdown"],
     answer: z.string().describe("A page of HTML, or Markdown"),
   },
   repositories: {
@@ -80,11 +100,29 @@ export const ROUTES = {
     summary: "What backups take, and how fast that grows",
     answer: RepositoriesJson,
   },
+  channels: {
+    path: "/api/channels",
+    role: "viewer",
+    summary: "Who is told when something is wrong, and whether that arrives",
+    answer: ChannelsJson,
+  },
+  strategy: {
+    path: "/api/strategy",
+    role: "admin",
+    summary: "The strategy as its file is now",
+    answer: StrategyTextJson,
+  },
   recoveries: {
     path: "/api/recoveries",
     role: "viewer",
     summary: "Drills and recoveries, newest first",
     query: WhichRecoveries,
     answer: RecoveriesJson,
+  },
+  scenarios: {
+    path: "/api/scenarios",
+    role: "viewer",
+    summary: "The disasters that there are plans for, their drills, and recoveries that have not ended",
+    answer: ScenariosJson,
   },
 } as const;

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { openAccess } from "../../access/access.ts";
 import { brokenAt, shownEntry } from "../../access/audit.ts";
+import type { ComparedAudit } from "../../access/audit-copies.ts";
 import { AppError } from "../../errors.ts";
 import type { AuditLogJson } from "../../json/audit.ts";
 import { auditInPlaces } from "../audit-places.ts";
@@ -32,10 +33,7 @@ async function runAudit(cli: Cli, last: number, verify: boolean): Promise<void> 
   const entries = access.audit.list(Number.MAX_SAFE_INTEGER, last);
   const places = verify ? await auditInPlaces(cli, await requireStrategy(cli), access.audit) : [];
   const compared = places.flatMap((place) => ("failure" in place ? [] : [place]));
-  const broken =
-    brokenAt(access.audit.all()) ??
-    compared.map(({ place, broken: fault }) => fault && `${fault} (${place})`).find(Boolean) ??
-    null;
+  const broken = brokenAt(access.audit.all()) ?? compared.flatMap(faultsOf)[0] ?? null;
   const { output } = cli;
   if (output.options.json) {
     output.json({
@@ -69,6 +67,16 @@ async function runAudit(cli: Cli, last: number, verify: boolean): Promise<void> 
   throw new AppError("audit_broken", `audit log: ${broken}`, {
     hint: "what stands after it cannot be relied on; compare it with the copies in the repositories",
   });
+}
+
+/** What is wrong with what a repository keeps, of this log and of others. */
+function faultsOf({ place, broken, others }: ComparedAudit): string[] {
+  return [
+    ...(broken === undefined ? [] : [`${broken} (${place})`]),
+    ...others.flatMap((other) =>
+      other.broken === undefined ? [] : [`${other.broken} (${place}, another log: ${other.chain})`],
+    ),
+  ];
 }
 
 function renderPlace(found: Awaited<ReturnType<typeof auditInPlaces>>[number]): string {

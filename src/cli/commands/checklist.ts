@@ -26,8 +26,9 @@ export function addChecklist(program: Command, cli: () => Cli): void {
     .description("Records in the repository that you have done a duty: when, who you are, and what you say.")
     .argument("<duty>", "its name in the strategy")
     .option("--note <text>", "what you saw")
-    .action(async (name: string, options: { readonly note?: string }) => {
-      await runDone(cli(), name, options.note ?? "");
+    .option("--by <name>", "who has done it, where that is not who runs this")
+    .action(async (name: string, options: { readonly note?: string; readonly by?: string }) => {
+      await runDone(cli(), name, options);
     });
 }
 
@@ -43,11 +44,15 @@ async function runChecklist(cli: Cli): Promise<void> {
     cli.exitWith(ERRORS.unhealthy.exit);
 }
 
-async function runDone(cli: Cli, name: string, note: string): Promise<void> {
+async function runDone(
+  cli: Cli,
+  name: string,
+  { note = "", by }: { readonly note?: string; readonly by?: string },
+): Promise<void> {
   const strategy = await requireStrategy(cli);
   const duty = findDuty(strategy, name);
   const storages = keptIn(cli, strategy, duty.database);
-  const failures = await recordDutyDone(cli.runtime, duty, { note, storages }, cli.signal);
+  const failures = await recordDutyDone(cli.runtime, duty, { note, by, storages }, cli.signal);
   const unrecorded = failures.map(({ message }) => message);
   cli.output.result(
     { duty: name, database: duty.database, unrecorded } satisfies ChecklistDoneJson,

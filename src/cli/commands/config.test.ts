@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { jsonOf, runCli } from "../../../test/support/cli.ts";
@@ -20,6 +20,24 @@ async function withStrategy(text: string) {
 }
 
 describe("handled config check", () => {
+  test("a runbook is not to be written over a file of somebody else; over one of ours, and where there is none yet, it is", async () => {
+    await using folder = await withStrategy(
+      `${FULL_STRATEGY}runbook: { file: [runbook.md, no/such.html] }\n`,
+    );
+    const check = async (...args: string[]) =>
+      await runCli(["config", "check", ...args], { cwd: folder.path, env, clock });
+    const file = join(folder.path, "runbook.md");
+    expect(await check()).toMatchObject({ code: 0, stderr: "" });
+    await writeFile(file, "# Ours\n");
+    const refused = await check();
+    expect(refused).toMatchObject({ code: 2, stdout: "" });
+    expect(refused.stderr).toContain(`runbook.file: write ${file}: the file there is not one of ours`);
+    expect(ErrorJson.parse(jsonOf(await check("--json"))).error.code).toBe("strategy_invalid");
+    expect(await readFile(file, "utf8")).toBe("# Ours\n");
+    await writeFile(file, "<!-- handled runbook 0 0 -->\n# Runbook\n");
+    expect(await check()).toMatchObject({ code: 0, stderr: "" });
+  });
+
   test("shows what the strategy says, and when each backup is due", async () => {
     await using folder = await withStrategy(FULL_STRATEGY);
     const result = await runCli(["config", "check"], { cwd: folder.path, env, clock });

@@ -7,7 +7,10 @@ import { AppError } from "../../errors.ts";
 import { describeConnection, resolveConnection } from "../../postgres/connection.ts";
 import type { Cli } from "../cli.ts";
 import type { ConfigCheckJson } from "../../json/setup.ts";
+import { isThere } from "../../lib/is-there.ts";
+import { requireKeepable } from "../../lib/kept-file.ts";
 import { renderConfigCheck } from "../render/config.ts";
+import { RUNBOOK_NAME } from "../runbook-keeper.ts";
 import { requireStrategy } from "../strategy-file.ts";
 
 export function addConfig(program: Command, cli: () => Cli): void {
@@ -19,7 +22,7 @@ export function addConfig(program: Command, cli: () => Cli): void {
     .command("check")
     .summary("check the strategy file")
     .description(
-      "Checks the whole strategy file and names every problem with its line. Shows its databases, when each backup is due, and what is most likely not meant. Connects to nothing.",
+      "Checks the whole strategy file and names every problem with its line. Shows its databases, when each backup is due, and what is most likely not meant. Connects to nothing. Where `runbook` would write over a file that is none of ours, that is an error.",
     )
     .action(async () => {
       await runCheck(cli());
@@ -44,12 +47,34 @@ async function runCheck(cli: Cli): Promise<void> {
   const strategy = await requireStrategy(cli);
   const now = cli.runtime.clock.now();
   const warnings = reviewStrategy(strategy, now);
+  for (const file of strategy.runbookFiles) await requireRunbook(strategy, file, warnings);
   const databases: ConfigCheckJson["databases"] = [];
   for (const database of strategy.databases)
     databases.push(await describe(cli, strategy, database, warnings));
   const report: ConfigCheckJson = { path: strategy.path, timeZone: strategy.timeZone, databases, warnings };
   cli.output.result(report, () => renderConfigCheck(cli.output, report, now));
   for (const warning of warnings) cli.output.warn(warning);
+}
+
+/**
+ * Fails with `strategy_invalid` where a file of somebody else has the name of a runbook: the daemon would tell that each day, and never write it.
+ * @param warnings gets what else keeps it from being written here, for the strategy may be another machine's
+ */
+async function requireRunbook({ path }: Strategy, file: string, warnings: string[]): Promise<void> {
+  if (!(await isThere(file))) return;
+  try {
+    await requireKeepable(file, RUNBOOK_NAME);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    if (error.code !== "target_exists") {
+      warnings.push(`runbook.file: ${error.message}`);
+      return;
+    }
+    throw new AppError("strategy_invalid", `check ${path}: runbook.file: ${error.message}`, {
+      cause: error,
+      hint: error.hint,
+    });
+  }
 }
 
 /** @param warnings gets what keeps the places of the database from being known */

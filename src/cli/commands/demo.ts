@@ -4,10 +4,12 @@ import { resolve } from "node:path";
 import type { Command } from "commander";
 import { type DemoStage, runDemo } from "../../demo/demo.ts";
 import type { Cli } from "../cli.ts";
+import { serveDemo } from "../demo-dashboard.ts";
 import { fileArgument } from "../options.ts";
 
 interface Options {
   readonly serve: boolean;
+  readonly quick: boolean;
   readonly runbook?: string;
 }
 
@@ -16,9 +18,13 @@ export function addDemo(program: Command, cli: () => Cli): void {
     .command("demo")
     .summary("the whole story on throw-away servers")
     .description(
-      "Starts PostgreSQL servers of its own, one of them behind a stand-in for a managed service, fills them, backs both up, has the disasters of the strategy, recovers by their plans, and compares every row. Needs PostgreSQL's server programs. Touches nothing outside a temporary folder, which it removes.",
+      "Starts PostgreSQL servers of its own, one of them behind a stand-in for a managed service, fills them, backs both up, has the disasters of the strategy, recovers by their plans, and compares every row. Then the dashboard shows all of it, until Ctrl-C. Needs PostgreSQL's server programs. Touches nothing outside a temporary folder, which it removes.",
     )
-    .option("--no-serve", "end after the story instead of leaving the servers to play with")
+    .option(
+      "--no-serve",
+      "end after the story, at the terminal alone, instead of showing the dashboard of it",
+    )
+    .option("--quick", "a tenth of the rows and none of the disasters: soon at the dashboard", false)
     .option("--runbook <file>", "keep the runbook of the demo in this file", fileArgument)
     .action(async (options: Options) => {
       const { runtime, output, signal } = cli();
@@ -27,22 +33,26 @@ export function addDemo(program: Command, cli: () => Cli): void {
     });
 }
 
-function stageOf(cli: Cli, { serve, runbook }: Options): DemoStage {
+function stageOf(cli: Cli, { serve, quick, runbook }: Options): DemoStage {
   const { output, signal } = cli;
+  // Nothing else of the user's, so that no PG… variable points anywhere else.
+  const { PATH = "", TERM = "", LANG = "" } = cli.runtime.env;
+  const terminal = { PATH, TERM, LANG };
   return {
     node: cli.node,
     runbook: runbook === undefined ? undefined : resolve(cli.cwd, runbook),
     title: (text) => output.note(`\n${output.paint("bold", `▸ ${text}`)}`),
     say: (text) => output.note(`  ${text}`),
     handled: async (args, cwd, env) => {
+      signal.throwIfAborted();
       output.note(output.paint("dim", `  $ handled ${args.join(" ")}`));
-      // The environment of the demo alone, so that no PG… variable of the user's points anywhere else.
-      const { PATH, HOME, TMPDIR, TERM, LANG } = cli.runtime.env;
       const child = spawn(cli.node, [cli.script, ...args], {
         cwd,
-        env: { PATH, HOME, TMPDIR, TERM, LANG, ...env },
+        env: { ...terminal, ...env },
         // Results belong to the story, which is told on standard error with the rest.
         stdio: ["ignore", output.options.json ? "ignore" : 2, 2],
+        // The terminal's Ctrl-C is for us: a second one would end it before it has tidied up.
+        detached: true,
       });
       const stop = (): void => {
         child.kill("SIGINT");
@@ -55,26 +65,7 @@ function stageOf(cli: Cli, { serve, runbook }: Options): DemoStage {
         signal.removeEventListener("abort", stop);
       }
     },
-    linger: async (folder, envFile) => {
-      if (!serve) return;
-      output.note("");
-      output.note("The servers stay up until you press Ctrl-C. In another terminal, try:");
-      output.note(`  set -a; . ${envFile}; set +a; cd ${folder}; export XDG_STATE_HOME=${folder}/state`);
-      output.note(`  alias handled='${cli.node} ${cli.script}'`);
-      output.note("  handled list; handled status; handled runbook");
-      if (signal.aborted) return;
-      await new Promise<void>((resolve) => {
-        // The promise alone does not keep the process alive.
-        const alive = setInterval(() => undefined, 60_000);
-        signal.addEventListener(
-          "abort",
-          () => {
-            clearInterval(alive);
-            resolve();
-          },
-          { once: true },
-        );
-      });
-    },
+    quick,
+    serve: serve ? async (at) => await serveDemo(cli, { ...at, env: { ...terminal, ...at.env } }) : undefined,
   };
 }

@@ -16,7 +16,7 @@ import { jobsArgument, many, momentArgument, placeOptions, positiveInteger } fro
 import { planOf, type PlanOptions } from "../plans.ts";
 import { recordedIn } from "../recorded-in.ts";
 import { drillJson, type RecoveryObjectives, renderDrill, renderDrills } from "../render/drill.ts";
-import { planText } from "../render/recover.ts";
+import { planProgress, planText } from "../render/recover.ts";
 import { resolveAllTargets } from "../repositories.ts";
 import { scenarioOf } from "../scenario.ts";
 import { type PlaceOptions, resolveTarget, storagesOf, type Target } from "../targets.ts";
@@ -117,6 +117,7 @@ async function runDrill(
   });
   requireHarmless(plan);
   for (const line of planText(plan)) cli.output.note(line);
+  cli.output.plan(planProgress(plan));
   // Nobody goes on with a drill: its journal goes with its server.
   const request = { path: join(drill.folder, "journal.json"), restart: true, confirm: refuse };
   const { recovery } = await recordingRecovery(

@@ -23,6 +23,9 @@ export interface InitOptions {
   readonly appStop?: string;
   readonly appStart?: string;
   readonly appHealth?: string;
+  readonly appRestart?: string;
+  readonly appEnvFile?: string;
+  readonly variable?: readonly string[];
   readonly contact?: readonly string[];
 }
 
@@ -44,6 +47,7 @@ export function databaseAnswers(options: InitOptions): DatabaseAnswers[] {
   const kind = perDatabase("kind", options.kind, names);
   const format = perDatabase("format", options.format, names);
   const compression = perDatabase("compression", options.compression, names);
+  const variable = perDatabase("variable", options.variable, names);
   const schedule = perDatabase("schedule", options.schedule, names);
   for (const name of names.filter((each) => kind(each) === "snapshot")) {
     requireNone(name, { format: format(name), compression: compression(name) });
@@ -60,6 +64,7 @@ export function databaseAnswers(options: InitOptions): DatabaseAnswers[] {
     compression: oneOf("compression", COMPRESSIONS, compression(name)),
     schedule: checked("schedule", scheduleProblem, schedule(name)),
     keepDays: options.keepDays,
+    variable: checked("variable", variableProblem, variable(name)),
   }));
 }
 
@@ -68,10 +73,12 @@ export function applicationAnswers({
   appStop,
   appStart,
   appHealth,
+  appRestart,
+  appEnvFile,
 }: InitOptions): ApplicationAnswers | undefined {
-  if (appStop === undefined && appStart === undefined && appHealth === undefined) return undefined;
-  if (appStop !== undefined && appStart !== undefined)
-    return { stop: appStop, start: appStart, health: appHealth };
+  const more = { health: appHealth, restart: appRestart, envFile: appEnvFile };
+  if ([appStop, appStart, ...Object.values(more)].every((one) => one === undefined)) return undefined;
+  if (appStop !== undefined && appStart !== undefined) return { stop: appStop, start: appStart, ...more };
   throw new AppError("usage", "init: an application needs both `--app-stop` and `--app-start`", {
     hint: "such as `--app-stop 'pm2 stop api' --app-start 'pm2 restart api'`",
   });
@@ -100,6 +107,10 @@ export function parseContact(text: string): Contact {
 /** Throws `usage`. */
 export function timeZoneAnswer(name: string | undefined): string | undefined {
   return checked("timezone", timeZoneProblem, name);
+}
+
+export function variableProblem(text: string): string | undefined {
+  return /^[A-Za-z_]\w*$/.test(text) ? undefined : "must be the name of an environment variable";
 }
 
 export function durationProblem(text: string): string | undefined {

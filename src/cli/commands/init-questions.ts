@@ -184,7 +184,17 @@ export async function askApplication(ask: Asker): Promise<ApplicationAnswers | u
     check: (answer) =>
       answer === "" || /^https?:\/\//.test(answer) ? undefined : "It begins with http:// or https://",
   });
-  return { stop, start, health: health === "" ? undefined : health };
+  const restart = await ask.text({
+    message: "Command that restarts it once a variable in its `.env` has changed (empty: stop, then start)",
+    placeholder: "pm2 restart handled-api --update-env",
+  });
+  const envFile = await ask.text({
+    message:
+      "Its `.env`, in which a recovery on another server changes the URL of the database (empty: none)",
+    placeholder: "/srv/handled-api/.env",
+  });
+  const orNone = (answer: string): string | undefined => (answer === "" ? undefined : answer);
+  return { stop, start, health: orNone(health), restart: orNone(restart), envFile: orNone(envFile) };
 }
 
 function choicesOf<Value extends string>(values: readonly Value[]): { value: Value }[] {

@@ -101,6 +101,52 @@ describe("handled init from flags", () => {
     );
   });
 
+  test("the application's .env and the variables in it: as given, as the file has them, or by custom", async () => {
+    await using folder = await temporaryFolder();
+    await writeFile(
+      join(folder.path, ".env"),
+      "SHOP_DB=postgresql://shop:secret@db/shop\nOTHER=postgresql://db/third\n",
+    );
+    const given = [
+      "shop=postgresql://ada@db:5432/shop",
+      "log=${LOG_URL}",
+      "new-one=postgresql://db/x",
+      "own=postgresql://db/y",
+    ];
+    const app = ["--app-stop", "pm2 stop api", "--app-start", "pm2 start api", "--repository", "backups"];
+    const restart = "pm2 restart api --update-env";
+    const result = await runCli(
+      [
+        "init",
+        ...given.flatMap((one) => ["--database", one]),
+        ...app,
+        "--app-restart",
+        restart,
+        "--app-env-file",
+        ".env",
+        "--variable",
+        "own=MY_URL",
+      ],
+      { cwd: folder.path },
+    );
+    expect(result, result.stderr).toMatchObject({ code: 0 });
+    expect(result.stderr).toContain(`the URL of shop is taken to be in SHOP_DB of ${folder.path}/.env`);
+    expect(result.stderr).not.toContain("secret");
+    const { databases } = await load(folder.path);
+    expect(databases.map(({ variable }) => variable)).toEqual([
+      "SHOP_DB",
+      "LOG_URL",
+      "NEW_ONE_DATABASE_URL",
+      "MY_URL",
+    ]);
+    expect(databases[0]?.application).toMatchObject({ restart, envFile: join(folder.path, ".env") });
+    const alone = await runCli(["init", ...ONE, "--variable", "A", "--force"], { cwd: folder.path });
+    expect(alone).toMatchObject({ code: 2 });
+    expect(alone.stderr).toContain("has no `envFile` to look for it in");
+    const wrong = await runCli(["init", ...ONE, "--variable", "a-b", "--force"], { cwd: folder.path });
+    expect(wrong.stderr).toContain("must be the name of an environment variable");
+  });
+
   test("--kind snapshot writes a snapshot every hour, without what only an archive has", async () => {
     await using folder = await temporaryFolder();
     const args = ["init", ...ONE, "--database", "other=postgresql://ada@db/other", "--kind", "data=snapshot"];

@@ -3,7 +3,12 @@ import { dirname, join, resolve } from "node:path";
 import { hasReferences, interpolate } from "../../config/interpolate.ts";
 import { parseStrategy } from "../../config/load.ts";
 import type { Problem } from "../../config/problems.ts";
-import { type StrategyAnswers, strategyTemplate } from "../../config/template.ts";
+import {
+  type ApplicationAnswers,
+  type DatabaseAnswers,
+  type StrategyAnswers,
+  strategyTemplate,
+} from "../../config/template.ts";
 import { AppError, inOperation } from "../../errors.ts";
 import { neededVariables } from "../../operations/schedule/environment.ts";
 import { quoteForShell } from "../../operations/schedule/quoting.ts";
@@ -20,6 +25,7 @@ import {
   timeZoneAnswer,
 } from "./init-answers.ts";
 import { writeStrategyFiles } from "./init-files.ts";
+import { withVariables } from "./init-variable.ts";
 import { askApplication, askDatabases, askRepository, askTimeZone } from "./init-questions.ts";
 
 interface Options extends InitOptions {
@@ -57,6 +63,19 @@ export function addInit(program: Command, cli: () => Cli): void {
     .option("--app-stop <command>", "shell command that stops the application before a swap")
     .option("--app-start <command>", "shell command that starts it afterwards")
     .option("--app-health <url>", "address that answers once it works again")
+    .option(
+      "--app-restart <command>",
+      "shell command that restarts it once a variable in its .env has changed (default: stop, then start)",
+    )
+    .option(
+      "--app-env-file <path>",
+      "its .env, in which a recovery on another server changes the URLs of databases",
+    )
+    .option(
+      "--variable <name=variable>",
+      "the variable in that file with the URL of a database (default: the one that leads to it, else NAME_DATABASE_URL; may be repeated)",
+      many,
+    )
     .option("--contact <person>", '"name, role, phone, e-mail, note" of whom to call (may be repeated)', many)
     .option("--force", "replace files that are there")
     .option("--yes", "never ask; take what the options say")
@@ -93,17 +112,32 @@ async function collectAnswers(cli: Cli, options: Options): Promise<StrategyAnswe
   const contacts = (options.contact ?? []).map(parseContact);
   const { repository } = options;
   if (given.length > 0 && repository !== undefined) {
-    return { databases: given, repository: absolute(cli, repository), timezone, application, contacts };
+    const known = await withApplication(cli, undefined, given, application);
+    return { ...known, repository: absolute(cli, repository), timezone, contacts };
   }
   const ask = options.yes === true ? undefined : askerOf(cli, "write a strategy");
   if (ask === undefined) throw nobodyToAsk(given.length > 0);
   const databases = given.length > 0 ? given : await askDatabases(cli, ask);
   return {
-    databases,
     repository: absolute(cli, repository ?? (await askRepository(ask, proposedRepository(cli)))),
     timezone: timezone ?? (await askTimeZone(ask)),
-    application: application ?? (await askApplication(ask)),
+    ...(await withApplication(cli, ask, databases, application ?? (await askApplication(ask)))),
     contacts: contacts.length > 0 ? contacts : await askContacts(ask),
+  };
+}
+
+/** The application with the path of its `.env` as it is meant from here, and the databases with their variables in it. */
+async function withApplication(
+  cli: Cli,
+  ask: Asker | undefined,
+  databases: readonly DatabaseAnswers[],
+  application: ApplicationAnswers | undefined,
+): Promise<Pick<StrategyAnswers, "databases" | "application">> {
+  if (application?.envFile === undefined) return { databases, application };
+  const envFile = absolute(cli, application.envFile);
+  return {
+    databases: await withVariables(cli, ask, databases, envFile),
+    application: { ...application, envFile },
   };
 }
 
@@ -160,9 +194,9 @@ function checkText(
 }
 
 /** What is typed is meant from here; in the strategy a relative folder starts at its own. */
-function absolute(cli: Cli, repository: string): string {
-  const isElsewhere = /^[a-z][a-z0-9+.-]*:\/\//i.test(repository) || /^~(?:\/|$)/.test(repository);
-  return isElsewhere || hasReferences(repository) ? repository : resolve(cli.cwd, repository);
+function absolute(cli: Cli, path: string): string {
+  const isElsewhere = /^[a-z][a-z0-9+.-]*:\/\//i.test(path) || /^~(?:\/|$)/.test(path);
+  return isElsewhere || hasReferences(path) ? path : resolve(cli.cwd, path);
 }
 
 function proposedRepository(cli: Cli): string {

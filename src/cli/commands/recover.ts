@@ -13,7 +13,7 @@ import { planOf, type PlanOptions, type PlanRequest } from "../plans.ts";
 import { movedDatabases } from "../moved-databases.ts";
 import { originOf } from "../journal-origin.ts";
 import { productionGround } from "../production-ground.ts";
-import { planText, recoverJson, renderRecovered, renderUndone } from "../render/recover.ts";
+import { planProgress, planText, recoverJson, renderRecovered, renderUndone } from "../render/recover.ts";
 import { resolveAllTargets } from "../repositories.ts";
 import { recordedIn } from "../recorded-in.ts";
 import { scenarioOf } from "../scenario.ts";
@@ -51,7 +51,7 @@ export function addRecover(program: Command, cli: () => Cli): void {
     .addOption(
       new Option(
         "--from <what>",
-        "what it is made from: with provider-down the provider or a backup (default: the first that works), with data-deleted the same (default: what loses less), with server-lost a backup or a rebuild (default: what is faster by measured rates)",
+        "what it is made from: with provider-down the provider or a backup (default: the first that works), with data-deleted the same (default: what loses less), with together the same (default: what is nearest to --at), with server-lost a backup or a rebuild (default: what is faster by measured rates)",
       ).choices(["provider", "backup", "rebuild"]),
     )
     .option(
@@ -77,6 +77,10 @@ export function addRecover(program: Command, cli: () => Cli): void {
       "--jobs <number>",
       "connections that load a snapshot (default: one a core; at most 64)",
       jobsArgument,
+    )
+    .option(
+      "--despite-assertions",
+      "go on although some of the strategy's assertions are not true of what was restored",
     )
     .addOption(new Option("--dry-run", "only show the plan").conflicts("back"))
     .option("--restart", "begin anew, although one was begun and has not ended")
@@ -147,6 +151,7 @@ async function runRecover(cli: Cli, { plan, path, targets }: Asked, options: Opt
     cli.output.result(recoverJson(plan, {}), () => "nothing was done: this was a dry run");
     return;
   }
+  cli.output.plan(planProgress(plan));
   const request = { path, restart: options.restart === true, confirm };
   const { result } = await recordingRecovery(
     cli.runtime,

@@ -5,12 +5,13 @@ import { DEFAULT_HTTP, type HttpAddress } from "../../config/http-address.ts";
 import { findDatabase, type Strategy } from "../../config/strategy.ts";
 import { Daemon, type DaemonEvent, type DaemonWorld } from "../../daemon/daemon.ts";
 import { readPast } from "../../daemon/job-past.ts";
-import { isJobRunning, runJobProcess } from "../../daemon/job-process.ts";
+import { isJobRunning } from "../../daemon/job-process.ts";
 import { AppError, errorCode, inOperation } from "../../errors.ts";
 import { type Finding, finding, isHealthy } from "../../health/finding.ts";
 import { requireStrategyPath } from "../strategy-file.ts";
 import type { Cli } from "../cli.ts";
 import { healthOf } from "../health-of.ts";
+import type { Jobs } from "../../jobs/jobs.ts";
 import { openJobs } from "../jobs-world.ts";
 import { outagesOf } from "../outages.ts";
 import { notifyOfHealth } from "../notify-of-health.ts";
@@ -78,10 +79,7 @@ async function runServe(cli: Cli, options: ServeOptions): Promise<void> {
   };
   let daemon: Daemon | undefined;
   let names: ServeNames = { url: undefined, oidc: undefined };
-  await using jobs = await openJobs(cli, path, {
-    elsewhere: (database) => daemon?.busyWith(database),
-    onEnd: () => daemon?.look(),
-  });
+  await using jobs = await openJobs(cli, path, () => daemon?.look());
   await using api = await openApi(() => ServeApi.open(cli, path, jobs, () => names, show), show);
   const hear = (event: DaemonEvent): void => {
     show(event);
@@ -107,8 +105,8 @@ async function runServe(cli: Cli, options: ServeOptions): Promise<void> {
       tell,
       served,
       listen,
-      (database) => jobs.busyWith(database) !== undefined,
-      async (strategy, stop) => await api?.keepAudit(strategy, stop),
+      jobs,
+      async (strategy, stop) => await api?.keepSystem(strategy, stop),
     ),
   );
   cli.onHangup(() => daemon.reload());
@@ -144,14 +142,14 @@ function worldOf(
   tell: DaemonWorld["tell"],
   served: ServeHttp,
   listen: (strategy: Strategy) => Promise<boolean>,
-  isTaken: DaemonWorld["isTaken"],
-  keepAudit: (strategy: Strategy, stop: AbortSignal) => Promise<void>,
+  jobs: Jobs,
+  keepSystem: (strategy: Strategy, stop: AbortSignal) => Promise<void>,
 ): DaemonWorld {
   const { runtime, signal } = cli;
   const runbook = new RunbookKeeper();
   return {
     clock: runtime.clock,
-    isTaken,
+    isTaken: (database) => jobs.busyWith(database) !== undefined,
     version: async () => {
       try {
         const { mtime, mtimeMs, size, ino } = await stat(path);
@@ -175,14 +173,11 @@ function worldOf(
       if (!isRunning) return past;
       return [{ startedAt: runtime.clock.now(), finishedAt: null, outcome: null }, ...past];
     },
-    run: async (strategy, job, onLine, stop) => {
-      const program = { node: cli.node, program: cli.script, strategyPath: strategy.path, cwd: cli.cwd };
-      return await runJobProcess(runtime, job, program, onLine, stop);
-    },
+    run: async (strategy, job, onLine, stop) => await jobs.runScheduled(strategy.path, job, onLine, stop),
     alert: async (strategy, { broken, seen }, stop) => {
       // Whoever had the port may be gone.
       const isListening = await listen(strategy);
-      await keepAudit(strategy, stop);
+      await keepSystem(strategy, stop);
       const isKept = strategy.runbookFiles.length > 0;
       if (strategy.notify === undefined && !isListening && !isKept) return undefined;
       const at = runtime.clock.now();

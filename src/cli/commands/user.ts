@@ -1,18 +1,18 @@
 import { type Command, Option } from "commander";
 import { readFile } from "node:fs/promises";
-import { hostname } from "node:os";
 import { resolve } from "node:path";
-import { type Access, openAccess } from "../../access/access.ts";
+import type { Access } from "../../access/access.ts";
+import { hashPassword } from "../../access/passwords.ts";
 import { ROLES, type Role } from "../../access/roles.ts";
 import { shownUser } from "../../access/users.ts";
 import { AppError, messageOf } from "../../errors.ts";
-import { userName } from "../../repository/holder.ts";
+import { atTerminal, withAccess } from "../at-terminal.ts";
 import type { Cli } from "../cli.ts";
 import { confirmByName } from "../confirm.ts";
-import { positiveInteger } from "../options.ts";
 import { askerOf } from "../prompt.ts";
 import { renderUsers } from "../render/user.ts";
-import { requireStrategyPath } from "../strategy-file.ts";
+import { addUserRestore } from "./user-restore.ts";
+import { addUserToken } from "./user-token.ts";
 
 interface PasswordOption {
   readonly passwordFile?: string;
@@ -40,8 +40,14 @@ export function addUser(program: Command, cli: () => Cli): void {
     .action(async (name: string, options: PasswordOption & { readonly role: Role }) => {
       const password = await readPassword(cli(), `add user ${name}`, options);
       await withAccess(cli(), async (access) => {
-        const added = await access.users.add({ name, role: options.role, password });
-        note(access, "user added", `${added.name}, ${added.role}`);
+        const { role } = options;
+        const kept = await hashPassword(password);
+        const added = record(
+          access,
+          () => access.users.add({ name, role, password: kept }),
+          "user added",
+          `${name}, ${role}`,
+        );
         print(cli(), [added]);
       });
     });
@@ -52,8 +58,7 @@ export function addUser(program: Command, cli: () => Cli): void {
     .addOption(new Option("--role <role>", "what the user may do").choices(ROLES).makeOptionMandatory())
     .action(async (name: string, { role }: { readonly role: Role }) => {
       await withAccess(cli(), (access) => {
-        access.users.setRole(name, role);
-        note(access, "user changed", `${name} is ${role}`);
+        record(access, () => access.users.setRole(name, role), "user changed", `${name} is ${role}`);
         print(cli(), [access.users.require(name)]);
       });
     });
@@ -65,8 +70,13 @@ export function addUser(program: Command, cli: () => Cli): void {
     .action(async (name: string, options: PasswordOption) => {
       const password = await readPassword(cli(), `password of ${name}`, options);
       await withAccess(cli(), async (access) => {
-        await access.users.setPassword(name, password);
-        note(access, "user changed", `${name} has a new password`);
+        const kept = await hashPassword(password);
+        record(
+          access,
+          () => access.users.setPassword(name, kept),
+          "user changed",
+          `${name} has a new password`,
+        );
         print(cli(), [access.users.require(name)]);
       });
     });
@@ -79,56 +89,12 @@ export function addUser(program: Command, cli: () => Cli): void {
       await withAccess(cli(), async (access) => {
         const { name: exact } = access.users.require(name);
         await confirmByName(cli(), `remove user ${exact}`, exact, yes);
-        access.users.remove(exact);
-        note(access, "user removed", exact);
+        record(access, () => access.users.remove(exact), "user removed", exact);
         print(cli(), access.users.list());
       });
     });
-  user
-    .command("token <name>")
-    .summary("make an API token")
-    .description(
-      "Makes a token with which a program acts in a user's name, and prints it once: `Authorization: Bearer …`.",
-    )
-    .requiredOption("--label <text>", "what it is for")
-    .addOption(
-      new Option("--role <role>", "what it may do; never more than the user")
-        .choices(ROLES)
-        .default("viewer"),
-    )
-    .option("--days <n>", "how long it is good", positiveInteger, 90)
-    .option("--dangerous", "it may also do what asks people for their password again")
-    .action(
-      async (
-        name: string,
-        options: {
-          readonly label: string;
-          readonly role: Role;
-          readonly days: number;
-          readonly dangerous?: true;
-        },
-      ) => {
-        await withAccess(cli(), (access) => {
-          const { token, secret } = access.tokens.make(access.users.require(name), {
-            ...options,
-            dangerous: options.dangerous === true,
-          });
-          note(
-            access,
-            "token made",
-            `${token.label} of ${token.user}, ${token.role}, until ${token.expiresAt}`,
-          );
-          const { output } = cli();
-          if (output.options.json) output.json({ token, secret });
-          else output.text(secret);
-        });
-      },
-    );
-}
-
-async function withAccess(cli: Cli, work: (access: Access) => Promise<void> | void): Promise<void> {
-  using access = await openAccess(cli.runtime, await requireStrategyPath(cli));
-  await work(access);
+  addUserToken(user, cli);
+  addUserRestore(user, cli);
 }
 
 function print(cli: Cli, users: Parameters<typeof renderUsers>[1]): void {
@@ -136,8 +102,8 @@ function print(cli: Cli, users: Parameters<typeof renderUsers>[1]): void {
   else cli.output.text(renderUsers(cli.output, users));
 }
 
-function note({ audit }: Access, what: string, subject: string): void {
-  audit.append({ who: userName(), what, subject, source: `a terminal of ${hostname()}` });
+function record<Result>(access: Access, work: () => Result, what: string, subject: string): Result {
+  return access.record(work, () => ({ what, subject, ...atTerminal() }));
 }
 
 function passwordOption(command: Command): Command {

@@ -202,7 +202,8 @@ export function renderProviderList(
 
 export function madeLine({ name, status, lifetime }: ProviderCluster, timeZone: string): string {
   const until = lifetime === null ? "" : `, may stay until ${formatTime(lifetime.until, timeZone)}`;
-  return `made by a restore: ${name}, ${status}${until}`;
+  const why = lifetime?.drill == null ? "by a restore" : "for a drill";
+  return `made ${why}: ${name}, ${status}${until}`;
 }
 
 export function sweepJson(

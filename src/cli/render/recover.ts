@@ -1,8 +1,9 @@
 import { counted, formatDuration } from "../../lib/text.ts";
-import type { Plan } from "../../recovery/plan.ts";
+import type { Plan, Step } from "../../recovery/plan.ts";
 import type { RecoveryStep } from "../../repository/recovery-file.ts";
 import type { PlanResult } from "../../recovery/run-plan.ts";
-import type { RecoverJson } from "../../json/recover.ts";
+import type { PlanProgressJson } from "../../json/progress.ts";
+import type { PlannedStepJson, RecoverJson } from "../../json/recover.ts";
 import type { Output } from "../output.ts";
 import { renderTable } from "./table.ts";
 
@@ -69,6 +70,15 @@ export function renderUndone(undone: readonly string[]): string {
     : `${counted(undone.length, "step")} undone: ${undone.join("; ")}`;
 }
 
+/** A plan before it is run, for programs. */
+export function planProgress({ scenario, budgetMs, steps }: Plan): PlanProgressJson {
+  return { scenario, budgetMs, steps: steps.map(plannedStep) };
+}
+
+function plannedStep({ id, title, runs, checkedBy, budgetMs, ifItFails, confirm }: Step): PlannedStepJson {
+  return { id, title, runs, checkedBy, budgetMs, ifItFails, asks: confirm !== null };
+}
+
 export function recoverJson(
   { scenario, databases, aim, touches, budgetMs, estimates = [], steps }: Plan,
   { result, undone }: { readonly result?: PlanResult; readonly undone?: readonly string[] },
@@ -81,14 +91,8 @@ export function recoverJson(
     touches: [...touches],
     budgetMs,
     estimates: estimates.map((estimate) => ({ ...estimate })),
-    steps: steps.map(({ id, title, runs, checkedBy, budgetMs: budget, ifItFails, confirm }, at) => ({
-      id,
-      title,
-      runs,
-      checkedBy,
-      budgetMs: budget,
-      ifItFails,
-      asks: confirm !== null,
+    steps: steps.map((step, at) => ({
+      ...plannedStep(step),
       ms: result?.steps[at]?.ms ?? null,
       outcome: result?.steps[at]?.outcome ?? "planned",
     })),

@@ -86,7 +86,7 @@ function overdue(facts: Facts, drills: readonly RecordedRecovery[]): Finding[] {
         subject: name,
         message: `the drill ${name} (${scenario}) should have been done ${formatDuration(lateMs)} ago; ${last}`,
         hint: `\`${again(facts, scenario)} --entry ${name}\` does it now; \`handled schedule show\` tells what runs it`,
-        evidence: { schedule, lateMs, lastAt: done?.startedAt ?? null },
+        evidence: { scenario, schedule, lateMs, lastAt: done?.startedAt ?? null },
       }),
     ];
   });

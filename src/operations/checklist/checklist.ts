@@ -157,15 +157,20 @@ async function allDone(
 /**
  * Records in every place of its database that somebody has done a duty. Fails only where it could be recorded nowhere, with
  * what the first place said.
+ * @param by who has done it; undefined: who runs us
  * @returns why it is not recorded in some of them
  */
 export async function recordDutyDone(
   runtime: Runtime,
   { name, database }: StrategyDuty,
-  { note, storages }: { readonly note: string; readonly storages: readonly Storage[] },
+  {
+    note,
+    by,
+    storages,
+  }: { readonly note: string; readonly by: string | undefined; readonly storages: readonly Storage[] },
   signal: AbortSignal,
 ): Promise<readonly AppError[]> {
-  const record = await dutyDone(runtime, name, note);
+  const record = await dutyDone(runtime, name, note, by);
   return await recordInEach(
     runtime,
     storages,

@@ -9,6 +9,7 @@ import {
 } from "../../providers/provider.ts";
 import { checkRestored, type RestoredContent } from "./check-restored.ts";
 import type { Moment } from "./choose-moment.ts";
+import { drillOwner } from "./drill-owner.ts";
 import { isOf, previewRestore } from "./preview.ts";
 import { untilOnline } from "./until-online.ts";
 
@@ -37,6 +38,8 @@ export interface ProviderRestoreRequest {
    * Default: it is destroyed.
    */
   readonly keepOnFailure?: boolean | "interrupted";
+  /** Whether a drill wants it, which destroys it itself: of a drill that was killed the next one does. Default: not. */
+  readonly isDrill?: boolean;
   /** Shown before anything is made; throws where the user does not agree. Not asked where a cluster is adopted. */
   readonly confirm: (preview: ProviderRestorePreview) => Promise<void>;
   /** More that must be true of the restored database; what it throws is why the new cluster is of no use. */
@@ -88,7 +91,9 @@ export async function restoreFromProvider(
   let id = adopted?.id;
   let finished = false;
   try {
-    const made = adopted ?? (await provider.restoreToNew({ name, source, at: moment.at, until }, signal));
+    const drill = request.isDrill === true ? await drillOwner() : null;
+    const made =
+      adopted ?? (await provider.restoreToNew({ name, source, at: moment.at, until, drill }, signal));
     id = made.id;
     const what = adopted === null ? "is being made" : `is there already, ${made.status}, and was made`;
     runtime.reporter.note(`cluster ${name} ${what} from ${source.name}`);

@@ -1,5 +1,6 @@
 import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
+import { isDeadHere } from "./drill-owner.ts";
 import type { Provider, ProviderCluster } from "../../providers/provider.ts";
 
 export interface SweepRequest {
@@ -28,6 +29,12 @@ export interface Swept {
   readonly failures: readonly { readonly cluster: ProviderCluster; readonly error: AppError }[];
 }
 
+/** Whether nobody is to work on it any longer: its time is over, or the drill that it was for was killed. */
+async function isOver({ clock }: Runtime, { lifetime }: ProviderCluster): Promise<boolean> {
+  if (lifetime === null) return false;
+  return lifetime.until <= clock.now() || (lifetime.drill !== null && (await isDeadHere(lifetime.drill)));
+}
+
 /**
  * Removes what restores of a cluster left behind: by their tags, never the cluster itself, and never one that has become the
  * live one: after a recovery that is what an application works on, and a destroyed cluster takes its backups with it.
@@ -51,8 +58,8 @@ export async function sweepProvider(
   for (const one of made)
     if ((await provider.addresses(one.id, signal)).some((address) => inUse.includes(address))) used.push(one);
   const free = made.filter((one) => !used.includes(one));
-  const now = runtime.clock.now();
-  const due = free.filter(({ lifetime }) => all || (lifetime !== null && lifetime.until <= now));
+  const due: ProviderCluster[] = [];
+  for (const one of free) if (all || (await isOver(runtime, one))) due.push(one);
   const kept = free.filter((one) => !due.includes(one));
   if (due.length === 0 || dryRun) return { removed: due, kept, used, orphans, failures: [] };
   await confirm(due);

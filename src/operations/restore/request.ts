@@ -51,6 +51,8 @@ export interface RestoreRequest {
   readonly dryRun: boolean;
   /** Throws `not_confirmed` when the user does not agree. Called before anything is created or stopped. */
   readonly confirm: (preview: RestorePreview) => Promise<void>;
+  /** More that must be true of what replaces a database; what it throws is why nothing is replaced. */
+  readonly alsoCheck?: (copy: ConnectionSettings) => Promise<void>;
 }
 
 export interface RestoreReport {

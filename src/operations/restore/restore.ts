@@ -189,6 +189,7 @@ async function bySwap(run: Run, signal: AbortSignal): Promise<Outcome> {
       lockTimeoutMs: request.lockTimeoutMs,
       fill: async (settings) => {
         comparison = await fill(run, { client, settings, beside: "live" }, signal);
+        await request.alsoCheck?.(settings);
       },
     },
     signal,

@@ -70,14 +70,19 @@ export function watchArguments(strategyPath: string): string[] {
 
 /** The command line that does a job, without the program. */
 export function jobArguments(strategyPath: string, job: Job): string[] {
-  const { database, operation, entry, scenario, deadlineMs } = job;
+  const { deadlineMs } = job;
+  const deadline = deadlineMs === undefined ? [] : ["--deadline", `${deadlineMs / 1000}s`];
+  return jobCommand(job, [...deadline, "--config", strategyPath]);
+}
+
+/** The command that does a job. @param more options that it has as well */
+export function jobCommand(
+  { database, operation, entry, scenario }: Pick<Job, "database" | "operation" | "entry" | "scenario">,
+  more: readonly string[] = [],
+): string[] {
   const operands = scenario === undefined ? [] : [scenario];
-  const options = [
-    ...(entry === null ? [] : [operation === "backup" ? "--backup" : "--entry", entry]),
-    ...(deadlineMs === undefined ? [] : ["--deadline", `${deadlineMs / 1000}s`]),
-    "--config",
-    strategyPath,
-  ];
+  const own = entry === null ? [] : [operation === "backup" ? "--backup" : "--entry", entry];
+  const options = [...own, ...more];
   // A name may begin like an option.
   return database.startsWith("-")
     ? [operation, ...options, "--", ...operands, database]

@@ -92,3 +92,18 @@ async function typeName(session: Session, type: number): Promise<string> {
   );
   return row?.name ?? String(type);
 }
+
+const SQL_SHOWN = 80;
+
+/** How messages call one: by its name, or else by its SQL. */
+export function nameOfAssertion({
+  name,
+  sql,
+}: {
+  readonly name: string | null;
+  readonly sql: string;
+}): string {
+  if (name !== null) return `"${name}"`;
+  const line = sql.replaceAll(/\s+/g, " ");
+  return `\`${line.length > SQL_SHOWN ? `${line.slice(0, SQL_SHOWN)}…` : line}\``;
+}

@@ -74,6 +74,7 @@ function runResult({ outcome, proof, problems, key, others }: VerifyReport): Run
           ? "degraded"
           : "done",
     backup,
+    proven: first === undefined ? proven : null,
     figures: { rows: compared.rows, bytes: compared.bytes, storedBytes: compared.storedBytes },
     summary: `${summaries[outcome]}${others.length === 0 ? "" : `; ${counted(others.length, "other backup")} found damaged`}`,
     error: first === undefined ? undefined : new AppError(codeOf(proof, first), first.reason),

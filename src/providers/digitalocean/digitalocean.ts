@@ -55,7 +55,10 @@ export class DigitalOcean implements Provider {
       .toSorted((a, b) => b.createdAt.getTime() - a.createdAt.getTime());
   }
 
-  async restoreToNew({ name, source, at, until }: NewCluster, signal: AbortSignal): Promise<ProviderCluster> {
+  async restoreToNew(
+    { name, source, at, until, drill }: NewCluster,
+    signal: AbortSignal,
+  ): Promise<ProviderCluster> {
     const { database: from } = await this.#api.get(pathOf(source.id), answers.cluster, signal);
     const body = requests.createCluster.parse({
       name,
@@ -67,7 +70,7 @@ export class DigitalOcean implements Provider {
       private_network_uuid: from.private_network_uuid || undefined,
       project_id: from.project_id || undefined,
       storage_size_mib: from.storage_size_mib || undefined,
-      tags: tagsOf({ source, until, at }),
+      tags: tagsOf({ source, until, at, drill }),
       rules: await rulesOf(this.#api, source.id, signal),
       backup_restore: { database_name: from.name, backup_created_at: timeText(at) },
     });

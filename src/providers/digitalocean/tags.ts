@@ -5,10 +5,12 @@ export const TAG = "handled";
 const FROM = "handled-from:";
 const UNTIL = "handled-until:";
 const AT = "handled-at:";
+const DRILL = "handled-drill:";
 
 /** The tags of a new cluster; they go with the request that makes it. The service takes letters, digits, `:`, `-` and `_`. */
-export function tagsOf({ source, until, at }: Pick<NewCluster, "source" | "until" | "at">): string[] {
-  return [TAG, `${FROM}${source.id}`, `${UNTIL}${timeTag(until)}`, `${AT}${timeTag(at)}`];
+export function tagsOf({ source, until, at, drill }: Omit<NewCluster, "name">): string[] {
+  const always = [TAG, `${FROM}${source.id}`, `${UNTIL}${timeTag(until)}`, `${AT}${timeTag(at)}`];
+  return drill === null ? always : [...always, `${DRILL}${drill}`];
 }
 
 /** What the tags say of a cluster's lifetime; null where any of them is missing: then it is somebody else's. */
@@ -18,7 +20,7 @@ export function lifetimeOf(tags: readonly string[]): ProviderCluster["lifetime"]
     tags.find((tag) => tag.toLowerCase().startsWith(prefix))?.slice(prefix.length);
   const [source, until, at] = [after(FROM), timeOf(after(UNTIL)), timeOf(after(AT))];
   if (!tags.includes(TAG) || source === undefined || until === null) return null;
-  return { source, until, at };
+  return { source, until, at, drill: after(DRILL) ?? null };
 }
 
 /** Whether both are tags of restores of the same source and moment; how long they may stay may differ. */

@@ -61,6 +61,7 @@ export function planDataDeleted(runtime: Runtime, request: DataDeletedRequest): 
               live,
               deleted,
               change: how.change,
+              isDrill,
               budgetMs: 5 * MINUTE,
             }),
           ]),

@@ -3,11 +3,14 @@ import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import type { Plan, Step } from "../plan.ts";
 import { applicationSteps } from "../steps/application.ts";
+import { assertionSteps } from "../steps/assertions.ts";
 import { chooseBackupStep } from "../steps/choose-backup.ts";
 import { asOne, forDatabase } from "../steps/compose.ts";
 import {
   type KeptStrategy,
   machineStep,
+  type ReturningUsers,
+  usersStep,
   provisionStep,
   type Returning,
   rowsStep,
@@ -17,7 +20,7 @@ import { serverStep } from "../steps/server.ts";
 import { describeTarget, type RecoveryApplication } from "../subject.ts";
 
 const MINUTE = 60_000;
-const BUDGETS = { provision: 30, install: 15, restore: 30, deploy: 15, test: 30 };
+const BUDGETS = { provision: 30, install: 15, restore: 30, deploy: 15, test: 30, assert: 5 };
 
 export interface LostDatabase extends Returning {
   readonly application: RecoveryApplication | null;
@@ -28,6 +31,8 @@ export interface EverythingLostRequest {
   readonly databases: readonly LostDatabase[];
   /** To be written on this machine, which has none; null where it has one, or where the repository keeps none. */
   readonly strategy: KeptStrategy | null;
+  /** To be taken back on this machine, which has none; null where it has some, and where nothing vouches for those of the repository. */
+  readonly users: ReturningUsers | null;
   /** Nothing of production is touched, and nobody is asked. */
   readonly isDrill: boolean;
 }
@@ -37,14 +42,20 @@ export interface EverythingLostRequest {
  * pointed at them. Fails with `usage` where two would become the same database.
  */
 export function planEverythingLost(runtime: Runtime, request: EverythingLostRequest): Plan {
-  const { databases, strategy, isDrill } = request;
+  const { databases, strategy, users, isDrill } = request;
   requireApart(databases);
   const budget = (minutes: number): number => minutes * MINUTE;
   const kept = isDrill ? null : strategy;
+  const returning = isDrill ? null : users;
   const steps: Step[] = [
     provisionStep(runtime, databases, { budgetMs: budget(BUDGETS.provision), asks: !isDrill }),
-    installStep(runtime, databases, kept),
+    installStep(runtime, databases, kept, returning),
     ...databases.map((one) => restoreStep(runtime, one, isDrill)),
+    ...databases.flatMap(({ subject, target }) =>
+      assertionSteps(runtime, { subject, target: () => target, budgetMs: budget(BUDGETS.assert) }).map(
+        (step) => forDatabase(subject.database, step),
+      ),
+    ),
     ...deployStep(runtime, databases),
     testStep(runtime, databases),
   ];
@@ -55,7 +66,7 @@ export function planEverythingLost(runtime: Runtime, request: EverythingLostRequ
     aim: Object.fromEntries(
       databases.map(({ subject, target }) => [subject.database, describeTarget(target)]),
     ),
-    touches: isDrill ? [] : touchedBy(databases, kept),
+    touches: isDrill ? [] : touchedBy(databases, kept, returning),
     steps,
   };
 }
@@ -73,12 +84,17 @@ function requireApart(databases: readonly LostDatabase[]): void {
   }
 }
 
-function touchedBy(databases: readonly LostDatabase[], kept: KeptStrategy | null): string[] {
+function touchedBy(
+  databases: readonly LostDatabase[],
+  kept: KeptStrategy | null,
+  users: ReturningUsers | null,
+): string[] {
   const variables = databases.flatMap(({ application }) => application?.variable ?? []);
   const files = [...new Set(variables.map(({ file }) => file))];
   return [
     ...databases.map(({ target }) => `${describeTarget(target)}: made anew`),
     ...(kept === null ? [] : [`${kept.path}: written where it is not there`]),
+    ...(users === null ? [] : [`who may sign in to the dashboard: ${users.described}`]),
     ...files.map((file) => `${file}: the lines of the databases' URLs`),
     ...(databases.some(({ application }) => application?.described.restart != null)
       ? ["the application: started anew"]
@@ -90,6 +106,7 @@ function installStep(
   runtime: Runtime,
   databases: readonly LostDatabase[],
   strategy: KeptStrategy | null,
+  users: ReturningUsers | null,
 ): Step {
   const budgetMs = BUDGETS.install * MINUTE;
   const head = {
@@ -100,6 +117,7 @@ function installStep(
   };
   return asOne(head, [
     machineStep(runtime, databases, strategy, budgetMs),
+    ...(users === null ? [] : [usersStep(runtime, users, budgetMs)]),
     ...databases.flatMap(({ subject, target }) =>
       [
         chooseBackupStep(runtime, subject, undefined, budgetMs),

@@ -5,9 +5,10 @@ import { withApplicationLogin } from "../login.ts";
 import type { Managed, ManagedSource } from "../managed.ts";
 import type { Outputs, Plan, Step } from "../plan.ts";
 import { applicationSteps } from "../steps/application.ts";
+import { assertionSteps } from "../steps/assertions.ts";
 import { chooseBackupStep } from "../steps/choose-backup.ts";
 import { chooseSourceStep } from "../steps/choose-source.ts";
-import { isFromProvider, providerForkStep, removeForks } from "../steps/provider-fork.ts";
+import { isFromProvider, onlyFromBackup, providerForkStep, removeForks } from "../steps/provider-fork.ts";
 import { restoreBackupStep } from "../steps/restore-backup.ts";
 import { serverStep } from "../steps/server.ts";
 import { statusPageStep } from "../steps/status-page.ts";
@@ -42,12 +43,20 @@ export function planProviderDown(runtime: Runtime, request: ProviderDownRequest)
   const otherwise = (reason: AppError): Outputs => goOn(runtime, request, reason);
   const forks = new Set<string>();
   let restored: ConnectionSettings | undefined;
+  // As the administrator, who may read all that is asked.
+  let asked: ConnectionSettings | undefined;
+  const required = (settings: ConnectionSettings | undefined): ConnectionSettings => {
+    if (settings !== undefined) return settings;
+    throw new AppError("unexpected", `recover ${database}: nothing was restored`);
+  };
   const found = async (settings: ConnectionSettings, signal: AbortSignal): Promise<void> => {
+    asked = settings;
     restored = await withApplicationLogin(runtime, settings, application?.variable ?? null, signal);
   };
   const own = (step: Step): Step =>
     onlyFromBackup(step, () => {
       restored = escape ?? undefined;
+      asked = restored;
     });
   return {
     scenario: "provider-down",
@@ -67,6 +76,7 @@ export function planProviderDown(runtime: Runtime, request: ProviderDownRequest)
         from,
         at,
         application,
+        isDrill,
         budgetMs: 4 * MINUTE,
         otherwise,
       }),
@@ -93,16 +103,17 @@ export function planProviderDown(runtime: Runtime, request: ProviderDownRequest)
               restoreBackupStep(runtime, { subject, target: escape, budgetMs: 15 * MINUTE, confirm: null }),
             ),
           ]),
+      ...assertionSteps(runtime, {
+        subject,
+        target: () => required(asked),
+        budgetMs: 2 * MINUTE,
+      }),
       ...(application === null
         ? []
         : applicationSteps(runtime, {
             database,
             application,
-            target: () => {
-              if (restored === undefined)
-                throw new AppError("unexpected", `recover ${database}: nothing was restored`);
-              return restored;
-            },
+            target: () => required(restored),
             timeZone,
             budgetsMs: { switch: 2 * MINUTE, restart: 3 * MINUTE, check: 5 * MINUTE },
             confirm: !isDrill,
@@ -141,24 +152,6 @@ function touched({ managed, from, escape, application }: ProviderDownRequest): s
     ...(application?.variable == null ? [] : [`${application.variable.file}: one line`]),
     ...(application?.described.restart == null ? [] : ["the application: started anew"]),
   ];
-}
-
-/** A step on the way around the service; nothing where the service has done it. */
-function onlyFromBackup(step: Step, taken: () => void): Step {
-  return {
-    ...step,
-    title: `Else: ${step.title}`,
-    run: async (outputs, signal) => {
-      if (isFromProvider(outputs)) return {};
-      taken();
-      return await step.run(outputs, signal);
-    },
-    check: async (outputs, signal) => {
-      if (isFromProvider(outputs)) return;
-      taken();
-      await step.check(outputs, signal);
-    },
-  };
 }
 
 /** Stands for a step of the escape while nobody has said where it leads. */

@@ -2,6 +2,7 @@ import type { Runtime } from "../../lib/runtime.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import type { Estimate, Plan, Step } from "../plan.ts";
 import { applicationSteps } from "../steps/application.ts";
+import { assertionSteps } from "../steps/assertions.ts";
 import { chooseBackupStep } from "../steps/choose-backup.ts";
 import { rebuildSteps } from "../steps/rebuild.ts";
 import { restoreBackupStep } from "../steps/restore-backup.ts";
@@ -50,6 +51,7 @@ export function planServerLost(runtime: Runtime, request: ServerLostRequest): Pl
         ],
     steps: [
       ...(from === "rebuild" ? fromSources(runtime, request) : fromBackup(runtime, request)),
+      ...assertionSteps(runtime, { subject, target: () => target, budgetMs: 10 * MINUTE }),
       ...(application === null
         ? []
         : applicationSteps(runtime, {

@@ -1,6 +1,7 @@
 import { AppError, isAppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { chooseMoment } from "../../operations/provider/choose-moment.ts";
+import { isDeadHere } from "../../operations/provider/drill-owner.ts";
 import { newName } from "../../operations/provider/preview.ts";
 import { resolveConnection } from "../../postgres/connection.ts";
 import type { Provider, ProviderBackup, ProviderCluster } from "../../providers/provider.ts";
@@ -17,6 +18,7 @@ export interface ChooseSourceRequest {
   /** The moment wanted; undefined: the newest. */
   readonly at: Date | undefined;
   readonly application: RecoveryApplication | null;
+  readonly isDrill: boolean;
   readonly budgetMs: number;
   /** What is done where the service is of no use: goes on with our own backup, or fails saying why that cannot be. */
   readonly otherwise: (reason: AppError) => Outputs;
@@ -27,7 +29,7 @@ export interface ChooseSourceRequest {
  * keeps them, and the name of the cluster that is to be made, so that a second call after a crash finds what the first one made.
  */
 export function chooseSourceStep(runtime: Runtime, request: ChooseSourceRequest): Step {
-  const { database, managed, from, at, application, budgetMs, otherwise } = request;
+  const { database, managed, from, at, application, isDrill, budgetMs, otherwise } = request;
   return {
     id: "source",
     title: `Choose where ${database} comes back from`,
@@ -40,7 +42,7 @@ export function chooseSourceStep(runtime: Runtime, request: ChooseSourceRequest)
       const present = await addressesIn(runtime, application, signal);
       if (managed === null || from === "backup") return { source: "backup" };
       try {
-        const chosen = await chooseMoments(runtime, { managed, at, present }, signal);
+        const chosen = await chooseMoments(runtime, { managed, at, present, isDrill }, signal);
         if (at !== undefined && at.toISOString() !== chosen.moments[0])
           runtime.reporter.warn(
             `${at.toISOString()} is before what the service is assumed to replay: its newest backup before that is taken`,
@@ -67,17 +69,21 @@ export async function chooseMoments(
     readonly managed: Managed;
     readonly at: Date | undefined;
     readonly present: readonly string[];
+    /** A drill first destroys what killed ones of this machine have left. */
+    readonly isDrill: boolean;
+    /** Which of them are asked for; default: those up to `at`. */
+    readonly choose?: MomentsOf;
   },
   signal: AbortSignal,
 ): Promise<{ readonly name: string; readonly moments: readonly string[] }> {
-  const { managed, at, present } = request;
+  const { managed, at, present, isDrill, choose = momentsOf } = request;
   const { cluster, windowMs } = managed.settings;
   const provider = managed.open();
   const source = await provider.find(cluster, signal);
-  await lookAtEarlier(runtime, provider, source, present, signal);
+  await lookAtEarlier(runtime, provider, source, { present, isDrill }, signal);
   const backups = await provider.backups(source, signal);
   const now = runtime.clock.now();
-  const moments = momentsOf(source.name, backups, { at, now, windowMs });
+  const moments = choose(source.name, backups, { at, now, windowMs });
   return { name: newName(source.name, now), moments: moments.map((moment) => moment.toISOString()) };
 }
 
@@ -89,7 +95,7 @@ async function lookAtEarlier(
   runtime: Runtime,
   provider: Provider,
   source: ProviderCluster,
-  present: readonly string[],
+  { present, isDrill }: { readonly present: readonly string[]; readonly isDrill: boolean },
   signal: AbortSignal,
 ): Promise<void> {
   const all = await provider.clusters(signal);
@@ -103,14 +109,42 @@ async function lookAtEarlier(
           hint: `all may be done; if that one is down too, name it as \`cluster\` in the strategy. To begin from ${source.name} all the same, give the variable its old value first`,
         },
       );
-  if (earlier.length > 0)
+  const left = isDrill ? await removeDeadDrills(runtime, provider, earlier, signal) : earlier;
+  if (left.length > 0)
     runtime.reporter.warn(
-      `the account has what was made from ${source.name} before: ${earlier.map(({ name }) => name).join(", ")}; \`handled provider sweep --all\` removes what no application works on`,
+      `the account has what was made from ${source.name} before: ${left.map(({ name }) => name).join(", ")}; \`handled provider sweep --all\` removes what no application works on`,
     );
 }
 
+/** Destroys the clusters of drills of this machine that were killed. What cannot be destroyed is told, and left, as is all else. */
+async function removeDeadDrills(
+  { reporter }: Runtime,
+  provider: Provider,
+  clusters: readonly ProviderCluster[],
+  signal: AbortSignal,
+): Promise<ProviderCluster[]> {
+  const left: ProviderCluster[] = [];
+  for (const cluster of clusters) {
+    const { id, name, lifetime } = cluster;
+    if (lifetime?.drill == null || !(await isDeadHere(lifetime.drill))) {
+      left.push(cluster);
+      continue;
+    }
+    try {
+      await provider.destroy(id, signal);
+      reporter.note(`cluster ${name}, of a drill that was killed, is destroyed`);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isAppError(error)) throw error;
+      reporter.warn(`cluster ${name}, of a drill that was killed, is still there: ${error.message}`);
+      left.push(cluster);
+    }
+  }
+  return left;
+}
+
 /** `host:port` of where the application's variable leads to now. */
-async function addressesIn(
+export async function addressesIn(
   runtime: Runtime,
   application: RecoveryApplication | null,
   signal: AbortSignal,
@@ -126,6 +160,13 @@ async function addressesIn(
     return [];
   }
 }
+
+/** The moments to ask a cluster's service for, the best first. @param backups newest first */
+export type MomentsOf = (
+  cluster: string,
+  backups: readonly ProviderBackup[],
+  asked: { readonly at: Date | undefined; readonly now: Date; readonly windowMs: number },
+) => Date[];
 
 // The log of the last minutes may not have reached the service's store, and clocks differ.
 const A_LITTLE_MS = 5 * 60_000;

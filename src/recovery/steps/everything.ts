@@ -57,6 +57,36 @@ export interface KeptStrategy {
   readonly path: string;
 }
 
+/** Users of the dashboard that a repository keeps, for a machine that has none. */
+export interface ReturningUsers {
+  /** In words: how many, from where, as of when. */
+  readonly described: string;
+  /** Makes them those of this machine. Nothing where it has them already. */
+  take(): Promise<void>;
+  /** Throws unless it has users. */
+  check(): Promise<void>;
+}
+
+/** The users of the dashboard come back. */
+export function usersStep(runtime: Runtime, users: ReturningUsers, budgetMs: number): Step {
+  return {
+    id: "users",
+    title: "Take back the users",
+    runs: `handled user restore: ${users.described}`,
+    checkedBy: "this machine knows who may sign in",
+    budgetMs,
+    ifItFails: "see that this machine can write its state folder, and go on",
+    confirm: null,
+    run: async () => {
+      runtime.observer("before", "take back the users");
+      await users.take();
+      runtime.observer("after", "take back the users");
+      return {};
+    },
+    check: async () => await users.check(),
+  };
+}
+
 /** Sees that this machine has all it takes: programs, a key that opens the repositories, and a strategy from then on. */
 export function machineStep(
   runtime: Runtime,

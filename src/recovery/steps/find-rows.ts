@@ -1,8 +1,9 @@
-import { AppError, isAppError } from "../../errors.ts";
+import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { formatDuration } from "../../lib/text.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import type { Managed, ManagedSource } from "../managed.ts";
+import { orError } from "../or-error.ts";
 import type { Outputs, Step } from "../plan.ts";
 import type { Subject } from "../subject.ts";
 import type { ChosenBackup } from "./choose-backup.ts";
@@ -18,6 +19,7 @@ export interface FindRowsRequest {
   readonly live: ConnectionSettings;
   readonly deleted: Deleted;
   readonly change: FindLossRequest["change"];
+  readonly isDrill: boolean;
   readonly budgetMs: number;
 }
 
@@ -51,12 +53,12 @@ export function findRowsStep(runtime: Runtime, request: FindRowsRequest): Step {
 }
 
 async function choose(runtime: Runtime, request: FindRowsRequest, signal: AbortSignal): Promise<Outputs> {
-  const { subject, managed, from, deleted } = request;
+  const { subject, managed, from, deleted, isDrill } = request;
   const { reporter } = runtime;
   const own = await orError(async () => (await findLoss(runtime, request, signal)).index, signal);
   const at = wantedOf(subject, deleted, own);
   const service = await orError(
-    async () => await chooseMoments(runtime, { managed, at, present: [] }, signal),
+    async () => await chooseMoments(runtime, { managed, at, present: [], isDrill }, signal),
     signal,
   );
   const backup = own instanceof AppError ? {} : { backup: own.id, snapshotAt: own.snapshotAt };
@@ -94,16 +96,6 @@ function wantedOf({ database }: Subject, { from }: Deleted, own: ChosenBackup["i
     `recover ${database} from the service: nothing says at which moment all was still there: ${own.message}`,
     { hint: "name it with `--at 2024-12-10T14:05:00Z`", cause: own },
   );
-}
-
-async function orError<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T | AppError> {
-  try {
-    return await work();
-  } catch (error) {
-    signal.throwIfAborted();
-    if (!isAppError(error)) throw error;
-    return error;
-  }
 }
 
 function lostBefore(wanted: Date, moment: string): string {

@@ -84,6 +84,24 @@ export function isFromProvider(outputs: Outputs): boolean {
   return outputs["source"] === "provider";
 }
 
+/** A step on the way around the service; nothing where the service has done it. */
+export function onlyFromBackup(step: Step, taken: () => void = () => {}): Step {
+  return {
+    ...step,
+    title: `Else: ${step.title}`,
+    run: async (outputs, signal) => {
+      if (isFromProvider(outputs)) return {};
+      taken();
+      return await step.run(outputs, signal);
+    },
+    check: async (outputs, signal) => {
+      if (isFromProvider(outputs)) return;
+      taken();
+      await step.check(outputs, signal);
+    },
+  };
+}
+
 async function fork(
   runtime: Runtime,
   { subject, managed, isDrill, isThrownAway, found, making }: ForkRequest,
@@ -102,6 +120,7 @@ async function fork(
     clusterLimit,
     dryRun: false,
     destroyAfter: false,
+    isDrill,
     name,
     keepOnFailure: isThrownAway ? false : ("interrupted" as const),
     confirm: async (preview: ProviderRestoreReport["preview"]) => {
@@ -130,11 +149,15 @@ async function fork(
   return { source: "provider", fork: name, forkId: done.cluster.id, moments: moment, snapshotAt: moment };
 }
 
-/** Removes what was made to be thrown away, whatever became of the run. Fails with nothing: what stays is told, and has a lifetime. */
+/**
+ * Removes what was made to be thrown away, whatever became of the run. Fails with nothing: what stays is told, and has a lifetime.
+ * @param spare `host:port`, in lower case, of what people work on: a cluster there stays
+ */
 export async function removeForks(
   runtime: Runtime,
   managed: Managed,
   names: ReadonlySet<string>,
+  spare: readonly string[] = [],
 ): Promise<void> {
   if (names.size === 0) return;
   const signal = AbortSignal.timeout(60_000);
@@ -156,6 +179,10 @@ export async function removeForks(
   for (const { id, name, lifetime } of clusters) {
     if (!names.has(name) || lifetime === null) continue;
     try {
+      if (spare.length > 0 && (await provider.addresses(id, signal)).some((one) => spare.includes(one))) {
+        runtime.reporter.warn(`cluster ${name} stays: something works on it by now`);
+        continue;
+      }
       await provider.destroy(id, signal);
       runtime.reporter.note(`cluster ${name} is destroyed`);
     } catch (error) {

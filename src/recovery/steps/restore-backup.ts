@@ -17,8 +17,8 @@ export interface RestoreStepRequest {
   readonly confirm: Confirmation | null;
   /** Only these tables of it; undefined: all. */
   readonly tables?: readonly string[];
-  /** The option that names another database to restore into. */
-  readonly elsewhere?: string;
+  /** The option that names another database to restore into; null where there is none. */
+  readonly elsewhere?: string | null;
 }
 
 /** Restores the chosen backup. Where an earlier call has done that already, what is there is compared and stays. */
@@ -46,7 +46,10 @@ export function restoreBackupStep(
     runs: `handled restore ${database} BACKUP${chosen.map((table) => ` --table ${table}`).join("")} --to postgresql://…/${target.database}`,
     checkedBy: "the rows of every table are counted and compared with the backup",
     budgetMs,
-    ifItFails: `nothing is there under the database's name: mend what the error says, or name another one with \`${elsewhere}\`, and go on`,
+    ifItFails:
+      elsewhere === null
+        ? "mend what the error says, and go on"
+        : `nothing is there under the database's name: mend what the error says, or name another one with \`${elsewhere}\`, and go on`,
     confirm,
     run: async (outputs, signal) => {
       if (await isFilled(runtime, target, signal)) {
@@ -100,7 +103,7 @@ async function isFilled(runtime: Runtime, target: ConnectionSettings, signal: Ab
 async function compareIfOurs(
   compare: (outputs: Outputs, signal: AbortSignal) => Promise<RowComparison>,
   outputs: Outputs,
-  { target, elsewhere }: { readonly target: ConnectionSettings; readonly elsewhere: string },
+  { target, elsewhere }: { readonly target: ConnectionSettings; readonly elsewhere: string | null },
   signal: AbortSignal,
 ): Promise<RowComparison> {
   try {
@@ -111,7 +114,10 @@ async function compareIfOurs(
       "target_exists",
       `restore into ${describeTarget(target)}: it is not empty, and not what the backup has: ${error.message}`,
       {
-        hint: `is it the right server? If the database is there and only its rows are wrong, that is \`data-deleted\`, or \`handled restore --swap\`; otherwise name a new database with \`${elsewhere}\``,
+        hint:
+          elsewhere === null
+            ? "rename that database or drop it, and go on"
+            : `is it the right server? If the database is there and only its rows are wrong, that is \`data-deleted\`, or \`handled restore --swap\`; otherwise name a new database with \`${elsewhere}\``,
         cause: error,
       },
     );

@@ -3,7 +3,7 @@ import type { Runtime } from "../../lib/runtime.ts";
 import { readingFromPlaces } from "../../operations/reading-places.ts";
 import type { Selection } from "../../operations/restore/plan.ts";
 import { recordingRestore } from "../../operations/restore/record.ts";
-import type { RestoreReport, RestoreTarget } from "../../operations/restore/request.ts";
+import type { RestoreReport, RestoreRequest, RestoreTarget } from "../../operations/restore/request.ts";
 import { restoreDatabase } from "../../operations/restore/restore.ts";
 import { type BackupSource, findSource } from "../../operations/restore/source.ts";
 import type { ConnectionSettings } from "../../postgres/connection.ts";
@@ -17,13 +17,15 @@ export interface RestoreOf {
   readonly selection: Selection;
   /** Whether it is to be found in the history. */
   readonly isRecorded: boolean;
+  /** With a swap: more that must be true of what replaces the database. */
+  readonly alsoCheck?: RestoreRequest["alsoCheck"];
 }
 
 /** Restores a backup of a database from whichever of its places has it; nobody is asked, for the plan has. Errors: those of a restore. */
 export async function restoreFromPlaces(
   runtime: Runtime,
   subject: Subject,
-  { which, connection, target, selection, isRecorded }: RestoreOf,
+  { which, connection, target, selection, isRecorded, alsoCheck }: RestoreOf,
   signal: AbortSignal,
 ): Promise<NonNullable<RestoreReport["done"]>> {
   const { database, places, timeZone, keepReplacedMs, lockTimeoutMs, jobs } = subject;
@@ -48,6 +50,7 @@ export async function restoreFromPlaces(
             jobs,
             dryRun: false,
             confirm: async () => {},
+            ...(alsoCheck === undefined ? {} : { alsoCheck }),
           },
           signal,
         ),

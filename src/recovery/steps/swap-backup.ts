@@ -6,6 +6,7 @@ import type { ConnectionSettings } from "../../postgres/connection.ts";
 import { listMarked } from "../../postgres/marker.ts";
 import { output, type Outputs, type Step } from "../plan.ts";
 import { describeTarget, type Subject } from "../subject.ts";
+import { requireAsserted } from "./assertions.ts";
 import { restoreFromPlaces } from "./stored-backup.ts";
 
 export interface SwapStepRequest {
@@ -27,7 +28,7 @@ export function swapBackupStep(
     title: `Put the backup in place of ${describeTarget(live)}`,
     runs: `handled restore ${database} BACKUP --swap`,
     checkedBy:
-      "the rows of every table are counted and compared with the backup before the names are exchanged",
+      "the rows of every table are counted and compared with the backup, and the strategy's `assertions` asked, before the names are exchanged",
     budgetMs,
     ifItFails: "the database is as it was: mend what the error says, and go on",
     confirm: isDrill ? null : { what: `replace ${describeTarget(live)}`, name: database },
@@ -102,6 +103,7 @@ async function swap(
       selection: { schemas: [], tables: [] },
       // What a drill replaces is nobody's database.
       isRecorded: !isDrill,
+      alsoCheck: async (copy) => await requireAsserted(runtime, subject, copy, signal),
     },
     signal,
   );

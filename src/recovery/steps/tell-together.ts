@@ -3,24 +3,24 @@ import type { ConnectionSettings } from "../../postgres/connection.ts";
 import { readHeartbeat } from "../../postgres/heartbeat.ts";
 import { connect } from "../../postgres/session.ts";
 import { output, type Step } from "../plan.ts";
+import { describeSkew, type Moment, skewOf } from "../skew.ts";
 import { describeTarget, type Subject } from "../subject.ts";
-import { describeSkew, type Moment, skewOf } from "./choose-nearest.ts";
 
-/** A database and the one beside it that its backup has become. */
-export interface RestoredBeside {
+/** A database, and where it was restored. */
+export interface Restored {
   readonly subject: Subject;
-  readonly target: ConnectionSettings;
+  readonly where: () => ConnectionSettings;
 }
 
 /** Tells where the restored databases are, of which moment each is, and how far apart. */
 export function tellTogetherStep(
   runtime: Runtime,
-  { restored, budgetMs }: { readonly restored: readonly RestoredBeside[]; readonly budgetMs: number },
+  { restored, budgetMs }: { readonly restored: readonly Restored[]; readonly budgetMs: number },
 ): Step {
   return {
     id: "tell",
     title: "Tell where they are, and how far apart their data is",
-    runs: restored.map(({ target }) => `psql ${target.database}`).join("; "),
+    runs: "a connection to each",
     checkedBy: "each lets us in",
     budgetMs,
     ifItFails: "see that the servers are there, and go on",
@@ -28,15 +28,18 @@ export function tellTogetherStep(
     run: async (outputs, signal) => {
       const moments: Moment[] = [];
       const measured: Moment[] = [];
-      for (const { subject, target } of restored) {
+      for (const { subject, where } of restored) {
         const { database } = subject;
+        const target = where();
         const at = new Date(output(outputs, `${database}.snapshotAt`));
         const beat = await readBeat(runtime, target, database, signal);
         runtime.reporter.note(
           `${database}: ${describeTarget(target)}, data as of ${at.toISOString()}${describeBeat(at, beat)}`,
         );
         moments.push({ database, at });
-        if (beat !== undefined && isOf(at, beat)) measured.push({ database, at: beat });
+        // Of a moment of the service's a heartbeat only says which backup came before it.
+        if (beat !== undefined && isOf(at, beat) && outputs[`${database}.source`] !== "provider")
+          measured.push({ database, at: beat });
       }
       runtime.reporter.note(describeSkew(moments));
       if (measured.length < restored.length) return { skewMs: skewOf(moments) };
@@ -55,7 +58,7 @@ const isOf = (at: Date, beat: Date): boolean => Math.abs(at.getTime() - beat.get
 function describeBeat(at: Date, beat: Date | undefined): string {
   if (beat === undefined) return "";
   const what = `; its heartbeat is of ${beat.toISOString()}`;
-  return isOf(at, beat) ? what : `${what}, so it was not written for this backup, and measures nothing`;
+  return isOf(at, beat) ? what : `${what}, too far from it to measure anything`;
 }
 
 async function readBeat(

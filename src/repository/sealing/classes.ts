@@ -1,4 +1,4 @@
-import { auditChainsFolder, STRATEGY_KEY } from "../layout.ts";
+import { auditChainsFolder, STRATEGY_KEY, usersFolder } from "../layout.ts";
 import type { Identity } from "../../lib/age/keys.ts";
 import type { SealKeys } from "../../storage/location.ts";
 
@@ -29,6 +29,8 @@ const SEALED_ARCHIVE = /\.age$/i;
 
 export function sealClassOf(key: string): SealClass {
   const [database, folder = "", ...rest] = key.split("/");
+  // Hosts write it, and read it from nowhere but their own disk.
+  if (key.startsWith(usersFolder)) return "secret";
   // Whoever writes backups has it, and looks whether it changed.
   if (key === STRATEGY_KEY || key.startsWith(auditChainsFolder)) return "shared";
   if (rest.length === 0) return database !== "system" && SEALED_ARCHIVE.test(folder) ? "secret" : "plain";

@@ -29,6 +29,13 @@ function get<Name extends keyof typeof ROUTES>(name: Name, path: string, refetch
 const part = encodeURIComponent;
 
 export const databasesQuery = () => get("databases", "/api/databases", LIVE);
+/** By the calendar of whoever looks. */
+export const daysQuery = () =>
+  get(
+    "days",
+    `/api/days${search({ zone: new Intl.DateTimeFormat().resolvedOptions().timeZone, days: 30 })}`,
+    CALM,
+  );
 export const backupsQuery = (database: string) =>
   get("backups", `/api/databases/${part(database)}/backups`, CALM);
 export const backupQuery = (database: string, id: string) =>
@@ -39,5 +46,6 @@ export const runsQuery = (
 export const checklistQuery = () => get("checklist", "/api/checklist", CALM);
 export const runbookQuery = () => get("runbook", "/api/runbook?format=html", CALM);
 export const repositoriesQuery = () => get("repositories", "/api/repositories", CALM);
+export const scenariosQuery = () => get("scenarios", "/api/scenarios", LIVE);
 export const recoveriesQuery = (which: { database?: string; last?: number } = {}) =>
   get("recoveries", `/api/recoveries${search(which)}`, LIVE);

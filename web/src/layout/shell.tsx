@@ -18,6 +18,7 @@ import {
   IconLifebuoy,
   IconMoon,
   IconServer,
+  IconSettings,
   IconSun,
 } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
@@ -38,6 +39,7 @@ const SECTIONS = [
   { to: "/runbook", label: "Runbook", icon: <IconBook {...ICON} /> },
   { to: "/activity", label: "Activity", icon: <IconActivity {...ICON} /> },
   { to: "/repositories", label: "Repositories", icon: <IconServer {...ICON} /> },
+  { to: "/settings", label: "Settings", icon: <IconSettings {...ICON} /> },
 ];
 
 /** What is around every page: where one can go, and the page. */

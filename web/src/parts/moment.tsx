@@ -2,7 +2,8 @@ import { Tooltip } from "@mantine/core";
 import { useEffect, useState, type ReactElement } from "react";
 import { formatDuration } from "../../../src/lib/text.ts";
 
-const EXACT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+/** In the viewer's own zone, to the second. */
+export const EXACT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const SHORT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 /** `2026-11-29 07:34:39 UTC`. */
@@ -55,7 +56,7 @@ function roughly(ms: number): string {
 }
 
 /** The time by this machine's clock, in milliseconds; it changes every so many. */
-function useNow(every: number): number {
+export function useNow(every: number): number {
   const [now, setNow] = useState(() => Date.now());
   useEffect(() => {
     const timer = setInterval(() => setNow(Date.now()), every);

@@ -16,7 +16,14 @@ const COLORS: Readonly<Record<string, string>> = {
 };
 
 const COLUMNS: readonly Column<Run>[] = [
-  { title: "When", cell: ({ startedAt }) => <Ago at={startedAt} /> },
+  {
+    title: "When",
+    cell: ({ startedAt }) => (
+      <Text size="sm" className="nowrap">
+        <Ago at={startedAt} />
+      </Text>
+    ),
+  },
   {
     title: "What",
     cell: ({ operation, database, entry, user, host }) => (

@@ -3,6 +3,7 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import type { ReactElement } from "react";
 import { useSearchParams } from "react-router";
 import { databasesQuery, runsQuery } from "../../api/queries.ts";
+import { RunningJobs } from "../../parts/job/running-jobs.tsx";
 import { PageTitle } from "../../parts/page-title.tsx";
 import { RunTable } from "../../parts/run-table.tsx";
 import { Answered, Empty } from "../../parts/states.tsx";
@@ -50,6 +51,7 @@ export function Activity(): ReactElement {
           mb={8}
         />
       </Group>
+      <RunningJobs {...(database === undefined ? {} : { database })} />
       <Answered query={query}>
         {(answer) => {
           const runs = answer.databases

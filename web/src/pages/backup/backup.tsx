@@ -6,7 +6,7 @@ import { formatBytes, formatCount, formatDuration } from "../../../../src/lib/te
 import { type Answer, backupQuery } from "../../api/queries.ts";
 import { type Column, DataTable } from "../../parts/data-table.tsx";
 import { Fact } from "../../parts/fact.tsx";
-import { Moment } from "../../parts/moment.tsx";
+import { EXACT, Moment } from "../../parts/moment.tsx";
 import { PageTitle } from "../../parts/page-title.tsx";
 import { ProofBadge } from "../../parts/proof-badge.tsx";
 import { Answered } from "../../parts/states.tsx";
@@ -19,7 +19,7 @@ export function Backup(): ReactElement {
   const query = useQuery(backupQuery(database, id));
   return (
     <>
-      <PageTitle title={`${database} ${id}`} />
+      <PageTitle title={titleOf(database, query.data)} />
       <Answered query={query}>
         {(backup) => (
           <Stack gap="lg">
@@ -32,6 +32,11 @@ export function Backup(): ReactElement {
   );
 }
 
+/** Whose it is, and what it brings back. */
+function titleOf(database: string, backup: Details | undefined): string {
+  return backup === undefined ? database : `${database}, ${EXACT.format(new Date(backup.snapshotAt))}`;
+}
+
 function Facts({ backup }: { readonly backup: Details }): ReactElement {
   const { proof, snapshot, retention } = backup;
   return (
@@ -39,6 +44,9 @@ function Facts({ backup }: { readonly backup: Details }): ReactElement {
       <Group mb="sm">
         <ProofBadge proof={proof} />
         <Badge variant="default">{backup.kind}</Badge>
+        <Text size="sm" ff="monospace" className="quiet wrap">
+          {backup.id}
+        </Text>
       </Group>
       <dl className="facts">
         <Fact name="Brings back">

@@ -1,10 +1,11 @@
 import { Badge, Card, Group, Stack, Text, Title } from "@mantine/core";
 import { IconShieldCheck, IconShieldExclamation, IconShieldX } from "@tabler/icons-react";
-import type { ReactElement } from "react";
+import type { ReactElement, ReactNode } from "react";
 import { Link } from "react-router";
 import { formatBytes } from "../../../../src/lib/text.ts";
 import { Fact } from "../../parts/fact.tsx";
 import { Gauge } from "../../parts/gauge.tsx";
+import { RunningJobs } from "../../parts/job/running-jobs.tsx";
 import { Ago } from "../../parts/moment.tsx";
 import { type DatabaseStatus, type Protection, protectionOf } from "./protection.ts";
 
@@ -18,10 +19,13 @@ const LOOKS = {
 export function DatabaseCard({
   database,
   named = true,
+  children,
 }: {
   readonly database: DatabaseStatus;
   /** Whether it says its name: not where the page does. */
   readonly named?: boolean;
+  /** What else it says, last. */
+  readonly children?: ReactNode;
 }): ReactElement {
   const { dataAtRiskMs, rpoMs, rtoMs, timeToRecover, newestPoint, provenPoint, nextRun } = database;
   const protection = protectionOf(database);
@@ -41,6 +45,7 @@ export function DatabaseCard({
         {sentence(protection.why)}
       </Text>
       <Stack gap="sm">
+        <RunningJobs database={database.database} />
         <Gauge label="Data at risk now" value={dataAtRiskMs} limit={rpoMs} limitName="RPO" />
         <Gauge
           label="Time to recover now"
@@ -60,6 +65,7 @@ export function DatabaseCard({
             {database.backups} · {formatBytes(database.storedBytes)}
           </Fact>
         </dl>
+        {children}
       </Stack>
     </Card>
   );

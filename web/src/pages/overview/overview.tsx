@@ -2,11 +2,12 @@ import { Alert, SimpleGrid, Stack, Title } from "@mantine/core";
 import { IconShieldCheck, IconShieldX } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import type { ReactElement } from "react";
-import { type Answer, databasesQuery } from "../../api/queries.ts";
+import { type Answer, databasesQuery, daysQuery } from "../../api/queries.ts";
 import { FindingList, type Finding } from "../../parts/finding-list.tsx";
 import { PageTitle } from "../../parts/page-title.tsx";
 import { Answered, Empty } from "../../parts/states.tsx";
 import { DatabaseCard } from "./database-card.tsx";
+import { DayStrip } from "./day-strip.tsx";
 import { protectionOf } from "./protection.ts";
 
 type Status = Answer<"databases">;
@@ -14,6 +15,7 @@ type Status = Answer<"databases">;
 /** One glance: could everything be brought back, and as of when. */
 export function Overview(): ReactElement {
   const query = useQuery(databasesQuery());
+  const days = useQuery(daysQuery());
   return (
     <>
       <PageTitle title="Overview" />
@@ -26,7 +28,9 @@ export function Overview(): ReactElement {
               <Verdict status={status} />
               <SimpleGrid cols={{ base: 1, md: 2, xl: 3 }} spacing="md">
                 {status.databases.map((database) => (
-                  <DatabaseCard key={database.database} database={database} />
+                  <DatabaseCard key={database.database} database={database}>
+                    <DayStrip of={days.data?.databases.find((of) => of.database === database.database)} />
+                  </DatabaseCard>
                 ))}
               </SimpleGrid>
               <Findings findings={findingsOf(status)} />
@@ -42,7 +46,7 @@ function Verdict({ status }: { readonly status: Status }): ReactElement {
   const unprotected = status.databases.filter((database) => protectionOf(database).level !== "protected");
   if (unprotected.length === 0) {
     return (
-      <Alert color="green" icon={<IconShieldCheck aria-hidden />} title="Everything could be brought back">
+      <Alert color="teal" icon={<IconShieldCheck aria-hidden />} title="Everything could be brought back">
         Each database has a proven backup within its objectives.
       </Alert>
     );

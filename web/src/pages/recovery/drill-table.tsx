@@ -1,11 +1,9 @@
 import { Badge, Text } from "@mantine/core";
 import type { ReactElement } from "react";
 import { formatDuration } from "../../../../src/lib/text.ts";
-import type { Answer } from "../../api/queries.ts";
 import { type Column, DataTable } from "../../parts/data-table.tsx";
+import type { Drill } from "../../parts/job/drill-result.tsx";
 import { Ago } from "../../parts/moment.tsx";
-
-export type Drill = Answer<"recoveries">["databases"][number]["drills"][number];
 
 /** Each once, newest first: one of several databases is recorded with each. */
 export function oneEach(drills: readonly Drill[]): readonly Drill[] {

@@ -1,10 +1,11 @@
-import { Alert, Card, Group, Progress, Stack, Text, Title } from "@mantine/core";
+import { Alert, Card, Progress, Stack, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import type { ReactElement } from "react";
 import { Link } from "react-router";
 import { counted, formatBytes, formatCount } from "../../../../src/lib/text.ts";
 import { type Answer, repositoriesQuery } from "../../api/queries.ts";
 import { type Column, DataTable } from "../../parts/data-table.tsx";
+import { Fact } from "../../parts/fact.tsx";
 import { PageTitle } from "../../parts/page-title.tsx";
 import { Answered, Empty } from "../../parts/states.tsx";
 
@@ -73,27 +74,21 @@ function PlaceCard({ place }: { readonly place: Place }): ReactElement {
       <Title order={2} size="h4" ff="monospace" className="wrap" mb="xs">
         {place.place}
       </Title>
-      <Group gap="xl" mb="sm">
-        <Figure name="Stored" value={formatBytes(storedBytes)} />
-        <Figure name="Free" value={freeBytes === null ? "a bucket has no end" : formatBytes(freeBytes)} />
-        <Figure
-          name="Growth"
-          value={
-            place.growth === null ? "too little history" : `${formatBytes(place.growth.bytesPerDay)} a day`
-          }
-        />
-        <Figure
-          name="Full"
-          value={
-            place.daysUntilFull === null ? "not foreseeable" : `in ${formatCount(place.daysUntilFull)} days`
-          }
-        />
-      </Group>
+      <dl className="facts">
+        <Fact name="Stored">{formatBytes(storedBytes)}</Fact>
+        <Fact name="Free">{freeBytes === null ? "a bucket has no end" : formatBytes(freeBytes)}</Fact>
+        <Fact name="Growth">
+          {place.growth === null ? "too little history" : `${formatBytes(place.growth.bytesPerDay)} a day`}
+        </Fact>
+        <Fact name="Full">
+          {place.daysUntilFull === null ? "not foreseeable" : `in ${formatCount(place.daysUntilFull)} days`}
+        </Fact>
+      </dl>
       {share === null ? null : (
         <Progress
           value={Math.max(0.5, share)}
           aria-label={`${share.toFixed(1)} % of what there was room for`}
-          mb="md"
+          my="md"
         />
       )}
       <DataTable
@@ -103,16 +98,5 @@ function PlaceCard({ place }: { readonly place: Place }): ReactElement {
         keyOf={({ database }) => database}
       />
     </Card>
-  );
-}
-
-function Figure({ name, value }: { readonly name: string; readonly value: string }): ReactElement {
-  return (
-    <div>
-      <Text size="xs" className="quiet">
-        {name}
-      </Text>
-      <Text fw={600}>{value}</Text>
-    </div>
   );
 }

@@ -7,13 +7,13 @@ import { type Ask, usePlan } from "../../api/plans.ts";
 import { backupsQuery } from "../../api/queries.ts";
 import { sessionQuery } from "../../api/session.ts";
 import { JobView } from "../../parts/job/job-view.tsx";
-import { utc } from "../../parts/moment.tsx";
+import { EXACT } from "../../parts/moment.tsx";
 import { PageTitle } from "../../parts/page-title.tsx";
 import { Answered, Empty, Failed } from "../../parts/states.tsx";
 import { Confirm } from "./confirm.tsx";
 import { PlanView } from "./plan-view.tsx";
 
-type Way = "new" | "swap" | "missing-rows" | "provider";
+type Way = "new" | "swap" | "missing-rows" | "provider" | "undo";
 
 const WAYS: Readonly<Record<Way, { readonly label: string; readonly description: string }>> = {
   new: {
@@ -33,6 +33,18 @@ const WAYS: Readonly<Record<Way, { readonly label: string; readonly description:
     label: "As of a moment, by the managed service",
     description: "It makes a new cluster, which costs what a cluster costs.",
   },
+  undo: {
+    label: "Back to before the last restore",
+    description: "The database that a restore in its place has replaced is put back.",
+  },
+};
+
+const DOES: Readonly<Record<Way, string>> = {
+  new: "Restore",
+  swap: "Replace the live database",
+  "missing-rows": "Do it",
+  provider: "Do it",
+  undo: "Put the old one back",
 };
 
 /** What, from when, to where; what would be done; then it is, and how to undo it. */
@@ -56,7 +68,7 @@ export function Restore(): ReactElement {
                 database={database}
                 backups={listed.backups.map(({ id, snapshotAt, proof }) => ({
                   value: id,
-                  label: `${utc(snapshotAt)} · ${id} · ${proof === null ? "not proven" : proof.outcome}`,
+                  label: `${EXACT.format(new Date(snapshotAt))} · ${proof === null ? "not proven" : proof.outcome} · ${id}`,
                 }))}
                 backup={given.get("backup") ?? listed.backups[0]?.id ?? null}
                 at={given.get("at")}
@@ -93,7 +105,8 @@ function Flow({
   const plan = usePlan();
   const start = useStartJob();
   const named = tables.split(/[\s,]+/).filter((table) => table !== "");
-  const ask = askOf(way, { database, backup: backup ?? "latest", at, name, tables: named });
+  const chosen = { database, backup: backup ?? "latest", at, name, tables: named };
+  const ask = askOf(way, chosen);
   const change = <Value,>(set: (value: Value) => void): ((value: Value) => void) => {
     return (value) => {
       // What was planned is not what is chosen now.
@@ -101,8 +114,18 @@ function Flow({
       set(value);
     };
   };
-  if (start.data !== undefined)
-    return <Done database={database} way={way} id={start.data.id} again={start.reset} />;
+  if (start.data !== undefined) {
+    const undo = (): void => {
+      start.reset();
+      setWay("undo");
+      plan.mutate(askOf("undo", chosen));
+    };
+    const again = (): void => {
+      start.reset();
+      plan.reset();
+    };
+    return <Done id={start.data.id} undo={way === "swap" ? undo : undefined} again={again} />;
+  }
   return (
     <Stack maw={760} gap="lg">
       <Radio.Group label="Where to" value={way} onChange={(value) => change(setWay)(value as Way)}>
@@ -114,7 +137,7 @@ function Flow({
             ))}
         </Stack>
       </Radio.Group>
-      {way === "provider" ? (
+      {way === "undo" ? null : way === "provider" ? (
         <TextInput
           label="From when"
           description="A moment with its zone; empty: the service's newest backup"
@@ -170,7 +193,7 @@ function Flow({
           {start.error === null ? null : <Failed error={start.error} />}
           <Confirm
             name={database}
-            label={way === "new" ? "Restore" : way === "swap" ? "Replace the live database" : "Do it"}
+            label={DOES[way]}
             needed={way !== "new"}
             pending={start.isPending}
             onConfirm={(confirm) => start.mutate({ ...ask, ...(confirm === undefined ? {} : { confirm }) })}
@@ -215,63 +238,37 @@ function askOf(
       return { kind: "missing-rows", database, options: { backup, tables } };
     case "provider":
       return { kind: "provider-restore", database, options: at === "" ? {} : { at } };
+    case "undo":
+      return { kind: "undo-restore", database };
   }
 }
 
 /** The job, and, where there is one, the way back. */
 function Done({
-  database,
-  way,
   id,
+  undo,
   again,
 }: {
-  readonly database: string;
-  readonly way: Way;
   readonly id: string;
+  readonly undo: (() => void) | undefined;
   readonly again: () => void;
 }): ReactElement {
-  const undo = useStartJob();
-  const plan = usePlan();
   return (
     <Stack maw={760}>
       <JobView id={id} />
-      {way === "swap" && undo.data === undefined ? (
+      {undo === undefined ? null : (
         <Alert color="blue" title="The way back">
           <Stack align="flex-start">
-            <Text size="sm">The database that was replaced is kept, and can be put back in its place.</Text>
-            {plan.data === undefined ? (
-              <Button
-                variant="default"
-                loading={plan.isPending}
-                onClick={() => plan.mutate({ kind: "undo-restore", database })}
-              >
-                Undo …
-              </Button>
-            ) : (
-              <>
-                <PlanView plan={plan.data} />
-                <Confirm
-                  name={database}
-                  label="Put the old one back"
-                  needed
-                  pending={undo.isPending}
-                  onConfirm={(confirm) =>
-                    undo.mutate({
-                      kind: "undo-restore",
-                      database,
-                      ...(confirm === undefined ? {} : { confirm }),
-                    })
-                  }
-                />
-              </>
-            )}
-            {(plan.error ?? undo.error) === null ? null : (
-              <Failed error={plan.error ?? undo.error ?? new Error("")} />
-            )}
+            <Text size="sm">
+              The database that was replaced is kept, and can be put back in its place: now, or later from
+              this page.
+            </Text>
+            <Button variant="default" onClick={undo}>
+              Undo …
+            </Button>
           </Stack>
         </Alert>
-      ) : null}
-      {undo.data === undefined ? null : <JobView id={undo.data.id} />}
+      )}
       <Group>
         <Button variant="default" onClick={again}>
           Another restore

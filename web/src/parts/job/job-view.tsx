@@ -1,10 +1,14 @@
-import { Alert, Badge, Button, Code, Group, Progress, ScrollArea, Stack, Text } from "@mantine/core";
+import { Alert, Badge, Button, Group, Progress, ScrollArea, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, type ReactElement } from "react";
 import { formatDuration } from "../../../../src/lib/text.ts";
 import { type Job, type JobEvent, jobQuery, useCancelJob, useJobEvents } from "../../api/jobs.ts";
 import { Ago } from "../moment.tsx";
 import { Answered } from "../states.tsx";
+import { DrillResult, drillIn } from "./drill-result.tsx";
+import { JobResult } from "./job-result.tsx";
+import { Steps } from "./steps.tsx";
+import { TypedCommand } from "../typed-command.tsx";
 
 const COLORS = {
   running: "blue",
@@ -28,37 +32,41 @@ export function JobView({ id }: { readonly id: string }): ReactElement {
   const events = useJobEvents(id);
   return (
     <Answered query={query}>
-      {(job) => (
-        <Stack gap="sm">
-          <Group justify="space-between">
-            <Group gap="sm">
-              <JobBadge state={job.state} />
-              <Text size="sm" className="quiet">
-                started <Ago at={job.startedAt} /> by {job.by}
-                {job.durationMs === null ? "" : `, took ${formatDuration(job.durationMs)}`}
-              </Text>
-            </Group>
-            {job.state === "running" ? <Cancel id={id} /> : null}
-          </Group>
-          {job.state === "running" ? <HowFar events={events} /> : null}
-          {job.error === null ? null : (
-            <Alert color="red" title="It failed" role="alert">
-              <Text size="sm" className="wrap">
-                {job.error.message}
-              </Text>
-              {job.error.hint === null ? null : (
-                <Text size="sm" className="quiet wrap">
-                  {job.error.hint}
+      {(job) => {
+        const drill = drillIn(job.kind, job.result);
+        return (
+          <Stack gap="sm">
+            <Group justify="space-between">
+              <Group gap="sm">
+                <JobBadge state={job.state} />
+                <Text size="sm" className="quiet">
+                  started <Ago at={job.startedAt} /> by {job.by}
+                  {job.durationMs === null ? "" : `, took ${formatDuration(job.durationMs)}`}
                 </Text>
-              )}
-            </Alert>
-          )}
-          <Log events={events} />
-          <Text size="xs" className="quiet wrap" component="div">
-            The same at a terminal: <Code>{`handled ${job.command.map(quoted).join(" ")}`}</Code>
-          </Text>
-        </Stack>
-      )}
+              </Group>
+              {job.state === "running" ? <Cancel id={id} /> : null}
+            </Group>
+            {job.state === "running" ? <HowFar events={events} /> : null}
+            <Steps events={events} running={job.state === "running"} />
+            {drill === undefined ? null : <DrillResult drill={drill} />}
+            {job.error === null ? null : (
+              <Alert color="red" title="It failed" role="alert">
+                <Text size="sm" className="wrap">
+                  {job.error.message}
+                </Text>
+                {job.error.hint === null ? null : (
+                  <Text size="sm" className="quiet wrap">
+                    {job.error.hint}
+                  </Text>
+                )}
+              </Alert>
+            )}
+            <JobResult job={job} result={job.result} />
+            <Log events={events} />
+            <TypedCommand words={job.command} />
+          </Stack>
+        );
+      }}
     </Answered>
   );
 }
@@ -110,9 +118,7 @@ function Log({ events }: { readonly events: readonly JobEvent[] }): ReactElement
       mah={320}
       className="log"
       type="auto"
-      tabIndex={0}
-      role="log"
-      aria-label="What it says"
+      viewportProps={{ tabIndex: 0, role: "log", "aria-label": "What it says" }}
     >
       {lines.map(({ seq, level, text, hint }) => (
         <div key={seq} data-level={level}>
@@ -123,9 +129,4 @@ function Log({ events }: { readonly events: readonly JobEvent[] }): ReactElement
       <div ref={end} />
     </ScrollArea.Autosize>
   );
-}
-
-/** As a shell takes it. */
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,0 +1,177 @@
+import { readdir, rm, utimes, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { asUser, PASSWORD } from "./support/api-access.ts";
+import { barriersOf, buildDashboard, complaintsOf, startBrowser } from "./support/browser.ts";
+import { runCli } from "./support/cli.ts";
+import { lockTable } from "./support/lock-table.ts";
+import { type FreshDatabase, freshDatabase, temporaryFolder } from "./support/postgres.ts";
+import { type Served, serve } from "./support/serve.ts";
+
+// Once a year, a while from now: what is due is due because it was missed.
+const YEARLY = (() => {
+  const at = new Date(Date.now() + 40 * 86_400_000);
+  return `0 3 ${at.getUTCDate()} ${at.getUTCMonth() + 1} *`;
+})();
+
+let live: FreshDatabase;
+let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+let daemon: Served;
+let browser: Browser;
+let context: BrowserContext;
+let page: Page;
+let complaints: readonly string[];
+let url: string;
+
+const strategy = (more = ""): string => `version: 1
+timezone: UTC
+repositories: { local: { url: backups } }
+databases:
+  data:
+    url: "${live.url}"
+    repository: local
+    lockTimeout: 60s
+    objectives: { rpo: 24h, rto: 1h }
+    backups: [{ name: nightly, kind: snapshot }${more}]
+`;
+
+async function start(port = 0): Promise<void> {
+  daemon = serve(folder.path, { port });
+  const [listening] = await daemon.events("listening", 1);
+  url = /http:\S+(?=\/metrics)/.exec(listening?.message ?? "")?.[0] ?? "";
+}
+
+beforeAll(async () => {
+  const built = buildDashboard();
+  const started = startBrowser();
+  live = await freshDatabase({ sql: "create table item as select generate_series(1, 100) as id" });
+  folder = await temporaryFolder();
+  await writeFile(join(folder.path, "handled.yaml"), strategy());
+  const backup = await runCli(["backup", "data"], { cwd: folder.path });
+  if (backup.code !== 0) throw new Error(backup.stderr);
+  await asUser(folder.path, "admin");
+  await built;
+  browser = await started;
+  await start();
+  context = await browser.newContext();
+  // A busy machine takes its time.
+  context.setDefaultTimeout(60_000);
+  page = await context.newPage();
+  complaints = complaintsOf(page);
+  await page.goto(url);
+  await page.getByLabel("Name").fill("admin");
+  await page.getByRole("textbox", { name: "Password" }).fill(PASSWORD);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("heading", { name: "Overview" }).waitFor();
+});
+afterAll(async () => {
+  await browser.close();
+  await daemon[Symbol.asyncDispose]();
+  await folder[Symbol.asyncDispose]();
+  await live[Symbol.asyncDispose]();
+});
+
+const main = (): ReturnType<Page["locator"]> => page.locator("main");
+const go = async (name: string): Promise<void> => {
+  const pages = page.getByRole("navigation", { name: "Pages" });
+  // Where something is found of a database, its name says so.
+  await pages.getByRole("link", { name: new RegExp(`^${name}( needs a look)?$`) }).click();
+};
+
+/** The page as it is, in both themes, on a telephone and on a screen: everybody can use it, and it is no wider than its window. */
+async function isForEverybody(what: string): Promise<void> {
+  for (const colorScheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme });
+    for (const width of [360, 1440]) {
+      await page.setViewportSize({ width, height: 900 });
+      expect(await barriersOf(page), `${what} in ${colorScheme} at ${width}`).toEqual([]);
+      expect(await page.evaluate<number>("document.documentElement.scrollWidth")).toBeLessThanOrEqual(width);
+    }
+  }
+  await page.setViewportSize({ width: 1280, height: 900 });
+}
+
+describe("the dashboard", { timeout: 180_000 }, () => {
+  test("a drill is rehearsed by mouse: its plan before, its steps while it goes on, its result, and what was learned", async () => {
+    await go("Recovery");
+    await page.getByRole("button", { name: /The server is lost/ }).click();
+    const plan = page.getByRole("table", { name: "Steps of the plan" });
+    await plan.getByText("Restore data into", { exact: false }).waitFor();
+    await main().getByText("Budgets of all steps").waitFor();
+    await page.getByRole("button", { name: "Rehearse", exact: true }).click();
+    await page.getByRole("heading", { name: "Steps" }).waitFor();
+    const steps = main().locator(".steps > li");
+    await steps.first().waitFor();
+    const result = page.getByRole("region", { name: "Result" });
+    await result.getByText("It can be recovered so").waitFor();
+    const looks = await steps.evaluateAll((all) => all.map((one) => one.getAttribute("data-look")));
+    expect(looks).toEqual(looks.map(() => "done"));
+    expect(looks.length).toBeGreaterThan(2);
+    await isForEverybody("a drill");
+
+    await page.getByLabel("What was learned").fill("the new server was called as the old one");
+    await page.getByRole("button", { name: "Keep the note" }).click();
+    await result.getByText("It is kept.").waitFor();
+    await go("Recovery");
+    await page.getByRole("button", { name: /The server is lost/ }).click();
+    await main().getByText("the new server was called as the old one", { exact: true }).waitFor();
+    await page.getByRole("img", { name: /^Time to recover: 1 drills/ }).waitFor();
+    await plan.getByText("Restore data into", { exact: false }).waitFor();
+    await isForEverybody("the way out of a disaster");
+  });
+
+  test("a damaged backup is found, and told until a new one was made and proven, and it is gone", async () => {
+    const stored = join(folder.path, "backups/data");
+    const [damaged = ""] = await readdir(join(stored, "backups"));
+    await rm(join(stored, "parts"), { recursive: true });
+    await go("data");
+    await page.getByRole("button", { name: "Verify the newest" }).click();
+    await main().getByText("failed", { exact: true }).waitFor();
+    await go("Overview");
+    const card = page.getByRole("article", { name: "data" });
+    await card.getByText("Not protected").waitFor();
+    const findings = page.getByRole("region", { name: "Findings" });
+    await findings.getByText("backup-overdue", { exact: true }).waitFor();
+    await findings.getByText("backup-damaged", { exact: true }).waitFor();
+
+    await go("data");
+    await page.getByRole("button", { name: "Back up now" }).click();
+    await main().getByText("done", { exact: true }).waitFor();
+    await go("data");
+    await page.getByRole("button", { name: "Verify the newest" }).click();
+    await main().getByText("done", { exact: true }).waitFor();
+    await go("Overview");
+    await findings.getByText("backup-overdue", { exact: true }).waitFor({ state: "detached" });
+    expect(await card.getByText("Not protected").count()).toBe(0);
+    // As its hint says.
+    await rm(join(stored, "backups", damaged), { recursive: true });
+    await findings.getByText("backup-damaged", { exact: true }).waitFor({ state: "detached" });
+    expect(complaints).toEqual([]);
+  });
+
+  test("what is scheduled is seen while it runs; the daemon is killed, and the page shows it again by itself", async () => {
+    const port = Number(new URL(url).port);
+    await daemon.stop("SIGTERM");
+    const path = join(folder.path, "handled.yaml");
+    await writeFile(path, strategy(`, { name: yearly, kind: snapshot, schedule: "${YEARLY}" }`));
+    await utimes(path, new Date(0), new Date(0));
+    await using held = new AsyncDisposableStack();
+    held.use(await lockTable(live.url, "item"));
+    await start(port);
+    await go("Overview");
+    const running = page
+      .getByRole("list", { name: "What runs now" })
+      .getByRole("link", { name: /backup.* yearly/ });
+    await running.waitFor();
+    await go("Activity");
+    await running.click();
+    await page.getByRole("button", { name: "Stop it" }).waitFor();
+    await main().getByText("by the schedule", { exact: false }).waitFor();
+    await daemon.stop("SIGKILL");
+    await start(port);
+    await held.disposeAsync();
+    await main().getByText("done", { exact: true }).waitFor();
+    expect(daemon.all().filter(({ event }) => event === "job started")).toEqual([]);
+  });
+});
