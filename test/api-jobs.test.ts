@@ -116,6 +116,10 @@ describe("jobs", () => {
     const { jobs } = JobsJson.parse((await ask("GET", "/api/jobs?database=data")).body);
     expect(jobs.map(({ id }) => id)).toEqual([verified.id, begun.id]);
     expect(JobsJson.parse((await ask("GET", "/api/jobs?state=failed")).body).jobs).toEqual([]);
+    const page = JobsJson.parse((await ask("GET", `/api/jobs?database=data&before=${verified.id}`)).body);
+    expect([page.jobs.map((job) => job.id), page.next]).toEqual([[begun.id], null]);
+    const first = JobsJson.parse((await ask("GET", "/api/jobs?database=data&last=1")).body);
+    expect(first.next).toBe(verified.id);
   });
 
   test("what fails says why, with the command's error", async () => {

@@ -12,7 +12,7 @@ import { OIDC_ROUTES } from "../src/api/contract/oidc.ts";
 import { ROUTES } from "../src/api/contract/routes.ts";
 import type { ApiWorld } from "../src/api/world.ts";
 import { ErrorJson } from "../src/json/common.ts";
-import type { ListJson } from "../src/json/look.ts";
+import type { BackupsJson } from "../src/api/contract/answers.ts";
 import { ServeEventJson } from "../src/json/serve.ts";
 import { runCommandLine } from "../src/cli/run.ts";
 import { startHttpServer } from "../src/daemon/http-server.ts";
@@ -122,6 +122,7 @@ const PATHS: Readonly<Record<keyof typeof ROUTES, string>> = {
   backups: "/api/databases/data/backups",
   series: "/api/databases/data/series?days=30",
   backup: "/api/backups/data/latest",
+  diff: "/api/databases/data/diff?first=latest&second=latest",
   runs: "/api/runs?database=data&last=5&operation=backup&since=2020-01-01T00:00:00Z",
   findings: "/api/findings",
   checklist: "/api/checklist",
@@ -147,12 +148,15 @@ describe("the HTTP API", () => {
   );
 
   test("it says what the commands say", async () => {
-    const of = async (...args: string[]): Promise<unknown> =>
+    const of = async (...args: string[]): Promise<Record<string, unknown>> =>
       jsonOf(await runCli([...args, "--json"], { cwd: folder.path }));
-    const listed = JSON.parse((await ask(PATHS.backups)).body) as ListJson;
-    expect(listed).toEqual(await of("list", "data"));
+    const listed = JSON.parse((await ask(PATHS.backups)).body) as BackupsJson;
+    expect(listed).toEqual({ ...(await of("list", "data")), next: null });
     const id = listed.databases[0]?.backups[0]?.id ?? "";
     expect(JSON.parse((await ask(`/api/backups/data/${id}`)).body)).toEqual(await of("show", "data", id));
+    expect(JSON.parse((await ask(`/api/databases/data/diff?first=${id}&second=latest`)).body)).toEqual(
+      await of("diff", "data", id, "latest"),
+    );
     const { databases } = JSON.parse((await ask(PATHS.runs)).body) as { databases: unknown[] };
     expect(databases).toEqual([await of("history", "data", "--operation", "backup")]);
     expect(JSON.parse((await ask(PATHS.checklist)).body)).toEqual(await of("checklist"));
@@ -201,6 +205,24 @@ describe("the HTTP API", () => {
     );
   });
 
+  test("the document is a page, too, which loads nothing and runs nothing, and has every address", async () => {
+    const { headers, body } = await ask("/api/docs");
+    expect(headers["content-type"]).toBe("text/html; charset=utf-8");
+    expect(headers["content-security-policy"]).toMatch(/^default-src 'none'; style-src 'unsafe-inline'/);
+    expect(body).not.toMatch(/<script|src=|href="http|<link/);
+    for (const [method, path, role] of [
+      ["GET", "/api/databases/{name}/backups", "viewer"],
+      ["POST", "/api/jobs", "operator"],
+      ["GET", "/api/strategy", "admin"],
+    ] as const) {
+      expect(body).toContain(`<h2><code>${method} ${path}</code></h2>`);
+      expect(body.split(`<h2><code>${method} ${path}</code></h2>`)[1]?.slice(0, 300)).toContain(
+        `Takes: ${role}.`,
+      );
+    }
+    expect(body).toContain("No more than so many of each database");
+  });
+
   test("the runbook is a page that may use its own styles and nothing else", async () => {
     const { headers, body } = await ask("/api/runbook");
     expect(headers["content-type"]).toMatch(/^text\/html/);
@@ -244,6 +266,13 @@ describe("the HTTP API", () => {
     ["/api/runs?wrong=1", 400, "usage"],
     ["/api/runs?__proto__=1", 400, "usage"],
     ["/api/runbook?format=pdf", 400, "usage"],
+    ["/api/runs?before=yesterday", 400, "usage"],
+    ["/api/databases/data/backups?before=latest", 400, "usage"],
+    ["/api/databases/data/diff?first=latest", 400, "usage"],
+    ["/api/databases/data/diff?first=latest&second=live", 400, "usage"],
+    ["/api/databases/data/diff?first=latest&second=20200101T000000Z-0000", 404, "backup_missing"],
+    ["/api/backups/data/provider:2024-12-10T03:00:05Z", 400, "usage"],
+    ["/api/backups/data/provider:never", 400, "usage"],
     ["/api/days?zone=Mars/Olympus", 400, "usage"],
     ["/api/days?zone=%2B01:00", 400, "usage"],
     ["/api/days?days=1000", 400, "usage"],
@@ -328,6 +357,7 @@ describe("what comes of a request", () => {
       backups: never,
       backup: never,
       series: never,
+      diff: never,
       runs: never,
       checklist: never,
     };

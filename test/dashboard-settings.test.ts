@@ -270,21 +270,14 @@ test("who is known elsewhere comes in; who may not is told why, in words of ours
   await guest.getByText("Example Login knows you, but you may not come in here.").waitFor();
   expect(new URL(guest.url()).search).toBe("?refused=not_allowed");
   expect(await barriersOf(guest)).toEqual([]);
-  for (const code of [
-    "sign_in_failed",
-    "too_many_tries",
-    "page_missing",
-    "usage",
-    "user_exists",
-    "last_admin",
-  ]) {
+  for (const [code, words] of [
+    ["sign_in_failed", "Example Login did not show who you are"],
+    ["too_many_tries", "It failed too often in a row."],
+  ] as const) {
     await guest.goto(`${url}/sign-in?refused=${code}`);
-    await guest
-      .getByRole("alert")
-      .getByText(/Example Login|Wait a while|no other service|somebody else/)
-      .waitFor();
+    await guest.getByRole("alert").getByText(words).waitFor();
   }
-  for (const code of ["<b>pwned</b>", "toString", "__proto__"]) {
+  for (const code of ["<b>pwned</b>", "__proto__"]) {
     await guest.goto(`${url}/sign-in?refused=${encodeURIComponent(code)}`);
     const said = await guest.getByRole("alert").innerText();
     expect(said).toMatch(

@@ -353,6 +353,25 @@ test("a moment of the service's, and one of which only our own backup is left", 
   expect(await pointed()).toBe(live);
 });
 
+test("a database of somebody else's behind `--to` stays as it is, and nothing is pointed at it", async () => {
+  await runSql(clusterUrl(), `create database ${ESCAPE}`);
+  const [, theirs = ""] = TO;
+  await runSql(theirs, "create table orders (id int primary key); insert into orders values (7), (8)");
+  for (const _ of ["the first time", "again"]) {
+    const refused = await recover(["--from", "backup", ...TO]);
+    expect(refused).toMatchObject({ code: 2 });
+    expect(refused.stderr).toContain("it is not empty, and not what the backup has");
+    expect(refused.stderr).toContain("name a new database with `--to`");
+    expect(await runSql(theirs, "select id from orders order by id")).toEqual([{ id: 7 }, { id: 8 }]);
+    expect(await pointed()).toBe(live);
+  }
+  await runSql(clusterUrl(), `alter database ${ESCAPE} rename to ${ESCAPE}_theirs`);
+  const done = await recover(["--from", "backup", ...TO]);
+  await runSql(clusterUrl(), `drop database ${ESCAPE}_theirs with (force)`);
+  expect(done, done.stderr).toMatchObject({ code: 0 });
+  expect(await orders()).toEqual([1]);
+});
+
 test("what must be true of the cluster is asked before the application is pointed at it", async () => {
   await writeStrategy({ assertions: '{ expect: "select count(*) = 4 from orders" }' });
   const stopped = await recover();

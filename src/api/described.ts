@@ -34,6 +34,7 @@ interface Described<R extends Route> {
   readonly config: { readonly role: R["role"] };
   readonly schema: {
     readonly summary: string;
+    readonly description: string;
     readonly response: Record<StatusOf<R>, AnswerOf<R>> & typeof FAILURES;
   } & Part<R, "params", "params"> &
     Part<R, "query", "querystring"> &
@@ -47,6 +48,7 @@ export function described<const R extends Route>(route: R): Described<R> {
   const content = Object.fromEntries((types ?? []).map((type) => [type, { schema: answer }]));
   const schema = {
     summary,
+    description: role === "public" ? "For everybody." : `Takes: ${role}.`,
     // Fastify takes a key without a value for a mistake.
     ...(params === undefined ? {} : { params }),
     ...(query === undefined ? {} : { querystring: query }),

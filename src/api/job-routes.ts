@@ -45,7 +45,7 @@ export function addJobRoutes(
     return await jobs.plan(request.body, gone.signal);
   });
   app.post(validate.path, described(validate), async ({ body }) => await jobs.validate(body.text));
-  app.get(all.path, described(all), async ({ query }) => ({ jobs: await jobs.list(query) }));
+  app.get(all.path, described(all), async ({ query }) => await jobs.list(query));
   app.get(job.path, described(job), async ({ params }) => await jobs.show(params.id));
   app.delete(cancelJob.path, described(cancelJob), async (request, reply) => {
     const { id, kind, database } = await jobs.show(request.params.id);

@@ -3,6 +3,7 @@ import type {
   JobEvent,
   JobJson,
   JobRequest,
+  JobsJson,
   PlanJson,
   PlanRequest,
   StrategyVerdictJson,
@@ -16,7 +17,7 @@ export interface JobsWorld {
   /** Fails as the command does. */
   plan(request: PlanRequest, signal: AbortSignal): Promise<PlanJson>;
   validate(text: string): Promise<StrategyVerdictJson>;
-  list(which: WhichJobs): Promise<JobJson[]>;
+  list(which: WhichJobs): Promise<JobsJson>;
   show(id: string): Promise<JobDetailsJson>;
   /** @param after -1 for all */
   events(id: string, after: number, signal: AbortSignal): AsyncIterable<JobEvent>;

@@ -2,6 +2,7 @@ import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from "fasti
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { ROUTES } from "./contract/routes.ts";
+import { type ApiDocument, docsPage } from "./docs-page.ts";
 import { described } from "./described.ts";
 import type { ApiWorld } from "./world.ts";
 
@@ -14,8 +15,11 @@ export type App = FastifyInstance<
 >;
 
 // Its styles stand in the page itself. The dashboard shows it in a frame.
-const PAGE_POLICY =
-  "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
+const PAGE_HEADERS = {
+  "content-security-policy":
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
+  "x-frame-options": "SAMEORIGIN",
+};
 
 /** Each address of the contract, answered by what the world says. */
 export function addRoutes(app: App, world: ApiWorld): void {
@@ -26,6 +30,7 @@ export function addRoutes(app: App, world: ApiWorld): void {
     backups,
     series,
     backup,
+    diff,
     runs,
     findings,
     checklist,
@@ -42,7 +47,7 @@ export function addRoutes(app: App, world: ApiWorld): void {
   app.get(
     backups.path,
     described(backups),
-    async ({ params, signal }) => await world.backups(params.name, signal),
+    async ({ params, query, signal }) => await world.backups(params.name, query, signal),
   );
   app.get(
     series.path,
@@ -54,13 +59,17 @@ export function addRoutes(app: App, world: ApiWorld): void {
     described(backup),
     async ({ params, signal }) => await world.backup(params.database, params.id, signal),
   );
+  app.get(
+    diff.path,
+    described(diff),
+    async ({ params, query, signal }) => await world.diff(params.name, query, signal),
+  );
   app.get(runs.path, described(runs), async ({ query, signal }) => await world.runs(query, signal));
   app.get(findings.path, described(findings), async ({ signal }) => await world.findings(signal));
   app.get(checklist.path, described(checklist), async ({ signal }) => await world.checklist(signal));
   app.get(runbook.path, described(runbook), async ({ query, signal }, reply) => {
     const page = await world.runbook(query.format, signal);
-    if (query.format === "html")
-      reply.headers({ "content-security-policy": PAGE_POLICY, "x-frame-options": "SAMEORIGIN" });
+    if (query.format === "html") reply.headers(PAGE_HEADERS);
     return reply
       .type(query.format === "html" ? "text/html; charset=utf-8" : "text/markdown; charset=utf-8")
       .send(page);
@@ -75,4 +84,10 @@ export function addRoutes(app: App, world: ApiWorld): void {
   );
   app.get(scenarios.path, described(scenarios), async ({ signal }) => await world.scenarios(signal));
   app.get("/api/openapi.json", { config: { role: "public" }, schema: { hide: true } }, () => app.swagger());
+  app.get("/api/docs", { config: { role: "public" }, schema: { hide: true } }, (_, reply) =>
+    reply
+      .headers(PAGE_HEADERS)
+      .type("text/html; charset=utf-8")
+      .send(docsPage(app.swagger() as ApiDocument)),
+  );
 }

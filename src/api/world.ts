@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type {
+  BackupsJson,
   DaysJson,
   FindingsJson,
   OverviewJson,
@@ -9,8 +10,8 @@ import type {
   SeriesJson,
 } from "./contract/answers.ts";
 import type { ChannelsJson } from "./contract/channels.ts";
+import type { WhichBackups, WhichDays, WhichDiff, WhichRecoveries, WhichRuns } from "./contract/requests.ts";
 import type { StrategyTextJson } from "./contract/strategy.ts";
-import type { WhichDays, WhichRecoveries, WhichRuns } from "./contract/requests.ts";
 import type { ROUTES } from "./contract/routes.ts";
 
 type Answer<Route extends keyof typeof ROUTES> = z.infer<(typeof ROUTES)[Route]["answer"]>;
@@ -24,11 +25,12 @@ export interface ApiWorld {
   overview(signal: AbortSignal): Promise<OverviewJson>;
   days(which: WhichDays, signal: AbortSignal): Promise<DaysJson>;
   findings(signal: AbortSignal): Promise<FindingsJson>;
-  backups(database: string, signal: AbortSignal): Promise<Answer<"backups">>;
+  backups(database: string, which: WhichBackups, signal: AbortSignal): Promise<BackupsJson>;
   /** @param days no further back */
   series(database: string, days: number, signal: AbortSignal): Promise<SeriesJson>;
-  /** @param id one of ours, or `latest` */
+  /** @param id one of ours, `latest`, or one of the managed service's */
   backup(database: string, id: string, signal: AbortSignal): Promise<Answer<"backup">>;
+  diff(database: string, which: WhichDiff, signal: AbortSignal): Promise<Answer<"diff">>;
   runs(which: WhichRuns, signal: AbortSignal): Promise<RunsJson>;
   checklist(signal: AbortSignal): Promise<Answer<"checklist">>;
   runbook(format: "html" | "md", signal: AbortSignal): Promise<string>;

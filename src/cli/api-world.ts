@@ -1,13 +1,14 @@
 import type { FindingsJson, OverviewJson } from "../api/contract/answers.ts";
 import type { ApiWorld } from "../api/world.ts";
 import { channelStates } from "../notify/channel-states.ts";
-import { readHistory } from "../operations/history.ts";
-import { isOfPlace } from "../operations/places.ts";
+import { isProviderBackupId } from "../providers/backup-id.ts";
 import { repositoryUsage } from "../operations/repository/usage.ts";
 import { showBackup } from "../operations/show.ts";
 import { checklistOf } from "./checklist-of.ts";
 import type { Cli } from "./cli.ts";
-import { daysOf } from "./days-of.ts";
+import { findProviderBackup } from "./commands/show-provider.ts";
+import { daysOf, HeldDays } from "./days-of.ts";
+import { diffOf } from "./diff-of.ts";
 import { drillsOf } from "./drills-of.ts";
 import { healthOf } from "./health-of.ts";
 import type { StatusJson } from "../json/status.ts";
@@ -17,7 +18,7 @@ import { seriesOf } from "./series-of.ts";
 import { listingsOf } from "./listings-of.ts";
 import { Output } from "./output.ts";
 import { checklistJson } from "./render/checklist.ts";
-import { historyJson } from "./render/history.ts";
+import { providerShowJson } from "./render/provider-backup.ts";
 import { listJson } from "./render/list.ts";
 import { pageHtml } from "./render/page/html.ts";
 import { pageMarkdown } from "./render/page/markdown.ts";
@@ -26,10 +27,12 @@ import { statusJson } from "./render/status.ts";
 import { usageJson } from "./render/usage.ts";
 import { resolveAllTargets, resolvePlaces } from "./repositories.ts";
 import { repositoryPlaces, tryPlaces } from "./repository-places.ts";
+import { pageOfBackups } from "./page-of-backups.ts";
+import { runsOf } from "./runs-of.ts";
 import { runbookOf } from "./runbook-of.ts";
 import { strategyText } from "./strategy-text.ts";
 import { requireStrategy } from "./strategy-file.ts";
-import { resolveTarget, storagesOf, strategyTarget } from "./targets.ts";
+import { resolveTarget, strategyTarget } from "./targets.ts";
 import { verdictOn } from "./verdict-on.ts";
 
 /** What the commands find, for the API of `handled serve`. */
@@ -51,18 +54,19 @@ export function apiWorld(serving: Cli, lastLook: () => OverviewJson | undefined)
       looking = undefined;
     }
   };
+  const days = new HeldDays(async (which) => await daysOf(quiet(serving, serving.signal), which), lastLook);
   return {
     status,
     overview: async () => lastLook() ?? (await (looking ??= lookOnce())),
     findings: async (signal) => findingsOf(await status(signal)),
-    days: async (which, signal) => await daysOf(quiet(serving, signal), which),
-    backups: async (database, signal) => {
+    days: async (which) => await days.get(which),
+    backups: async (database, which, signal) => {
       const { listings } = await listingsOf(quiet(serving, signal), database, {});
-      return listJson(listings);
+      return pageOfBackups(listJson(listings), which);
     },
     series: async (name, days, signal) => {
       const { listings } = await listingsOf(quiet(serving, signal), name, {});
-      const [listed] = listJson(listings).databases;
+      const [listed] = listings;
       if (listed === undefined) throw new AppError("unexpected", `list ${name}: there is no answer`);
       return seriesOf(listed, serving.runtime.clock.now(), days);
     },
@@ -70,35 +74,15 @@ export function apiWorld(serving: Cli, lastLook: () => OverviewJson | undefined)
       const cli = quiet(serving, signal);
       // Only what the strategy names: a repository may be shared with others.
       const target = await resolveTarget(cli, name, {});
+      if (isProviderBackupId(backup)) return providerShowJson(await findProviderBackup(cli, target, backup));
       const storages = target.places().map((place) => () => place.storage());
       const places = await resolvePlaces(cli, {});
       const request = { storages, database: target.name, backup, operation: "show" } as const;
       const details = await showBackup(cli.runtime, request, signal);
       return showJson(details, await verdictOn(cli, places, details));
     },
-    runs: async ({ database, last, since, failed, operation }, signal) => {
-      const cli = quiet(serving, signal);
-      const databases = [];
-      for (const target of await resolveAllTargets(cli, database === undefined ? [] : [database], {})) {
-        const request = {
-          database: target.name,
-          storages: storagesOf(target),
-          last,
-          since: since === undefined ? undefined : new Date(since),
-          failed: failed === undefined ? undefined : (true as const),
-          operation,
-          rebuild: undefined,
-        };
-        try {
-          databases.push(historyJson(await readHistory(cli.runtime, request, cli.signal)));
-        } catch (error) {
-          // It must not hide the others.
-          if (database !== undefined || !isOfPlace(error, cli.signal)) throw error;
-          databases.push({ database: target.name, runs: [], more: false, unread: [error.message] });
-        }
-      }
-      return { databases };
-    },
+    diff: async (name, which, signal) => await diffOf(quiet(serving, signal), name, which),
+    runs: async (which, signal) => await runsOf(quiet(serving, signal), which),
     checklist: async (signal) => {
       const cli = quiet(serving, signal);
       return checklistJson(await checklistOf(cli, await requireStrategy(cli)));

@@ -1,51 +1,35 @@
 import type { SeriesJson } from "../api/contract/answers.ts";
-import type { ListJson } from "../json/look.ts";
-import { median, spread } from "../lib/statistics.ts";
+import { BYTES, ROWS } from "../health/checks/tables.ts";
+import { type Limits, usualOf } from "../health/out-of-history.ts";
+import { chooseCompared } from "../health/table-history.ts";
+import type { BackupIndex } from "../repository/manifest.ts";
+import { indexJson } from "./render/backup.ts";
 
-// As many as tell what is usual, and how far from it nothing goes by chance: those of the health checks.
-const FEWEST = 5;
-const SIGMAS = 6;
 const DAY_MS = 86_400_000;
 
-/** The figures of a database's backups of the last days, for charts. */
+/**
+ * The figures of a database's backups of the last days, for charts, and between what the health checks let them be.
+ * @param backups newest first
+ */
 export function seriesOf(
-  { database, backups }: ListJson["databases"][number],
+  { database, backups }: { readonly database: string; readonly backups: readonly BackupIndex[] },
   now: Date,
   days: number,
 ): SeriesJson {
   const since = now.getTime() - days * DAY_MS;
   const points = backups
     .filter(({ snapshotAt }) => Date.parse(snapshotAt) >= since)
-    .map(({ id, kind, schedule, snapshotAt, durationMs, tables, rows, bytes, storedBytes }) => ({
-      id,
-      kind,
-      schedule,
-      snapshotAt,
-      durationMs,
-      tables,
-      rows,
-      bytes,
-      storedBytes,
-    }))
+    .map((index) => {
+      const { id, kind, schedule, snapshotAt, durationMs, tables, rows, bytes, storedBytes } =
+        indexJson(index);
+      return { id, kind, schedule, snapshotAt, durationMs, tables, rows, bytes, storedBytes };
+    })
     .toReversed();
-  const newest = points.at(-1);
-  // A dump and a snapshot are not alike.
-  const alike = points.filter(({ kind, schedule }) => kind === newest?.kind && schedule === newest.schedule);
-  const usual = (of: "rows" | "bytes" | "storedBytes" | "durationMs"): SeriesJson["usual"]["rows"] => {
-    const values = alike.slice(0, -1).map((point) => point[of]);
-    if (values.length < FEWEST) return null;
-    const middle = median(values);
-    const far = SIGMAS * spread(values);
-    return { median: middle, low: Math.max(0, middle - far), high: middle + far };
-  };
-  return {
-    database,
-    points,
-    usual: {
-      rows: usual("rows"),
-      bytes: usual("bytes"),
-      storedBytes: usual("storedBytes"),
-      durationMs: usual("durationMs"),
-    },
-  };
+  const [, ...before] = chooseCompared(backups);
+  const usual = (of: "rows" | "bytes", limits: Limits): SeriesJson["usual"]["rows"] =>
+    usualOf(
+      before.map(({ totals }) => totals[of]),
+      limits,
+    ) ?? null;
+  return { database, points, usual: { rows: usual("rows", ROWS), bytes: usual("bytes", BYTES) } };
 }

@@ -1,5 +1,5 @@
 import type { OverviewJson } from "../api/contract/answers.ts";
-import type { RequestListener, ServerResponse } from "node:http";
+import type { RequestListener } from "node:http";
 import { fileURLToPath } from "node:url";
 import { type Access, openAccess } from "../access/access.ts";
 import type { Names } from "../api/guard.ts";
@@ -81,13 +81,8 @@ export class ServeApi implements HttpMounts, AsyncDisposable {
     this.#tell({ kind: "set up", url: `${base}/set-up#${this.#setUp.make()}` });
   }
 
-  readonly api: RequestListener = (request, response) => {
-    void this.#answer(response, ({ api }) => api(request, response));
-  };
-
-  readonly pages: RequestListener = (request, response) => {
-    void this.#answer(response, ({ pages }) => pages(request, response));
-  };
+  readonly api = this.#answerBy(({ api }) => api);
+  readonly pages = this.#answerBy(({ pages }) => pages);
 
   async [Symbol.asyncDispose](): Promise<void> {
     // What could not be loaded was told to whoever asked, and leaves nothing to end.
@@ -95,15 +90,18 @@ export class ServeApi implements HttpMounts, AsyncDisposable {
     this.#access[Symbol.dispose]();
   }
 
-  async #answer(response: ServerResponse, answer: (loaded: Loaded) => void): Promise<void> {
-    try {
-      this.#loading ??= this.#load();
-      answer(await this.#loading);
-    } catch (error) {
-      this.#tell({ kind: "not answered", error: inOperation("answer a browser", error) });
-      if (!response.headersSent) response.writeHead(500, { "content-type": "text/plain; charset=utf-8" });
-      response.end("this cannot be answered\n");
-    }
+  #answerBy(which: (loaded: Loaded) => RequestListener): RequestListener {
+    const answer = async (...[request, response]: Parameters<RequestListener>): Promise<void> => {
+      try {
+        this.#loading ??= this.#load();
+        which(await this.#loading)(request, response);
+      } catch (error) {
+        this.#tell({ kind: "not answered", error: inOperation("answer a browser", error) });
+        if (!response.headersSent) response.writeHead(500, { "content-type": "text/plain; charset=utf-8" });
+        response.end("this cannot be answered\n");
+      }
+    };
+    return (request, response) => void answer(request, response);
   }
 
   async #load(): Promise<Loaded> {

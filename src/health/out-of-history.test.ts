@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { jumpOf, type Limits } from "./out-of-history.ts";
+import { jumpOf, type Limits, usualOf } from "./out-of-history.ts";
 
 const ROWS: Limits = { least: 100, fallen: 0.2, grown: 3 };
 const length = fc.integer({ min: 5, max: 14 });
@@ -105,4 +105,33 @@ describe("an alarm", () => {
     expect(jumpOf([30_000, ...usual], ROWS)).toMatchObject({ value: 30_000, lasting: 1 });
     expect(jumpOf([8100, ...usual], ROWS)).toBeUndefined();
   });
+});
+
+test("of what is usual nothing is said, up to its ends", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.integer({ min: 0, max: 1_000_000 }), { minLength: 5, maxLength: 14 }),
+      (values) => {
+        const usual = usualOf(values, ROWS);
+        if (usual === undefined) throw new Error("there are enough");
+        const { low, high, median } = usual;
+        expect(low).toBeLessThanOrEqual(median);
+        expect(high).toBeGreaterThanOrEqual(median);
+        for (const inside of [low, median, high]) expect(jumpOf([inside, ...values], ROWS)).toBeUndefined();
+      },
+    ),
+    { numRuns: 50 },
+  );
+});
+
+test("what lies just beyond has jumped", () => {
+  const values = [1000, 1010, 990, 1005, 995];
+  const { low = 0, high = 0 } = usualOf(values, ROWS) ?? {};
+  expect([low, high].map(Math.round)).toEqual([800, 3030]);
+  expect(jumpOf([low - 1, ...values], ROWS)).toBeDefined();
+  expect(jumpOf([high + 1, ...values], ROWS)).toBeDefined();
+});
+
+test("of too few nobody can tell what is usual", () => {
+  expect(usualOf([1, 2, 3, 4], ROWS)).toBeUndefined();
 });

@@ -55,6 +55,39 @@ export function jumpOf(values: readonly number[], limits: Limits): Jump | undefi
   return { value, median: middle, before: before.length, lasting: 1 + old };
 }
 
+/** Between what the next value may lie without having jumped. */
+export interface Usual {
+  readonly median: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+// So often what is left of a range is halved: then it is narrower than a row or byte, or than a millionth of the value.
+const HALVINGS = 60;
+
+/**
+ * What `jumpOf` would let the value after these be, newest first: it is asked, so that both say the same. Undefined where there are too few
+ * to tell.
+ */
+export function usualOf(values: readonly number[], limits: Limits): Usual | undefined {
+  if (values.length < (limits.fewest ?? FEWEST)) return undefined;
+  const middle = median(values);
+  const jumps = (value: number): boolean => jumpOf([value, ...values], limits) !== undefined;
+  /** The value nearest to `far` that has not jumped, where the median has not and `far` has. */
+  const edge = (far: number): number => {
+    let [near, beyond] = [middle, far];
+    for (let n = 0; n < HALVINGS && Math.abs(beyond - near) > 0.5; n++) {
+      const between = (near + beyond) / 2;
+      if (jumps(between)) beyond = between;
+      else near = between;
+    }
+    return near;
+  };
+  let far = Math.max(1, middle);
+  while (!jumps(far) && far < Number.MAX_SAFE_INTEGER) far *= 2;
+  return { median: middle, low: jumps(0) ? edge(0) : 0, high: edge(far) };
+}
+
 /** How far from the straight course of those before a value lies that comes so many steps after them, and how far they do. */
 function fromCourse(
   value: number,

@@ -95,6 +95,14 @@ describe("the command of a job", () => {
       "restore --provider --at=2024-12-10T14:05:00Z --url-file=/state/url.txt --yes -- data",
     ],
     [
+      {
+        kind: "recover",
+        database: "data",
+        options: { scenario: "server-lost", despiteAssertions: true },
+      },
+      "recover --despite-assertions --yes -- server-lost data",
+    ],
+    [
       { kind: "recover", database: "data", options: { scenario: "together", with: ["other"], back: true } },
       "recover --back --yes -- together data other",
     ],

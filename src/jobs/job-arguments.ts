@@ -113,6 +113,7 @@ export function jobWords(request: JobRequest, paths: JobPaths | undefined, by?: 
       const flags: Option[] = [
         ["--whole", rest.whole],
         ["--restart", rest.restart],
+        ["--despite-assertions", rest.despiteAssertions],
         ["--back", rest.back],
       ];
       return words("recover", [...how, ...what, ...flags, ...asks], [scenario, request.database, ...others]);

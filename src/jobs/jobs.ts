@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import type { JobDetailsJson, JobEvent, JobJson, WhichJobs } from "../api/contract/jobs.ts";
+import type { JobDetailsJson, JobEvent, JobJson, JobsJson, WhichJobs } from "../api/contract/jobs.ts";
 import { type JobEnd, killGroup, livingJobs, markOf } from "../daemon/job-process.ts";
 import type { DaemonJob } from "../daemon/daemon.ts";
 import { AppError, messageOf } from "../errors.ts";
@@ -151,20 +151,22 @@ export class Jobs implements AsyncDisposable {
   }
 
   /** Newest first. */
-  async list({ database, state, last }: WhichJobs): Promise<JobJson[]> {
+  async list({ database, state, last, before }: WhichJobs): Promise<JobsJson> {
     const { folder } = this.#settings;
     const found: JobJson[] = [];
     // Who asks for what runs asks often.
     const ids = state === "running" ? [...this.#running.keys()].toSorted() : await jobsIn(folder);
     for (const id of ids.toReversed()) {
-      if (found.length >= last) break;
+      if (before !== undefined && id >= before) continue;
       const one = new JobFolder(folder, id);
       const job = await one.read();
       if (job === undefined || (database !== undefined && job.database !== database)) continue;
       const described = await this.#describe(job, await one.end());
-      if (state === undefined || described.state === state) found.push(described);
+      if (state !== undefined && described.state !== state) continue;
+      if (found.length >= last) return { jobs: found, next: found.at(-1)?.id ?? null };
+      found.push(described);
     }
-    return found;
+    return { jobs: found, next: null };
   }
 
   /** Fails with `job_missing`. */

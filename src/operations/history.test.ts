@@ -317,3 +317,21 @@ test("a record that cannot be read is told each time, and does not hide the othe
   expect((await history(world)).runs[0]).toEqual(broken);
   await place.storage.delete(begunKey("data", broken.id), signal);
 });
+
+test("page after page, each run comes once, with the index and without", async () => {
+  const world = await freshWorld(2);
+  await record(world, 70);
+  await fold(world, world.places[0] as Repository);
+  await recordBegun(world.places[0] as Repository, runNow(world, { outcome: null }), signal);
+  const all = await history(world, { last: 200 });
+  expect(all.runs).toHaveLength(141);
+  for (const look of [history, withoutIndex]) {
+    const seen: RunFile[] = [];
+    for (let more = true; more; ) {
+      const page = await look(world, { last: 9, before: seen.at(-1)?.id });
+      seen.push(...page.runs);
+      ({ more } = page);
+    }
+    expect(seen).toEqual(all.runs);
+  }
+});

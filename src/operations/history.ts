@@ -14,6 +14,8 @@ interface RunsRequest {
   readonly database: string;
   /** No more than so many, the newest. */
   readonly last: number;
+  /** Only those that come before the run with this id. */
+  readonly before?: string | undefined;
   /** Only those that began then or later. */
   readonly since?: Date | undefined;
   readonly operation?: RunFile["operation"] | undefined;
@@ -65,12 +67,13 @@ export async function readRuns(
   request: RunsRequest,
   signal: AbortSignal,
 ): Promise<Runs> {
-  const { database, last, since, operation, failed = false, rebuild = false } = request;
+  const { database, last, before, since, operation, failed = false, rebuild = false } = request;
   const wanted = request.wanted ?? ((): boolean => true);
   const from = since?.toISOString() ?? "";
-  const query = { from, operation, failed, wanted, limit: last + 1 };
+  const query = { from, before, operation, failed, wanted, limit: last + 1 };
   const isAsked = (run: RunFile): boolean =>
     run.startedAt >= from &&
+    (before === undefined || run.id < before) &&
     (operation === undefined || run.operation === operation) &&
     (!failed || (run.outcome !== null && run.outcome !== "done")) &&
     wanted(run);
@@ -88,6 +91,7 @@ export async function readRuns(
   const begunIn = (month: string): string[] => [...begun.keys()].filter((id) => monthOfRun(id) === month);
   for (const month of [...months].toSorted().toReversed()) {
     if (!rebuild && (month < from.slice(0, 7) || found.size > last)) break;
+    if (!rebuild && before !== undefined && month > monthOfRun(before)) continue;
     for (const place of places) {
       const { runs, ended } = await place.month(month, query, begunIn(month));
       // One place may have seen the end that another was not there for.

@@ -69,8 +69,11 @@ export interface Plan {
   /** From measured rates; left out where the plan has nothing to choose from. */
   readonly estimates?: readonly Estimate[];
   readonly steps: readonly Step[];
-  /** Removes what must not outlast the run, whatever became of it: of a drill. It fails with nothing. */
-  readonly release?: () => Promise<void>;
+  /**
+   * Removes what must not outlast the run, whatever became of it, nor the way back: it is given what the steps have told. It fails with
+   * nothing.
+   */
+  readonly release?: (outputs: Outputs) => Promise<void>;
 }
 
 /** What an earlier step has told. */

@@ -64,7 +64,7 @@ export async function runPlan(
       if (failed !== null) return run.result({ step, error: failed }, resumed);
     }
   } finally {
-    await plan.release?.();
+    await plan.release?.(run.outputs);
   }
   return run.result(null, resumed);
 }
@@ -95,6 +95,8 @@ export async function goBack(
     undone.push(step.title);
     runtime.reporter.note(`undone: ${step.title}`);
   }
+  // Who was killed could not.
+  await plan.release?.(outputsOf(journal));
   await removeJournal(runtime, path);
   return undone;
 }
@@ -149,8 +151,8 @@ class Run {
     this.#tell(step, "begun");
     try {
       this.#runtime.observer("before", `step ${step.id}`);
-      const made = await step.run(this.#outputs, signal);
-      await step.check({ ...this.#outputs, ...made }, signal);
+      const made = await step.run(this.outputs, signal);
+      await step.check({ ...this.outputs, ...made }, signal);
       this.#runtime.observer("after", `step ${step.id}`);
       const begun = this.#of(step) as BegunStep;
       const finishedAt = this.#runtime.clock.now().toISOString();
@@ -172,7 +174,7 @@ class Run {
       startedAt: new Date(this.#journal.startedAt),
       finishedAt: failed === null ? this.#completedAt : this.#runtime.clock.now(),
       steps: this.#plan.steps.map((step) => this.#resultOf(step)),
-      outputs: this.#outputs,
+      outputs: this.outputs,
       failed,
       resumed,
     };
@@ -186,7 +188,7 @@ class Run {
   /** What was done before a crash may have been taken back since, by the same disaster or by a person. */
   async #holds(step: Step, signal: AbortSignal): Promise<boolean> {
     try {
-      await step.check(this.#outputs, signal);
+      await step.check(this.outputs, signal);
       return true;
     } catch (error) {
       signal.throwIfAborted();
@@ -198,7 +200,7 @@ class Run {
 
   async #agree(step: Step): Promise<void> {
     if (step.confirm === null || this.#journal.confirmed.includes(step.id)) return;
-    const asked = typeof step.confirm === "function" ? step.confirm(this.#outputs) : step.confirm;
+    const asked = typeof step.confirm === "function" ? step.confirm(this.outputs) : step.confirm;
     if (asked === null) return;
     await this.#request.confirm(asked);
     this.#journal = { ...this.#journal, confirmed: [...this.#journal.confirmed, step.id] };
@@ -233,7 +235,7 @@ class Run {
     this.#journal = { ...this.#journal, begun: all };
   }
 
-  get #outputs(): Outputs {
+  get outputs(): Outputs {
     return outputsOf(this.#journal);
   }
 }

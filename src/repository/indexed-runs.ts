@@ -142,13 +142,14 @@ function isOfIndex(error: unknown): boolean {
 
 function answerFrom(
   runs: readonly RunFile[],
-  { from, operation, failed, wanted, limit }: RunQuery,
+  { from, before, operation, failed, wanted, limit }: RunQuery,
   begun: readonly string[],
 ): MonthAnswer {
   const there = new Set(runs.map(({ id }) => id));
   const found = runs.filter(
     (run) =>
       run.startedAt >= from &&
+      (before === undefined || run.id < before) &&
       (operation === undefined || run.operation === operation) &&
       (!failed || run.outcome !== "done") &&
       wanted(run),

@@ -20,6 +20,8 @@ const SCHEMA = `
 export interface RunQuery {
   /** Only those that began then or later, as ISO 8601. */
   readonly from: string;
+  /** Only those whose ids come before this one; undefined: all. */
+  readonly before: string | undefined;
   readonly operation: RunFile["operation"] | undefined;
   /** Only those that did not end well. */
   readonly failed: boolean;
@@ -209,11 +211,12 @@ export class RunIndex implements Disposable {
     return [...found.values()].sort((a, b) => (a.id < b.id ? 1 : -1));
   }
 
-  #select(facts: readonly Facts[], { from, operation, failed, wanted, limit }: RunQuery): RunFile[] {
+  #select(facts: readonly Facts[], { from, before, operation, failed, wanted, limit }: RunQuery): RunFile[] {
     const record = this.#db.prepare("select record from records where object = ? and n = ?");
     const found: RunFile[] = [];
     for (const one of facts) {
       if (found.length >= limit) break;
+      if (before !== undefined && one.id >= before) continue;
       if (one.startedAt < from || (operation !== undefined && one.operation !== operation)) continue;
       if (failed && one.outcome === "done") continue;
       const text = String(record.get(one.object, Number(one.n))?.["record"]);

@@ -10,15 +10,17 @@ const START = Date.UTC(2016, 0, 1);
 const MINUTE = 60_000;
 
 /**
- * Fills a new repository with records of this many runs of `data`, all in folded months; one in fifty did not end well.
+ * Fills a repository with records of this many runs, all in folded months; one in fifty did not end well.
  * @param everyMinutes how far they lie apart
  * @param start when the first began
+ * @param database whose runs they are
  */
 export async function fillRuns(
   folder: string,
   count: number,
   everyMinutes = 5,
   start = START,
+  database = "data",
 ): Promise<void> {
   const { storage } = await openOrCreateRepository(
     testRuntime(),
@@ -31,11 +33,11 @@ export async function fillRuns(
     if (lines.length === 0) return;
     const packed = Buffer.concat(compressFrames(Buffer.from(lines.join("")), 3));
     const name = createHash("sha256").update(packed).digest("hex").slice(0, 16);
-    await storage.put(`${monthFolder("data", month)}${name}.zst`, packed, noAbort());
+    await storage.put(`${monthFolder(database, month)}${name}.zst`, packed, noAbort());
     lines = [];
   };
   for (let n = 0; n < count; n++) {
-    const run = runNumber(n, start + n * everyMinutes * MINUTE);
+    const run = { ...runNumber(n, start + n * everyMinutes * MINUTE), database };
     if (monthOfRun(run.id) !== month) {
       await endMonth();
       month = monthOfRun(run.id);

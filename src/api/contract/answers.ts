@@ -2,12 +2,25 @@ import { z } from "zod";
 import { BackupJson, count, time } from "../../json/common.ts";
 import { DrillListJson } from "../../json/drill.ts";
 import { HistoryJson } from "../../json/history.ts";
+import { ListJson } from "../../json/look.ts";
 import { UsageJson } from "../../json/repository.ts";
+import { BACKUP_ID } from "../../repository/ids.ts";
+import { RUN_ID } from "../../repository/run-file.ts";
 import { FindingJson, StatusJson } from "../../json/status.ts";
 
 // Answers are what the commands print with `--json`; here is only what puts several of those together.
 
 const unread = z.array(z.string()).describe("Why places could not be read");
+
+const next = (id: RegExp) =>
+  z
+    .string()
+    .regex(id)
+    .nullable()
+    .describe("`before` of the page that follows, with what is older; null where there is nothing more");
+
+export const BackupsJson = ListJson.extend({ next: next(BACKUP_ID) }).meta({ title: "backups" });
+export type BackupsJson = z.infer<typeof BackupsJson>;
 
 export const FindingsJson = z
   .strictObject({
@@ -24,7 +37,10 @@ export const FindingsJson = z
 export type FindingsJson = z.infer<typeof FindingsJson>;
 
 export const RunsJson = z
-  .strictObject({ databases: z.array(HistoryJson).describe("In the strategy's order") })
+  .strictObject({
+    databases: z.array(HistoryJson).describe("In the strategy's order"),
+    next: next(RUN_ID),
+  })
   .meta({ title: "runs" });
 export type RunsJson = z.infer<typeof RunsJson>;
 
@@ -59,15 +75,15 @@ export const DaysJson = z
   .meta({ title: "days" });
 export type DaysJson = z.infer<typeof DaysJson>;
 
-/** A figure of each backup, and between what it usually is. */
+/** Between what a figure usually is. */
 const band = z
   .strictObject({
-    median: z.number().describe("The middle of all but the newest"),
-    low: z.number().describe("Six standard deviations below, not under zero"),
-    high: z.number().describe("Six standard deviations above"),
+    median: z.number().describe("The middle of those that the newest is compared with"),
+    low: z.number().describe("Below it the newest would be a finding"),
+    high: z.number().describe("Above it the newest would be a finding"),
   })
   .nullable()
-  .describe("What is usual; null where there are too few to tell");
+  .describe("What the health checks let expect by those before; null where there are too few to tell");
 
 export const SeriesJson = z
   .strictObject({
@@ -88,8 +104,8 @@ export const SeriesJson = z
       )
       .describe("Oldest first"),
     usual: z
-      .strictObject({ rows: band, bytes: band, storedBytes: band, durationMs: band })
-      .describe("Of the newest backup's entry"),
+      .strictObject({ rows: band, bytes: band })
+      .describe("By the backups that the newest is compared with: of its entry and schemas"),
   })
   .meta({ title: "series" });
 export type SeriesJson = z.infer<typeof SeriesJson>;

@@ -155,6 +155,10 @@ const Recover = z.strictObject({
     whole: z.boolean().optional().describe("With data-deleted: whole tables, into a new database beside"),
     newDatabase: word(63).optional().describe("With `whole`: its name"),
     restart: z.boolean().optional().describe("Begin anew, although one was begun and has not ended"),
+    despiteAssertions: z
+      .boolean()
+      .optional()
+      .describe("Go on although some of the strategy's assertions are not true of what was restored"),
     back: z.boolean().optional().describe("Undo what one that has not ended has done"),
   }),
 });
@@ -263,6 +267,7 @@ export const WhichJobs = z.strictObject({
   database: z.string().max(128).optional().describe("Only jobs of this database"),
   state: z.enum(JOB_STATES).optional().describe("Only jobs in this state"),
   last: z.coerce.number().int().min(1).max(200).default(50).describe("No more than so many"),
+  before: jobId.optional().describe("Only jobs that are older than this one"),
 });
 export type WhichJobs = z.infer<typeof WhichJobs>;
 
@@ -304,7 +309,10 @@ export const JobDetailsJson = JobJson.extend({
 export type JobDetailsJson = z.infer<typeof JobDetailsJson>;
 
 export const JobsJson = z
-  .strictObject({ jobs: z.array(JobJson).describe("Newest first") })
+  .strictObject({
+    jobs: z.array(JobJson).describe("Newest first"),
+    next: jobId.nullable().describe("`before` of the page that follows; null where there is nothing more"),
+  })
   .meta({ title: "jobs" });
 export type JobsJson = z.infer<typeof JobsJson>;
 

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { timeZoneProblem } from "../../config/time-zone.ts";
 import { BACKUP_ID } from "../../repository/ids.ts";
-import { RUN_OPERATIONS } from "../../repository/run-file.ts";
+import { RUN_ID, RUN_OPERATIONS } from "../../repository/run-file.ts";
 
 // What callers write into addresses. Nothing that is not named here is taken.
 
@@ -21,13 +21,34 @@ export const OneBackup = z.strictObject({
   database: databaseName,
   id: z
     .string()
-    .regex(new RegExp(`${BACKUP_ID.source}|^latest$`))
-    .describe("Identity of a backup, or `latest`"),
+    .regex(new RegExp(`${BACKUP_ID.source}|^latest$|^provider:[\\dTZ:.-]{1,40}$`))
+    .describe("Identity of a backup, `latest`, or `provider:TIME` for a managed service's own"),
 });
+
+export const WhichBackups = z.strictObject({
+  last: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(10_000)
+    .optional()
+    .describe("No more than so many; all when left out"),
+  before: z.string().regex(BACKUP_ID).optional().describe("Only what is older than the backup with this id"),
+});
+export type WhichBackups = z.infer<typeof WhichBackups>;
+
+const own = z.string().regex(new RegExp(`${BACKUP_ID.source}|^latest$`));
+
+export const WhichDiff = z.strictObject({
+  first: own.describe("Identity of a backup, or `latest`"),
+  second: own.describe("Identity of another one of the same database"),
+});
+export type WhichDiff = z.infer<typeof WhichDiff>;
 
 export const WhichRuns = z.strictObject({
   database: databaseName.optional().describe("One database of the strategy; all when left out"),
   last,
+  before: z.string().regex(RUN_ID).optional().describe("Only what is older than the run with this id"),
   since: z.iso.datetime().optional().describe("Only what began then or later"),
   failed: z
     .literal("true")

@@ -1,8 +1,10 @@
 import { z } from "zod";
 import { ChecklistJson } from "../../json/checklist.ts";
-import { ListJson, ShowJson } from "../../json/look.ts";
+import { DiffJson, ShowJson } from "../../json/look.ts";
+import { ProviderShowJson } from "../../json/provider.ts";
 import { StatusJson } from "../../json/status.ts";
 import {
+  BackupsJson,
   DaysJson,
   FindingsJson,
   OverviewJson,
@@ -15,7 +17,9 @@ import { ChannelsJson } from "./channels.ts";
 import {
   OneBackup,
   OneDatabase,
+  WhichBackups,
   WhichDays,
+  WhichDiff,
   WhichRecoveries,
   WhichRunbook,
   WhichRuns,
@@ -50,7 +54,8 @@ export const ROUTES = {
     role: "viewer",
     summary: "The backups of one database, a managed service's own among them",
     params: OneDatabase,
-    answer: ListJson,
+    query: WhichBackups,
+    answer: BackupsJson,
   },
   series: {
     path: "/api/databases/:name/series",
@@ -65,7 +70,15 @@ export const ROUTES = {
     role: "viewer",
     summary: "Everything about one backup: times, tables, sizes, proof, retention",
     params: OneBackup,
-    answer: ShowJson,
+    answer: z.union([ShowJson, ProviderShowJson]),
+  },
+  diff: {
+    path: "/api/databases/:name/diff",
+    role: "viewer",
+    summary: "What differs between two backups of a database",
+    params: OneDatabase,
+    query: WhichDiff,
+    answer: DiffJson,
   },
   runs: {
     path: "/api/runs",

@@ -6,7 +6,7 @@ import type { Cli } from "../cli.ts";
 import { providerOf } from "../provider-of.ts";
 import { providerShowJson, renderProviderShow } from "../render/provider-backup.ts";
 import { requireStrategy } from "../strategy-file.ts";
-import { type PlaceOptions, resolveTarget, storagesOf } from "../targets.ts";
+import { type PlaceOptions, resolveTarget, storagesOf, type Target } from "../targets.ts";
 
 /** `handled show [DATABASE] provider:TIME`. */
 export async function runShowProvider(
@@ -15,12 +15,28 @@ export async function runShowProvider(
   id: string,
   options: PlaceOptions,
 ): Promise<void> {
-  const at = timeOfProviderBackup(id);
-  if (at === undefined)
-    throw new AppError("usage", `show ${id}: that is no time`, {
-      hint: "`handled list` shows those that there are, such as provider:2024-12-10T03:00:05Z",
-    });
+  requireTime(id);
   const target = await resolveTarget(cli, named ?? (await onlyManaged(cli, id)), options);
+  const shown = await findProviderBackup(cli, target, id);
+  const now = cli.runtime.clock.now();
+  cli.output.result(providerShowJson(shown), () => renderProviderShow(shown, now, target.timeZone));
+}
+
+function requireTime(id: string): Date {
+  const at = timeOfProviderBackup(id);
+  if (at !== undefined) return at;
+  throw new AppError("usage", `show ${id}: that is no time`, {
+    hint: "`handled list` shows those that there are, such as provider:2024-12-10T03:00:05Z",
+  });
+}
+
+/** One of a managed service's own backups of a database. Fails with `usage` where there is no service, and with `backup_missing`. */
+export async function findProviderBackup(
+  cli: Cli,
+  target: Target,
+  id: string,
+): Promise<Parameters<typeof providerShowJson>[0]> {
+  const at = requireTime(id);
   const { provider, managed } = providerOf(cli, target);
   const cluster = await provider.find(managed.cluster, cli.signal);
   const backups = await provider.backups(cluster, cli.signal);
@@ -37,8 +53,7 @@ export async function runShowProvider(
   );
   const now = cli.runtime.clock.now();
   const windowFrom = new Date(now.getTime() - managed.windowMs);
-  const shown = { database: target.name, cluster, backup, windowFrom, restores };
-  cli.output.result(providerShowJson(shown), () => renderProviderShow(shown, now, target.timeZone));
+  return { database: target.name, cluster, backup, windowFrom, restores };
 }
 
 async function onlyManaged(cli: Cli, id: string): Promise<string> {

@@ -5,8 +5,9 @@ import type { Facts } from "../facts.ts";
 import { type CheckId, type Finding, finding } from "../finding.ts";
 import { type Jump, jumpOf, type Limits } from "../out-of-history.ts";
 
-const ROWS: Limits = { least: 100, fallen: 0.2, grown: 3 };
-const BYTES: Limits = { least: 64 * 1024, fallen: 0.3, grown: 3 };
+/** Of rows, and of the bytes that they are. */
+export const ROWS: Limits = { least: 100, fallen: 0.2, grown: 3 };
+export const BYTES: Limits = { least: 64 * 1024, fallen: 0.3, grown: 3 };
 // That nothing is left is worth a word for smaller tables, too, and as soon as there is a backup that had something.
 const EMPTIED: Limits = { least: 10, fallen: 1, grown: Infinity, fewest: 1 };
 // More of one kind are one event: a schema that was dropped, a migration.

@@ -6,7 +6,7 @@ import { counted } from "../../lib/text.ts";
 import { quoteName } from "../../postgres/session.ts";
 import type { TableLine } from "../../repository/manifest.ts";
 import { markReading } from "../../repository/readers.ts";
-import { type BackupDetails, recordFalls } from "../show.ts";
+import { type BackupDetails, recordFalls, type ShownBackup } from "../show.ts";
 import { diffDefinitions, diffLiveDefinitions, type DefinitionsCompared } from "./definitions.ts";
 import { diffLive, type LiveRequest } from "./live.ts";
 import { diffBelongings, readBelongings } from "./properties.ts";
@@ -14,11 +14,14 @@ import { diffRanges } from "./ranges.ts";
 import { compareFacts, type DiffReport, type SequenceDiff, type TableDiff } from "./report.ts";
 import { factsOf, pairByName, sideOf, snapshotLine } from "./sides.ts";
 
-/** Compares two backups of a database: tables, sequences, definitions. Reads no rows. */
+/**
+ * Compares two backups of a database: tables, sequences, definitions. Reads no rows. Where no key opens them, tables are compared by how many
+ * rows they have and by their digests, and the rest is named as not compared.
+ */
 export async function diffBackups(
   runtime: Runtime,
-  first: BackupDetails,
-  second: BackupDetails,
+  first: ShownBackup,
+  second: ShownBackup,
   signal: AbortSignal,
 ): Promise<DiffReport> {
   const { database } = first.index;
@@ -31,25 +34,31 @@ export async function diffBackups(
   }
   await using _first = await holdBackup(runtime, first, signal);
   await using _second = await holdBackup(runtime, second, signal);
+  const open = isOpen(first) && isOpen(second) ? ([first, second] as const) : undefined;
   const tables: TableDiff[] = [];
   for (const { schema, name, a, b } of pairByName(first.tables, second.tables)) {
     const [before, after] = [snapshotLine(a), snapshotLine(b)];
     const ranges =
-      before === undefined || after === undefined
+      open === undefined || before === undefined || after === undefined
         ? null
         : await diffRanges(
-            { runtime, backup: first, table: before },
-            { runtime, backup: second, table: after },
+            { runtime, backup: open[0], table: before },
+            { runtime, backup: open[1], table: after },
             signal,
           );
     const [one, other] = [factsOf(a), factsOf(b)];
     tables.push({ schema, name, first: one, second: other, same: compareFacts(one, other), ranges });
   }
-  const sequences = diffSequences(first.content.sequences, second.content.sequences);
-  const definitions = await diffDefinitions(runtime, first, second, signal);
-  const properties = diffBelongings(first.content, second.content);
   const sides = { first: sideOf(first), second: sideOf(second) };
   const refilled = countRefilled([...first.tables, ...second.tables]);
+  if (open === undefined) {
+    const properties = { onlyFirst: [], onlySecond: [], changed: [] };
+    return finish({ database, ...sides, tables, sequences: [], properties }, SEALED, refilled);
+  }
+  const [a, b] = open;
+  const sequences = diffSequences(a.content.sequences, b.content.sequences);
+  const definitions = await diffDefinitions(runtime, a, b, signal);
+  const properties = diffBelongings(a.content, b.content);
   return finish({ database, ...sides, tables, sequences, properties }, definitions, refilled);
 }
 
@@ -101,6 +110,16 @@ export async function diffWithLive(
   );
 }
 
+const SEALED = {
+  differences: null,
+  what: "definitions, sequences, settings and privileges",
+  reason: "they are sealed, and no identity is here that opens them",
+};
+
+function isOpen(backup: ShownBackup): backup is BackupDetails {
+  return backup.content !== null;
+}
+
 /** Materialized views, of which a backup has no rows. */
 function countRefilled(tables: readonly TableLine[]): number {
   return new Set(
@@ -111,7 +130,7 @@ function countRefilled(tables: readonly TableLine[]): number {
 /** Keeps a backup from being deleted while it is read, and writes down at the end what of it was damaged. */
 async function holdBackup(
   runtime: Runtime,
-  backup: BackupDetails,
+  backup: ShownBackup,
   signal: AbortSignal,
 ): Promise<AsyncDisposable> {
   const { repository, index } = backup;
@@ -144,11 +163,12 @@ function diffSequences(first: readonly Sequence[], second: readonly Sequence[]):
 
 function finish(
   all: Omit<DiffReport, "definitions" | "notCompared" | "equal">,
-  definitions: DefinitionsCompared,
+  definitions: DefinitionsCompared & { readonly what?: string },
   refilled: number,
 ): DiffReport {
   const { differences } = definitions;
-  const notCompared = differences === null ? [{ what: "definitions", reason: definitions.reason }] : [];
+  const notCompared =
+    differences === null ? [{ what: definitions.what ?? "definitions", reason: definitions.reason }] : [];
   // Where the other side has them, an archive may or may not.
   const archive = all.first.kind === "archive" || all.second.kind === "archive";
   const parts = archive ? { ...all, tables: all.tables.filter((table) => !isLargeObjects(table)) } : all;

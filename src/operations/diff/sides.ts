@@ -8,7 +8,7 @@ export function snapshotLine(line: TableLine | undefined): SnapshotTable | undef
   return line !== undefined && "partList" in line ? line : undefined;
 }
 
-export function sideOf({ index }: BackupDetails): DiffSide {
+export function sideOf({ index }: Pick<BackupDetails, "index">): DiffSide {
   const { id, kind, server, schemas } = index;
   return { id, kind, database: server.database, schemas, at: new Date(index.snapshotAt) };
 }

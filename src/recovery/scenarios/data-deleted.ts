@@ -8,7 +8,7 @@ import { applicationCheckSteps, applicationSteps } from "../steps/application.ts
 import { type Deleted, type FindLossRequest, findLossStep } from "../steps/find-loss.ts";
 import { findRowsStep } from "../steps/find-rows.ts";
 import { missingRowsSteps } from "../steps/missing-rows.ts";
-import { providerForkStep, removeForks } from "../steps/provider-fork.ts";
+import { forkNames, providerForkStep, removeForks } from "../steps/provider-fork.ts";
 import { restoreBackupStep } from "../steps/restore-backup.ts";
 import { swapBackupStep } from "../steps/swap-backup.ts";
 import { describeTarget, type RecoveryApplication, type Subject } from "../subject.ts";
@@ -76,7 +76,7 @@ interface How {
   readonly aim: string;
   readonly touches: readonly string[];
   readonly steps: readonly Step[];
-  readonly release?: () => Promise<void>;
+  readonly release?: Plan["release"];
 }
 
 /** The service's cluster with the rows: made, read, and destroyed again at the end of each run. */
@@ -111,7 +111,8 @@ function forkOf(runtime: Runtime, { subject, service, isDrill }: DataDeletedRequ
       `the account: a new cluster for as long as this runs, which costs money${price === undefined ? "" : ` (${price})`}`,
     ],
     fork: () => restored,
-    release: async () => await removeForks(runtime, managed, forks),
+    release: async (outputs: Outputs) =>
+      await removeForks(runtime, managed, new Set([...forks, ...forkNames(outputs)])),
   };
 }
 

@@ -6,7 +6,13 @@ import { output, type Plan, type Step } from "../plan.ts";
 import { type Candidate, chooseNearestStep } from "../steps/choose-nearest.ts";
 import { assertionSteps } from "../steps/assertions.ts";
 import { ofDatabase } from "../steps/of-database.ts";
-import { isFromProvider, onlyFromBackup, providerForkStep, removeForks } from "../steps/provider-fork.ts";
+import {
+  forkNames,
+  isFromProvider,
+  onlyFromBackup,
+  providerForkStep,
+  removeForks,
+} from "../steps/provider-fork.ts";
 import { restoreBackupStep } from "../steps/restore-backup.ts";
 import { type Restored, tellTogetherStep } from "../steps/tell-together.ts";
 import { describeTarget } from "../subject.ts";
@@ -131,10 +137,7 @@ function forkStep(
         : null,
     back: async (outputs, signal) => {
       if (!isFromProvider(outputs)) return;
-      const name = output(outputs, "fork");
-      const tries = output(outputs, "moments").split(",");
-      const names = new Set([name, ...tries.slice(1).map((_, at) => `${name}-${at + 2}`)]);
-      await removeForks(runtime, managed, names, await inUse(signal));
+      await removeForks(runtime, managed, new Set(forkNames(outputs)), await inUse(signal));
     },
   };
 }

@@ -47,7 +47,7 @@ export function providerForkStep(runtime: Runtime, request: ForkRequest): Step {
       const wasThere = outputs["forkId"] !== undefined;
       let last: AppError | undefined;
       for (const [count, moment] of output(outputs, "moments").split(",").entries()) {
-        const name = output(outputs, "fork") + (count === 0 ? "" : `-${count + 1}`);
+        const name = forkName(output(outputs, "fork"), count);
         try {
           const made = await fork(runtime, request, { name, at: new Date(moment) }, signal);
           known = true;
@@ -78,6 +78,16 @@ export function providerForkStep(runtime: Runtime, request: ForkRequest): Step {
     },
   };
 }
+
+/** The names of all clusters that the steps may have had made. */
+export function forkNames(outputs: Outputs): string[] {
+  const { fork: first, moments } = outputs;
+  if (first === undefined) return [];
+  const tries = String(moments ?? "").split(",").length;
+  return Array.from({ length: tries }, (_, count) => forkName(String(first), count));
+}
+
+const forkName = (first: string, count: number): string => (count === 0 ? first : `${first}-${count + 1}`);
 
 /** Whether the service brings it back, as far as is known. */
 export function isFromProvider(outputs: Outputs): boolean {

@@ -40,6 +40,11 @@ export const backupsQuery = (database: string) =>
   get("backups", `/api/databases/${part(database)}/backups`, CALM);
 export const backupQuery = (database: string, id: string) =>
   get("backup", `/api/backups/${part(database)}/${part(id)}`, CALM);
+export const seriesQuery = (database: string) =>
+  get("series", `/api/databases/${part(database)}/series?days=3650`, CALM);
+/** What `second` has otherwise than `first`. */
+export const diffQuery = (database: string, first: string, second: string) =>
+  get("diff", `/api/databases/${part(database)}/diff${search({ first, second })}`, CALM);
 export const runsQuery = (
   which: { database?: string; last?: number; failed?: "true"; operation?: string } = {},
 ) => get("runs", `/api/runs${search(which)}`, LIVE);

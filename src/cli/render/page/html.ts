@@ -1,3 +1,4 @@
+import { escapeHtml } from "../../../lib/html.ts";
 import type { Block, Page, Section } from "./page.ts";
 
 /** The page as HTML that needs nothing else: no script, no font, no request. Everything in it is escaped. */
@@ -10,12 +11,12 @@ export function pageHtml({ title, lead, sections }: Page): string {
     '<meta name="viewport" content="width=device-width, initial-scale=1">',
     `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">`,
     '<meta name="robots" content="noindex">',
-    `<title>${escape(title)}</title>`,
+    `<title>${escapeHtml(title)}</title>`,
     `<style>${STYLE}</style>`,
     "</head>",
     "<body>",
     "<header>",
-    `<h1>${escape(title)}</h1>`,
+    `<h1>${escapeHtml(title)}</h1>`,
     ...lead.map((line) => `<p>${inline(line)}</p>`),
     "</header>",
     "<main>",
@@ -29,7 +30,9 @@ export function pageHtml({ title, lead, sections }: Page): string {
 
 function sectionHtml({ title, blocks, isAppendix }: Section): string {
   const name = isAppendix === true ? ' class="appendix"' : "";
-  return [`<section${name}>`, `<h2>${escape(title)}</h2>`, ...blocks.map(blockHtml), "</section>"].join("\n");
+  return [`<section${name}>`, `<h2>${escapeHtml(title)}</h2>`, ...blocks.map(blockHtml), "</section>"].join(
+    "\n",
+  );
 }
 
 function blockHtml(block: Block): string {
@@ -58,7 +61,7 @@ function blockHtml(block: Block): string {
       // Where one begins is to be seen though it fills several lines.
       return `<pre>${block.lines.map((line) => `<span class="line">${typed(line)}\n</span>`).join("")}</pre>`;
     case "blank":
-      return `<p class="blank"><span>${escape(block.label)}</span></p>`;
+      return `<p class="blank"><span>${escapeHtml(block.label)}</span></p>`;
   }
 }
 
@@ -68,7 +71,7 @@ const SHORT_CELL = 9;
 /** A cell, with what stands above it: on a telephone each row is one below the other. */
 function td(cell: string, head: string): string {
   const name = cell.length <= SHORT_CELL ? ' class="short"' : "";
-  return `<td${name} data-head="${escape(head)}">${inline(cell)}</td>`;
+  return `<td${name} data-head="${escapeHtml(head)}">${inline(cell)}</td>`;
 }
 
 /** What stands between backticks is to be typed. */
@@ -77,8 +80,8 @@ function inline(text: string): string {
     .split("`")
     .map((part, at, all) => {
       // One that nothing ends is just that.
-      if (at % 2 === 1 && at === all.length - 1) return escape(`\`${part}`);
-      return at % 2 === 1 && part !== "" ? `<code>${typed(part)}</code>` : escape(part);
+      if (at % 2 === 1 && at === all.length - 1) return escapeHtml(`\`${part}`);
+      return at % 2 === 1 && part !== "" ? `<code>${typed(part)}</code>` : escapeHtml(part);
     })
     .join("");
 }
@@ -92,22 +95,10 @@ function typed(line: string): string {
   return line
     .split(" ")
     .map((word) => {
-      if (!word.includes("-") || word.length > LONGEST_WORD) return escape(word);
-      return `<span class="${word.length > LONGEST_WORD_NARROW ? "long" : "word"}">${escape(word)}</span>`;
+      if (!word.includes("-") || word.length > LONGEST_WORD) return escapeHtml(word);
+      return `<span class="${word.length > LONGEST_WORD_NARROW ? "long" : "word"}">${escapeHtml(word)}</span>`;
     })
     .join(" ");
-}
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-};
-
-function escape(text: string): string {
-  return text.replaceAll(/[&<>"']/g, (char) => ENTITIES[char] ?? char);
 }
 
 const STYLE = `

@@ -10,8 +10,10 @@ import { EXACT, Moment } from "../../parts/moment.tsx";
 import { PageTitle } from "../../parts/page-title.tsx";
 import { ProofBadge } from "../../parts/proof-badge.tsx";
 import { Answered } from "../../parts/states.tsx";
+import { Difference } from "./difference.tsx";
 
-type Details = Answer<"backup">;
+type Details = Exclude<Answer<"backup">, { kind: "provider" }>;
+type ProviderDetails = Extract<Answer<"backup">, { kind: "provider" }>;
 
 /** One backup: what is in it, whether it comes back, and where it lies. */
 export function Backup(): ReactElement {
@@ -21,20 +23,47 @@ export function Backup(): ReactElement {
     <>
       <PageTitle title={titleOf(database, query.data)} />
       <Answered query={query}>
-        {(backup) => (
-          <Stack gap="lg">
-            <Facts backup={backup} />
-            <Tables backup={backup} />
-          </Stack>
-        )}
+        {(backup) =>
+          backup.kind === "provider" ? (
+            <ProviderFacts backup={backup} />
+          ) : (
+            <Stack gap="lg">
+              <Facts backup={backup} />
+              <Difference database={database} id={backup.id} />
+              <Tables backup={backup} />
+            </Stack>
+          )
+        }
       </Answered>
     </>
   );
 }
 
+/** One that the managed service has made; what is in it, it does not tell. */
+function ProviderFacts({ backup }: { readonly backup: ProviderDetails }): ReactElement {
+  return (
+    <Card withBorder>
+      <dl className="facts">
+        <Fact name="Brings back">
+          <Moment at={backup.createdAt} exact />
+        </Fact>
+        <Fact name="Size">{formatBytes(backup.bytes)}</Fact>
+        <Fact name="Of the cluster">
+          {backup.cluster}, {backup.region}
+        </Fact>
+        <Fact name="Restored and checked">
+          {backup.provenAt === null ? "never" : <Moment at={backup.provenAt} exact />}
+        </Fact>
+      </dl>
+    </Card>
+  );
+}
+
 /** Whose it is, and what it brings back. */
-function titleOf(database: string, backup: Details | undefined): string {
-  return backup === undefined ? database : `${database}, ${EXACT.format(new Date(backup.snapshotAt))}`;
+function titleOf(database: string, backup: Answer<"backup"> | undefined): string {
+  if (backup === undefined) return database;
+  const at = backup.kind === "provider" ? backup.createdAt : backup.snapshotAt;
+  return `${database}, ${EXACT.format(new Date(at))}`;
 }
 
 function Facts({ backup }: { readonly backup: Details }): ReactElement {

@@ -2,7 +2,7 @@ import { Alert, Stack, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { lazy, Suspense, type ReactElement } from "react";
 import { useParams } from "react-router";
-import { backupsQuery, databasesQuery } from "../../api/queries.ts";
+import { backupsQuery, databasesQuery, seriesQuery } from "../../api/queries.ts";
 import { FindingList } from "../../parts/finding-list.tsx";
 import { PageTitle } from "../../parts/page-title.tsx";
 import { Answered, Empty, Loading } from "../../parts/states.tsx";
@@ -18,6 +18,7 @@ export function Database(): ReactElement {
   const { database: name = "" } = useParams();
   const status = useQuery(databasesQuery());
   const backups = useQuery(backupsQuery(name));
+  const series = useQuery(seriesQuery(name));
   const of = status.data?.databases.find(({ database }) => database === name);
   return (
     <>
@@ -72,17 +73,15 @@ export function Database(): ReactElement {
             }
           </Answered>
         </section>
-        {(backups.data?.databases ?? []).map(({ database, backups: list }) =>
-          list.length < 2 ? null : (
-            <section key={database} aria-labelledby="history">
-              <Title order={2} size="h4" mb="xs" id="history">
-                History
-              </Title>
-              <Suspense fallback={<Loading />}>
-                <HistoryCharts backups={list} />
-              </Suspense>
-            </section>
-          ),
+        {series.data === undefined || series.data.points.length < 2 ? null : (
+          <section aria-labelledby="history">
+            <Title order={2} size="h4" mb="xs" id="history">
+              History
+            </Title>
+            <Suspense fallback={<Loading />}>
+              <HistoryCharts series={series.data} />
+            </Suspense>
+          </section>
         )}
       </Stack>
     </>

@@ -7,6 +7,7 @@ import { type Column, DataTable } from "../../parts/data-table.tsx";
 import { Fact } from "../../parts/fact.tsx";
 import { Gauge } from "../../parts/gauge.tsx";
 import type { Drill } from "../../parts/job/drill-result.tsx";
+import { TypedCommand } from "../../parts/typed-command.tsx";
 import type { Scenario } from "./scenario.ts";
 
 type Step = RecoveryPlan["steps"][number] & { readonly place: number; readonly took: number | null };
@@ -75,9 +76,7 @@ export function PlanSteps({
         ))}
         <Fact name="touches">{touches.length === 0 ? "nothing of production" : touches.join("; ")}</Fact>
       </dl>
-      <Text size="xs" className="quiet wrap" component="div">
-        The same at a terminal: <Code>{`handled ${plan.command.join(" ")}`}</Code>
-      </Text>
+      <TypedCommand words={plan.command} />
     </Stack>
   );
 }
