@@ -57,7 +57,8 @@ export function apiWorld(serving: Cli, lastLook: () => OverviewJson | undefined)
   const days = new HeldDays(async (which) => await daysOf(quiet(serving, serving.signal), which), lastLook);
   return {
     status,
-    overview: async () => lastLook() ?? (await (looking ??= lookOnce())),
+    overview: async () =>
+      olderBy(lastLook() ?? (await (looking ??= lookOnce())), serving.runtime.clock.now()),
     findings: async (signal) => findingsOf(await status(signal)),
     days: async (which) => await days.get(which),
     backups: async (database, which, signal) => {
@@ -152,4 +153,16 @@ function findingsOf({ healthy, problems, notices, databases }: StatusJson): Find
     [...of.problems, ...of.notices].map((found) => ({ ...found, database })),
   );
   return { healthy, findings: [...own, ...theirs] };
+}
+
+/** What was found a while ago, with the data that has come to be at risk since. */
+function olderBy(found: OverviewJson, now: Date): OverviewJson {
+  const since = Math.max(0, now.getTime() - Date.parse(found.at));
+  const later = (risk: number | null): number | null => (risk === null ? null : risk + since);
+  const databases = found.databases.map((database) => ({
+    ...database,
+    dataAtRiskMs: later(database.dataAtRiskMs),
+    provenAtRiskMs: later(database.provenAtRiskMs),
+  }));
+  return { ...found, databases };
 }

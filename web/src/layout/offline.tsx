@@ -2,13 +2,13 @@ import { Alert } from "@mantine/core";
 import { IconPlugConnectedX } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import type { ReactElement } from "react";
-import { databasesQuery } from "../api/queries.ts";
+import { overviewQuery } from "../api/queries.ts";
 import { Refused } from "../api/request.ts";
 import { Moment } from "../parts/moment.tsx";
 
 /** Says that what is shown is no longer what is: nobody has answered since. */
 export function Offline(): ReactElement | null {
-  const { error, failureReason, dataUpdatedAt } = useQuery(databasesQuery());
+  const { error, failureReason, dataUpdatedAt } = useQuery(overviewQuery());
   const reason = error ?? failureReason;
   if (reason === null || reason instanceof Refused || dataUpdatedAt === 0) return null;
   return (

@@ -24,7 +24,7 @@ import {
 import { useQuery } from "@tanstack/react-query";
 import { Suspense, useEffect, useRef, type ReactElement } from "react";
 import { Link, Outlet, useLocation } from "react-router";
-import { databasesQuery } from "../api/queries.ts";
+import { overviewQuery } from "../api/queries.ts";
 import type { Session } from "../api/session.ts";
 import { Loading } from "../parts/states.tsx";
 import { Offline } from "./offline.tsx";
@@ -119,7 +119,7 @@ export function Shell({ user }: { readonly user: NonNullable<Session["user"]> })
 }
 
 function Databases({ pathname }: { readonly pathname: string }): ReactElement | null {
-  const { data } = useQuery(databasesQuery());
+  const { data } = useQuery(overviewQuery());
   if (data === undefined) return null;
   return (
     <>

@@ -2,7 +2,7 @@ import { Button, Group, Select, Stack, Switch } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import type { ReactElement } from "react";
 import { useSearchParams } from "react-router";
-import { databasesQuery, runsQuery } from "../../api/queries.ts";
+import { overviewQuery, runsQuery } from "../../api/queries.ts";
 import { RunningJobs } from "../../parts/job/running-jobs.tsx";
 import { PageTitle } from "../../parts/page-title.tsx";
 import { RunTable } from "../../parts/run-table.tsx";
@@ -16,7 +16,7 @@ export function Activity(): ReactElement {
   const database = chosen.get("database") ?? undefined;
   const failed = chosen.get("failed") === "true";
   const last = Math.min(1000, Number(chosen.get("last")) || PAGE);
-  const databases = useQuery(databasesQuery());
+  const databases = useQuery(overviewQuery());
   const query = useQuery({
     ...runsQuery({
       last,

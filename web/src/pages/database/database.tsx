@@ -2,7 +2,7 @@ import { Alert, Stack, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { lazy, Suspense, type ReactElement } from "react";
 import { useParams } from "react-router";
-import { backupsQuery, databasesQuery, seriesQuery } from "../../api/queries.ts";
+import { backupsQuery, overviewQuery, seriesQuery } from "../../api/queries.ts";
 import { FindingList } from "../../parts/finding-list.tsx";
 import { PageTitle } from "../../parts/page-title.tsx";
 import { Answered, Empty, Loading } from "../../parts/states.tsx";
@@ -16,7 +16,7 @@ const HistoryCharts = lazy(async () => ({ default: (await import("./history-char
 /** One database: to which moments it can be brought back, and how it stands. */
 export function Database(): ReactElement {
   const { database: name = "" } = useParams();
-  const status = useQuery(databasesQuery());
+  const status = useQuery(overviewQuery());
   const backups = useQuery(backupsQuery(name));
   const series = useQuery(seriesQuery(name));
   const of = status.data?.databases.find(({ database }) => database === name);

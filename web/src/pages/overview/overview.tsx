@@ -1,24 +1,31 @@
-import { Alert, SimpleGrid, Stack, Title } from "@mantine/core";
+import { Alert, SimpleGrid, Stack, Text, Title } from "@mantine/core";
 import { IconShieldCheck, IconShieldX } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import type { ReactElement } from "react";
-import { type Answer, databasesQuery, daysQuery } from "../../api/queries.ts";
+import { type Answer, overviewQuery, daysQuery } from "../../api/queries.ts";
 import { FindingList, type Finding } from "../../parts/finding-list.tsx";
+import { Ago, Moment } from "../../parts/moment.tsx";
 import { PageTitle } from "../../parts/page-title.tsx";
 import { Answered, Empty } from "../../parts/states.tsx";
 import { DatabaseCard } from "./database-card.tsx";
 import { DayStrip } from "./day-strip.tsx";
 import { protectionOf } from "./protection.ts";
 
-type Status = Answer<"databases">;
+type Status = Answer<"overview">;
 
 /** One glance: could everything be brought back, and as of when. */
 export function Overview(): ReactElement {
-  const query = useQuery(databasesQuery());
+  const query = useQuery(overviewQuery());
   const days = useQuery(daysQuery());
   return (
     <>
-      <PageTitle title="Overview" />
+      <PageTitle title="Overview">
+        {query.data === undefined ? null : (
+          <Text size="sm" className="quiet">
+            Looked at <Ago at={query.data.at} />
+          </Text>
+        )}
+      </PageTitle>
       <Answered query={query}>
         {(status) =>
           status.databases.length === 0 ? (
@@ -45,9 +52,10 @@ export function Overview(): ReactElement {
 function Verdict({ status }: { readonly status: Status }): ReactElement {
   const unprotected = status.databases.filter((database) => protectionOf(database).level !== "protected");
   if (unprotected.length === 0) {
+    const [oldest = ""] = status.databases.map(({ provenPoint }) => provenPoint?.at ?? "").toSorted();
     return (
       <Alert color="teal" icon={<IconShieldCheck aria-hidden />} title="Everything could be brought back">
-        Each database has a proven backup within its objectives.
+        Each database as of <Moment at={oldest} />, or later: from backups that were restored and compared.
       </Alert>
     );
   }

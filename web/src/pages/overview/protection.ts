@@ -1,6 +1,6 @@
 import type { Answer } from "../../api/queries.ts";
 
-export type DatabaseStatus = Answer<"databases">["databases"][number];
+export type DatabaseStatus = Answer<"overview">["databases"][number];
 
 export interface Protection {
   /** `unprotected`: nothing could be brought back, or nobody knows; `at risk`: something needs a look. */

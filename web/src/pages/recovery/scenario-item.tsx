@@ -4,7 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { lazy, Suspense, useState, type ReactElement } from "react";
 import { formatDuration } from "../../../../src/lib/text.ts";
 import { planQuery } from "../../api/plans.ts";
-import { databasesQuery } from "../../api/queries.ts";
+import { overviewQuery } from "../../api/queries.ts";
 import { sessionQuery } from "../../api/session.ts";
 import { FindingList } from "../../parts/finding-list.tsx";
 import type { Drill } from "../../parts/job/drill-result.tsx";
@@ -41,7 +41,7 @@ export function ScenarioItem({
   readonly drills: readonly Drill[];
   readonly open: boolean;
 }): ReactElement {
-  const { data: status } = useQuery(databasesQuery());
+  const { data: status } = useQuery(overviewQuery());
   const history = historyOf(scenario, drills);
   const findings = findingsOf(scenario, status);
   return (

@@ -3,7 +3,7 @@ import type { Answer } from "../../api/queries.ts";
 import type { Drill } from "../../parts/job/drill-result.tsx";
 
 export type Scenario = Answer<"scenarios">["scenarios"][number];
-export type Finding = Answer<"databases">["problems"][number];
+export type Finding = Answer<"overview">["problems"][number];
 
 export const TITLES: Readonly<Record<Scenario["scenario"], string>> = {
   "provider-down": "The managed service is down",
@@ -86,7 +86,7 @@ export function historyOf({ scenario, databases }: Scenario, drills: readonly Dr
 /** What health has found of its drills. */
 export function findingsOf(
   { scenario, databases }: Scenario,
-  status: Answer<"databases"> | undefined,
+  status: Answer<"overview"> | undefined,
 ): readonly Finding[] {
   const of = status?.databases.filter(({ database }) => databases.includes(database)) ?? [];
   return of
