@@ -6,6 +6,8 @@ export interface Column<Row> {
   readonly cell: (row: Row) => ReactNode;
   /** For figures, that they stand below one another. */
   readonly figure?: true;
+  /** Its share of the table, `20%`, where tables below one another are to line up. */
+  readonly width?: string;
 }
 
 /** A table; where there is no room for one beside the other, each row is a small card with the columns' titles. */
@@ -21,11 +23,16 @@ export function DataTable<Row>({
   readonly keyOf: (row: Row) => string;
 }): ReactElement {
   return (
-    <Table verticalSpacing="xs" className="stacking" aria-label={label}>
+    <Table
+      verticalSpacing="xs"
+      className="stacking"
+      aria-label={label}
+      layout={columns.some(({ width }) => width !== undefined) ? "fixed" : "auto"}
+    >
       <Table.Thead>
         <Table.Tr>
-          {columns.map(({ title, figure }) => (
-            <Table.Th key={title} data-figure={figure}>
+          {columns.map(({ title, figure, width }) => (
+            <Table.Th key={title} data-figure={figure} w={width}>
               {title}
             </Table.Th>
           ))}

@@ -20,6 +20,7 @@ function columnsFor(mayRecord: boolean, record: (duty: Duty) => void): readonly 
   return [
     {
       title: "Duty",
+      width: "32%",
       cell: (duty) => (
         <>
           <Text size="sm" fw={600}>
@@ -33,10 +34,12 @@ function columnsFor(mayRecord: boolean, record: (duty: Duty) => void): readonly 
     },
     {
       title: "Database",
+      width: "13%",
       cell: ({ database }) => <Link to={`/databases/${encodeURIComponent(database)}`}>{database}</Link>,
     },
     {
       title: "State",
+      width: "12%",
       cell: ({ state }) => (
         <Badge color={COLORS[state]} autoContrast>
           {state}
@@ -45,6 +48,7 @@ function columnsFor(mayRecord: boolean, record: (duty: Duty) => void): readonly 
     },
     {
       title: "Last",
+      width: "23%",
       cell: (duty) =>
         duty.lastAt === null ? (
           "never"

@@ -15,12 +15,20 @@ interface Point {
   readonly to: string;
 }
 
-const DAY = 86_400_000;
-const SPANS = { "1 d": DAY, "7 d": 7 * DAY, "30 d": 30 * DAY, "1 y": 365 * DAY } as const;
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+const SPANS = {
+  "1 h": HOUR,
+  "6 h": 6 * HOUR,
+  "1 d": DAY,
+  "7 d": 7 * DAY,
+  "30 d": 30 * DAY,
+  "1 y": 365 * DAY,
+} as const;
 type Span = keyof typeof SPANS;
 
-const TICK = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
-const HOUR = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const DATE = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 
 /** Every moment that can be brought back, on a line of time: ours, the service's, and the window in which it takes any. */
 export function Timeline({ listed, now }: { readonly listed: Listed; readonly now: number }): ReactElement {
@@ -72,7 +80,7 @@ export function Timeline({ listed, now }: { readonly listed: Listed; readonly no
       </div>
       <div className="ticks" aria-hidden>
         {[0, 0.25, 0.5, 0.75, 1].map((share) => (
-          <span key={share}>{(span === "1 d" ? HOUR : TICK).format(from + share * (now - from))}</span>
+          <span key={share}>{(SPANS[span] > DAY ? DATE : TIME).format(from + share * (now - from))}</span>
         ))}
       </div>
       <Group gap="md" mt={4}>

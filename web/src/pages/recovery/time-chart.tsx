@@ -46,12 +46,13 @@ export function TimeChart({
       : [
           {
             y: budgetMs,
-            label: `budget ${formatDuration(budgetMs)}`,
+            // One line would hide the other.
+            label: `${budgetMs === objectiveMs ? "budget and RTO" : "budget"} ${formatDuration(budgetMs)}`,
             labelPosition: "insideBottomLeft" as const,
             color: "orange.7",
           },
         ]),
-    ...(objectiveMs === null
+    ...(objectiveMs === null || objectiveMs === budgetMs
       ? []
       : [
           {
