@@ -3,7 +3,13 @@ import { join } from "node:path";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { asUser, PASSWORD } from "./support/api-access.ts";
-import { barriersOf, buildDashboard, complaintsOf, startBrowser } from "./support/browser.ts";
+import {
+  barriersOf,
+  buildDashboard,
+  complaintsOf,
+  expectForEverybody,
+  startBrowser,
+} from "./support/browser.ts";
 import { runCli } from "./support/cli.ts";
 import { lockTable } from "./support/lock-table.ts";
 import { type FreshDatabase, freshDatabase, temporaryFolder } from "./support/postgres.ts";
@@ -81,19 +87,6 @@ const go = async (name: string): Promise<void> => {
   await pages.getByRole("link", { name: new RegExp(`^${name}( needs a look)?$`) }).click();
 };
 
-/** The page as it is, in both themes, on a telephone and on a screen: everybody can use it, and it is no wider than its window. */
-async function isForEverybody(what: string): Promise<void> {
-  for (const colorScheme of ["light", "dark"] as const) {
-    await page.emulateMedia({ colorScheme });
-    for (const width of [360, 1440]) {
-      await page.setViewportSize({ width, height: 900 });
-      expect(await barriersOf(page), `${what} in ${colorScheme} at ${width}`).toEqual([]);
-      expect(await page.evaluate<number>("document.documentElement.scrollWidth")).toBeLessThanOrEqual(width);
-    }
-  }
-  await page.setViewportSize({ width: 1280, height: 900 });
-}
-
 describe("the dashboard", { timeout: 180_000 }, () => {
   test("a drill is rehearsed by mouse: its plan before, its steps while it goes on, its result, and what was learned", async () => {
     await go("Recovery");
@@ -110,7 +103,7 @@ describe("the dashboard", { timeout: 180_000 }, () => {
     const looks = await steps.evaluateAll((all) => all.map((one) => one.getAttribute("data-look")));
     expect(looks).toEqual(looks.map(() => "done"));
     expect(looks.length).toBeGreaterThan(2);
-    await isForEverybody("a drill");
+    await expectForEverybody(page, "a drill", 360, 1440);
 
     await page.getByLabel("What was learned").fill("the new server was called as the old one");
     await page.getByRole("button", { name: "Keep the note" }).click();
@@ -120,7 +113,7 @@ describe("the dashboard", { timeout: 180_000 }, () => {
     await main().getByText("the new server was called as the old one", { exact: true }).waitFor();
     await page.getByRole("img", { name: /^Time to recover: 1 drills/ }).waitFor();
     await plan.getByText("Restore data into", { exact: false }).waitFor();
-    await isForEverybody("the way out of a disaster");
+    await expectForEverybody(page, "the way out of a disaster", 360, 1440);
   });
 
   test("rows that were deleted are put back in earnest, once whoever wants it has said so again", async () => {

@@ -3,7 +3,13 @@ import { join } from "node:path";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { asUser, PASSWORD } from "./support/api-access.ts";
-import { barriersOf, buildDashboard, complaintsOf, startBrowser } from "./support/browser.ts";
+import {
+  barriersOf,
+  buildDashboard,
+  complaintsOf,
+  expectForEverybody,
+  startBrowser,
+} from "./support/browser.ts";
 import { runCli } from "./support/cli.ts";
 import { type HttpReceiver, httpReceiver } from "./support/http-receiver.ts";
 import { type OidcProvider, oidcProvider } from "./support/oidc-provider.ts";
@@ -82,8 +88,8 @@ afterAll(async () => {
 });
 
 /** A browser of somebody who has signed in. */
-async function enter(name: string, options: Parameters<Browser["newContext"]>[0] = {}, password = PASSWORD) {
-  const context = await browser.newContext(options);
+async function enter(name: string, password = PASSWORD) {
+  const context = await browser.newContext();
   const answer = await context.request.post(`${url}/api/session`, { data: { name, password } });
   expect(answer.status()).toBe(200);
   const page = await context.newPage();
@@ -189,7 +195,7 @@ test("a user is added, signs in, becomes more, and is removed; the last admin st
   await page.getByRole("button", { name: "Add", exact: true }).click();
   await page.getByRole("row", { name: /^eve viewer/ }).waitFor();
 
-  await using eve = await enter("eve", {}, password);
+  await using eve = await enter("eve", password);
   await eve.page.goto(`${url}/settings/users`);
   await eve.page.getByText("This takes an admin").waitFor();
   expect(await eve.page.getByRole("link", { name: "Users" }).count()).toBe(0);
@@ -342,21 +348,13 @@ const PAGES = {
   "/settings/account": "Change it",
 };
 
-test.each(["light", "dark"] as const)(
-  "everybody can use these pages, in %s, on a telephone and a large screen",
-  async (colorScheme) => {
-    await using admin = await enter("admin", { colorScheme });
-    const { page } = admin;
-    for (const [path, text] of Object.entries(PAGES)) {
-      await page.setViewportSize({ width: 1440, height: 900 });
-      await page.goto(`${url}${path}`);
-      await page.locator("main").getByText(text).first().waitFor();
-      expect(await barriersOf(page), `${path} at 1440 px`).toEqual([]);
-      await page.setViewportSize({ width: 360, height: 740 });
-      expect(await barriersOf(page), `${path} at 360 px`).toEqual([]);
-      const width = await page.evaluate<number>("document.documentElement.scrollWidth");
-      expect(width, `${path} is wider than its window`).toBeLessThanOrEqual(360);
-    }
-    expect(admin.complaints()).toEqual([]);
-  },
-);
+test("everybody can use these pages in both themes, on a telephone and a large screen", async () => {
+  await using admin = await enter("admin");
+  const { page } = admin;
+  for (const [path, text] of Object.entries(PAGES)) {
+    await page.goto(`${url}${path}`);
+    await page.locator("main").getByText(text).first().waitFor();
+    await expectForEverybody(page, path, 1440, 360);
+  }
+  expect(admin.complaints()).toEqual([]);
+});

@@ -1,12 +1,21 @@
 import axe from "axe-core";
 import { type Browser, chromium, type Page } from "playwright-core";
-import { inject } from "vitest";
+import { expect, inject } from "vitest";
 import { demand } from "./on-demand.ts";
 
 /** Debian's Chromium, without a window. */
 export async function startBrowser(): Promise<Browser> {
-  // Its own sandbox needs rights that a container's root has not; it sees pages of ours alone.
-  return await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
+  return await chromium.launch({
+    executablePath: "/usr/bin/chromium",
+    args: [
+      // Its own sandbox needs rights that a container's root has not; it sees pages of ours alone.
+      "--no-sandbox",
+      // Without a graphics card drawing by itself is cheaper than by one that is imitated; and what moves is drawn all the time.
+      "--disable-gpu",
+      "--disable-software-rasterizer",
+      "--force-prefers-reduced-motion",
+    ],
+  });
 }
 
 /** Builds the dashboard beside the built programs, once in a run: `handled serve` shows it from then on. */
@@ -36,4 +45,20 @@ export async function barriersOf(page: Page): Promise<readonly string[]> {
     .flatMap(({ id, nodes }) =>
       nodes.map(({ html, failureSummary }) => `${id}: ${html.slice(0, 200)} ${failureSummary}`),
     );
+}
+
+/** Fails unless everybody can use the page as it is, in both themes, and it is no wider than its window, of each width in pixels. */
+export async function expectForEverybody(page: Page, what: string, ...widths: number[]): Promise<void> {
+  const size = page.viewportSize();
+  for (const width of widths) {
+    await page.setViewportSize({ width, height: 900 });
+    for (const colorScheme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme });
+      await page.locator(`html[data-mantine-color-scheme="${colorScheme}"]`).waitFor();
+      expect(await barriersOf(page), `${what} in ${colorScheme} at ${width} px`).toEqual([]);
+    }
+    const needed = await page.evaluate<number>("document.documentElement.scrollWidth");
+    expect(needed, `${what} is wider than its window`).toBeLessThanOrEqual(width);
+  }
+  if (size !== null) await page.setViewportSize(size);
 }

@@ -18,7 +18,7 @@ const COLORS = {
   interrupted: "orange",
 } as const;
 
-function JobBadge({ state }: { readonly state: Job["state"] }): ReactElement {
+export function JobBadge({ state }: { readonly state: Job["state"] }): ReactElement {
   return (
     <Badge color={COLORS[state]} autoContrast>
       {state}
