@@ -162,6 +162,11 @@ describe("the dashboard", { timeout: 180_000 }, () => {
     expect(await card.getByText("Not protected").count()).toBe(0);
     // As its hint says.
     await rm(join(stored, "backups", damaged), { recursive: true });
+    // The daemon looks when something has ended, and not all the time.
+    await go("data");
+    await page.getByRole("button", { name: "Verify the newest" }).click();
+    await main().getByText("done", { exact: true }).waitFor();
+    await go("Overview");
     await findings.getByText("backup-damaged", { exact: true }).waitFor({ state: "detached" });
     expect(complaints).toEqual([]);
   });

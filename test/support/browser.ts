@@ -10,9 +10,7 @@ export async function startBrowser(): Promise<Browser> {
     args: [
       // Its own sandbox needs rights that a container's root has not; it sees pages of ours alone.
       "--no-sandbox",
-      // Without a graphics card drawing by itself is cheaper than by one that is imitated; and what moves is drawn all the time.
-      "--disable-gpu",
-      "--disable-software-rasterizer",
+      // What moves is drawn all the time.
       "--force-prefers-reduced-motion",
     ],
   });
