@@ -44,8 +44,7 @@ databases: { data: { url: "postgresql://127.0.0.1:1/none", repository: local } }
 `,
   );
   daemon = serve(folder.path);
-  const [listening] = await daemon.events("listening", 1);
-  url = new URL(/http:\S+/.exec(listening?.message ?? "")?.[0] ?? "").origin;
+  url = await daemon.url();
   const [invited] = await daemon.events("set up", 1);
   link = new URL(/http:\S+/.exec(invited?.message ?? "")?.[0] ?? "");
 });

@@ -41,8 +41,7 @@ async function start(): Promise<void> {
   const env = { XDG_STATE_HOME: join(folder.path, "state") };
   served = serve(folder.path, { env });
   caller ??= await asUser(folder.path, "admin", { env });
-  const [listening] = await served.events("listening", 1);
-  url = new URL(/http:\S+/.exec(listening?.message ?? "")?.[0] ?? "").origin;
+  url = await served.url();
 }
 
 async function ask(

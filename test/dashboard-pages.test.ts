@@ -41,8 +41,7 @@ databases:
   await built;
   browser = await started;
   daemon = serve(folder.path);
-  const [listening] = await daemon.events("listening", 1);
-  url = /http:\S+(?=\/metrics)/.exec(listening?.message ?? "")?.[0] ?? "";
+  url = await daemon.url();
 });
 afterAll(async () => {
   await browser.close();

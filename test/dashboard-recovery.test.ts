@@ -44,8 +44,7 @@ databases:
 
 async function start(port = 0): Promise<void> {
   daemon = serve(folder.path, { port });
-  const [listening] = await daemon.events("listening", 1);
-  url = /http:\S+(?=\/metrics)/.exec(listening?.message ?? "")?.[0] ?? "";
+  url = await daemon.url();
 }
 
 beforeAll(async () => {

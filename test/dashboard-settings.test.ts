@@ -56,8 +56,7 @@ beforeAll(async () => {
   await runCli(["status", "--notify"], { cwd: folder.path, env });
   for (const role of ["viewer", "operator", "admin"] as const) await asUser(folder.path, role);
   daemon = serve(folder.path, { env });
-  const [listening] = await daemon.events("listening", 1);
-  url = new URL(/http:\S+/.exec(listening?.message ?? "")?.[0] ?? "").origin;
+  url = await daemon.url();
   provider = await oidcProvider(`${url}/api/oidc/callback`, {
     olga: { preferred_username: "olga", groups: ["on-call"] },
     guest: { preferred_username: "guest", groups: ["guests"] },

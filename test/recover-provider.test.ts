@@ -9,7 +9,7 @@ import { DigitalOcean } from "../src/providers/digitalocean/digitalocean.ts";
 import { runPlan } from "../src/recovery/run-plan.ts";
 import { planProviderDown } from "../src/recovery/scenarios/provider-down.ts";
 import { type CliOptions, type CliResult, jsonOf, runCli } from "./support/cli.ts";
-import { ask, testEmulator } from "./support/emulator.ts";
+import { ask, clustersBeside, impatient, type SaidCluster, testEmulator } from "./support/emulator.ts";
 import { clusterUrl, runSql } from "./support/postgres.ts";
 import { noAbort, testRuntime } from "./support/runtime.ts";
 import { ENTER, typeInto } from "./support/terminal.ts";
@@ -104,11 +104,7 @@ async function handled(args: readonly string[], options: CliOptions = {}): Promi
   const { env, ...more } = options;
   return await runCli(args, {
     cwd: folder.path,
-    // Nobody waits longer than the service needs; how long commands may take stays.
-    clock: {
-      ...emulator.clock,
-      wait: (ms, signal) => emulator.clock.wait(ms > 20_000 ? ms : Math.min(ms, 20), signal),
-    },
+    clock: impatient(emulator),
     env: {
       DIGITALOCEAN_TOKEN: emulator.token,
       SHOP_URL: live,
@@ -125,9 +121,8 @@ async function recover(args: readonly string[] = [], options: CliOptions = {}): 
 
 const TO = ["--to", clusterUrl(ESCAPE)];
 
-async function made(): Promise<{ readonly name: string; readonly id: string; readonly tags: string[] }[]> {
-  const { body } = await ask(emulator, "GET", "/v2/databases");
-  return (body.databases ?? []).filter(({ name }: { name: string }) => name !== "shop");
+async function made(): Promise<SaidCluster[]> {
+  return await clustersBeside(emulator, "shop");
 }
 
 async function removeMade(): Promise<void> {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Emulator } from "../src/demo/digitalocean/emulator.ts";
 import { RecoverJson } from "../src/json/recover.ts";
 import { type CliOptions, type CliResult, jsonOf, runCli, spawnCli } from "./support/cli.ts";
-import { ask, testEmulator } from "./support/emulator.ts";
+import { ask, clustersBeside, impatient, type SaidCluster, testEmulator } from "./support/emulator.ts";
 import { clusterUrl, freshDatabase, runSql } from "./support/postgres.ts";
 import { type TemporaryFolder, temporaryFolder } from "./support/temporary-folder.ts";
 
@@ -87,10 +87,7 @@ async function backUp(database: string): Promise<void> {
 async function handled(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
   return await runCli(args, {
     cwd: folder.path,
-    clock: {
-      ...emulator.clock,
-      wait: (ms, signal) => emulator.clock.wait(ms > 20_000 ? ms : Math.min(ms, 20), signal),
-    },
+    clock: impatient(emulator),
     env: { DIGITALOCEAN_TOKEN: emulator.token, XDG_STATE_HOME: join(folder.path, "state") },
     ...options,
   });
@@ -103,16 +100,8 @@ async function together(args: readonly string[] = [], options: CliOptions = {}):
   );
 }
 
-interface Made {
-  readonly name: string;
-  readonly id: string;
-  readonly status: string;
-  readonly tags: readonly string[];
-}
-
-async function made(): Promise<Made[]> {
-  const { body } = await ask(emulator, "GET", "/v2/databases");
-  return (body.databases ?? []).filter(({ name }: { name: string }) => name !== "shop");
+async function made(): Promise<SaidCluster[]> {
+  return await clustersBeside(emulator, "shop");
 }
 
 function besideName(database: string): string {

@@ -106,8 +106,7 @@ async function openSite(isSealed: boolean) {
 }
 
 async function urlOf(daemon: Served): Promise<string> {
-  const [listening] = await daemon.events("listening", 1);
-  return new URL(/http:\S+/.exec(listening?.message ?? "")?.[0] ?? "").origin;
+  return await daemon.url();
 }
 
 async function signIn(url: string, name: string, password = PASSWORD): Promise<Response> {

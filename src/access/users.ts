@@ -81,14 +81,19 @@ export class Users {
     return user;
   }
 
-  /** Those of another machine, as they were there. Fails with `user_exists` where there is any user here. */
+  /** Those of another machine, as they were there. Fails as `requireNone`. */
   bring(users: readonly User[]): void {
     inTransaction(this.#database, () => {
-      if (this.list().length > 0)
-        throw new AppError("user_exists", "take back users: there are users here already", {
-          hint: "`handled user list` shows them; nothing was changed",
-        });
+      this.requireNone();
       for (const user of users) this.#insert(user);
+    });
+  }
+
+  /** Fails with `user_exists` where there is any user here, who would stand in the way of those of another machine. */
+  requireNone(): void {
+    if (this.list().length === 0) return;
+    throw new AppError("user_exists", "take back users: there are users here already", {
+      hint: "`handled user list` shows them; nothing was changed",
     });
   }
 

@@ -9,13 +9,14 @@ import { type TemporaryFolder, temporaryFolder } from "../../test/support/tempor
 import { type History, type HistoryRequest, readHistory } from "./history.ts";
 import { memoryStorage } from "../storage/memory.ts";
 import type { Storage } from "../storage/storage.ts";
+import { runFile } from "../../test/support/run-file.ts";
 import { describeHolder } from "../repository/holder.ts";
 import { begunKey, runKey, runsFolder } from "../repository/layout.ts";
 import { acquireLease } from "../repository/lease.ts";
 import type { Holder } from "../repository/manifest.ts";
 import { openOrCreateRepository, type Repository } from "../repository/repository.ts";
 import { RUN_OPERATIONS, RUN_OUTCOMES, type RunFile } from "../repository/run-file.ts";
-import { foldMonths, newRunId, recordBegun, recordEnded } from "../repository/runs.ts";
+import { foldMonths, recordBegun, recordEnded } from "../repository/runs.ts";
 
 const signal = noAbort();
 const START = new Date("2024-10-29T22:00:00.000Z");
@@ -53,23 +54,7 @@ async function freshWorld(count = 1): Promise<World> {
   return { cache, runtime, clock, places };
 }
 
-const runNow = ({ clock }: World, parts: Partial<RunFile> = {}): RunFile => ({
-  format: 1,
-  id: newRunId(clock),
-  operation: "backup",
-  database: "data",
-  entry: null,
-  startedAt: clock.now().toISOString(),
-  finishedAt: clock.now().toISOString(),
-  by: holder,
-  program: "handled",
-  outcome: "done",
-  backup: null,
-  figures: { rows: 1, bytes: 2, storedBytes: 3 },
-  summary: "done",
-  error: null,
-  ...parts,
-});
+const runNow = ({ clock }: World, parts: Partial<RunFile> = {}): RunFile => runFile(clock, holder, parts);
 
 const storagesOf = ({ places }: World): Storage[] => places.map(({ storage }) => storage);
 

@@ -3,36 +3,20 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { manualClock } from "../../test/support/manual-clock.ts";
 import { temporaryFolder } from "../../test/support/postgres.ts";
+import { runFile } from "../../test/support/run-file.ts";
 import { noAbort, testRuntime } from "../../test/support/runtime.ts";
 import { lastDays } from "../lib/local-days.ts";
 import { describeHolder } from "../repository/holder.ts";
 import { openOrCreateRepository, type Repository } from "../repository/repository.ts";
 import type { RunFile } from "../repository/run-file.ts";
-import { newRunId, recordBegun, recordEnded } from "../repository/runs.ts";
+import { recordBegun, recordEnded } from "../repository/runs.ts";
 import { memoryStorage } from "../storage/memory.ts";
 import { countRunDays } from "./run-days.ts";
 
 const NOW = new Date("2026-11-02T12:00:00Z");
 
 async function runAt(at: string, parts: Partial<RunFile>): Promise<RunFile> {
-  const clock = manualClock(new Date(at));
-  return {
-    format: 1,
-    id: newRunId(clock),
-    operation: "backup",
-    database: "data",
-    entry: null,
-    startedAt: clock.now().toISOString(),
-    finishedAt: clock.now().toISOString(),
-    by: await describeHolder("backup"),
-    program: "handled",
-    outcome: "done",
-    backup: null,
-    figures: { rows: 1, bytes: 2, storedBytes: 3 },
-    summary: "done",
-    error: null,
-    ...parts,
-  };
+  return runFile(manualClock(new Date(at)), await describeHolder("backup"), parts);
 }
 
 test("each run is counted once, on the day of the zone that it began; what only looks whole is no proof", async () => {

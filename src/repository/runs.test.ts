@@ -4,6 +4,7 @@ import { manualClock } from "../../test/support/manual-clock.ts";
 import { noAbort, type TestRuntime, testRuntime } from "../../test/support/runtime.ts";
 import { AppError } from "../errors.ts";
 import { memoryStorage } from "../storage/memory.ts";
+import { runFile } from "../../test/support/run-file.ts";
 import { describeHolder } from "./holder.ts";
 import { begunKey, monthFolder, runKey } from "./layout.ts";
 import { acquireLease, type Lease } from "./lease.ts";
@@ -12,7 +13,6 @@ import type { RunFile } from "./run-file.ts";
 import {
   foldMonths,
   monthsOfRuns,
-  newRunId,
   readBegun,
   readMonth,
   recordBegun,
@@ -34,24 +34,7 @@ async function fresh(): Promise<{
 }
 
 async function runNow(runtime: TestRuntime, parts: Partial<RunFile> = {}): Promise<RunFile> {
-  const at = runtime.clock.now().toISOString();
-  return {
-    format: 1,
-    id: newRunId(runtime.clock),
-    operation: "backup",
-    database: "data",
-    entry: null,
-    startedAt: at,
-    finishedAt: at,
-    by: await describeHolder("backup"),
-    program: "handled",
-    outcome: "done",
-    backup: null,
-    figures: { rows: 1, bytes: 2, storedBytes: 3 },
-    summary: "done",
-    error: null,
-    ...parts,
-  };
+  return runFile(runtime.clock, await describeHolder("backup"), parts);
 }
 
 /** Three runs a day over some days, ended; their ids in order. */

@@ -1,5 +1,6 @@
 import { chmod, rm } from "node:fs/promises";
 import { type Emulator, type EmulatorOptions, startEmulator } from "../../src/demo/digitalocean/emulator.ts";
+import type { Clock } from "../../src/lib/clock.ts";
 import { answers } from "../../src/providers/digitalocean/contract.ts";
 import { clusterFolder } from "./cluster-folder.ts";
 import { noAbort, testRuntime } from "./runtime.ts";
@@ -74,3 +75,26 @@ export async function ask(
 }
 
 export const NEW_CLUSTER = { engine: "pg", num_nodes: 1, size: "db-s-1vcpu-1gb", region: "fra1" } as const;
+
+/** What a list of clusters says of one, as far as tests look at it. */
+export interface SaidCluster {
+  readonly name: string;
+  readonly id: string;
+  readonly status: string;
+  readonly tags: readonly string[];
+  readonly connection: { readonly port: number };
+}
+
+/** All clusters but the one of a name: those that were made from it. */
+export async function clustersBeside(
+  emulator: Pick<Emulator, "url" | "token">,
+  name: string,
+): Promise<SaidCluster[]> {
+  const { body } = await ask(emulator, "GET", "/v2/databases");
+  return (body.databases ?? []).filter((one: SaidCluster) => one.name !== name);
+}
+
+/** The service's clock for a program that asks it: it waits no longer than the service needs; how long commands may take stays. */
+export function impatient({ clock }: Pick<Emulator, "clock">): Clock {
+  return { ...clock, wait: (ms, signal) => clock.wait(ms > 20_000 ? ms : Math.min(ms, 20), signal) };
+}

@@ -10,6 +10,8 @@ export interface Served extends AsyncDisposable {
   /** Waits until so many events of a kind have come; returns those. Fails when it ends before. */
   events(kind: ServeEventJson["event"], count: number): Promise<ServeEventJson[]>;
   all(): readonly ServeEventJson[];
+  /** Where it answers, once it does: `http://127.0.0.1:PORT`. */
+  url(): Promise<string>;
   signal(name: NodeJS.Signals): void;
   /** Waits until it sleeps: it has looked at all its jobs. */
   looked(): Promise<void>;
@@ -62,6 +64,10 @@ export function serve(
     pid,
     all: () => all,
     events,
+    url: async () => {
+      const [listening] = await events("listening", 1);
+      return new URL(/http:\S+/.exec(listening?.message ?? "")?.[0] ?? "").origin;
+    },
     signal: (name) => void process.kill(pid, name),
     looked: async () => {
       // Read again on SIGHUP, after it had looked at everything: it does one thing after the other.

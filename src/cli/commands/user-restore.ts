@@ -32,7 +32,7 @@ export function addUserRestore(user: Command, cli: () => Cli): void {
     .action(async (options: Options) => {
       await withAccess(cli(), async (access) => {
         // Before anything is read: nothing else would come of it.
-        if (access.users.list().length > 0) access.users.bring([]);
+        access.users.requireNone();
         const kept = await findKept(cli(), options);
         const { output } = cli();
         output.note(describeKept(kept));

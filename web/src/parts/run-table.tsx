@@ -1,19 +1,13 @@
-import { Badge, Text } from "@mantine/core";
+import { Text } from "@mantine/core";
 import type { ReactElement } from "react";
 import { Link } from "react-router";
 import { formatDuration } from "../../../src/lib/text.ts";
 import type { Answer } from "../api/queries.ts";
+import { JobBadge } from "./job/job-badge.tsx";
 import { type Column, DataTable } from "./data-table.tsx";
 import { Ago } from "./moment.tsx";
 
 export type Run = Answer<"runs">["databases"][number]["runs"][number] & { readonly database: string };
-
-const COLORS: Readonly<Record<string, string>> = {
-  done: "green",
-  degraded: "orange",
-  failed: "red",
-  interrupted: "orange",
-};
 
 const COLUMNS: readonly Column<Run>[] = [
   {
@@ -40,9 +34,7 @@ const COLUMNS: readonly Column<Run>[] = [
   {
     title: "Outcome",
     cell: ({ outcome, finishedAt }) => (
-      <Badge color={COLORS[outcome ?? ""] ?? "blue"} autoContrast>
-        {outcome ?? (finishedAt === null ? "running" : "ended")}
-      </Badge>
+      <JobBadge state={outcome ?? (finishedAt === null ? "running" : "ended")} />
     ),
   },
   {

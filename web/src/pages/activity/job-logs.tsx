@@ -5,7 +5,7 @@ import { Link } from "react-router";
 import { formatDuration } from "../../../../src/lib/text.ts";
 import { type Job, jobsQuery } from "../../api/jobs.ts";
 import { type Column, DataTable } from "../../parts/data-table.tsx";
-import { JobBadge } from "../../parts/job/job-view.tsx";
+import { JobBadge } from "../../parts/job/job-badge.tsx";
 import { Ago } from "../../parts/moment.tsx";
 import { Answered, Empty } from "../../parts/states.tsx";
 

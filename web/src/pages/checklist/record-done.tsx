@@ -3,6 +3,7 @@ import { useEffect, useState, type ReactElement } from "react";
 import { type JobDetails, useStartJob } from "../../api/jobs.ts";
 import { Dialog } from "../../parts/dialog.tsx";
 import { QuickJob } from "../../parts/job/quick-job.tsx";
+import { JobFailure } from "../../parts/job/job-failure.tsx";
 
 /** Asks what was seen, and records in the repository that a duty is done, by whoever asks. */
 export function RecordDone({
@@ -81,16 +82,7 @@ function Recorded({
   }
   return (
     <>
-      <Alert color="red" title="It is not recorded" role="alert">
-        <Text size="sm" className="wrap">
-          {error?.message ?? `It ended with ${how ?? "nothing said"}.`}
-        </Text>
-        {error?.hint == null ? null : (
-          <Text size="sm" className="quiet wrap">
-            {error.hint}
-          </Text>
-        )}
-      </Alert>
+      <JobFailure title="It is not recorded" error={error} how={how} />
       <Button variant="default" onClick={again}>
         Try again
       </Button>

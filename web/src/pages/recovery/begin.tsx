@@ -7,7 +7,7 @@ import type { Plan } from "../../api/plans.ts";
 import { sessionQuery } from "../../api/session.ts";
 import { Ago } from "../../parts/moment.tsx";
 import { Failed } from "../../parts/states.tsx";
-import { Confirm } from "../restore/confirm.tsx";
+import { Confirm } from "../../parts/confirm.tsx";
 import { planned } from "./plan-steps.tsx";
 import { type Choices, drillOf, isComplete, recoveryOf, type Scenario } from "./scenario.ts";
 

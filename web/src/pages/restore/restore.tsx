@@ -10,7 +10,7 @@ import { JobView } from "../../parts/job/job-view.tsx";
 import { EXACT } from "../../parts/moment.tsx";
 import { PageTitle } from "../../parts/page-title.tsx";
 import { Answered, Empty, Failed } from "../../parts/states.tsx";
-import { Confirm } from "./confirm.tsx";
+import { Confirm } from "../../parts/confirm.tsx";
 import { PlanView } from "./plan-view.tsx";
 
 type Way = "new" | "swap" | "missing-rows" | "provider" | "undo";

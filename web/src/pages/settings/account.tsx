@@ -3,10 +3,9 @@ import { useState, type ReactElement } from "react";
 import { request } from "../../api/request.ts";
 import { useChange } from "../../api/settings.ts";
 import { Fact } from "../../parts/fact.tsx";
+import { isTooShort, NewPasswordInput } from "../../parts/new-password-input.tsx";
 import { Failed } from "../../parts/states.tsx";
 import { SettingsSection, type Viewer } from "./frame.tsx";
-
-const SHORTEST = 12;
 
 /** One's own name, role and password. */
 export function AccountSettings(): ReactElement {
@@ -31,7 +30,6 @@ export function AccountSettings(): ReactElement {
 function OwnPassword({ user }: { readonly user: Viewer }): ReactElement {
   const [password, setPassword] = useState("");
   const [newPassword, setNewPassword] = useState("");
-  const short = newPassword !== "" && newPassword.length < SHORTEST;
   const change = useChange<{ readonly password: string; readonly newPassword: string }, unknown>(
     ["session"],
     async (body) => await request("POST", "/api/password", { body }),
@@ -56,22 +54,14 @@ function OwnPassword({ user }: { readonly user: Viewer }): ReactElement {
           value={password}
           onChange={({ currentTarget }) => setPassword(currentTarget.value)}
         />
-        <PasswordInput
-          label="Your new password"
-          description={`${SHORTEST} characters at least; a few words in a row are easy to type`}
-          autoComplete="new-password"
-          required
-          error={short ? `${SHORTEST - newPassword.length} more` : undefined}
-          value={newPassword}
-          onChange={({ currentTarget }) => setNewPassword(currentTarget.value)}
-        />
+        <NewPasswordInput label="Your new password" value={newPassword} onChange={setNewPassword} />
         {change.error === null ? null : <Failed error={change.error} />}
         {change.isSuccess ? (
           <Alert color="green" title="Your password is changed" role="status">
             <Text size="sm">Wherever else you were signed in, you no longer are.</Text>
           </Alert>
         ) : null}
-        <Button type="submit" loading={change.isPending} disabled={short}>
+        <Button type="submit" loading={change.isPending} disabled={isTooShort(newPassword)}>
           Change it
         </Button>
       </Stack>

@@ -1,4 +1,4 @@
-import { Alert, Badge, Button, Card, Group, Stack, Text, Title } from "@mantine/core";
+import { Alert, Badge, Box, Button, Card, Group, Stack, Text, Title } from "@mantine/core";
 import { IconSend } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useState, type ReactElement } from "react";
@@ -8,6 +8,7 @@ import type { NotifyTestJson } from "../../../../src/api/contract/channels.ts";
 import { type JobDetails, useStartJob } from "../../api/jobs.ts";
 import { type Channel, channelsQuery } from "../../api/settings.ts";
 import { QuickJob } from "../../parts/job/quick-job.tsx";
+import { JobFailure } from "../../parts/job/job-failure.tsx";
 import { Ago } from "../../parts/moment.tsx";
 import { Fact } from "../../parts/fact.tsx";
 import { Answered, Empty, Failed } from "../../parts/states.tsx";
@@ -125,18 +126,10 @@ function Tested({ job, name }: { readonly job: JobDetails; readonly name: string
       </Alert>
     );
   }
-  const error = tested?.error ?? job.error;
   return (
-    <Alert color="red" title="The test did not arrive" mt="sm">
-      <Text size="sm" className="wrap">
-        {error?.message ?? `It ended with ${job.how ?? "nothing said"}.`}
-      </Text>
-      {error?.hint == null ? null : (
-        <Text size="sm" className="quiet wrap">
-          {error.hint}
-        </Text>
-      )}
-    </Alert>
+    <Box mt="sm">
+      <JobFailure title="The test did not arrive" error={tested?.error ?? job.error} how={job.how} />
+    </Box>
   );
 }
 

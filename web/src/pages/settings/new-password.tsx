@@ -1,8 +1,8 @@
-import { Button, PasswordInput, Stack } from "@mantine/core";
+import { Button, Stack } from "@mantine/core";
 import { useState, type ReactElement } from "react";
+import { NewPasswordInput } from "../../parts/new-password-input.tsx";
 import { Copied } from "./copied.tsx";
 
-const SHORTEST = 12;
 // Without those that are taken for one another.
 const LETTERS = "abcdefghjkmnpqrstuvwxyz23456789";
 
@@ -15,19 +15,10 @@ export function NewPassword({
   readonly onChange: (password: string) => void;
 }): ReactElement {
   const [made, setMade] = useState(false);
-  const short = value !== "" && value.length < SHORTEST;
   if (made) return <Copied label="Password, to hand over: it is shown no more later" value={value} />;
   return (
     <Stack gap="xs" align="stretch">
-      <PasswordInput
-        label="Password"
-        description={`${SHORTEST} characters at least`}
-        autoComplete="new-password"
-        required
-        error={short ? `${SHORTEST - value.length} more` : undefined}
-        value={value}
-        onChange={({ currentTarget }) => onChange(currentTarget.value)}
-      />
+      <NewPasswordInput label="Password" value={value} onChange={onChange} />
       <Button
         size="compact-sm"
         variant="default"

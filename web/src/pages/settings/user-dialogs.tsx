@@ -5,7 +5,7 @@ import { ROLES, type Role } from "../../../../src/access/roles.ts";
 import { request } from "../../api/request.ts";
 import { sessionQuery } from "../../api/session.ts";
 import { useChange, type User } from "../../api/settings.ts";
-import { Confirm, type Confirmation } from "../restore/confirm.tsx";
+import { Confirm, type Confirmation } from "../../parts/confirm.tsx";
 import { Dialog } from "../../parts/dialog.tsx";
 import { NewPassword } from "./new-password.tsx";
 

@@ -1,11 +1,10 @@
-import { Button, PasswordInput, Stack, Text, TextInput } from "@mantine/core";
+import { Button, Stack, Text, TextInput } from "@mantine/core";
 import { useState, type ReactElement } from "react";
 import { useNavigate } from "react-router";
 import { useSession } from "../../api/session.ts";
+import { isTooShort, NewPasswordInput } from "../../parts/new-password-input.tsx";
 import { Failed } from "../../parts/states.tsx";
 import { Door } from "./door.tsx";
-
-const SHORTEST = 12;
 
 /** Makes the first user, for whoever has the link that the daemon printed. */
 export function SetUp(): ReactElement {
@@ -14,7 +13,6 @@ export function SetUp(): ReactElement {
   const [password, setPassword] = useState("");
   const navigate = useNavigate();
   const setUp = useSession<{ token: string; name: string; password: string }>("POST", "/api/set-up");
-  const short = password !== "" && password.length < SHORTEST;
   return (
     <Door title="The first user">
       <form
@@ -32,17 +30,9 @@ export function SetUp(): ReactElement {
             value={name}
             onChange={({ currentTarget }) => setName(currentTarget.value)}
           />
-          <PasswordInput
-            label="Password"
-            description={`${SHORTEST} characters at least; a few words in a row are easy to type`}
-            autoComplete="new-password"
-            required
-            error={short ? `${SHORTEST - password.length} more` : undefined}
-            value={password}
-            onChange={({ currentTarget }) => setPassword(currentTarget.value)}
-          />
+          <NewPasswordInput label="Password" value={password} onChange={setPassword} />
           {setUp.error === null ? null : <Failed error={setUp.error} />}
-          <Button type="submit" loading={setUp.isPending} disabled={short}>
+          <Button type="submit" loading={setUp.isPending} disabled={isTooShort(password)}>
             Set up
           </Button>
         </Stack>

@@ -1,30 +1,16 @@
-import { Alert, Badge, Button, Group, Progress, ScrollArea, Stack, Text } from "@mantine/core";
+import { Button, Group, Progress, ScrollArea, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, type ReactElement } from "react";
 import { formatDuration } from "../../../../src/lib/text.ts";
-import { type Job, type JobEvent, jobQuery, useCancelJob, useJobEvents } from "../../api/jobs.ts";
+import { type JobEvent, jobQuery, useCancelJob, useJobEvents } from "../../api/jobs.ts";
 import { Ago } from "../moment.tsx";
 import { Answered } from "../states.tsx";
 import { DrillResult, drillIn } from "./drill-result.tsx";
+import { JobBadge } from "./job-badge.tsx";
+import { JobFailure } from "./job-failure.tsx";
 import { JobResult } from "./job-result.tsx";
 import { Steps } from "./steps.tsx";
 import { TypedCommand } from "../typed-command.tsx";
-
-const COLORS = {
-  running: "blue",
-  done: "green",
-  degraded: "orange",
-  failed: "red",
-  interrupted: "orange",
-} as const;
-
-export function JobBadge({ state }: { readonly state: Job["state"] }): ReactElement {
-  return (
-    <Badge color={COLORS[state]} autoContrast>
-      {state}
-    </Badge>
-  );
-}
 
 /** A job while it goes on, and what came of it. */
 export function JobView({ id }: { readonly id: string }): ReactElement {
@@ -49,18 +35,7 @@ export function JobView({ id }: { readonly id: string }): ReactElement {
             {job.state === "running" ? <HowFar events={events} /> : null}
             <Steps events={events} running={job.state === "running"} />
             {drill === undefined ? null : <DrillResult drill={drill} />}
-            {job.error === null ? null : (
-              <Alert color="red" title="It failed" role="alert">
-                <Text size="sm" className="wrap">
-                  {job.error.message}
-                </Text>
-                {job.error.hint === null ? null : (
-                  <Text size="sm" className="quiet wrap">
-                    {job.error.hint}
-                  </Text>
-                )}
-              </Alert>
-            )}
+            {job.error === null ? null : <JobFailure title="It failed" error={job.error} how={job.how} />}
             <JobResult job={job} result={job.result} />
             <Log events={events} />
             <TypedCommand words={job.command} />

@@ -1,7 +1,7 @@
 import { Button, PasswordInput, Stack, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState, type ReactElement } from "react";
-import { sessionQuery } from "../../api/session.ts";
+import { sessionQuery } from "../api/session.ts";
 
 export interface Confirmation {
   readonly name: string;
