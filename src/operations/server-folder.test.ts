@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { makeRuntime } from "../lib/runtime.ts";
 import { describeHolder } from "../repository/holder.ts";
-import { makeServerFolder } from "./server-folder.ts";
+import { makeServerFolder, removeServerFolder } from "./server-folder.ts";
 
 test("what still works in a folder whose process was killed is ended with it; what works elsewhere goes on", async () => {
   const parent = await mkdtemp(join(tmpdir(), "handled-servers-"));
@@ -34,6 +34,27 @@ test("what still works in a folder whose process was killed is ended with it; wh
   } finally {
     inside.kill("SIGKILL");
     outside.kill("SIGKILL");
+    await rm(parent, { recursive: true });
+  }
+});
+
+test("what still works in a folder that its own process removes is ended first, though it goes on writing", async () => {
+  const parent = await mkdtemp(join(tmpdir(), "handled-servers-"));
+  const { signal } = new AbortController();
+  const runtime = makeRuntime({ env: { TMPDIR: parent } });
+  const folder = await makeServerFolder(runtime, "demo", signal);
+  const busy = spawn("sh", ["-c", "while :; do mkdir -p a/b; : > a/b/$((n += 1)); done"], {
+    cwd: folder,
+    env: { ...process.env, TMPDIR: folder },
+  });
+  try {
+    const ended = once(busy, "close");
+    await once(busy, "spawn");
+    await removeServerFolder(runtime, folder, signal);
+    expect(await ended).toEqual([null, "SIGKILL"]);
+    await expect(access(folder)).rejects.toMatchObject({ code: "ENOENT" });
+  } finally {
+    busy.kill("SIGKILL");
     await rm(parent, { recursive: true });
   }
 });

@@ -37,6 +37,7 @@ export async function removeServerFolder(
   folder: string,
   signal: AbortSignal,
 ): Promise<void> {
+  await endProcesses(folder);
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     if (!entry.isDirectory()) continue;
     const within = join(folder, entry.name);
@@ -44,7 +45,8 @@ export async function removeServerFolder(
     if (entry.name.startsWith(prefixOf("verify"))) await removeServerFolder(runtime, within, signal);
     else await stopStaleCluster(runtime, within, signal);
   }
-  await rm(folder, { recursive: true, force: true });
+  // What was killed may be about to write its last file.
+  await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
 }
 
 const prefixOf = (purpose: ServerPurpose): string => `handled-${purpose}-`;
@@ -62,7 +64,6 @@ async function removeAbandoned(
     const owner = await readOwner(folder);
     if (owner === undefined || (await stateOfHolder(owner, self)) !== "dead") continue;
     try {
-      await endProcesses(folder);
       await removeServerFolder(runtime, folder, signal);
       runtime.reporter.note(`removed ${folder}, left behind by a process that was killed`);
     } catch (error) {
@@ -74,7 +75,10 @@ async function removeAbandoned(
   }
 }
 
-/** Kills what works in a folder that nobody owns any more: what has it for its temporary files, as the daemon of a demo has. */
+/**
+ * Kills what works in a folder that nobody needs any more: what has it for its temporary files, as the daemon of a demo has, and the jobs of
+ * one that was killed.
+ */
 async function endProcesses(folder: string): Promise<void> {
   for (const { pid, value } of await withVariable("TMPDIR")) {
     if (value !== folder) continue;
