@@ -428,6 +428,7 @@ test("a drill leaves no cluster, whether it ends well or not", async () => {
       restart: async () => {},
       check,
     },
+    inUse: async () => await Promise.resolve([]),
     isDrill: true,
   });
   const request = { path: join(folder.path, "drill.json"), restart: true, confirm: vi.fn() };

@@ -242,7 +242,7 @@ test("one that was killed goes on with its cluster, or goes back and leaves none
   await writeStrategy("application: { stop: 'true', start: 'true', envFile: .env }");
   const kept = await together(["--back"]);
   expect(kept, kept.stderr).toMatchObject({ code: 0 });
-  expect(kept.stderr).toContain("stays: something works on it by now");
+  expect(kept.stderr).toContain("leads to it by now");
   expect(await made()).toEqual([used]);
 }, 120_000);
 
