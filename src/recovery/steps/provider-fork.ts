@@ -7,7 +7,7 @@ import { requireSameDatabase } from "../identity.ts";
 import type { Managed } from "../managed.ts";
 import { output, type Outputs, type Step } from "../plan.ts";
 import { describeTarget, type Subject } from "../subject.ts";
-import { forkName, type InUse, lastWrite, undoFork } from "./made-forks.ts";
+import { forkName, type InUse, lastWrite, removeForks, undoFork } from "./made-forks.ts";
 
 export interface ForkRequest {
   readonly subject: Subject;
@@ -45,9 +45,11 @@ export function providerForkStep(runtime: Runtime, request: ForkRequest): Step {
         return {};
       }
       const wasThere = outputs["forkId"] !== undefined;
+      const tried = new Set<string>();
       let last: AppError | undefined;
       for (const [count, moment] of output(outputs, "moments").split(",").entries()) {
         const name = forkName(output(outputs, "fork"), count);
+        tried.add(name);
         try {
           const made = await fork(runtime, request, { name, at: new Date(moment) }, signal);
           known = true;
@@ -65,6 +67,8 @@ export function providerForkStep(runtime: Runtime, request: ForkRequest): Step {
           runtime.reporter.warn(`as of ${moment}: ${error.message}`);
         }
       }
+      // A call before may have made one, which this one was not told of: nobody goes on with it any more.
+      if (inUse !== null) await removeForks(runtime, { managed, database: subject.database }, tried);
       return otherwise(last ?? new AppError("unexpected", "no moment was chosen"), outputs);
     },
     check: async (outputs, signal) => {
