@@ -226,9 +226,13 @@ test("where only our own backup is left and nothing says where to, it says so; n
   expect(await orders()).toEqual([1]);
 });
 
+// What is only asked leaves all as it was, but for a cluster that comes online meanwhile: each state that a kill can leave.
+const CHANGED = /^before step|^after (write the journal|.*variable|provider (?!GET)|provider GET \S+\/ID,)/;
+
 test("killed wherever it is, it goes on with the one cluster that it has made", async () => {
   const seen = new Set<string>();
   let result: CliResult;
+  let runs = 0;
   do {
     const ended = new AbortController();
     let place = "";
@@ -236,11 +240,7 @@ test("killed wherever it is, it goes on with the one cluster that it has made", 
     const observer = (phase: string, operation: string): void => {
       if (operation.startsWith("step ")) place = operation;
       const moment = `${phase} ${operation.replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/g, "ID")}, ${place}`;
-      if (
-        !ended.signal.aborted &&
-        !seen.has(moment) &&
-        /write the journal|^step|variable|^provider /.test(operation)
-      ) {
+      if (!ended.signal.aborted && !seen.has(moment) && CHANGED.test(moment)) {
         seen.add(moment);
         ended.abort(new Error("killed"));
       }
@@ -253,9 +253,9 @@ test("killed wherever it is, it goes on with the one cluster that it has made", 
       `${[...seen].at(-1)} ${forks.map(({ name }) => name).join()} ${result.stderr}`,
     ).toBeLessThan(2);
     for (const { tags } of forks) expect(tags).toContain("handled");
-  } while (result.code !== 0 && seen.size < 200);
+  } while (result.code !== 0 && runs++ < 100);
   expect(result, result.stderr).toMatchObject({ code: 0 });
-  expect(seen.size).toBeGreaterThan(40);
+  expect(seen.size).toBeGreaterThan(20);
   expect(await orders()).toEqual([1, 2, 3]);
   expect(await readFile(join(folder.path, ".env"), "utf8")).toBe(envText(await pointed()));
 }, 120_000);
