@@ -1,19 +1,12 @@
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
-import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { RecoverJson } from "../src/json/recover.ts";
 import type { Emulator } from "../src/demo/digitalocean/emulator.ts";
-import { AppError } from "../src/errors.ts";
-import type { Observer } from "../src/lib/runtime.ts";
-import { DigitalOcean } from "../src/providers/digitalocean/digitalocean.ts";
-import { type PlanResult, runPlan } from "../src/recovery/run-plan.ts";
-import { planProviderDown } from "../src/recovery/scenarios/provider-down.ts";
 import { type CliOptions, type CliResult, jsonOf, runCli } from "./support/cli.ts";
 import { ask, clustersBeside, impatient, type SaidCluster, testEmulator } from "./support/emulator.ts";
 import { clusterUrl, runSql } from "./support/postgres.ts";
-import { refuseEach } from "./support/refuse-each.ts";
-import { noAbort, testRuntime } from "./support/runtime.ts";
 import { ENTER, typeInto } from "./support/terminal.ts";
 import { type TemporaryFolder, temporaryFolder } from "./support/temporary-folder.ts";
 
@@ -54,7 +47,6 @@ async function startAgain(): Promise<void> {
   emulator.faults.clear();
   emulator.rules.arbitrarySeconds = "accept";
   emulator.rules.maxClusters = 10;
-  emulator.rules.onlineAfter = 0;
   await removeMade();
   await runSql(clusterUrl(), `drop database if exists ${ESCAPE} with (force)`);
   await rm(join(folder.path, "state"), { recursive: true, force: true });
@@ -383,96 +375,3 @@ test("what must be true of the cluster is asked before the application is pointe
   expect(await orders()).toEqual([1, 2, 3, 4]);
   expect(await made()).toEqual([cluster]);
 });
-
-test("a drill leaves no cluster, whether it ends well or not", async () => {
-  const { plan, runtime, check } = providerDrill();
-  const request = { path: join(folder.path, "state/drill.json"), restart: true, confirm: vi.fn() };
-  const well = await runPlan(runtime, plan, request, noAbort());
-  expect(well.failed).toBeNull();
-  expect(await made()).toEqual([]);
-  check.mockRejectedValueOnce(new AppError("application_failed", "no"));
-  const ill = await runPlan(runtime, plan, request, noAbort());
-  expect(ill.failed?.step.id).toBe("check");
-  expect(check).toHaveBeenCalledTimes(2);
-  expect(request.confirm).not.toHaveBeenCalled();
-  expect(await made()).toEqual([]);
-});
-
-test("whichever of the service's answers is a refusal, the drill says so and switches nothing, and no cluster is forgotten", async () => {
-  const journals = join(folder.path, "state");
-  let failed: PlanResult["failed"] | undefined;
-  let switched: boolean;
-  await refuseEach(emulator, {
-    journals,
-    strike: async () => await writeEnv(),
-    run: async (observer, signal) => {
-      const { plan, runtime } = providerDrill(observer);
-      const request = { path: join(journals, "drill.json"), restart: false, confirm: vi.fn() };
-      const ran = await runPlan(runtime, plan, request, signal).catch(() => undefined);
-      ({ failed } = ran ?? {});
-      switched = (await pointed()) !== live;
-      return [...runtime.warnings, ...runtime.notes, failed?.error.message].join("\n");
-    },
-    check: async (told, call) => {
-      const isOver = call === undefined || call.startsWith("step check");
-      expect(failed?.step.id, `${call}: ${told}`).toBe(isOver ? undefined : /step (\w+)/.exec(call)?.[1]);
-      if (!isOver) expect(told, call).toContain("answered 422");
-      expect(switched, call).toBe(isOver);
-      await Promise.resolve();
-    },
-  });
-}, 120_000);
-
-/** The drill of a service that is down, which has nowhere else to go, and the application as a copy of the `.env`. */
-function providerDrill(observer: Observer = () => {}) {
-  const { url: endpoint, token } = emulator;
-  const runtime = testRuntime({ clock: impatient(emulator), observer });
-  const check = vi.fn(async () => {
-    expect(await made()).toHaveLength(1);
-  });
-  const plan = planProviderDown(runtime, {
-    subject: {
-      database: "primary",
-      places: [],
-      schemas: undefined,
-      timeZone: "UTC",
-      keepReplacedMs: 0,
-      lockTimeoutMs: 0,
-      jobs: 1,
-      rebuild: undefined,
-      assertions: [],
-      despiteAssertions: false,
-    },
-    managed: {
-      settings: {
-        kind: "digitalocean",
-        cluster: "shop",
-        token: { text: "", where: "" },
-        endpoint,
-        statusPage: undefined,
-        windowMs: 0,
-        database: undefined,
-        clusterLimit: undefined,
-        price: undefined,
-        lifetimeMs: 60_000,
-        deadlineMs: 60_000,
-      },
-      database: "defaultdb",
-      open: () => new DigitalOcean(runtime, { endpoint, token }),
-      describe: () => [],
-    },
-    from: undefined,
-    at: undefined,
-    backup: undefined,
-    escape: null,
-    application: {
-      variable: { file: join(folder.path, ".env"), name: "PRIMARY_DATABASE_URL" },
-      described: { restart: null, check: "GET /health" },
-      restart: async () => {},
-      check,
-    },
-    inUse: async () => await Promise.resolve([]),
-    isDrill: true,
-  });
-  return { plan, runtime, check };
-}

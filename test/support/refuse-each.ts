@@ -38,8 +38,8 @@ export async function refuseEach(emulator: Emulator, recovery: Refused): Promise
   await cp(journals, begun, { recursive: true });
   // Asked for at least once before it is online.
   emulator.rules.onlineAfter = 200;
-  const destroysNothing = () =>
-    void emulator.faults.failNext({ method: "DELETE", status: 422, times: Number.POSITIVE_INFINITY });
+  const destroysNothing = (): void =>
+    emulator.faults.failNext({ method: "DELETE", status: 422, times: Number.POSITIVE_INFINITY });
   destroysNothing();
   const after = watch(emulator);
   await check(await run(after.observer, new AbortController().signal), undefined);
