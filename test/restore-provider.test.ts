@@ -13,7 +13,7 @@ import { StatusJson } from "../src/json/status.ts";
 import type { Emulator } from "../src/demo/digitalocean/emulator.ts";
 import { restoreFromProvider } from "../src/operations/provider/restore.ts";
 import { type CliResult, jsonOf, runCli, spawnCli } from "./support/cli.ts";
-import { ask, testEmulator } from "./support/emulator.ts";
+import { ask, impatient, testEmulator } from "./support/emulator.ts";
 import { runSql } from "./support/postgres.ts";
 import { noAbort, testRuntime } from "./support/runtime.ts";
 import { shopRestore } from "./support/shop-restore.ts";
@@ -29,7 +29,7 @@ let backup: Date;
 let live: string;
 
 beforeAll(async () => {
-  emulator = await testEmulator();
+  emulator = await testEmulator({ firstBackup: false });
   folder = await temporaryFolder();
   const { id, url } = await emulator.makeCluster("shop");
   await ask(emulator, "PUT", `/v2/databases/${id}/firewall`, {
@@ -85,7 +85,7 @@ async function handled(...args: string[]): Promise<CliResult> {
 /** With the live database there. */
 async function handledAt(url: string, ...args: string[]): Promise<CliResult> {
   const env = { DIGITALOCEAN_TOKEN: emulator.token, ...(url === "" ? {} : { SHOP_URL: url }) };
-  return await runCli(args, { cwd: folder.path, clock: emulator.clock, env });
+  return await runCli(args, { cwd: folder.path, clock: impatient(emulator), env });
 }
 
 async function made(): Promise<string[]> {
