@@ -94,8 +94,7 @@ export class ServeApi implements HttpMounts, AsyncDisposable {
   #answerBy(which: (loaded: Loaded) => RequestListener): RequestListener {
     const answer = async (...[request, response]: Parameters<RequestListener>): Promise<void> => {
       try {
-        this.#loading ??= this.#load();
-        which(await this.#loading)(request, response);
+        which(await this.#loaded())(request, response);
       } catch (error) {
         this.#tell({ kind: "not answered", error: inOperation("answer a browser", error) });
         if (!response.headersSent) response.writeHead(500, { "content-type": "text/plain; charset=utf-8" });
@@ -105,11 +104,22 @@ export class ServeApi implements HttpMounts, AsyncDisposable {
     return (request, response) => void answer(request, response);
   }
 
+  async #loaded(): Promise<Loaded> {
+    this.#loading ??= this.#load().catch((error: unknown) => {
+      // Such as too many open files: whoever asks next may have more luck.
+      this.#loading = undefined;
+      throw error;
+    });
+    return await this.#loading;
+  }
+
   async #load(): Promise<Loaded> {
     const { makeApi } = await import("../api/api.ts");
     const { dashboardFrom } = await import("../api/dashboard.ts");
     const { apiWorld } = await import("./api-world.ts");
     const { runtime } = this.#cli;
+    const pages = await dashboardFrom(fileURLToPath(packagedFile("dist/web/")));
+    // The last: of what fails nothing is left to be ended.
     const api = await makeApi(apiWorld(this.#cli, this.#looks), jobsWorld(this.#cli, this.#jobs), {
       access: this.#access,
       setUp: this.#setUp,
@@ -124,7 +134,6 @@ export class ServeApi implements HttpMounts, AsyncDisposable {
       onDefect: (path, error) =>
         this.#tell({ kind: "not answered", error: inOperation(`answer ${path}`, error) }),
     });
-    const pages = await dashboardFrom(fileURLToPath(packagedFile("dist/web/")));
     return {
       api: api.handle,
       pages: pages ?? notBuilt,
