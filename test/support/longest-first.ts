@@ -4,6 +4,8 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 /** The files that take longest, slowest first. The order is all that counts, and need not be exact. */
 const LONGEST = [
   "test/swap.test.ts",
+  "test/swap-application.test.ts",
+  "test/swap-refused.test.ts",
   "test/restore.test.ts",
   "test/crash/recover.test.ts",
   "test/dashboard-settings.test.ts",
@@ -30,6 +32,8 @@ const LONGEST = [
   "test/repository-repair.test.ts",
   "test/copies.test.ts",
   "test/restore-faults.test.ts",
+  "test/swap-undo.test.ts",
+  "test/restore-part.test.ts",
   "test/snapshot-complete.test.ts",
   "test/lock.test.ts",
   "test/serve.test.ts",
