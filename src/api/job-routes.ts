@@ -8,7 +8,7 @@ import { JOB_ROUTES, ROLE_OF_KIND, roleOfPlan } from "./contract/job-routes.ts";
 import type { JobJson, JobRequest } from "./contract/jobs.ts";
 import type { JobsWorld } from "./jobs-world.ts";
 import { described } from "./described.ts";
-import { mayMakeCluster } from "./may-cost.ts";
+import { mayMakeCluster } from "./contract/may-cost.ts";
 import { shownOptions } from "./shown-options.ts";
 import type { App } from "./routes.ts";
 

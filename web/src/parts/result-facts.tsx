@@ -44,7 +44,7 @@ function shownAs(name: string, value: unknown): ReactNode | undefined {
 // Where a field's name alone says too little.
 const NAMES: Readonly<Record<string, string>> = {
   snapshotAt: "Brings back",
-  bytes: "Before compression",
+  bytes: "Size before compression",
   estimatedMs: "Estimated time",
   estimatedBy: "Estimated by",
   replaces: "Takes the place of the live one",

@@ -95,7 +95,9 @@ function WhatFrom({
       {scenario === "server-lost" ? null : (
         <TextInput
           label="As of when"
-          description={at === null ? "By your own clock" : `By your own clock; ${utc(at)}`}
+          description={at === null ? "by your own clock" : `that is ${utc(at)}`}
+          // The others have none, and their fields stand in one line.
+          inputWrapperOrder={["label", "input", "description"]}
           type="datetime-local"
           step={1}
           w={260}

@@ -46,8 +46,10 @@ export function ForReal({
     ? { ...(begun as typeof asked.options), ...(to === undefined ? {} : { to }) }
     : asked.options;
   const { database } = goesOn && before !== undefined ? { database: first } : asked;
-  const asks = plan === undefined ? [] : planned(plan).steps.filter((step) => step.asks);
-  const touches = plan === undefined ? [] : planned(plan).touches;
+  // The plan is of what is chosen now, which need not be what was chosen then.
+  const shownPlan = plan === undefined || (goesOn && before !== undefined) ? null : planned(plan);
+  const asks = shownPlan?.steps.filter((step) => step.asks) ?? [];
+  const touches = shownPlan?.touches ?? [];
   return (
     <Alert
       color="red"

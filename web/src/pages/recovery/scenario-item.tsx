@@ -88,7 +88,7 @@ function Standing({ scenario, history, findings }: Rehearsed): ReactElement {
           the last one failed
         </Badge>
       ) : null}
-      {last === undefined ? (
+      {last === undefined && scenario.scenario === "together" ? null : last === undefined ? (
         <Badge color="orange" autoContrast>
           never rehearsed
         </Badge>

@@ -1,4 +1,4 @@
-import { mayMakeCluster } from "../../../../src/api/may-cost.ts";
+import { mayMakeCluster } from "../../../../src/api/contract/may-cost.ts";
 import type { Asked } from "../../api/jobs.ts";
 import type { Ask } from "../../api/plans.ts";
 import type { Answer } from "../../api/queries.ts";

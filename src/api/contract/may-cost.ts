@@ -1,4 +1,4 @@
-import type { JobRequest } from "./contract/jobs.ts";
+import type { JobRequest } from "./jobs.ts";
 
 type DrillOptions = Extract<JobRequest, { readonly kind: "drill" }>["options"];
 
