@@ -49,7 +49,7 @@ export function firstChoices({ drills: [drill], databases }: Scenario): Choices 
 }
 
 /** The strategy's drill, where nothing else was chosen; it counts as that one then. */
-export function drillOf(scenario: Scenario, choices: Choices): Scenario["drills"][number] | undefined {
+function drillOf(scenario: Scenario, choices: Choices): Scenario["drills"][number] | undefined {
   const first = firstChoices(scenario);
   // A drill goes to a server of its own, wherever a recovery would.
   const { elsewhere: _elsewhere, to: _to, ...told } = first;
