@@ -232,6 +232,47 @@ describe("jobs", () => {
     expect((await show(id)).result).toMatchObject({ scenario: "server-lost", notes: ["by mouse"] });
   });
 
+  test("the plan of several as of one moment says what each comes back to", async () => {
+    const together = { scenario: "together", with: ["other"], at: new Date().toISOString() };
+    const none = await ask("POST", "/api/plans", { kind: "recover", database: "data", options: together });
+    // It has none.
+    expect([none.status, ErrorJson.parse(none.body).error.message]).toEqual([
+      404,
+      expect.stringContaining("other"),
+    ]);
+    const { with: _with, ...alone } = together;
+    const plan = await ask("POST", "/api/plans", { kind: "recover", database: "data", options: alone });
+    expect(PlanJson.parse(plan.body).result).toMatchObject({
+      outputs: { "data.source": "backup", skewMs: 0 },
+    });
+  });
+
+  test("a recovery elsewhere is planned and begun without its password being told or kept", async () => {
+    const to = new URL(live.url);
+    to.pathname = "/nowhere";
+    to.password = "geheim-geheim";
+    const body = {
+      kind: "recover",
+      database: "data",
+      options: { scenario: "server-lost", to: [{ database: "data", url: to.href }] },
+    };
+    const plan = await ask("POST", "/api/plans", body);
+    expect(PlanJson.parse(plan.body).result).toMatchObject({
+      aim: { target: expect.stringContaining("nowhere") },
+    });
+    // It ends at once, for there is no such backup.
+    const { id, options } = await post({
+      ...body,
+      options: { ...body.options, backup: "20200101T000000Z-0000" },
+      confirm: { name: "data" },
+    });
+    expect(options).toMatchObject({ to: [{ url: expect.stringMatching(/^postgresql:.*\/nowhere$/) }] });
+    expect(statesOf(await listen(id))).toEqual(["running", "failed"]);
+    const shown = await show(id);
+    expect(shown.error?.message).toContain("no backup");
+    expect(JSON.stringify([plan.body, options, shown, await listen(id)])).not.toContain("geheim");
+  });
+
   test.each([
     ["no kind", { database: "data" }, 400, "usage"],
     ["an unknown kind", { kind: "drop", database: "data" }, 400, "usage"],
@@ -244,6 +285,23 @@ describe("jobs", () => {
       { kind: "verify", database: "data", options: { backup: "--repair" } },
       400,
       "usage",
+    ],
+    [
+      "a place for what is not recovered",
+      {
+        kind: "recover",
+        database: "data",
+        options: { scenario: "server-lost", to: [{ database: "other", url: "postgresql:///x" }] },
+        confirm: { name: "data" },
+      },
+      400,
+      "usage",
+    ],
+    [
+      "a drill from a service that does not run it",
+      { kind: "drill", database: "data", options: { scenario: "server-lost", from: "provider" } },
+      409,
+      "not_confirmed",
     ],
     ["a path", { kind: "verify", database: "data", options: { backup: "../x" } }, 400, "usage"],
   ])("%s is refused", async (_, body, status, code) => {

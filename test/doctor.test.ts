@@ -160,6 +160,7 @@ async function runCli(args: readonly string[], json: boolean, cwd: string): Prom
     node: process.execPath,
     script: "handled",
     input: undefined,
+    piped: undefined,
     config: undefined,
     onHangup: () => undefined,
     exitWith: (code) => (exitCode = code),

@@ -173,6 +173,7 @@ function quiet(serving: Cli, request: AbortSignal): Cli {
     output,
     runtime: { ...runtime, reporter: output },
     input: undefined,
+    piped: undefined,
     signal: AbortSignal.any([serving.signal, request]),
     exitWith: () => undefined,
   };

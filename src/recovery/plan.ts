@@ -32,6 +32,8 @@ export interface Step {
   readonly ifItFails: string;
   /** Null where nobody is asked; a function where the question names what steps before have found, or is not asked after all. */
   readonly confirm: Confirmation | ((outputs: Outputs) => Confirmation | null) | null;
+  /** Changes nothing, needs no step before it, and can be done for a dry run, too. */
+  readonly isLook?: true;
   /**
    * Does it, and returns what later steps need. It may be called again after a crash at any moment of it, so it must look
    * for what an earlier call has done.
