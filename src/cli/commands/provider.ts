@@ -1,9 +1,10 @@
 import type { Command } from "commander";
-import { AppError, DEGRADED_EXIT, inOperation, isAppError } from "../../errors.ts";
+import { AppError, DEGRADED_EXIT, isAppError } from "../../errors.ts";
 import type { ManagedBy } from "../../config/provider.ts";
 import { describeStatus } from "../../providers/describe-status.ts";
 import { readStatusPage, type StatusPage } from "../../providers/status-page.ts";
 import { sweepProvider } from "../../operations/provider/sweep.ts";
+import { addressesInUse } from "../addresses-in-use.ts";
 import type { Cli } from "../cli.ts";
 import { confirmByName } from "../confirm.ts";
 import { providerOf } from "../provider-of.ts";
@@ -16,7 +17,7 @@ import {
   sweepJson,
 } from "../render/provider.ts";
 import { requireStrategy } from "../strategy-file.ts";
-import { resolveTarget, strategyTarget, type Target } from "../targets.ts";
+import { resolveTarget, resolveTargets, strategyTarget, type Target } from "../targets.ts";
 
 interface SweepOptions {
   readonly all?: true;
@@ -106,7 +107,7 @@ async function runSweep(cli: Cli, name: string, options: SweepOptions): Promise<
     {
       provider,
       cluster: managed.cluster,
-      inUse: await liveAddresses(cli),
+      inUse: await addressesInUse(cli, await resolveTargets(cli, [], {})),
       all: options.all === true,
       dryRun,
       confirm: async (clusters) => {
@@ -121,20 +122,8 @@ async function runSweep(cli: Cli, name: string, options: SweepOptions): Promise<
     },
     cli.signal,
   );
-  cli.output.result(sweepJson(swept, dryRun), () => renderSwept(cli.output, swept, dryRun));
+  cli.output.result(sweepJson(swept, dryRun), () =>
+    renderSwept(cli.output, swept, { database: target.name, dryRun }),
+  );
   if (swept.failures.length > 0) cli.exitWith(DEGRADED_EXIT);
-}
-
-/** `host:port` of each database with a managed service. Where one is not known, nothing may be destroyed. */
-async function liveAddresses(cli: Cli): Promise<string[]> {
-  const addresses: string[] = [];
-  for (const target of await managedTargets(cli)) {
-    const { hosts } = await target.connection().catch((error: unknown) => {
-      throw error instanceof AppError
-        ? inOperation(`sweep: see which cluster ${target.name} is in now`, error)
-        : error;
-    });
-    addresses.push(...hosts.map(({ host, port }) => `${host}:${port}`.toLowerCase()));
-  }
-  return addresses;
 }

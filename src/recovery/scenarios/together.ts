@@ -31,7 +31,7 @@ export interface TogetherRequest {
   /** What a database of a managed service comes back from. */
   readonly from: ManagedSource;
   /** `host:port`, in lower case, of what people work on: a cluster there is not destroyed on the way back. */
-  readonly inUse: (signal: AbortSignal) => Promise<readonly string[]>;
+  readonly inUse: () => Promise<readonly string[]>;
   readonly isDrill: boolean;
 }
 
@@ -135,9 +135,9 @@ function forkStep(
             name: database,
           }
         : null,
-    back: async (outputs, signal) => {
+    back: async (outputs) => {
       if (!isFromProvider(outputs)) return;
-      await removeForks(runtime, managed, new Set(forkNames(outputs)), await inUse(signal));
+      await removeForks(runtime, managed, new Set(forkNames(outputs)), await inUse());
     },
   };
 }

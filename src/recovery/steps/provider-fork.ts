@@ -174,7 +174,7 @@ export async function removeForks(
   const tellLeft = (which: string, error: unknown): void => {
     if (!isAppError(error)) throw error;
     runtime.reporter.warn(
-      `${which} may be there and cost money: ${error.message}; \`handled provider sweep --all\` removes it`,
+      `${which} may be there and cost money: ${error.message}; \`handled provider sweep ${managed.name} --all\` removes it`,
     );
   };
   let provider: Provider;
