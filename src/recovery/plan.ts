@@ -30,6 +30,13 @@ export interface Step {
   /** Null where nobody is asked; a function where the question names what steps before have found, or is not asked after all. */
   readonly confirm: Confirmation | ((outputs: Outputs) => Confirmation | null) | null;
   /**
+   * What is to be known afterwards of how it was before: written down before the step runs, each time that it does. Of what an earlier
+   * call has told it is told too.
+   */
+  readonly prepare?: (outputs: Outputs, signal: AbortSignal) => Promise<Outputs>;
+  /** Its check cannot tell whether it still holds: it is done again where a step before it was. */
+  readonly isAfresh?: true;
+  /**
    * Does it, and returns what later steps need. It may be called again after a crash at any moment of it, so it must look
    * for what an earlier call has done.
    */

@@ -31,6 +31,7 @@ export function assertionSteps(
       budgetMs,
       ifItFails: WAY_ON,
       confirm: null,
+      isAfresh: true,
       run: async (_outputs, signal) => {
         await requireAsserted(runtime, subject, target(), signal);
         return { asserted: assertions.length };

@@ -95,12 +95,22 @@ export function isFromProvider(outputs: Outputs): boolean {
 }
 
 /** A step on the way around the service; nothing where the service has done it. */
-export function onlyFromBackup(step: Step, taken: () => void = () => {}): Step {
+export function onlyFromBackup(runtime: Runtime, step: Step, taken: () => void = () => {}): Step {
+  const { prepare } = step;
   return {
     ...step,
+    ...(prepare === undefined
+      ? {}
+      : {
+          prepare: async (outputs: Outputs, signal: AbortSignal) =>
+            isFromProvider(outputs) ? {} : await prepare(outputs, signal),
+        }),
     title: `Else: ${step.title}`,
     run: async (outputs, signal) => {
-      if (isFromProvider(outputs)) return {};
+      if (isFromProvider(outputs)) {
+        runtime.reporter.note("not needed: the service has brought it back");
+        return {};
+      }
       taken();
       return await step.run(outputs, signal);
     },
