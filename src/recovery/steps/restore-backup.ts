@@ -56,7 +56,7 @@ export function restoreBackupStep(
     ifItFails:
       elsewhere === null
         ? "mend what the error says, and go on"
-        : `nothing is there under the database's name: mend what the error says, or name another one with \`${elsewhere}\`, and go on`,
+        : `mend what the error says, or name another database with \`${elsewhere}\`, and go on`,
     confirm,
     prepare: async (outputs, signal) =>
       outputs[WAS_EMPTY] === undefined && !(await isFilled(runtime, target, signal))
