@@ -103,6 +103,7 @@ function providerDrill(observer: Observer = () => {}) {
       despiteAssertions: false,
     },
     managed: {
+      name: "primary",
       settings: {
         kind: "digitalocean",
         cluster: "shop",

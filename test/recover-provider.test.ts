@@ -1,4 +1,4 @@
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
@@ -165,6 +165,36 @@ test("the newest moment comes back in a new cluster, and the application works o
   expect(again).toMatchObject({ code: 2 });
   expect(again.stderr).toContain("the application works on shop-handled-");
   expect(await made()).toHaveLength(1);
+});
+
+test("the sweep leaves alone what the application works on, whatever the strategy's url leads to", async () => {
+  expect(await recover()).toMatchObject({ code: 0 });
+  await rename(join(folder.path, ".env"), join(folder.path, ".env.kept"));
+  const unknown = await handled(["provider", "sweep", "primary", "--all", "--yes"]);
+  expect(unknown).toMatchObject({ code: 2 });
+  expect(unknown.stderr).toContain("see what the application of primary works on");
+  await rename(join(folder.path, ".env.kept"), join(folder.path, ".env"));
+  const swept = await handled(["provider", "sweep", "primary", "--all", "--yes"]);
+  expect(swept).toMatchObject({ code: 0 });
+  expect(swept.stdout).toContain("kept: a database of the strategy is in shop-handled-");
+  expect(await orders()).toEqual([1, 2, 3]);
+});
+
+test("after a move to the new cluster, what else was made from the old one is still told of", async () => {
+  await handled(["restore", "primary", "--provider", "--new-cluster", "shop-left", "--yes"]);
+  expect(await recover()).toMatchObject({ code: 0 });
+  const name = (await made()).find((one) => one.name !== "shop-left")?.name ?? "";
+  const strategy = join(folder.path, "handled.yaml");
+  await writeFile(
+    strategy,
+    (await readFile(strategy, "utf8")).replace("cluster: shop\n", `cluster: ${name}\n`),
+  );
+  const swept = await handled(["provider", "sweep", "primary", "--all", "--yes"], {
+    env: { SHOP_URL: await pointed() },
+  });
+  expect(swept).toMatchObject({ code: 0 });
+  expect(swept.stdout).toMatch(/kept: shop-left was made from shop, which is not the cluster of primary/);
+  expect(await orders()).toEqual([1, 2, 3]);
 });
 
 test("each source in its turn, and why the one before was of no use", async () => {

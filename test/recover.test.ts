@@ -116,6 +116,34 @@ test("the rows are back elsewhere, one line of the application's .env leads ther
   expect(await site.count()).toBe("500");
 });
 
+test("a database that has as many rows, of something else, is not taken for what was restored", async () => {
+  await using site = await openSite();
+  await using other = await freshDatabase({
+    sql: "create table item as select id, 'test ' || id as name from generate_series(1, 500) as id",
+  });
+  for (const more of [[], ["--restart"]]) {
+    const refused = await site.cli(["recover", "server-lost", "data", "--to", other.url, "--yes", ...more]);
+    expect(refused).toMatchObject({ code: 2 });
+    expect(refused.stderr).toContain("no recovery of this machine has restored it");
+  }
+  expect(await site.read(".env")).toBe(site.env);
+});
+
+test("a variable that somebody has given its old value meanwhile is changed again, and the application started anew for it", async () => {
+  let isHealthy = false;
+  await using site = await openSite({ health: async () => await Promise.resolve(isHealthy) });
+  expect((await site.recover()).code).not.toBe(0);
+  // Whoever is on call does not wait for a program, and then lets it go on all the same.
+  await writeFile(join(site.path, ".env"), site.env);
+  await writeFile(join(site.path, "running.env"), site.env);
+  isHealthy = true;
+  const done = await site.recover();
+  expect(done, done.stderr).toMatchObject({ code: 0 });
+  expect(done.stderr).toContain("done before, and no longer so: DATA_DATABASE_URL in");
+  expect(await site.read(".env")).toContain(site.to);
+  expect(await site.read("running.env")).toContain(site.to);
+});
+
 test("a recovery that is ended again and again, each time one operation later, goes on when the same is typed", async () => {
   await using site = await openSite();
   let ends = 0;
@@ -191,7 +219,11 @@ test("an application that is not healthy where it was pointed is healthy again w
   healthy = (env) => env.includes(live.url);
   // The way back ends when the application cannot be started, and starts it when typed again.
   await writeFile(join(site.path, "broken"), "");
-  expect(await site.recover(["--back"])).toMatchObject({ code: 1 });
+  const ended = await site.recover(["--back"]);
+  expect(ended).toMatchObject({ code: 1 });
+  expect(ended.stderr).toMatch(
+    /go back: undo: Point .*: start the application[^]*`--back` goes on going back/,
+  );
   expect(await site.read(".env")).toBe(site.env);
   await rm(join(site.path, "running.env"));
   await rm(join(site.path, "broken"));
@@ -280,6 +312,24 @@ test("a database that is not empty and not what the backup has is left alone", a
   expect(refused.stderr).toContain("not empty");
   expect(await runSql(other.url, "select from precious")).toEqual([]);
   expect(await site.read(".env")).toBe(site.env);
+});
+
+test("of a backup that is damaged it is told that another one is the way on", async () => {
+  await using site = await openSite();
+  for (const entry of await readdir(join(site.path, "backups"), { recursive: true }))
+    if (entry.endsWith("/content")) await writeFile(join(site.path, "backups", entry), "no more");
+  const failed = await site.recover();
+  expect(failed).toMatchObject({ code: 13 });
+  expect(failed.stderr).toContain("`--backup ID --restart` takes one");
+  expect(await site.read(".env")).toBe(site.env);
+});
+
+test("whoever works on it with another login is told beforehand", async () => {
+  await using site = await openSite();
+  await writeFile(join(site.path, ".env"), "DATA_DATABASE_URL=postgresql://shop:secret@db.example/data\n");
+  const done = await site.recover();
+  expect(done, done.stderr).toMatchObject({ code: 0 });
+  expect(done.stderr).toContain("the application works as shop now, and as ");
 });
 
 test("what cannot be meant is told before anything is done", async () => {

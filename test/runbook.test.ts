@@ -27,7 +27,7 @@ async function openSite() {
     join(there.path, "handled.yaml"),
     `version: 1
 timezone: UTC
-repositories: { local: { url: "back ups" }, other: { url: copies } }
+repositories: { local: { url: "back ups" }, other: { url: "\${COPIES_FOLDER:-copies}" } }
 databases:
   data:
     url: ${url.href}
@@ -115,6 +115,7 @@ test("it says what could be recovered and what is wrong, as Markdown and HTML, w
     "+49 30 1234",
     "RPO 1 d",
     "RTO 4 h",
+    "from the shell they are typed in: COPIES\\_FOLDER. Where",
     "verify proof",
     "--undo",
     "/back ups",

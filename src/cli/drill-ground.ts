@@ -54,7 +54,7 @@ export async function openDrillGround(
     const grounds = new Map<string, Ground>();
     for (const part of parts)
       grounds.set(part.subject.database, {
-        ...groundOf(cli, part, { ...at, database: nameOf(part, parts) }, options),
+        ...groundOf(stateIn(cli, server.folder), part, { ...at, database: nameOf(part, parts) }, options),
         application: await applicationGround(cli, part.target, server.folder),
       });
     return {
@@ -66,6 +66,12 @@ export async function openDrillGround(
     await server[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** What steps keep of their own goes with the drill, and meets nothing of a recovery. */
+export function stateIn(cli: Cli, folder: string): Cli {
+  const { runtime } = cli;
+  return { ...cli, runtime: { ...runtime, env: { ...runtime.env, XDG_STATE_HOME: folder } } };
 }
 
 /** One of the databases of a drill. */

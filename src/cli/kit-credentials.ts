@@ -1,4 +1,4 @@
-import { parseReferences } from "../config/interpolate.ts";
+import { variablesOf } from "../config/interpolate.ts";
 import { findRepository, repositoryLocation, type Strategy } from "../config/strategy.ts";
 import type { Cli } from "./cli.ts";
 import type { Credential } from "./render/kit/kit-page.ts";
@@ -71,11 +71,4 @@ function keysOf(
       known?.secretKey ?? env["AWS_SECRET_ACCESS_KEY"],
     ),
   ];
-}
-
-function variablesOf(template: string): string[] {
-  const parsed = parseReferences(template);
-  return "pieces" in parsed
-    ? parsed.pieces.flatMap((piece) => (typeof piece === "string" ? [] : [piece.name]))
-    : [];
 }

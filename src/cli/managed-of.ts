@@ -15,6 +15,7 @@ export async function managedOf(cli: Cli, target: Target, isNeeded: boolean): Pr
     return null;
   }
   return {
+    name: target.name,
     settings,
     database: settings.database ?? (await target.connection()).database,
     open: () => providerOf(cli, target).provider,

@@ -49,6 +49,14 @@ export function hasReferences(text: string): boolean {
   return "pieces" in parsed && parsed.pieces.some((piece) => typeof piece !== "string");
 }
 
+/** The variables that a text takes from the environment; none where it is not well-formed. */
+export function variablesOf(text: string): string[] {
+  const parsed = parseReferences(text);
+  return "pieces" in parsed
+    ? parsed.pieces.flatMap((piece) => (typeof piece === "string" ? [] : [piece.name]))
+    : [];
+}
+
 /** What the text itself contains, without what comes from the environment: fallbacks count, variables do not. */
 export function literalPart(text: string): string {
   const parsed = parseReferences(text);
@@ -88,6 +96,6 @@ export function resolveTemplate(runtime: Runtime, template: Template): string {
   const result = interpolate(runtime, template.text);
   if ("text" in result) return result.text;
   throw new AppError("strategy_invalid", `strategy ${template.where}: the value ${result.problem}`, {
-    hint: "set the variable before the command; cron and systemd do not read the profile of your shell",
+    hint: "set the variable before the command: where `handled init` wrote `handled.env` beside the strategy, with `set -a; . ./handled.env; set +a`; cron and systemd do not read the profile of your shell",
   });
 }

@@ -122,10 +122,15 @@ export const ProviderSweepJson = z.strictObject({
   dryRun: z.boolean().describe("Whether nothing was removed"),
   removed: z.array(madeCluster).describe("What was removed, or would be"),
   kept: z.array(madeCluster).describe("Within their lifetime"),
-  used: z.array(madeCluster).describe("Kept because a database of the strategy is in it"),
+  used: z
+    .array(madeCluster)
+    .describe("Kept because a database of the strategy is in it, or its application works on it"),
   orphans: z
     .array(madeCluster)
     .describe("Kept because what they were made from is gone: they may be all that is left of it"),
+  elsewhere: z
+    .array(madeCluster.extend({ from: z.string().describe("Name of the cluster it was made from") }))
+    .describe("Kept because they were made from another cluster of the account"),
   failed: z.array(z.string()).describe("What could not be removed, and why"),
 });
 export type ProviderSweepJson = z.infer<typeof ProviderSweepJson>;

@@ -110,3 +110,16 @@ test("on a full disk the file is as it was, and nothing is left beside it", asyn
   const { stdout } = await promisify(execFile)(unshare, [...args, folder.path, process.execPath, program]);
   expect(stdout).toBe(`space_missing\n.env\nfiller\n${NAME}=old\n`);
 });
+
+test("a file that is a mount of its own cannot be replaced: it is as it was, and the error says why", async () => {
+  await using folder = await temporaryFolder();
+  await writeFile(join(folder.path, ".env"), `${NAME}=old\n`);
+  const program = `import { switchVariable } from ${JSON.stringify(new URL("env-file.ts", import.meta.url).href)};
+    await switchVariable(".env", ${JSON.stringify(NAME)}, ${JSON.stringify(NEW)}, "now").catch(({ code, message }) =>
+      console.log(code, message));`;
+  const script = `cd "$1" && mount --bind .env .env && "$2" --input-type=module -e "$3" && cat .env`;
+  const [unshare = "", ...args] = inMountNamespace(script);
+  const { stdout } = await promisify(execFile)(unshare, [...args, folder.path, process.execPath, program]);
+  expect(stdout).toContain("usage change ");
+  expect(stdout).toMatch(/EBUSY: it cannot be replaced, and is as it was\n.*=old\n$/);
+});

@@ -98,8 +98,27 @@ async function replace(path: string, bytes: Buffer, expected: Buffer): Promise<v
     throw new AppError("usage", `change ${path}: somebody else changed it at the same moment`, {
       hint: "look at it, and try again",
     });
-  await rename(temporary.path, path);
+  try {
+    await rename(temporary.path, path);
+  } catch (error) {
+    throw notChanged(path, error);
+  }
   await syncFolder(dirname(path));
+}
+
+/** Why the file could not be replaced: it is as it was. */
+function notChanged(path: string, cause: unknown): unknown {
+  const code = errorCode(cause) ?? "";
+  if (["ENOSPC", "EDQUOT"].includes(code))
+    return new AppError("space_missing", `change ${path}: no space left; it is as it was`, {
+      cause,
+      hint: "free some space on that disk, and try again",
+    });
+  if (!["EACCES", "EPERM", "EROFS", "EBUSY", "EXDEV"].includes(code)) return cause;
+  return new AppError("usage", `change ${path}: ${code}: it cannot be replaced, and is as it was`, {
+    cause,
+    hint: "a new file is written beside it and takes its place: whoever runs this must be allowed to write that folder, and the file must be no mount of its own (as a container's may be)",
+  });
 }
 
 /** A durable file under a temporary name, with mode and owner of another one. Disposing removes it unless it was renamed. */
@@ -117,11 +136,7 @@ async function likeFile(path: string, bytes: Buffer): Promise<{ readonly path: s
     await file.sync();
   } catch (error) {
     await remove();
-    if (!["ENOSPC", "EDQUOT"].includes(errorCode(error) ?? "")) throw error;
-    throw new AppError("space_missing", `change ${path}: no space left; it is as it was`, {
-      cause: error,
-      hint: "free some space on that disk, and try again",
-    });
+    throw notChanged(path, error);
   }
   return { path: temporary, [Symbol.asyncDispose]: remove };
 }

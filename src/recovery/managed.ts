@@ -4,6 +4,8 @@ import type { Provider } from "../providers/provider.ts";
 
 /** The managed service that a database is in, as far as its recovery has to do with it. */
 export interface Managed {
+  /** Of the database in the strategy. */
+  readonly name: string;
   readonly settings: ManagedBy;
   /** Name of the database in its cluster. */
   readonly database: string;

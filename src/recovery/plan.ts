@@ -35,6 +35,13 @@ export interface Step {
   /** Changes nothing, needs no step before it, and can be done for a dry run, too. */
   readonly isLook?: true;
   /**
+   * What is to be known afterwards of how it was before: written down before the step runs, each time that it does. Of what an earlier
+   * call has told it is told too.
+   */
+  readonly prepare?: (outputs: Outputs, signal: AbortSignal) => Promise<Outputs>;
+  /** Its check cannot tell whether it still holds: it is done again where a step before it was. */
+  readonly isAfresh?: true;
+  /**
    * Does it, and returns what later steps need. It may be called again after a crash at any moment of it, so it must look
    * for what an earlier call has done.
    */

@@ -129,6 +129,47 @@ test("a recovery whose process ended at any moment goes on: no step that was wri
   }
 });
 
+test("what was done before and no longer holds is done again, and with it what cannot tell whether it still holds", async () => {
+  await using folder = await temporaryFolder();
+  const path = join(folder.path, "journal.json");
+  const world = newWorld();
+  const afresh = (plan: Plan): Plan => ({
+    ...plan,
+    steps: plan.steps.map((step) => (step.id === "two" ? { ...step, isAfresh: true } : step)),
+  });
+  await runPlan(makeRuntime(), afresh(planOf(world, failingBefore("three"))), requestFor(path), never);
+  world.log.length = 0;
+  await runPlan(makeRuntime(), afresh(planOf(world, failingBefore("three"))), requestFor(path), never);
+  expect(world.log).toEqual([]);
+  world.made.delete("one");
+  const { failed } = await runPlan(makeRuntime(), afresh(planOf(world)), requestFor(path), never);
+  expect(failed).toBeNull();
+  expect(world.log.map((line) => line.split(" ")[0])).toEqual(["one", "two", "three"]);
+});
+
+test("how it was before is written down before the step runs", async () => {
+  await using folder = await temporaryFolder();
+  const path = join(folder.path, "journal.json");
+  const prepared = (end: boolean): Plan => {
+    const plan = planOf(newWorld());
+    const [one, ...others] = plan.steps as [Step, ...Step[]];
+    const first: Step = {
+      ...one,
+      prepare: async ({ was }) =>
+        await Promise.resolve(was === undefined ? { was: end ? "empty" : "full" } : {}),
+      run: async ({ was = "" }) => {
+        if (end) throw new Killed();
+        return await Promise.resolve({ was });
+      },
+      check: async () => await Promise.resolve(),
+    };
+    return { ...plan, steps: [first, ...others] };
+  };
+  await runPlan(makeRuntime(), prepared(true), requestFor(path), never);
+  const { outputs } = await runPlan(makeRuntime(), prepared(false), requestFor(path), never);
+  expect(outputs).toMatchObject({ was: "empty" });
+});
+
 test("a step that fails is told with those after it, and the same call goes on with it", async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, "journal.json");

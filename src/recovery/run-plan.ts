@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { AppError, messageOf } from "../errors.ts";
+import { AppError, inOperation, messageOf } from "../errors.ts";
 import type { ReportedStep, Runtime } from "../lib/runtime.ts";
 import { takeSoleProcess } from "../lib/sole-process.ts";
 import { formatDuration } from "../lib/text.ts";
@@ -96,7 +96,12 @@ export async function goBack(
     if (back === undefined || !isUndoable(step, outputsOf(journal))) continue;
     if (!agreed) await confirm({ what: `undo: ${step.title}`, name: plan.databases.join(",") });
     agreed = true;
-    if (!(await back(outputsOf(journal), signal))) continue;
+    try {
+      if (!(await back(outputsOf(journal), signal))) continue;
+    } catch (error) {
+      signal.throwIfAborted();
+      throw error instanceof AppError ? notUndone(step, undone, error) : error;
+    }
     undone.push(step.title);
     runtime.reporter.note(`undone: ${step.title}`);
   }
@@ -104,6 +109,16 @@ export async function goBack(
   await plan.release?.(outputsOf(journal));
   await removeJournal(runtime, path);
   return undone;
+}
+
+function notUndone({ title }: Step, undone: readonly string[], error: AppError): AppError {
+  const { code, message, hint, details } = inOperation(`go back: undo: ${title}`, error);
+  const before = undone.length === 0 ? "" : `; undone is: ${undone.join("; ")}`;
+  return new AppError(code, message, {
+    hint: `${hint === undefined ? "" : `${hint}. `}Then the same command with \`--back\` goes on going back${before}`,
+    details,
+    cause: error,
+  });
 }
 
 /** Whether a step that was begun can be undone. */
@@ -129,6 +144,8 @@ class Run {
   readonly #plan: Plan;
   readonly #request: RunRequest;
   #journal: Journal;
+  /** Whether something that was done before no longer held, and was done again. */
+  #isRedone = false;
 
   constructor(runtime: Runtime, plan: Plan, request: RunRequest, journal: Journal) {
     this.#runtime = runtime;
@@ -145,10 +162,12 @@ class Run {
   async step(step: Step, signal: AbortSignal): Promise<AppError | null> {
     const before = this.#of(step);
     if (before?.finishedAt != null) {
-      if (await this.#holds(step, signal)) {
+      const isOutdated = this.#isRedone && step.isAfresh === true;
+      if (!isOutdated && (await this.#holds(step, signal))) {
         this.#tell(step, "done before");
         return null;
       }
+      this.#isRedone = true;
       this.#put({ ...before, finishedAt: null });
     }
     await this.#agree(step);
@@ -159,6 +178,7 @@ class Run {
     await this.write();
     this.#tell(step, "begun");
     try {
+      await this.#prepare(step, signal);
       this.#runtime.observer("before", `step ${step.id}`);
       const made = await step.run(this.outputs, signal);
       await step.check({ ...this.outputs, ...made }, signal);
@@ -205,6 +225,14 @@ class Run {
       this.#runtime.reporter.warn(`${step.title}: done before, and no longer so: ${error.message}`);
       return false;
     }
+  }
+
+  async #prepare(step: Step, signal: AbortSignal): Promise<void> {
+    if (step.prepare === undefined) return;
+    const known = await step.prepare(this.outputs, signal);
+    const begun = this.#of(step) as BegunStep;
+    this.#put({ ...begun, outputs: { ...begun.outputs, ...known } });
+    await this.write();
   }
 
   async #agree(step: Step): Promise<void> {

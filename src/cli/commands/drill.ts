@@ -8,7 +8,7 @@ import { type Plan, SCENARIOS, type Scenario } from "../../recovery/plan.ts";
 import { recordingRecovery } from "../../recovery/record.ts";
 import { runPlan } from "../../recovery/run-plan.ts";
 import type { Cli } from "../cli.ts";
-import { openDrillGround } from "../drill-ground.ts";
+import { openDrillGround, stateIn } from "../drill-ground.ts";
 import { drillsOf, objectivesOf } from "../drills-of.ts";
 import type { DrillNoteJson } from "../../json/drill.ts";
 import { mostCriticalFirst } from "../everything-asked.ts";
@@ -166,12 +166,6 @@ function strictest(objectives: readonly RecoveryObjectives[]): RecoveryObjective
     rtoMs: least(objectives.map(({ rtoMs }) => rtoMs)),
     rpoMs: least(objectives.map(({ rpoMs }) => rpoMs)),
   };
-}
-
-/** What steps keep of their own goes with the drill, and meets nothing of a recovery. */
-function stateIn(cli: Cli, folder: string): Cli {
-  const { runtime } = cli;
-  return { ...cli, runtime: { ...runtime, env: { ...runtime.env, XDG_STATE_HOME: folder } } };
 }
 
 /** The strategy's drill that is asked for; one that says the same as the command line counts as asked for, too. */

@@ -1,10 +1,10 @@
 import { type Command, Option } from "commander";
-import { DEGRADED_EXIT, isAppError } from "../../errors.ts";
+import { AppError, DEGRADED_EXIT, isAppError } from "../../errors.ts";
 import type { ManagedBy } from "../../config/provider.ts";
 import { describeStatus } from "../../providers/describe-status.ts";
 import { readStatusPage, type StatusPage } from "../../providers/status-page.ts";
 import { sweepProvider } from "../../operations/provider/sweep.ts";
-import { addressesInUse, managedTargets } from "../addresses-in-use.ts";
+import { addressesInUse } from "../addresses-in-use.ts";
 import type { Cli } from "../cli.ts";
 import { confirmByName } from "../confirm.ts";
 import { providerOf } from "../provider-of.ts";
@@ -16,7 +16,8 @@ import {
   renderSwept,
   sweepJson,
 } from "../render/provider.ts";
-import { resolveTarget } from "../targets.ts";
+import { requireStrategy } from "../strategy-file.ts";
+import { resolveTarget, strategyTarget, type Target } from "../targets.ts";
 
 interface SweepOptions {
   readonly all?: true;
@@ -92,6 +93,13 @@ async function statusOf(
   return page;
 }
 
+async function managedTargets(cli: Cli): Promise<Target[]> {
+  const strategy = await requireStrategy(cli);
+  const managed = strategy.databases.filter(({ provider }) => provider !== undefined);
+  if (managed.length > 0) return managed.map((entry) => strategyTarget(cli, strategy, entry, {}));
+  throw new AppError("usage", `find a managed service: no database of ${strategy.path} has a \`provider\``);
+}
+
 async function runSweep(cli: Cli, name: string, options: SweepOptions): Promise<void> {
   const target = await resolveTarget(cli, name, {});
   const { provider, managed } = providerOf(cli, target);
@@ -117,6 +125,8 @@ async function runSweep(cli: Cli, name: string, options: SweepOptions): Promise<
     },
     cli.signal,
   );
-  cli.output.result(sweepJson(swept, dryRun), () => renderSwept(cli.output, swept, dryRun));
+  cli.output.result(sweepJson(swept, dryRun), () =>
+    renderSwept(cli.output, swept, { database: target.name, dryRun }),
+  );
   if (swept.failures.length > 0) cli.exitWith(DEGRADED_EXIT);
 }

@@ -234,7 +234,7 @@ function explained(
 ): AppError {
   const back = hasWayBack(plan, result) ? "; the same with `--back` undoes what was done" : "";
   const { code, message, details } = inOperation(`recover: ${step.title}`, error);
-  const first = [error.hint, step.ifItFails].filter((text) => text !== undefined);
+  const first = [...new Set([error.hint, step.ifItFails])].filter((text) => text !== undefined);
   const next = undone
     ? "What was done is undone; the same command begins anew"
     : `The same command goes on from here${back}`;

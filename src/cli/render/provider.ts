@@ -207,7 +207,7 @@ export function madeLine({ name, status, lifetime }: ProviderCluster, timeZone: 
 }
 
 export function sweepJson(
-  { removed, kept, used, orphans, failures }: Swept,
+  { removed, kept, used, orphans, elsewhere, failures }: Swept,
   dryRun: boolean,
 ): ProviderSweepJson {
   return {
@@ -216,14 +216,15 @@ export function sweepJson(
     kept: kept.map(madeJson),
     used: used.map(madeJson),
     orphans: orphans.map(madeJson),
+    elsewhere: elsewhere.map(({ cluster, from }) => ({ ...madeJson(cluster), from })),
     failed: failures.map(({ cluster, error }) => `${cluster.name}: ${error.message}`),
   };
 }
 
 export function renderSwept(
   output: Output,
-  { removed, kept, used, orphans, failures }: Swept,
-  dryRun: boolean,
+  { removed, kept, used, orphans, elsewhere, failures }: Swept,
+  { database, dryRun }: { readonly database: string; readonly dryRun: boolean },
 ): string {
   const names = (clusters: readonly ProviderCluster[]): string => clusters.map(({ name }) => name).join(", ");
   return [
@@ -232,11 +233,15 @@ export function renderSwept(
       : `${output.paint("green", "✓")} ${dryRun ? "would remove" : "removed"} ${names(removed)}`,
     ...used.map(
       ({ name }) =>
-        `kept: a database of the strategy is in ${name}; name it as \`cluster\` of the provider, and take the tag \`handled\` off it`,
+        `kept: a database of the strategy is in ${name}, or its application works on it; name it as \`cluster\` of the provider, and take the tag \`handled\` off it`,
     ),
     ...orphans.map(
       ({ name, lifetime }) =>
         `kept: what ${name} was made from is gone (${lifetime?.source ?? "?"}), and it may be all that is left of it; once you are sure, destroy it in the service's control panel`,
+    ),
+    ...elsewhere.map(
+      ({ cluster: { name }, from }) =>
+        `kept: ${name} was made from ${from}, which is not the cluster of ${database}; it costs money: where nobody works on it, destroy it in the service's control panel`,
     ),
     ...(kept.length === 0 ? [] : [`within their lifetime: ${names(kept)}`]),
     ...failures.map(({ cluster, error }) => `${output.paint("red", "✗")} ${cluster.name}: ${error.message}`),

@@ -56,11 +56,12 @@ export function renderRecovered(
   const { startedAt, finishedAt, steps, failed } = result;
   const ms = Math.max(0, finishedAt.getTime() - startedAt.getTime());
   const what = `${databases.join(", ")} from ${scenario}`;
-  const within = `${formatDuration(ms)}, ${ms <= budgetMs ? "within" : "over"} the budget of ${formatDuration(budgetMs)}`;
+  const took = formatDuration(ms);
+  const budget = formatDuration(budgetMs);
   const last =
     failed === null
-      ? `${output.paint("green", "✓")} recovered ${what} in ${within}`
-      : `${output.paint("red", "✗")} not recovered: ${what}, after ${within}`;
+      ? `${output.paint("green", "✓")} recovered ${what} in ${took}, ${ms <= budgetMs ? "within" : "over"} the budget of ${budget}`
+      : `${output.paint("red", "✗")} not recovered: ${what}, after ${took} of ${budget}`;
   return [renderSteps(output, steps), last].join("\n");
 }
 

@@ -147,7 +147,7 @@ async function destroyAnyway(
   } catch (error) {
     const there = asked === undefined ? "may be there and cost money" : "is still there and costs money";
     runtime.reporter.warn(
-      `cluster ${name} ${there}: ${messageOf(error)}; \`handled provider sweep --all\` removes it at once`,
+      `cluster ${name} ${there}: ${messageOf(error)}; \`handled provider sweep DATABASE --all\` removes it at once`,
     );
   }
 }

@@ -26,6 +26,11 @@ export interface Swept {
    * cluster, named by its id, with `all`.
    */
   readonly orphans: readonly ProviderCluster[];
+  /**
+   * Made by Handled from another cluster of the account, whose name comes along: where a recovery has moved to a new cluster, what else
+   * was made from the old one is found by nobody else. Never removed.
+   */
+  readonly elsewhere: readonly { readonly cluster: ProviderCluster; readonly from: string }[];
   readonly failures: readonly { readonly cluster: ProviderCluster; readonly error: AppError }[];
 }
 
@@ -61,14 +66,22 @@ export async function sweepProvider(
     throw new AppError("usage", `sweep: Handled made no ${which.name} from ${cluster}`, {
       hint: "`handled provider list` names what it made",
     });
+  const isUsed = async ({ id }: ProviderCluster): Promise<boolean> =>
+    (await provider.addresses(id, signal)).some((address) => inUse.includes(address));
   const used: ProviderCluster[] = [];
-  for (const one of made.filter(isAsked))
-    if ((await provider.addresses(one.id, signal)).some((address) => inUse.includes(address))) used.push(one);
+  for (const one of made.filter(isAsked)) if (await isUsed(one)) used.push(one);
+  const elsewhere: { cluster: ProviderCluster; from: string }[] = [];
+  for (const one of clusters) {
+    const from = clusters.find(({ id }) => id === one.lifetime?.source);
+    if (from === undefined || from.id === source || one.id === source || (await isUsed(one))) continue;
+    elsewhere.push({ cluster: one, from: from.name });
+  }
   const free = made.filter((one) => isAsked(one) && !used.includes(one));
   const due: ProviderCluster[] = [];
   for (const one of free) if (which !== "over" || (await isOver(runtime, one))) due.push(one);
   const kept = free.filter((one) => !due.includes(one));
-  if (due.length === 0 || dryRun) return { removed: due, kept, used, orphans, failures: [] };
+  const spared = { kept, used, orphans, elsewhere };
+  if (due.length === 0 || dryRun) return { removed: due, ...spared, failures: [] };
   await confirm(due);
   const failures: { cluster: ProviderCluster; error: AppError }[] = [];
   for (const one of due) {
@@ -81,5 +94,5 @@ export async function sweepProvider(
     }
   }
   const removed = due.filter((one) => !failures.some(({ cluster: failed }) => failed === one));
-  return { removed, kept, used, orphans, failures };
+  return { removed, ...spared, failures };
 }

@@ -113,11 +113,7 @@ function forkOf(runtime: Runtime, { subject, service, isDrill }: DataDeletedRequ
     ],
     fork: () => restored,
     release: async (outputs: Outputs) =>
-      await removeForks(
-        runtime,
-        { managed, database: subject.database },
-        new Set([...forks, ...forkNames(outputs)]),
-      ),
+      await removeForks(runtime, managed, new Set([...forks, ...forkNames(outputs)])),
   };
 }
 

@@ -9,7 +9,7 @@ import { assertionSteps } from "../steps/assertions.ts";
 import { chooseBackupStep } from "../steps/choose-backup.ts";
 import { chooseSourceStep } from "../steps/choose-source.ts";
 import { type InUse, removeForks } from "../steps/made-forks.ts";
-import { isFromProvider, onlyFromBackup, providerForkStep } from "../steps/provider-fork.ts";
+import { onlyFromBackup, providerForkStep } from "../steps/provider-fork.ts";
 import { restoreBackupStep } from "../steps/restore-backup.ts";
 import { serverStep } from "../steps/server.ts";
 import { statusPageStep } from "../steps/status-page.ts";
@@ -57,7 +57,7 @@ export function planProviderDown(runtime: Runtime, request: ProviderDownRequest)
     restored = await withApplicationLogin(runtime, settings, application?.variable ?? null, signal);
   };
   const own = (step: Step): Step =>
-    onlyFromBackup(step, () => {
+    onlyFromBackup(runtime, step, () => {
       restored = escape ?? undefined;
       asked = restored;
     });
@@ -99,7 +99,7 @@ export function planProviderDown(runtime: Runtime, request: ProviderDownRequest)
           ]),
       own(chooseBackupStep(runtime, subject, backup ?? at, 2 * MINUTE)),
       ...(escape === null
-        ? [unnamed("server"), unnamed("restore")]
+        ? [onlyFromBackup(runtime, unnamed("server")), onlyFromBackup(runtime, unnamed("restore"))]
         : [
             own(serverStep(runtime, { target: escape, budgetMs: 3 * MINUTE })),
             own(
@@ -123,7 +123,7 @@ export function planProviderDown(runtime: Runtime, request: ProviderDownRequest)
           })),
     ],
     ...(isDrill && managed !== null
-      ? { release: async () => await removeForks(runtime, { managed, database }, forks) }
+      ? { release: async () => await removeForks(runtime, managed, forks) }
       : {}),
   };
 }
@@ -136,7 +136,7 @@ function goOn(runtime: Runtime, { subject, from, escape }: ProviderDownRequest, 
       reason.code,
       `${reason.message}; what is left are our own backups of ${subject.database}, and nothing says where to restore one`,
       {
-        hint: "the same command with `--to postgresql://…/NEW_DATABASE`, on any PostgreSQL server, goes on with them",
+        hint: `${reason.hint === undefined ? "" : `${reason.hint}; then the same command asks the service again. Or `}the same command with \`--to postgresql://…/NEW_DATABASE\`, on any PostgreSQL server, goes on with them`,
         cause: reason,
       },
     );
@@ -159,28 +159,24 @@ function touched({ managed, from, escape, application }: ProviderDownRequest): s
 
 /** Stands for a step of the escape while nobody has said where it leads. */
 function unnamed(id: "server" | "restore"): Step {
-  const check = async (outputs: Outputs): Promise<void> => {
-    if (!isFromProvider(outputs))
-      throw new AppError("usage", "a backup of our own is to be restored, and nothing says where", {
+  const refuse = async (): Promise<never> =>
+    await Promise.reject(
+      new AppError("usage", "a backup of our own is to be restored, and nothing says where", {
         hint: "the same command with `--to postgresql://…/NEW_DATABASE` goes on",
-      });
-    await Promise.resolve();
-  };
+      }),
+    );
   return {
     id,
     title:
       id === "server"
-        ? "Else: see that the server that `--to` names is there"
-        : "Else: restore a backup of our own into what `--to` names",
+        ? "see that the server that `--to` names is there"
+        : "restore a backup of our own into what `--to` names",
     runs: "nothing: `--to` names none",
     checkedBy: "the service has brought the database back",
     budgetMs: MINUTE,
     ifItFails: "name a database with `--to`",
     confirm: null,
-    run: async (outputs) => {
-      await check(outputs);
-      return {};
-    },
-    check,
+    run: refuse,
+    check: refuse,
   };
 }

@@ -91,7 +91,7 @@ function comeBack(
     if (restored !== undefined) return restored;
     throw new AppError("unexpected", `recover ${subject.database}: nothing was restored`);
   };
-  const beside = onlyFromBackup(restore, () => void (restored = target));
+  const beside = onlyFromBackup(runtime, restore, () => void (restored = target));
   return { subject, steps: all([fork, beside, ...asked(where)]), where };
 }
 

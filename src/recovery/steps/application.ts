@@ -1,9 +1,9 @@
 import { formatLocalTime } from "../../lib/local-time.ts";
 import type { Runtime } from "../../lib/runtime.ts";
-import type { ConnectionSettings } from "../../postgres/connection.ts";
+import { type ConnectionSettings, resolveConnection } from "../../postgres/connection.ts";
 import { connectionUrl } from "../../postgres/connection-url.ts";
 import { connect } from "../../postgres/session.ts";
-import { isAppError } from "../../errors.ts";
+import { AppError, isAppError } from "../../errors.ts";
 import { findKept, readVariable, switchBack, switchVariable } from "../env-file.ts";
 import { BEGUN_AT, output, type Outputs, type Step } from "../plan.ts";
 import { describeTarget, type RecoveryApplication } from "../subject.ts";
@@ -50,7 +50,7 @@ function switchStep(
     runs: `one line of ${file}; the old file is kept beside it`,
     checkedBy: "the file is read again as the application reads it",
     budgetMs: budgetsMs.switch,
-    ifItFails: `write the new URL into ${file} by hand`,
+    ifItFails: `write the URL of the restored database into ${file} by hand, and go on; of a new cluster the service's control panel has it`,
     confirm: confirm
       ? { what: `point ${name} in ${file} at the restored ${database}`, name: database }
       : null,
@@ -64,9 +64,10 @@ function switchStep(
       );
       return kept === undefined ? {} : { kept };
     },
-    // It has the value already, or this gives it: the same words for both, and nothing is written where it has it.
-    check: async (outputs) => {
-      await change(outputs);
+    // A person may have given it another value since: then what follows is to be done again, too.
+    check: async () => {
+      if ((await readVariable(file, name)) === connectionUrl(target())) return;
+      throw new AppError("usage", `${name} in ${file} does not lead to ${describeTarget(target())}`);
     },
     back: async (outputs, signal) => {
       const kept = await findKept(file, name, timeOf(outputs));
@@ -91,21 +92,40 @@ async function requireConnection(
 
 /**
  * Tells that the application's variable cannot be changed, and why, as soon as that can be known: what comes before may take hours, in
- * which it is mended. Fails with nothing.
+ * which it is mended. Tells also whose login it is going to have. Fails with nothing.
  */
 export async function tellOfVariable(
-  { reporter }: Runtime,
+  runtime: Runtime,
   application: RecoveryApplication | null,
+  target: ConnectionSettings,
+  signal: AbortSignal,
 ): Promise<void> {
   if (application?.variable == null) return;
   const { file, name } = application.variable;
+  let value: string;
   try {
-    await readVariable(file, name);
+    value = await readVariable(file, name);
   } catch (error) {
     if (!isAppError(error)) throw error;
-    reporter.warn(
+    runtime.reporter.warn(
       `${error.message}; mend it meanwhile: ${name} is to lead to the restored database in the end`,
     );
+    return;
+  }
+  const user = await userIn(runtime, value, signal);
+  if (user !== null && user !== target.user)
+    runtime.reporter.warn(
+      `the application works as ${user} now, and as ${target.user} once ${name} leads to the restored database: give ${user} a login there, and write it into ${file} afterwards`,
+    );
+}
+
+/** Null where the value is no connection string. */
+async function userIn(runtime: Runtime, value: string, signal: AbortSignal): Promise<string | null> {
+  try {
+    return (await resolveConnection(runtime, value, signal)).user;
+  } catch (error) {
+    if (!isAppError(error)) throw error;
+    return null;
   }
 }
 
@@ -120,6 +140,7 @@ function restartStep({ application, budgetsMs }: ApplicationSteps): Step | null 
     budgetMs: budgetsMs.restart,
     ifItFails: "start it by hand, and go on",
     confirm: null,
+    isAfresh: true,
     run: async (_outputs, signal) => {
       await application.restart(signal);
       return {};
@@ -159,6 +180,7 @@ function checkStep({
     budgetMs: budgetsMs.check,
     ifItFails: "look into its log; `--back` points it at where it was before",
     confirm: null,
+    isAfresh: true,
     run: async (_outputs, signal) => {
       await application.check(target(), signal);
       return {};

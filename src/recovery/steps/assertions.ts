@@ -7,7 +7,7 @@ import type { Step } from "../plan.ts";
 import type { Subject } from "../subject.ts";
 
 const WAY_ON =
-  "mend it in the restored database and go on, or take another backup with `--backup ID --restart`; with `--despite-assertions` it goes on all the same";
+  "mend it in the restored database and go on, or drop that one and take another backup with `--backup ID --restart`; with `--despite-assertions` it goes on all the same";
 
 /** Asks a restored database what the strategy asserts of it, before anything works on it; no step where nothing is asserted. */
 export function assertionSteps(
@@ -31,6 +31,7 @@ export function assertionSteps(
       budgetMs,
       ifItFails: WAY_ON,
       confirm: null,
+      isAfresh: true,
       run: async (_outputs, signal) => {
         await requireAsserted(runtime, subject, target(), signal);
         return { asserted: assertions.length };

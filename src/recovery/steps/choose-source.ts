@@ -80,7 +80,7 @@ export async function chooseMoments(
   const { cluster, windowMs } = managed.settings;
   const provider = managed.open();
   const source = await provider.find(cluster, signal);
-  await lookAtEarlier(runtime, provider, source, { present, isDrill }, signal);
+  await lookAtEarlier(runtime, provider, source, { database: managed.name, present, isDrill }, signal);
   const backups = await provider.backups(source, signal);
   const now = runtime.clock.now();
   const moments = choose(source.name, backups, { at, now, windowMs });
@@ -95,7 +95,11 @@ async function lookAtEarlier(
   runtime: Runtime,
   provider: Provider,
   source: ProviderCluster,
-  { present, isDrill }: { readonly present: readonly string[]; readonly isDrill: boolean },
+  {
+    database,
+    present,
+    isDrill,
+  }: { readonly database: string; readonly present: readonly string[]; readonly isDrill: boolean },
   signal: AbortSignal,
 ): Promise<void> {
   const all = await provider.clusters(signal);
@@ -112,7 +116,7 @@ async function lookAtEarlier(
   const left = isDrill ? await removeDeadDrills(runtime, provider, earlier, signal) : earlier;
   if (left.length > 0)
     runtime.reporter.warn(
-      `the account has what was made from ${source.name} before: ${left.map(({ name }) => name).join(", ")}; \`handled provider sweep --all\` removes what no application works on`,
+      `the account has what was made from ${source.name} before: ${left.map(({ name }) => name).join(", ")}; \`handled provider sweep ${database} --all\` removes what no application works on`,
     );
 }
 

@@ -1,4 +1,5 @@
 import { BEGUN_AT, type Outputs, type Step } from "../plan.ts";
+import { named } from "./of-database.ts";
 
 /** A step for one of several databases: what it tells, and what it is told, is of this one alone. */
 export function forDatabase(database: string, step: Step): Step {
@@ -13,14 +14,17 @@ export function forDatabase(database: string, step: Step): Step {
             : [],
       ),
     );
-  const { back } = step;
+  const { back, prepare } = step;
   return {
     ...step,
     id: `${step.id} ${database}`,
-    run: async (outputs, signal) => {
-      const told = await step.run(own(outputs), signal);
-      return Object.fromEntries(Object.entries(told).map(([name, value]) => [`${prefix}${name}`, value]));
-    },
+    run: async (outputs, signal) => named(database, await step.run(own(outputs), signal)),
+    ...(prepare === undefined
+      ? {}
+      : {
+          prepare: async (outputs: Outputs, signal: AbortSignal) =>
+            named(database, await prepare(own(outputs), signal)),
+        }),
     check: async (outputs, signal) => await step.check(own(outputs), signal),
     ...(back === undefined
       ? {}
@@ -40,6 +44,7 @@ export function asOne(
   return {
     id,
     title,
+    ...(steps.some(({ isAfresh }) => isAfresh) ? { isAfresh: true } : {}),
     budgetMs,
     ifItFails,
     runs: inWords(({ runs }) => runs),

@@ -27,8 +27,7 @@ function lateService(question: "clusters" | "addresses" | "destroy") {
     destroy: async () => await Promise.resolve(),
     [question]: late,
   };
-  const managed = { settings: { cluster: "shop" }, open: () => provider } as unknown as Managed;
-  return { managed, database: "primary" };
+  return { name: "primary", settings: { cluster: "shop" }, open: () => provider } as unknown as Managed;
 }
 
 test.each(["clusters", "destroy"] as const)(
@@ -48,7 +47,7 @@ test.each(["clusters", "addresses", "destroy"] as const)(
     const inUse = async (): Promise<string[]> => await Promise.resolve([]);
     const outputs = { fork: "shop-again", moments: "2024-12-10T14:05:00.000Z" };
     const signal = new AbortController().signal;
-    expect(await undoFork(runtime, { ...lateService(question), inUse }, outputs, signal)).toBe(false);
+    expect(await undoFork(runtime, { managed: lateService(question), inUse }, outputs, signal)).toBe(false);
     expect(runtime.warnings.join()).toContain("shop-again may be there and cost money");
   },
 );

@@ -25,16 +25,10 @@ export const forkName = (first: string, count: number): string =>
 /** How long the service may take to say what is there, and to destroy it. */
 const LIMIT_MS = 60_000;
 
-/** Which clusters were made, for which database of the strategy. */
-export interface MadeFor {
-  readonly managed: Managed;
-  readonly database: string;
-}
-
 /** Removes what was made to be thrown away, whatever became of the run. Fails with nothing: what stays is told, and has a lifetime. */
 export async function removeForks(
   runtime: Runtime,
-  { managed, database }: MadeFor,
+  managed: Managed,
   names: ReadonlySet<string>,
 ): Promise<void> {
   if (names.size === 0) return;
@@ -45,7 +39,7 @@ export async function removeForks(
     provider = managed.open();
     clusters = await provider.clusters(signal);
   } catch (error) {
-    tellLeft(runtime, database, [...names], error);
+    tellLeft(runtime, managed, [...names], error);
     return;
   }
   for (const { id, name, lifetime } of clusters) {
@@ -54,16 +48,16 @@ export async function removeForks(
       await provider.destroy(id, signal);
       runtime.reporter.note(`cluster ${name} is destroyed`);
     } catch (error) {
-      tellLeft(runtime, database, [name], error);
+      tellLeft(runtime, managed, [name], error);
     }
   }
 }
 
-function tellLeft({ reporter }: Runtime, database: string, names: readonly string[], error: unknown): void {
+function tellLeft({ reporter }: Runtime, { name }: Managed, names: readonly string[], error: unknown): void {
   const isLate = error instanceof DOMException && error.name === "TimeoutError";
   if (!isAppError(error) && !isLate) throw error;
   reporter.warn(
-    `${names.join(", ")} may be there and cost money: ${error.message}; \`handled provider sweep ${database} --all\` removes it`,
+    `${names.join(", ")} may be there and cost money: ${error.message}; \`handled provider sweep ${name} --all\` removes it`,
   );
 }
 
@@ -87,11 +81,11 @@ export async function lastWrite(
  */
 export async function undoFork(
   runtime: Runtime,
-  request: MadeFor & { readonly inUse: InUse },
+  request: { readonly managed: Managed; readonly inUse: InUse },
   outputs: Outputs,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { managed, database, inUse } = request;
+  const { managed, inUse } = request;
   const limit = AbortSignal.any([signal, AbortSignal.timeout(LIMIT_MS)]);
   let left = forkNames(outputs);
   let stays = false;
@@ -108,14 +102,14 @@ export async function undoFork(
         runtime.reporter.note(`cluster ${cluster.name} is destroyed`);
       } else {
         stays = true;
-        runtime.reporter.warn(staying(request, cluster, stay));
+        runtime.reporter.warn(staying(managed, cluster, stay));
       }
       left = left.filter((name) => name !== cluster.name);
     }
     return !stays;
   } catch (error) {
     signal.throwIfAborted();
-    tellLeft(runtime, database, left, error);
+    tellLeft(runtime, managed, left, error);
     return false;
   }
 }
@@ -176,13 +170,9 @@ async function lastWriteIn(
   return await lastWrite(runtime, settings, signal);
 }
 
-function staying(
-  { managed, database }: MadeFor,
-  { name, lifetime }: ProviderCluster,
-  { why, hand }: Stay,
-): string {
+function staying(managed: Managed, { name, lifetime }: ProviderCluster, { why, hand }: Stay): string {
   const { cluster, price = `as much as ${cluster}` } = managed.settings;
-  const sweep = `handled provider sweep ${database}`;
+  const sweep = `handled provider sweep ${managed.name}`;
   const until = lifetime?.until.toISOString().replace(".000", "") ?? "";
   const way =
     hand === "panel"

@@ -9,12 +9,18 @@ export function ofDatabase(database: string, step: Step): Step {
         name.startsWith(prefix) ? [[name.slice(prefix.length), value]] : [],
       ),
     );
-  const { back, confirm, isUndoable } = step;
+  const { back, confirm, isUndoable, prepare } = step;
   return {
     ...step,
     id: `${step.id}-${database}`,
     confirm: typeof confirm === "function" ? (outputs) => confirm(own(outputs)) : confirm,
     run: async (outputs, signal) => named(database, await step.run(own(outputs), signal)),
+    ...(prepare === undefined
+      ? {}
+      : {
+          prepare: async (outputs: Outputs, signal: AbortSignal) =>
+            named(database, await prepare(own(outputs), signal)),
+        }),
     check: async (outputs, signal) => await step.check(own(outputs), signal),
     ...(back === undefined
       ? {}

@@ -68,7 +68,7 @@ export function providerForkStep(runtime: Runtime, request: ForkRequest): Step {
         }
       }
       // A call before may have made one, which this one was not told of: nobody goes on with it any more.
-      if (inUse !== null) await removeForks(runtime, { managed, database: subject.database }, tried);
+      if (inUse !== null) await removeForks(runtime, managed, tried);
       return otherwise(last ?? new AppError("unexpected", "no moment was chosen"), outputs);
     },
     check: async (outputs, signal) => {
@@ -88,7 +88,7 @@ export function providerForkStep(runtime: Runtime, request: ForkRequest): Step {
       : {
           isUndoable: isFromProvider,
           back: async (outputs: Outputs, signal: AbortSignal) =>
-            await undoFork(runtime, { managed, database: subject.database, inUse }, outputs, signal),
+            await undoFork(runtime, { managed, inUse }, outputs, signal),
         }),
   };
 }
@@ -99,12 +99,22 @@ export function isFromProvider(outputs: Outputs): boolean {
 }
 
 /** A step on the way around the service; nothing where the service has done it. */
-export function onlyFromBackup(step: Step, taken: () => void = () => {}): Step {
+export function onlyFromBackup(runtime: Runtime, step: Step, taken: () => void = () => {}): Step {
+  const { prepare } = step;
   return {
     ...step,
+    ...(prepare === undefined
+      ? {}
+      : {
+          prepare: async (outputs: Outputs, signal: AbortSignal) =>
+            isFromProvider(outputs) ? {} : await prepare(outputs, signal),
+        }),
     title: `Else: ${step.title}`,
     run: async (outputs, signal) => {
-      if (isFromProvider(outputs)) return {};
+      if (isFromProvider(outputs)) {
+        runtime.reporter.note("not needed: the service has brought it back");
+        return {};
+      }
       taken();
       return await step.run(outputs, signal);
     },

@@ -6,8 +6,12 @@ import { connectBeside, countUserObjects, databaseExists } from "../../postgres/
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import { connect } from "../../postgres/session.ts";
 import { type Confirmation, output, type Outputs, type Step } from "../plan.ts";
+import { isRestoredHere, keepRestored } from "../restored-here.ts";
 import { describeTarget, type Subject } from "../subject.ts";
 import { manifestFromPlaces, restoreFromPlaces } from "./stored-backup.ts";
+
+/** The output that says that this recovery found the database empty, or not there: what is in it since is its own. */
+const WAS_EMPTY = "wasEmpty";
 
 export interface RestoreStepRequest {
   readonly subject: Subject;
@@ -21,7 +25,10 @@ export interface RestoreStepRequest {
   readonly elsewhere?: string | null;
 }
 
-/** Restores the chosen backup. Where an earlier call has done that already, what is there is compared and stays. */
+/**
+ * Restores the chosen backup. Where an earlier call has done that already, what is there is compared and stays. By their
+ * number alone rows of another backup, or of a copy for tests, may be the same: what no recovery has restored is never taken for it.
+ */
 export function restoreBackupStep(
   runtime: Runtime,
   { subject, target, budgetMs, confirm, tables: chosen = [], elsewhere = "--to" }: RestoreStepRequest,
@@ -49,28 +56,43 @@ export function restoreBackupStep(
     ifItFails:
       elsewhere === null
         ? "mend what the error says, and go on"
-        : `nothing is there under the database's name: mend what the error says, or name another one with \`${elsewhere}\`, and go on`,
+        : `mend what the error says, or name another database with \`${elsewhere}\`, and go on`,
     confirm,
+    prepare: async (outputs, signal) =>
+      outputs[WAS_EMPTY] === undefined && !(await isFilled(runtime, target, signal))
+        ? { [WAS_EMPTY]: "yes" }
+        : {},
     run: async (outputs, signal) => {
+      const wasEmpty = outputs[WAS_EMPTY] === undefined ? {} : { [WAS_EMPTY]: "yes" };
+      const backup = output(outputs, "backup");
       if (await isFilled(runtime, target, signal)) {
-        const { tables, rows } = await compareIfOurs(compare, outputs, { target, elsewhere }, signal);
+        const asked = {
+          target,
+          elsewhere,
+          isOurs: async () => await isOurs(runtime, target, outputs, signal),
+        };
+        const { tables, rows } = await compareIfOurs(compare, outputs, asked, signal);
         runtime.reporter.note(`${describeTarget(target)} has all rows of the backup already`);
-        return { tables, rows };
+        return { ...wasEmpty, tables, rows };
       }
       const { tables, rows } = await restoreFromPlaces(
         runtime,
         subject,
         {
-          which: output(outputs, "backup"),
+          which: backup,
           connection: target,
           target: { kind: "to" },
           selection,
           isRecorded: true,
         },
         signal,
-      );
+      ).catch((error: unknown) => {
+        throw wayAround(database, error);
+      });
+      await using session = await connect(runtime, target, signal);
+      await keepRestored(runtime, session, backup);
       compared = true;
-      return { tables, rows };
+      return { ...wasEmpty, tables, rows };
     },
     check: async (outputs, signal) => {
       if (compared) return;
@@ -80,6 +102,16 @@ export function restoreBackupStep(
       else await compareLive(runtime, restored);
     },
   };
+}
+
+/** What is damaged stays so, however often it is tried: another backup is the way on, and a person chooses what may be lost. */
+function wayAround(database: string, error: unknown): unknown {
+  if (!isAppError(error, "backup_damaged")) return error;
+  return new AppError(error.code, error.message, {
+    hint: `this backup cannot be restored as it is: \`handled list ${database}\` shows the others, and \`--backup ID --restart\` takes one; what came after that one is lost`,
+    details: error.details,
+    cause: error,
+  });
 }
 
 /** A backup, or some tables of it, in a database. */
@@ -99,29 +131,51 @@ async function isFilled(runtime: Runtime, target: ConnectionSettings, signal: Ab
   return (await countUserObjects(session)) > 0;
 }
 
+/** By this recovery, or by one that has ended since, was undone, or was begun anew. */
+async function isOurs(
+  runtime: Runtime,
+  target: ConnectionSettings,
+  outputs: Outputs,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (outputs[WAS_EMPTY] !== undefined) return true;
+  await using session = await connect(runtime, target, signal);
+  return await isRestoredHere(runtime, session, output(outputs, "backup"));
+}
+
 /** What is there and is not the backup is not ours to replace. */
 async function compareIfOurs(
   compare: (outputs: Outputs, signal: AbortSignal) => Promise<RowComparison>,
   outputs: Outputs,
-  { target, elsewhere }: { readonly target: ConnectionSettings; readonly elsewhere: string | null },
+  {
+    target,
+    elsewhere,
+    isOurs,
+  }: {
+    readonly target: ConnectionSettings;
+    readonly elsewhere: string | null;
+    readonly isOurs: () => Promise<boolean>;
+  },
   signal: AbortSignal,
 ): Promise<RowComparison> {
+  const refuse = (why: string, cause?: AppError): AppError =>
+    new AppError("target_exists", `restore into ${describeTarget(target)}: it is not empty, and ${why}`, {
+      hint:
+        elsewhere === null
+          ? "rename that database or drop it, and go on"
+          : `is it the right server? If the database is there and only its rows are wrong, that is \`data-deleted\`, or \`handled restore --swap\`; otherwise name a new database with \`${elsewhere}\``,
+      cause,
+    });
   try {
-    return await compare(outputs, signal);
+    const found = await compare(outputs, signal);
+    if (await isOurs()) return found;
   } catch (error) {
     if (!isAppError(error, "rows_differ")) throw error;
-    throw new AppError(
-      "target_exists",
-      `restore into ${describeTarget(target)}: it is not empty, and not what the backup has: ${error.message}`,
-      {
-        hint:
-          elsewhere === null
-            ? "rename that database or drop it, and go on"
-            : `is it the right server? If the database is there and only its rows are wrong, that is \`data-deleted\`, or \`handled restore --swap\`; otherwise name a new database with \`${elsewhere}\``,
-        cause: error,
-      },
-    );
+    throw refuse(`not what the backup has: ${error.message}`, error);
   }
+  throw refuse(
+    "no recovery of this machine has restored it: it has as many rows as the backup, but whether they are the same nobody knows",
+  );
 }
 
 /** Compares a database that is in use: tables that are missing are an error, other numbers of rows are told. */

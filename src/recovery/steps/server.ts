@@ -28,8 +28,8 @@ export function serverStep(
     budgetMs,
     ifItFails: "set up a PostgreSQL server there, or name another one with `--to`, and go on",
     confirm: null,
-    run: async () => {
-      await tellOfVariable(runtime, application);
+    run: async (_outputs, signal) => {
+      await tellOfVariable(runtime, application, target, signal);
       return {};
     },
     check: async (outputs, signal) => {

@@ -1,7 +1,10 @@
+import { dirname, join } from "node:path";
 import type { Strategy, StrategyDatabase } from "../../../config/strategy.ts";
 import type { Finding } from "../../../health/finding.ts";
 import type { Health } from "../../../health/health.ts";
 import type { DatabaseStatus } from "../../../health/status.ts";
+import { variablesOf } from "../../../config/interpolate.ts";
+import { quoteForShell } from "../../../operations/schedule/quoting.ts";
 import { VERSION } from "../../../lib/program.ts";
 import { formatDuration } from "../../../lib/text.ts";
 import type { Checklist } from "../../../operations/checklist/checklist.ts";
@@ -55,6 +58,7 @@ export function runbookPage(runbook: RunbookFacts): Page {
     lead: [
       `Written ${passing.age(formatTime(printedAt, strategy.timeZone))} (${strategy.timeZone}) on ${host} from ${strategy.path} and its repositories, by Handled ${VERSION}. Times are in that zone.`,
       "Every figure and command on it is of that moment. Have it written anew rather than changed: `handled runbook`.",
+      ...variablesNeeded(strategy),
     ],
     sections: [
       contactSection(strategy.contacts),
@@ -70,6 +74,20 @@ export function runbookPage(runbook: RunbookFacts): Page {
       },
     ],
   };
+}
+
+/** What a shell at three in the morning has not, and each command asks for. */
+function variablesNeeded({ path, databases, repositories }: Strategy): string[] {
+  const templates = [
+    ...databases.flatMap(({ url, provider }) => [url, provider?.token]),
+    ...repositories.flatMap(({ url, accessKey, secretKey }) => [url, accessKey, secretKey]),
+  ];
+  const names = [...new Set(templates.flatMap((template) => variablesOf(template?.text ?? "")))];
+  if (names.length === 0) return [];
+  const file = join(dirname(path), "handled.env");
+  return [
+    `The commands take these variables from the shell they are typed in: ${names.join(", ")}. Where \`handled init\` has written them to ${file}, this sets them: \`set -a; . ${quoteForShell(file)}; set +a\``,
+  ];
 }
 
 export interface Each {
