@@ -1,6 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { BackupsJson } from "../src/api/contract/answers.ts";
 import { JobDetailsJson, JobEvent, JobJson, JobsJson, PlanJson } from "../src/api/contract/jobs.ts";
 import { ErrorJson } from "../src/json/common.ts";
 import { asUser } from "./support/api-access.ts";
@@ -119,6 +120,20 @@ describe("jobs", () => {
     expect([page.jobs.map((job) => job.id), page.next]).toEqual([[begun.id], null]);
     const first = JobsJson.parse((await ask("GET", "/api/jobs?database=data&last=1")).body);
     expect(first.next).toBe(verified.id);
+  });
+
+  test("what a job did to the backups is listed once it has ended, whatever the daemon's last look found", async () => {
+    const proofs = async (): Promise<(string | undefined)[]> => {
+      const { body } = await ask("GET", "/api/databases/data/backups");
+      return (BackupsJson.parse(body).databases[0]?.backups ?? []).map(({ proof }) => proof?.outcome);
+    };
+    for (let before = await proofs(), times = 0; times < 3; times++) {
+      await listen((await post({ kind: "backup", database: "data" })).id);
+      expect(await proofs()).toEqual([undefined, ...before]);
+      await listen((await post({ kind: "verify", database: "data", options: { level: "integrity" } })).id);
+      before = await proofs();
+      expect(before[0]).toBe("proven");
+    }
   });
 
   test("what fails says why, with the command's error", async () => {

@@ -19,7 +19,12 @@ import { requireStrategy } from "./strategy-file.ts";
 const DEFAULT_DEADLINE_MS = 12 * 3_600_000;
 
 /** The jobs of the daemon that serves a strategy. */
-export async function openJobs(cli: Cli, strategyPath: string, onEnd: () => void): Promise<Jobs> {
+export async function openJobs(
+  cli: Cli,
+  strategyPath: string,
+  onGone: () => void,
+  onEnd: () => void,
+): Promise<Jobs> {
   const { runtime } = cli;
   // Another strategy's daemon has others.
   const name = strategyStateName(strategyPath);
@@ -28,6 +33,7 @@ export async function openJobs(cli: Cli, strategyPath: string, onEnd: () => void
     env: runtime.env,
     folder: join(stateFolder(runtime), "jobs", name),
     program: programOf(cli, strategyPath),
+    onGone,
     onEnd,
   });
 }

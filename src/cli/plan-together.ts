@@ -45,11 +45,7 @@ export async function planOfTogether(
     databases,
     at,
     from: source,
-    inUse: async () =>
-      await addressesInUse(
-        cli,
-        parts.map(({ target }) => target),
-      ),
+    inUse: async (signal) => await addressesInUse(cli, "recover together", signal),
     isDrill: parts.some(({ ground }) => ground.isDrill),
   });
 }

@@ -15,6 +15,8 @@ import { hearJob, type JobsProcess, spawnJob, type Spawned } from "./job-run.ts"
 export type AskedJob = Omit<JobFile, "id" | "startedAt">;
 
 interface JobsSettings extends JobsProcess {
+  /** Hears of each job that its process has ended, before anybody can learn how. */
+  readonly onGone: () => void;
   /** Hears that a job has ended that nobody here waits for. */
   readonly onEnd: () => void;
 }
@@ -251,6 +253,7 @@ export class Jobs implements AsyncDisposable {
       } catch (error) {
         end = { outcome: "failed", how: messageOf(error) };
       }
+      this.#settings.onGone();
       try {
         if (isKept) await this.#settle(job, running.cancelledBy, end);
       } catch (error) {

@@ -67,7 +67,7 @@ export function renderRecovered(
 
 export function renderUndone(undone: readonly string[]): string {
   return undone.length === 0
-    ? "there was nothing to undo; the recovery is forgotten"
+    ? "nothing was undone; the recovery is forgotten"
     : `${counted(undone.length, "step")} undone: ${undone.join("; ")}`;
 }
 

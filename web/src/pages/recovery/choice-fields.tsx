@@ -44,6 +44,7 @@ export function ChoiceFields({
           placeholder={scenario === "data-deleted" ? "the last that has the rows" : "the newest proven one"}
           clearable
           searchable
+          limit={200}
           w={320}
           maw="100%"
           data={backups.map(({ id, snapshotAt, proof }) => ({

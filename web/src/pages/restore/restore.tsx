@@ -153,6 +153,7 @@ function Flow({
           onChange={change(setBackup)}
           allowDeselect={false}
           searchable
+          limit={200}
         />
       )}
       {way === "new" ? (
