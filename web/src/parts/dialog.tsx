@@ -24,7 +24,7 @@ export function Dialog({
       centered
     >
       <Stack>
-        {error === null ? null : <Failed error={error} />}
+        {error === null ? null : <Failed error={error} title="It was not done" />}
         {children}
       </Stack>
     </Modal>

@@ -22,9 +22,12 @@ export function Loading(): ReactElement | null {
 /** What went wrong, and what to do. */
 export function Failed({
   error,
+  title = "This could not be shown",
   again,
 }: {
   readonly error: Error;
+  /** What is not there, or was not done, because of it. */
+  readonly title?: string;
   readonly again?: () => void;
 }): ReactElement {
   const nobody = error instanceof Unreachable;
@@ -32,7 +35,7 @@ export function Failed({
     <Alert
       color="red"
       icon={<IconAlertTriangle aria-hidden />}
-      title={nobody ? "The daemon does not answer" : "This could not be shown"}
+      title={nobody ? "The daemon does not answer" : title}
       role="alert"
     >
       <Stack gap="xs" align="flex-start">

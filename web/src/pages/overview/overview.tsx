@@ -50,25 +50,48 @@ export function Overview(): ReactElement {
 }
 
 function Verdict({ status }: { readonly status: Status }): ReactElement {
-  const unprotected = status.databases.filter((database) => protectionOf(database).level !== "protected");
-  if (unprotected.length === 0) {
-    const [oldest = ""] = status.databases.map(({ provenPoint }) => provenPoint?.at ?? "").toSorted();
+  const of = status.databases.map((database) => ({ database, ...protectionOf(database) }));
+  const [lost, broken, wanting] = [
+    of.filter(({ comesBack }) => !comesBack),
+    of.filter(({ level, comesBack }) => level === "unprotected" && comesBack),
+    of.filter(({ level }) => level === "at risk"),
+  ].map((some) => some.map(({ database }) => database.database).join(", ")) as [string, string, string];
+  if (lost === "" && broken === "" && wanting === "" && status.problems.length === 0)
     return (
       <Alert color="teal" icon={<IconShieldCheck aria-hidden />} title="Everything could be brought back">
-        Each database as of <Moment at={oldest} />, or later: from backups that were restored and compared.
+        <AsOf status={status} />
       </Alert>
     );
-  }
-  const names = unprotected.map(({ database }) => database).join(", ");
-  const lost = unprotected.some((database) => protectionOf(database).level === "unprotected");
+  const title =
+    lost !== ""
+      ? `Not everything could be brought back: ${lost}`
+      : broken !== ""
+        ? `All could be brought back, but not all is as promised: ${broken}`
+        : `Something needs a look${wanting === "" ? "" : `: ${wanting}`}`;
   return (
-    <Alert
-      color={lost ? "red" : "orange"}
-      icon={<IconShieldX aria-hidden />}
-      title={lost ? `Not everything could be brought back: ${names}` : `Something needs a look: ${names}`}
-    >
-      What is wrong, and what to do, stands below.
+    <Alert color={lost + broken === "" ? "orange" : "red"} icon={<IconShieldX aria-hidden />} title={title}>
+      {lost === "" ? <AsOf status={status} /> : null} Why stands below, and what to do among the findings.
     </Alert>
+  );
+}
+
+/** As of when all could be brought back, where each could. */
+function AsOf({ status: { databases } }: { readonly status: Status }): ReactElement {
+  const proven = databases.flatMap(({ provenPoint }) => provenPoint?.at ?? []).toSorted();
+  if (proven.length < databases.length) {
+    const [oldest = ""] = databases.flatMap(({ newestPoint }) => newestPoint?.at ?? []).toSorted();
+    return (
+      <>
+        Each database has a backup as of <Moment at={oldest} />, or later; not of each was one restored and
+        compared.
+      </>
+    );
+  }
+  return (
+    <>
+      Each database as of <Moment at={proven[0] ?? ""} />, or later: from backups that were restored and
+      compared.
+    </>
   );
 }
 

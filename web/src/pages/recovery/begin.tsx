@@ -64,7 +64,7 @@ export function Begin({
               : "Say first which tables lost rows."}
         </Text>
       </Group>
-      {start.error === null ? null : <Failed error={start.error} />}
+      {start.error === null ? null : <Failed error={start.error} title="It was not begun" />}
       {real ? <ForReal scenario={scenario} choices={choices} plan={plan} /> : null}
     </Stack>
   );
@@ -172,7 +172,7 @@ function ForReal({
         ) : (
           <Text size="sm">Say first which tables lost rows.</Text>
         )}
-        {start.error === null ? null : <Failed error={start.error} />}
+        {start.error === null ? null : <Failed error={start.error} title="It was not begun" />}
       </Stack>
     </Alert>
   );
