@@ -62,14 +62,20 @@ function Verdict({ status }: { readonly status: Status }): ReactElement {
         <AsOf status={status} />
       </Alert>
     );
+  // Of a place, say, that is full.
+  const grave = status.problems.some(({ severity }) => severity === "critical");
   const title =
     lost !== ""
       ? `Not everything could be brought back: ${lost}`
-      : broken !== ""
-        ? `All could be brought back, but not all is as promised: ${broken}`
+      : broken !== "" || grave
+        ? `All could be brought back, but not all is as promised${broken === "" ? "" : `: ${broken}`}`
         : `Something needs a look${wanting === "" ? "" : `: ${wanting}`}`;
   return (
-    <Alert color={lost + broken === "" ? "orange" : "red"} icon={<IconShieldX aria-hidden />} title={title}>
+    <Alert
+      color={lost !== "" || broken !== "" || grave ? "red" : "orange"}
+      icon={<IconShieldX aria-hidden />}
+      title={title}
+    >
       {lost === "" ? <AsOf status={status} /> : null} Why stands below, and what to do among the findings.
     </Alert>
   );
