@@ -140,6 +140,22 @@ test("a restore that is killed, or stopped, is said to have replaced nothing, an
   expect(await rows()).toBe(before);
 });
 
+test("any backup can be verified, and restored, from its own page", async () => {
+  await using context = await browser.newContext();
+  const page = await context.newPage();
+  await page.goto(`${url}/databases/data/backups/${first}`);
+  await enter(page);
+  await page.getByRole("button", { name: "Restore it …" }).click();
+  await page.waitForURL(`**/databases/data/restore?backup=${first}`);
+  await page.goBack();
+  await page.getByRole("button", { name: "Verify it" }).click();
+  await page.getByText(`handled verify data ${first}`, { exact: true }).waitFor();
+  await page.locator("main").getByText("done", { exact: true }).waitFor();
+  await page.goBack();
+  await page.getByText(/^proven: /).waitFor();
+  expect(await barriersOf(page)).toEqual([]);
+});
+
 test("whose session is over when they confirm is asked to sign in at once", async () => {
   await using context = await browser.newContext();
   const page = await context.newPage();
@@ -167,6 +183,7 @@ test("a broken promise is not called a loss: what could be brought back, and as 
       response: answer,
       json: {
         ...status,
+        at: lookedAt ?? status.at,
         healthy: false,
         databases: [
           { ...data, provenPoint, problems },
@@ -176,6 +193,7 @@ test("a broken promise is not called a loss: what could be brought back, and as 
     });
   });
   let shown = 1;
+  let lookedAt: string | undefined;
   await page.goto(url);
   await enter(page);
   await page.getByText("All could be brought back, but not all is as promised: data").waitFor();
@@ -184,4 +202,8 @@ test("a broken promise is not called a loss: what could be brought back, and as 
   shown = 2;
   await page.reload();
   await page.getByText("Not everything could be brought back: gone", { exact: true }).waitFor();
+  // A daemon that hangs on a disk that does not answer goes on showing what it has found last.
+  lookedAt = new Date(Date.now() - 20 * 60_000).toISOString();
+  await page.reload();
+  await page.getByText("How it is now nobody knows").waitFor();
 });

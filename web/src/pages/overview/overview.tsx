@@ -4,7 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import type { ReactElement } from "react";
 import { type Answer, overviewQuery, daysQuery } from "../../api/queries.ts";
 import { FindingList, type Finding } from "../../parts/finding-list.tsx";
-import { Ago, Moment } from "../../parts/moment.tsx";
+import { Ago, Moment, useNow } from "../../parts/moment.tsx";
 import { PageTitle } from "../../parts/page-title.tsx";
 import { Answered, Empty } from "../../parts/states.tsx";
 import { DatabaseCard } from "./database-card.tsx";
@@ -49,13 +49,28 @@ export function Overview(): ReactElement {
   );
 }
 
+// It looks every five minutes; then `/healthz` says the same.
+const STALE_MS = 15 * 60_000;
+
 function Verdict({ status }: { readonly status: Status }): ReactElement {
+  const now = useNow(15_000);
   const of = status.databases.map((database) => ({ database, ...protectionOf(database) }));
   const [lost, broken, wanting] = [
     of.filter(({ comesBack }) => !comesBack),
     of.filter(({ level, comesBack }) => level === "unprotected" && comesBack),
     of.filter(({ level }) => level === "at risk"),
   ].map((some) => some.map(({ database }) => database.database).join(", ")) as [string, string, string];
+  if (now - Date.parse(status.at) > STALE_MS)
+    return (
+      <Alert
+        color="red"
+        icon={<IconShieldX aria-hidden />}
+        title="How it is now nobody knows: what is below is old"
+      >
+        No look of the daemon has come to an end since <Moment at={status.at} />, or the clock of this browser
+        is not that of the daemon. Its log says what keeps it.
+      </Alert>
+    );
   if (lost === "" && broken === "" && wanting === "" && status.problems.length === 0)
     return (
       <Alert color="teal" icon={<IconShieldCheck aria-hidden />} title="Everything could be brought back">
