@@ -79,11 +79,12 @@ function Verdict({ status }: { readonly status: Status }): ReactElement {
     );
   // Of a place, say, that is full.
   const grave = status.problems.some(({ severity }) => severity === "critical");
+  const allProven = status.databases.every(({ provenPoint }) => provenPoint !== null);
   const title =
     lost !== ""
       ? `Not everything could be brought back: ${lost}`
       : broken !== "" || grave
-        ? `All could be brought back, but not all is as promised${broken === "" ? "" : `: ${broken}`}`
+        ? `${allProven ? "All could be brought back, but not" : "Not"} all is as promised${broken === "" ? "" : `: ${broken}`}`
         : `Something needs a look${wanting === "" ? "" : `: ${wanting}`}`;
   return (
     <Alert

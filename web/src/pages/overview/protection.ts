@@ -7,7 +7,7 @@ export interface Protection {
   readonly level: "protected" | "at risk" | "unprotected";
   /** In one sentence. */
   readonly why: string;
-  /** Whether there is something to bring back, as far as anybody knows: a promise may be broken all the same. */
+  /** Whether there is a backup that is good as far as anybody knows: a promise may be broken all the same. */
   readonly comesBack: boolean;
 }
 
@@ -17,8 +17,7 @@ export function protectionOf({ known, newestPoint, provenPoint, problems }: Data
   if (!known) return { level: "unprotected", why: "its backups could not be looked at", comesBack: false };
   if (newestPoint === null)
     return { level: "unprotected", why: "there is no backup to bring back", comesBack: false };
-  if (worst?.severity === "critical")
-    return { level: "unprotected", why: worst.message, comesBack: provenPoint !== null };
+  if (worst?.severity === "critical") return { level: "unprotected", why: worst.message, comesBack: true };
   if (worst !== undefined) return { level: "at risk", why: worst.message, comesBack: true };
   if (provenPoint === null)
     return { level: "at risk", why: "no backup has been restored and compared yet", comesBack: true };
