@@ -28,7 +28,7 @@ const PATHS = [
   "/api/runs?last=50&failed=true",
   "/api/databases/shop/backups?last=50",
   "/api/databases/shop/backups",
-  "/api/databases/shop/series",
+  "/api/databases/shop/series?days=3650",
 ];
 
 interface Answer {

@@ -1,6 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { BackupsJson } from "../src/api/contract/answers.ts";
 import { JobDetailsJson, JobEvent, JobJson, JobsJson, PlanJson } from "../src/api/contract/jobs.ts";
 import { ErrorJson } from "../src/json/common.ts";
 import { asUser } from "./support/api-access.ts";
@@ -121,6 +122,20 @@ describe("jobs", () => {
     expect(first.next).toBe(verified.id);
   });
 
+  test("what a job did to the backups is listed once it has ended, whatever the daemon's last look found", async () => {
+    const proofs = async (): Promise<(string | undefined)[]> => {
+      const { body } = await ask("GET", "/api/databases/data/backups");
+      return (BackupsJson.parse(body).databases[0]?.backups ?? []).map(({ proof }) => proof?.outcome);
+    };
+    for (let before = await proofs(), times = 0; times < 3; times++) {
+      await listen((await post({ kind: "backup", database: "data" })).id);
+      expect(await proofs()).toEqual([undefined, ...before]);
+      await listen((await post({ kind: "verify", database: "data", options: { level: "integrity" } })).id);
+      before = await proofs();
+      expect(before[0]).toBe("proven");
+    }
+  });
+
   test("what fails says why, with the command's error", async () => {
     const { id } = await post({ kind: "verify", database: "other" });
     const events = await listen(id);
@@ -217,6 +232,47 @@ describe("jobs", () => {
     expect((await show(id)).result).toMatchObject({ scenario: "server-lost", notes: ["by mouse"] });
   });
 
+  test("the plan of several as of one moment says what each comes back to", async () => {
+    const together = { scenario: "together", with: ["other"], at: new Date().toISOString() };
+    const none = await ask("POST", "/api/plans", { kind: "recover", database: "data", options: together });
+    // It has none.
+    expect([none.status, ErrorJson.parse(none.body).error.message]).toEqual([
+      404,
+      expect.stringContaining("other"),
+    ]);
+    const { with: _with, ...alone } = together;
+    const plan = await ask("POST", "/api/plans", { kind: "recover", database: "data", options: alone });
+    expect(PlanJson.parse(plan.body).result).toMatchObject({
+      outputs: { "data.source": "backup", skewMs: 0 },
+    });
+  });
+
+  test("a recovery elsewhere is planned and begun without its password being told or kept", async () => {
+    const to = new URL(live.url);
+    to.pathname = "/nowhere";
+    to.password = "geheim-geheim";
+    const body = {
+      kind: "recover",
+      database: "data",
+      options: { scenario: "server-lost", to: [{ database: "data", url: to.href }] },
+    };
+    const plan = await ask("POST", "/api/plans", body);
+    expect(PlanJson.parse(plan.body).result).toMatchObject({
+      aim: { target: expect.stringContaining("nowhere") },
+    });
+    // It ends at once, for there is no such backup.
+    const { id, options } = await post({
+      ...body,
+      options: { ...body.options, backup: "20200101T000000Z-0000" },
+      confirm: { name: "data" },
+    });
+    expect(options).toMatchObject({ to: [{ url: expect.stringMatching(/^postgresql:.*\/nowhere$/) }] });
+    expect(statesOf(await listen(id))).toEqual(["running", "failed"]);
+    const shown = await show(id);
+    expect(shown.error?.message).toContain("no backup");
+    expect(JSON.stringify([plan.body, options, shown, await listen(id)])).not.toContain("geheim");
+  });
+
   test.each([
     ["no kind", { database: "data" }, 400, "usage"],
     ["an unknown kind", { kind: "drop", database: "data" }, 400, "usage"],
@@ -229,6 +285,23 @@ describe("jobs", () => {
       { kind: "verify", database: "data", options: { backup: "--repair" } },
       400,
       "usage",
+    ],
+    [
+      "a place for what is not recovered",
+      {
+        kind: "recover",
+        database: "data",
+        options: { scenario: "server-lost", to: [{ database: "other", url: "postgresql:///x" }] },
+        confirm: { name: "data" },
+      },
+      400,
+      "usage",
+    ],
+    [
+      "a drill from a service that does not run it",
+      { kind: "drill", database: "data", options: { scenario: "server-lost", from: "provider" } },
+      409,
+      "not_confirmed",
     ],
     ["a path", { kind: "verify", database: "data", options: { backup: "../x" } }, 400, "usage"],
   ])("%s is refused", async (_, body, status, code) => {

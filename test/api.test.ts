@@ -1,26 +1,18 @@
 import { Validator } from "@seriousme/openapi-schema-validator";
-import { once } from "node:events";
 import { rm, writeFile } from "node:fs/promises";
 import { type IncomingHttpHeaders, request } from "node:http";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { makeApi } from "../src/api/api.ts";
 import { JOB_ROUTES } from "../src/api/contract/job-routes.ts";
 import { ACCESS_ROUTES } from "../src/api/contract/access.ts";
 import { OIDC_ROUTES } from "../src/api/contract/oidc.ts";
 import { ROUTES } from "../src/api/contract/routes.ts";
-import type { ApiWorld } from "../src/api/world.ts";
 import { ErrorJson } from "../src/json/common.ts";
 import type { BackupsJson } from "../src/api/contract/answers.ts";
 import { ServeEventJson } from "../src/json/serve.ts";
 import { runCommandLine } from "../src/cli/run.ts";
-import { startHttpServer } from "../src/daemon/http-server.ts";
 import { AppError } from "../src/errors.ts";
-import { openAccess } from "../src/access/access.ts";
-import { Oidc } from "../src/api/oidc.ts";
-import { SetUpSecret } from "../src/api/set-up.ts";
-import { makeRuntime } from "../src/lib/runtime.ts";
 import { asUser } from "./support/api-access.ts";
 import { cliEnvironment, jsonOf, runCli } from "./support/cli.ts";
 import { withRecipient } from "./support/keys.ts";
@@ -337,121 +329,5 @@ describe("the HTTP API", () => {
     await rm(join(folder.path, "backups"), { recursive: true });
     const answer = await ask(PATHS.backups);
     expect([answer.status, errorOf(answer).code]).toEqual([404, "repository_missing"]);
-  });
-});
-
-describe("what comes of a request", () => {
-  /** Answers for every database what `status` does. */
-  async function mounted(
-    status: ApiWorld["status"],
-    defects: string[] = [],
-  ): Promise<{ url: string } & AsyncDisposable> {
-    const runtime = makeRuntime({ env: cliEnvironment() });
-    const access = await openAccess(runtime, join(folder.path, "handled.yaml"));
-    const never = async (): Promise<never> => await Promise.reject(new Error("not asked for"));
-    const world = {
-      status,
-      overview: never,
-      days: never,
-      findings: never,
-      backups: never,
-      backup: never,
-      series: never,
-      diff: never,
-      runs: never,
-      checklist: never,
-    };
-    const api = await makeApi(
-      {
-        ...world,
-        runbook: never,
-        repositories: never,
-        channels: never,
-        strategy: never,
-        recoveries: never,
-        scenarios: never,
-      },
-      {
-        start: never,
-        plan: never,
-        validate: never,
-        list: never,
-        show: never,
-        cancel: never,
-        events: () => {
-          throw new Error("not asked for");
-        },
-      },
-      {
-        access,
-        setUp: new SetUpSecret(),
-        oidc: new Oidc(
-          runtime.clock,
-          () => undefined,
-          () => "",
-        ),
-        clock: runtime.clock,
-        names: () => ({ url: undefined }),
-        redact: (text) => text.replaceAll("geheim", "***"),
-        onDefect: (path, error) => void defects.push(`${path}: ${String(error)}`),
-      },
-    );
-    const server = await startHttpServer({ host: "127.0.0.1", port: 0 }, {}, () => undefined, {
-      api: api.handle,
-    });
-    return {
-      url: `${server.url}/api/databases`,
-      [Symbol.asyncDispose]: async () => {
-        await server[Symbol.asyncDispose]();
-        await api[Symbol.asyncDispose]();
-        access[Symbol.dispose]();
-      },
-    };
-  }
-
-  test("a defect, and an answer that breaks its contract, are told to us and not to whoever asked", async () => {
-    const defects: string[] = [];
-    await using broken = await mounted(() => Promise.reject(new Error("at /root/geheim")), defects);
-    await using wrong = await mounted(() => Promise.resolve({ healthy: "geheim" } as never), defects);
-    for (const { url: asked } of [broken, wrong]) {
-      const answer = await fetch(asked, { headers: { ...caller } });
-      expect(answer.status).toBe(500);
-      expect(ErrorJson.parse(await answer.json()).error).toMatchObject({
-        code: "unexpected",
-        message: "this cannot be answered",
-      });
-    }
-    expect(defects.length).toBe(2);
-    expect(defects[0]).toBe("/api/databases: Error: at /root/geheim");
-  });
-
-  test("an error has the status of its code, its hint and details, and no secret", async () => {
-    await using server = await mounted(() =>
-      Promise.reject(
-        new AppError("lease_held", "look: geheim", { hint: "wait, geheim", details: { by: ["geheim"] } }),
-      ),
-    );
-    const answer = await fetch(server.url, { headers: { ...caller } });
-    expect([answer.status, await answer.json()]).toEqual([
-      409,
-      { error: { code: "lease_held", message: "look: ***", hint: "wait, ***", details: { by: ["***"] } } },
-    ]);
-  });
-
-  test("what nobody waits for any more is ended", async () => {
-    const asked = Promise.withResolvers<AbortSignal>();
-    await using server = await mounted(async (signal) => {
-      asked.resolve(signal);
-      await once(signal, "abort");
-      throw new AppError("interrupted", "stopped");
-    });
-    const leave = new AbortController();
-    const answer = fetch(server.url, { headers: { ...caller }, signal: leave.signal });
-    const signal = await asked.promise;
-    expect(signal.aborted).toBe(false);
-    const ended = once(signal, "abort");
-    leave.abort();
-    await expect(answer).rejects.toThrow();
-    await ended;
   });
 });

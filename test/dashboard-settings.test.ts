@@ -59,6 +59,7 @@ beforeAll(async () => {
   url = await daemon.url();
   provider = await oidcProvider(`${url}/api/oidc/callback`, {
     olga: { preferred_username: "olga", groups: ["on-call"] },
+    ada: { preferred_username: "ada", groups: ["chiefs"] },
     guest: { preferred_username: "guest", groups: ["guests"] },
   });
   await writeFile(
@@ -70,7 +71,7 @@ beforeAll(async () => {
     clientId: ${provider.clientId}
     clientSecret: ${provider.clientSecret}
     scopes: [groups]
-    roles: { operator: [on-call] }
+    roles: { operator: [on-call], admin: [chiefs] }
 `),
   );
   await daemon.looked();
@@ -253,14 +254,19 @@ test("a token is made, shown once, opens what it may, and nothing once it is rev
   expect(operator.complaints()).toEqual([]);
 });
 
+/** Says who it is on the provider's own page. */
+async function sayWho(page: Page, name: string): Promise<void> {
+  await page.locator("input[name=login]").fill(name);
+  await page.locator("input[name=password]").fill("anything");
+  await page.getByRole("button", { name: "Sign-in" }).click();
+}
+
 /** Signs in at the provider, as its own pages ask. */
 async function signInElsewhere(context: BrowserContext, name: string): Promise<Page> {
   const page = await context.newPage();
   await page.goto(url);
   await page.getByRole("link", { name: "Sign in with Example Login" }).click();
-  await page.locator("input[name=login]").fill(name);
-  await page.locator("input[name=password]").fill("anything");
-  await page.getByRole("button", { name: "Sign-in" }).click();
+  await sayWho(page, name);
   await page.getByRole("button", { name: "Continue" }).click();
   return page;
 }
@@ -293,6 +299,26 @@ test("who is known elsewhere comes in; who may not is told why, in words of ours
   await guest.getByRole("textbox", { name: "Password" }).fill(PASSWORD);
   await guest.getByRole("button", { name: "Sign in", exact: true }).click();
   await guest.getByRole("heading", { name: "Overview" }).waitFor();
+});
+
+test("who is known elsewhere is sent there again before something dangerous, and goes on with what was chosen", async () => {
+  await using context = await browser.newContext();
+  const page = await signInElsewhere(context, "ada");
+  await page.getByText("ada (admin)").waitFor();
+  await page.goto(`${url}/settings/users`);
+  await button(page, "Remove … operator").click();
+  await page.getByLabel("Type operator to go on").fill("operator");
+  const remove = page.getByRole("dialog").getByRole("button", { name: "Remove operator" });
+  await remove.click();
+  await page.getByText("operator: ada signed in more than five minutes ago").waitFor();
+  const again = page.getByRole("link", { name: "Sign in with Example Login again" });
+  expect(await barriersOf(page)).toEqual([]);
+  const [other] = await Promise.all([context.waitForEvent("page"), again.click()]);
+  await sayWho(other, "ada");
+  await other.getByText("ada (admin)").waitFor();
+  await other.close();
+  await remove.click();
+  await page.getByRole("row", { name: /^operator/ }).waitFor({ state: "detached" });
 });
 
 test("a change of the strategy is looked at line by line, and never saved", async () => {

@@ -7,6 +7,7 @@ import { type CliResult, jsonOf, runCli } from "./support/cli.ts";
 import { contentsOf } from "./support/database-contents.ts";
 import { filesOf } from "./support/leftovers.ts";
 import { freshDatabase, temporaryFolder } from "./support/postgres.ts";
+import { expectDone } from "./support/expect-done.ts";
 
 // Repositories as format versions 1 and 2 were first written. What they hold is told by the SQL, not by this program.
 const FIXTURES = join(import.meta.dirname, "fixtures");
@@ -38,11 +39,6 @@ async function golden(fixture: string): Promise<Golden> {
     host: async (args) => await run(args, { XDG_CONFIG_HOME: keys, HANDLED_IDENTITY: "" }),
     [Symbol.asyncDispose]: async () => await folder[Symbol.asyncDispose](),
   };
-}
-
-function expectDone(result: CliResult): CliResult {
-  expect(result, result.stderr).toMatchObject({ code: 0 });
-  return result;
 }
 
 async function backupsIn(run: Golden["owner"]): Promise<{ id: string; kind: string }[]> {

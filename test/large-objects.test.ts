@@ -9,13 +9,9 @@ import { clusterUrl, type FreshDatabase, freshDatabase, runSql, uniqueName } fro
 import { noAbort, testRuntime } from "./support/runtime.ts";
 import { openStorage } from "../src/storage/open.ts";
 import type { Storage } from "../src/storage/storage.ts";
+import { expectDone } from "./support/expect-done.ts";
 
 const signal = noAbort();
-
-function expectDone(result: CliResult): CliResult {
-  expect(result.code, result.stderr).toBe(0);
-  return result;
-}
 
 /** A URL of the same database for another role. */
 function as(role: string, { url }: FreshDatabase): string {

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest
 import type { Emulator } from "../src/demo/digitalocean/emulator.ts";
 import type { Failure } from "../src/demo/digitalocean/faults.ts";
 import { AppError } from "../src/errors.ts";
-import type { Observer, Runtime } from "../src/lib/runtime.ts";
+import type { Observer } from "../src/lib/runtime.ts";
 import {
   type ProviderRestoreReport,
   type ProviderRestoreRequest,
@@ -15,7 +15,7 @@ import type { ProviderCluster } from "../src/providers/provider.ts";
 import { killAtEveryMoment } from "./crash/harness.ts";
 import { momentsOfChange } from "./crash/moments.ts";
 import { runCli } from "./support/cli.ts";
-import { ask, testEmulator } from "./support/emulator.ts";
+import { ask, impatient, testEmulator } from "./support/emulator.ts";
 import { runSql } from "./support/postgres.ts";
 import { noAbort, testRuntime } from "./support/runtime.ts";
 import { shopRestore } from "./support/shop-restore.ts";
@@ -108,11 +108,7 @@ async function restore(
   observer: Observer,
   more: Partial<ProviderRestoreRequest> = {},
 ): Promise<ProviderRestoreReport> {
-  const clock: Runtime["clock"] = {
-    ...emulator.clock,
-    wait: (ms, signal) => emulator.clock.wait(Math.min(ms, 20), signal),
-  };
-  const runtime = testRuntime({ clock, observer });
+  const runtime = testRuntime({ clock: impatient(emulator), observer });
   const request = shopRestore(runtime, emulator, more);
   return await restoreFromProvider(runtime, request, noAbort());
 }

@@ -8,6 +8,7 @@ import { type CliOptions, type CliResult, jsonOf, runCli, spawnCli } from "./sup
 import { contentsOf } from "./support/database-contents.ts";
 import { ask, clustersBeside, impatient, type SaidCluster, testEmulator } from "./support/emulator.ts";
 import { runSql } from "./support/postgres.ts";
+import { refuseEach } from "./support/refuse-each.ts";
 import { type TemporaryFolder, temporaryFolder } from "./support/temporary-folder.ts";
 
 // Order 1 is in our backup, 2 in the service's backup too, 3 only in its log. Then all are deleted.
@@ -20,7 +21,7 @@ let at: string;
 let serviceBackup: Date;
 
 beforeAll(async () => {
-  emulator = await testEmulator();
+  emulator = await testEmulator({ firstBackup: false });
   folder = await temporaryFolder();
   ({ url: live } = await emulator.makeCluster("shop"));
   await runSql(live, "create table orders (id int primary key, name text); insert into orders values (1)");
@@ -47,8 +48,13 @@ async function strike(): Promise<void> {
   emulator.faults.clear();
   emulator.rules.arbitrarySeconds = "accept";
   emulator.rules.maxClusters = 10;
+  emulator.rules.onlineAfter = 0;
   for (const { id } of await made()) await ask(emulator, "DELETE", `/v2/databases/${id}`);
   await rm(join(folder.path, "state"), { recursive: true, force: true });
+  await deleteOrders();
+}
+
+async function deleteOrders(): Promise<void> {
   await runSql(live, "delete from orders; insert into orders values (9, 'written since')");
 }
 
@@ -164,6 +170,26 @@ test("where the service takes no arbitrary second its backup is next, and then o
     expect(await made(), reason).toEqual([]);
   }
   await writeStrategy();
+}, 120_000);
+
+test("whichever of the service's answers is a refusal, what is not as good says why, and no cluster is forgotten", async () => {
+  let last: CliResult;
+  await refuseEach(emulator, {
+    journals: join(folder.path, "state"),
+    strike: deleteOrders,
+    run: async (observer, signal) => {
+      last = await recover(["--at", serviceBackup.toISOString(), "--json"], { observer, signal });
+      return last.stderr;
+    },
+    check: async (told, call) => {
+      expect(last, `${call}: ${told}`).toMatchObject({ code: 0 });
+      const isOwn = RecoverJson.parse(jsonOf(last)).outputs["source"] !== "provider";
+      expect(await orders(), call).toEqual(isOwn ? [1, 9] : [1, 2, 9]);
+      // Whether it is destroyed in the end costs no row.
+      expect(isOwn, call).toBe(call !== undefined && !call.startsWith("step insert"));
+      if (isOwn) expect(told, call).toContain("answered 422");
+    },
+  });
 }, 120_000);
 
 test("killed while the cluster is there it goes on with it, and leaves none", async () => {

@@ -1,17 +1,12 @@
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
-import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { RecoverJson } from "../src/json/recover.ts";
 import type { Emulator } from "../src/demo/digitalocean/emulator.ts";
-import { AppError } from "../src/errors.ts";
-import { DigitalOcean } from "../src/providers/digitalocean/digitalocean.ts";
-import { runPlan } from "../src/recovery/run-plan.ts";
-import { planProviderDown } from "../src/recovery/scenarios/provider-down.ts";
 import { type CliOptions, type CliResult, jsonOf, runCli } from "./support/cli.ts";
 import { ask, clustersBeside, impatient, type SaidCluster, testEmulator } from "./support/emulator.ts";
 import { clusterUrl, runSql } from "./support/postgres.ts";
-import { noAbort, testRuntime } from "./support/runtime.ts";
 import { ENTER, typeInto } from "./support/terminal.ts";
 import { type TemporaryFolder, temporaryFolder } from "./support/temporary-folder.ts";
 
@@ -25,7 +20,7 @@ let live: string;
 let serviceBackup: Date;
 
 beforeAll(async () => {
-  emulator = await testEmulator();
+  emulator = await testEmulator({ firstBackup: false });
   folder = await temporaryFolder();
   ({ url: live } = await emulator.makeCluster("shop"));
   await runSql(live, "create table orders (id int primary key); insert into orders values (1)");
@@ -223,9 +218,13 @@ test("where only our own backup is left and nothing says where to, it says so; n
   expect(await orders()).toEqual([1]);
 });
 
+// What is only asked leaves all as it was, but for a cluster that comes online meanwhile: each state that a kill can leave.
+const CHANGED = /^before step|^after (write the journal|.*variable|provider (?!GET)|provider GET \S+\/ID,)/;
+
 test("killed wherever it is, it goes on with the one cluster that it has made", async () => {
   const seen = new Set<string>();
   let result: CliResult;
+  let runs = 0;
   do {
     const ended = new AbortController();
     let place = "";
@@ -233,11 +232,7 @@ test("killed wherever it is, it goes on with the one cluster that it has made", 
     const observer = (phase: string, operation: string): void => {
       if (operation.startsWith("step ")) place = operation;
       const moment = `${phase} ${operation.replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/g, "ID")}, ${place}`;
-      if (
-        !ended.signal.aborted &&
-        !seen.has(moment) &&
-        /write the journal|^step|variable|^provider /.test(operation)
-      ) {
+      if (!ended.signal.aborted && !seen.has(moment) && CHANGED.test(moment)) {
         seen.add(moment);
         ended.abort(new Error("killed"));
       }
@@ -250,9 +245,9 @@ test("killed wherever it is, it goes on with the one cluster that it has made", 
       `${[...seen].at(-1)} ${forks.map(({ name }) => name).join()} ${result.stderr}`,
     ).toBeLessThan(2);
     for (const { tags } of forks) expect(tags).toContain("handled");
-  } while (result.code !== 0 && seen.size < 200);
+  } while (result.code !== 0 && runs++ < 100);
   expect(result, result.stderr).toMatchObject({ code: 0 });
-  expect(seen.size).toBeGreaterThan(40);
+  expect(seen.size).toBeGreaterThan(20);
   expect(await orders()).toEqual([1, 2, 3]);
   expect(await readFile(join(folder.path, ".env"), "utf8")).toBe(envText(await pointed()));
 }, 120_000);
@@ -379,65 +374,4 @@ test("what must be true of the cluster is asked before the application is pointe
   expect(done, done.stderr).toMatchObject({ code: 0 });
   expect(await orders()).toEqual([1, 2, 3, 4]);
   expect(await made()).toEqual([cluster]);
-});
-
-test("a drill leaves no cluster, whether it ends well or not", async () => {
-  const { url: endpoint, token } = emulator;
-  const runtime = testRuntime({ clock: emulator.clock });
-  const check = vi.fn(async () => {
-    expect(await made()).toHaveLength(1);
-  });
-  const plan = planProviderDown(runtime, {
-    subject: {
-      database: "primary",
-      places: [],
-      schemas: undefined,
-      timeZone: "UTC",
-      keepReplacedMs: 0,
-      lockTimeoutMs: 0,
-      jobs: 1,
-      rebuild: undefined,
-      assertions: [],
-      despiteAssertions: false,
-    },
-    managed: {
-      settings: {
-        kind: "digitalocean",
-        cluster: "shop",
-        token: { text: "", where: "" },
-        endpoint,
-        statusPage: undefined,
-        windowMs: 0,
-        database: undefined,
-        clusterLimit: undefined,
-        price: undefined,
-        lifetimeMs: 60_000,
-        deadlineMs: 60_000,
-      },
-      database: "defaultdb",
-      open: () => new DigitalOcean(runtime, { endpoint, token }),
-      describe: () => [],
-    },
-    from: undefined,
-    at: undefined,
-    backup: undefined,
-    escape: null,
-    application: {
-      variable: null,
-      described: { restart: null, check: "GET /health" },
-      restart: async () => {},
-      check,
-    },
-    isDrill: true,
-  });
-  const request = { path: join(folder.path, "drill.json"), restart: true, confirm: vi.fn() };
-  const well = await runPlan(runtime, plan, request, noAbort());
-  expect(well.failed).toBeNull();
-  expect(await made()).toEqual([]);
-  check.mockRejectedValueOnce(new AppError("application_failed", "no"));
-  const ill = await runPlan(runtime, plan, request, noAbort());
-  expect(ill.failed?.step.id).toBe("check");
-  expect(check).toHaveBeenCalledTimes(2);
-  expect(request.confirm).not.toHaveBeenCalled();
-  expect(await made()).toEqual([]);
 });

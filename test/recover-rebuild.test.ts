@@ -1,23 +1,25 @@
-import { rm, stat, writeFile } from "node:fs/promises";
+import { cp, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { RecoverJson } from "../src/json/recover.ts";
 import { type CliOptions, type CliResult, jsonOf, runCli, spawnCli } from "./support/cli.ts";
-import {
-  clusterUrl,
-  type FreshDatabase,
-  freshDatabase,
-  runSql,
-  temporaryFolder,
-} from "./support/postgres.ts";
+import { clusterUrl, type FreshDatabase, freshDatabase, runSql } from "./support/postgres.ts";
+import { type TemporaryFolder, temporaryFolder } from "./support/temporary-folder.ts";
 
 let live: FreshDatabase;
+/** A repository with its backup, as soon as one was taken. */
+let backups: string | undefined;
+let kept: TemporaryFolder;
 beforeAll(async () => {
   live = await freshDatabase({
     sql: "create table item (id int, name text); insert into item select id, 'item ' || id from generate_series(1, 50) as id",
   });
+  kept = await temporaryFolder();
 });
-afterAll(async () => await live[Symbol.asyncDispose]());
+afterAll(async () => {
+  await live[Symbol.asyncDispose]();
+  await kept[Symbol.asyncDispose]();
+});
 
 let sites = 0;
 const LOAD = `psql -qv ON_ERROR_STOP=1 "$SHOP_URL" -c "\\\\copy item from items.csv csv"`;
@@ -51,7 +53,12 @@ async function openSite({ load = LOAD } = {}) {
   const env = { XDG_STATE_HOME: join(there.path, "state"), LIVE_URL: live.url };
   const cli = async (args: readonly string[], options: CliOptions = {}): Promise<CliResult> =>
     await runCli(args, { cwd: there.path, env, ...options });
-  expect(await cli(["backup"])).toMatchObject({ code: 0 });
+  const repository = join(there.path, "backups");
+  if (backups === undefined) {
+    expect(await cli(["backup"])).toMatchObject({ code: 0 });
+    backups = join(kept.path, "backups");
+    await cp(repository, backups, { recursive: true });
+  } else await cp(backups, repository, { recursive: true });
   const args = ["recover", "server-lost", "data", "--to", clusterUrl(name), "--yes"];
   const dropCopy = async () => await runSql(clusterUrl(), `drop database if exists "${name}" with (force)`);
   return {

@@ -48,6 +48,11 @@ databases:
   try {
     const dry = await together(["--dry-run"]);
     expect(dry.stderr).toContain("made anew; what is live stays as it is");
+    expect(RecoverJson.parse(jsonOf(dry)).outputs).toMatchObject({
+      [`${orders.name}.snapshotAt`]: snapshots[0],
+      [`${stock.name}.snapshotAt`]: snapshots[1],
+      skewMs: Date.parse(snapshots[1] ?? "") - Date.parse(snapshots[0] ?? ""),
+    });
     const ended = await together([], {
       observer: (phase, operation) => {
         if (`${phase} ${operation}` === `after step restore-${orders.name}`) throw new Error("killed");

@@ -258,6 +258,18 @@ test("stopped by a signal it says that it goes on; with another aim, what the ai
   expect(await site.count()).toBe("500");
 });
 
+test("where to is read from standard input, so that its password need not be typed into a command", async () => {
+  await using site = await openSite();
+  const piped = async (text: string, ...more: string[]) =>
+    await site.cli(["recover", "server-lost", "data", "--to", "-", "--yes", ...more], { piped: text });
+  const nothing = await piped("\n");
+  expect(nothing).toMatchObject({ code: 2 });
+  expect(nothing.stderr).toContain("`--to -` reads standard input, and there is nothing");
+  expect((await piped("", "--to", site.to)).stderr).toContain("`--to -` goes with no other `--to`");
+  expect(await piped(`${site.to}\n`)).toMatchObject({ code: 0 });
+  expect(await site.count()).toBe("500");
+});
+
 test("a database that is not empty and not what the backup has is left alone", async () => {
   await using site = await openSite();
   await using other = await freshDatabase({

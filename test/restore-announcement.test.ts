@@ -52,6 +52,33 @@ test.each(["archive", "snapshot"])(
   },
 );
 
+test("how much is loaded is announced, and how long that takes once a restore was measured", async () => {
+  await using subject = await backedUp({ sql: SQL, backup: ["--kind", "snapshot"] });
+  const announced = async (...args: string[]) => await subject.restore(["latest", "--dry-run", ...args]);
+  const before = await announced();
+  expect(before.stdout).toMatch(
+    /\n {2}[\d.]+ KiB before compression; how long that takes was not measured yet\n$/,
+  );
+  expect(jsonOf(await announced("--json"))).toMatchObject({ estimatedMs: null, estimatedBy: null });
+  const proven = await runCli([
+    "verify",
+    subject.name,
+    "--level",
+    "restore",
+    "--repository",
+    subject.repository,
+  ]);
+  expect(proven.code, proven.stderr).toBe(0);
+  expect((await announced()).stdout).toMatch(
+    /before compression: about [\d.]+ m?s, by the restore of \S+ on a throw-away server, [\d-]+\n$/,
+  );
+  const all = jsonOf(await announced("--json"));
+  expect(all).toMatchObject({ estimatedMs: expect.any(Number), bytes: expect.any(Number) });
+  const some = jsonOf(await announced("--table", "a.t", "--json"));
+  expect(some["bytes"]).toBeLessThan(Number(all["bytes"]));
+  expect(some["bytes"]).toBeGreaterThan(0);
+});
+
 test("after a swap the command is shown that takes it back, with what it needs and no password", async () => {
   await using folder = await temporaryFolder();
   await using subject = await backedUp({ sql: "create table t as select 1 as id" });

@@ -1,6 +1,7 @@
 import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { BackupsJson } from "../src/api/contract/answers.ts";
 import { HistoryJson } from "../src/json/history.ts";
 import { ListJson } from "../src/json/look.ts";
 import {
@@ -12,10 +13,12 @@ import {
 import { StatusJson } from "../src/json/status.ts";
 import type { Emulator } from "../src/demo/digitalocean/emulator.ts";
 import { restoreFromProvider } from "../src/operations/provider/restore.ts";
+import { asUser } from "./support/api-access.ts";
 import { type CliResult, jsonOf, runCli, spawnCli } from "./support/cli.ts";
-import { ask, testEmulator } from "./support/emulator.ts";
+import { ask, impatient, testEmulator } from "./support/emulator.ts";
 import { runSql } from "./support/postgres.ts";
 import { noAbort, testRuntime } from "./support/runtime.ts";
+import { serve } from "./support/serve.ts";
 import { shopRestore } from "./support/shop-restore.ts";
 import { type TemporaryFolder, temporaryFolder } from "./support/temporary-folder.ts";
 
@@ -29,7 +32,7 @@ let backup: Date;
 let live: string;
 
 beforeAll(async () => {
-  emulator = await testEmulator();
+  emulator = await testEmulator({ firstBackup: false });
   folder = await temporaryFolder();
   const { id, url } = await emulator.makeCluster("shop");
   await ask(emulator, "PUT", `/v2/databases/${id}/firewall`, {
@@ -85,7 +88,7 @@ async function handled(...args: string[]): Promise<CliResult> {
 /** With the live database there. */
 async function handledAt(url: string, ...args: string[]): Promise<CliResult> {
   const env = { DIGITALOCEAN_TOKEN: emulator.token, ...(url === "" ? {} : { SHOP_URL: url }) };
-  return await runCli(args, { cwd: folder.path, clock: emulator.clock, env });
+  return await runCli(args, { cwd: folder.path, clock: impatient(emulator), env });
 }
 
 async function made(): Promise<string[]> {
@@ -361,6 +364,27 @@ test("the service's backups stand beside our own, and which of them was proven",
   expect((await handled("status")).stdout).toMatch(/the managed service's[\s\S]*is assumed/);
   const dry = await handled("restore", "shop", id, "--provider", "--dry-run", "--json");
   expect(jsonOf(dry)).toMatchObject({ exact: true, at: backup.toISOString().replace(/\.\d+/, ".000") });
+});
+
+test("the API tells of the service's backups what the commands do", async () => {
+  const id = `provider:${backup.toISOString().slice(0, 19)}Z`;
+  const env = { DIGITALOCEAN_TOKEN: emulator.token, SHOP_URL: live };
+  await using served = serve(folder.path, { env });
+  const headers = await asUser(folder.path, "viewer", { env });
+  const asked = async (path: string): Promise<Response> =>
+    await fetch(`${await served.url()}/api/${path}`, { headers });
+  const answer = await asked(`backups/shop/${id}`);
+  expect(answer.status).toBe(200);
+  const shown = ProviderShowJson.parse(await answer.json());
+  expect(shown).toMatchObject({ id, restores: [{ filledTables: 1 }] });
+  // The emulated service has a clock of its own.
+  const { assumedWindowFrom: _now, ...rest } = shown;
+  expect(jsonOf(await handled("show", "shop", id, "--json"))).toMatchObject(rest);
+  const listed = BackupsJson.parse(await (await asked("databases/shop/backups")).json());
+  expect(listed.databases[0]?.provider?.backups.map((one) => one.id)).toContain(id);
+  const missing = await asked("backups/shop/provider:2001-01-01T00:00:00Z");
+  expect([missing.status, await missing.json()]).toMatchObject([404, { error: { code: "backup_missing" } }]);
+  expect(await served.stop("SIGTERM")).toBe(0);
 });
 
 test("a service that cannot be asked hides none of our own backups", async () => {

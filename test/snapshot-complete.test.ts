@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { findServerPrograms } from "../src/postgres/cluster-control.ts";
 import { startCluster } from "../src/postgres/cluster.ts";
-import { type CliResult, runCli } from "./support/cli.ts";
+import { runCli } from "./support/cli.ts";
 import {
   COMPLETE_ROLES_SQL,
   completeDatabaseSql,
@@ -17,12 +17,9 @@ import { mirrorInstallation } from "./support/mirrored-installation.ts";
 import { copyWithStockTools, restoreWithStockTools } from "./support/stock-tools.ts";
 import { clusterUrl, freshDatabase, runSql, temporaryFolder, uniqueName } from "./support/postgres.ts";
 import { noAbort, testRuntime } from "./support/runtime.ts";
+import { expectDone } from "./support/expect-done.ts";
 
 const run = promisify(execFile);
-
-function expectDone(result: CliResult): void {
-  expect(result.code, result.stderr).toBe(0);
-}
 
 /** Runs a script statement by statement, as some of its statements demand. */
 async function runScript(url: string, sql: string | Buffer): Promise<void> {

@@ -1,19 +1,16 @@
 import { describe, expect, test } from "vitest";
 import { readPartList } from "../src/repository/part-lists.ts";
 import { backedUp, type BackedUp, expectedDatabase, halfMade } from "./support/backed-up.ts";
-import { type CliResult, jsonOf } from "./support/cli.ts";
+import { jsonOf } from "./support/cli.ts";
 import { contentsOf } from "./support/database-contents.ts";
 import { INTRICATE_SQL } from "./support/intricate-database.ts";
 import { freshDatabase, uniqueName } from "./support/postgres.ts";
 import { readManifest } from "./support/rewrite-manifest.ts";
 import { noAbort } from "./support/runtime.ts";
+import { expectDone } from "./support/expect-done.ts";
 
 const SNAPSHOT = ["--kind", "snapshot", "--jobs", "2"];
 const ODD_TABLE = `"b ""2"" \nline"."t; drop\n-- ""able"""`;
-
-function expectDone(result: CliResult): void {
-  expect(result.code, result.stderr).toBe(0);
-}
 
 async function intricate(): Promise<BackedUp> {
   return await backedUp({ sql: INTRICATE_SQL, backup: SNAPSHOT });

@@ -8,14 +8,11 @@ import { INTRICATE_SQL } from "./support/intricate-database.ts";
 import { ODD_DATABASE_SQL } from "./support/odd-database.ts";
 import { freshDatabase, uniqueName } from "./support/postgres.ts";
 import { noAbort } from "./support/runtime.ts";
+import { expectDone } from "./support/expect-done.ts";
 
 const signal = noAbort();
 const run = promisify(execFile);
 const SNAPSHOT = ["--kind", "snapshot", "--jobs", "2"];
-
-function expectDone(result: CliResult): void {
-  expect(result.code, result.stderr).toBe(0);
-}
 
 function expectFailure(result: CliResult, code: number, text: string | RegExp): void {
   expect(result.code, result.stderr).toBe(code);

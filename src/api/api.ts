@@ -9,6 +9,7 @@ import {
 import type { RequestListener } from "node:http";
 import { AppError, ERRORS } from "../errors.ts";
 import { VERSION } from "../lib/program.ts";
+import { redactIn } from "../lib/redact-in.ts";
 import type { Access } from "../access/access.ts";
 import { Pace } from "../access/pace.ts";
 import { Throttle } from "../access/throttle.ts";
@@ -59,8 +60,7 @@ export async function makeApi(
   const throttle = new Throttle(clock);
   const testPace = new Pace(clock, TESTS, TESTS_WITHIN_MS);
   const confirm = confirmWith(access, throttle, clock);
-  const redacted = (_: string, part: unknown): unknown => (typeof part === "string" ? redact(part) : part);
-  const clean = (value: unknown): unknown => JSON.parse(JSON.stringify(value, redacted)) as unknown;
+  const clean = (value: unknown): unknown => redactIn(value, redact);
   const answerFailure = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     let known = failureOf(error, request);
     if (known === undefined || known.code === "unexpected") {

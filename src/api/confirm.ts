@@ -43,7 +43,7 @@ export function confirmWith({ users }: Pick<Access, "users">, throttle: Throttle
     if (session?.how === "oidc") {
       if (clock.now().getTime() - session.provenAt <= FRESH_MS) return;
       throw new AppError("not_confirmed", `${name}: ${user.name} signed in more than five minutes ago`, {
-        hint: "sign out, sign in, and do it again",
+        hint: "nothing was changed; sign in again, and confirm it once more",
       });
     }
     const keys = [`name ${user.name.toLowerCase()}`, `address ${sourceOf(request)}`];

@@ -8,6 +8,8 @@ import { JOB_ROUTES, ROLE_OF_KIND, roleOfPlan } from "./contract/job-routes.ts";
 import type { JobJson, JobRequest } from "./contract/jobs.ts";
 import type { JobsWorld } from "./jobs-world.ts";
 import { described } from "./described.ts";
+import { mayMakeCluster } from "./contract/may-cost.ts";
+import { shownOptions } from "./shown-options.ts";
 import type { App } from "./routes.ts";
 
 // So often something is sent, for whoever is between takes a connection that says nothing for dead.
@@ -33,7 +35,7 @@ export function addJobRoutes(
     const { name } = requireRole(request, ROLE_OF_KIND[body.kind], body.kind);
     if (isDangerous(body)) await confirm(request, body.confirm, body.database);
     if (body.kind === "notify-test") testPace.take(`test ${body.options.channel}`);
-    const subject = `${"database" in body ? `${body.database} ` : ""}${JSON.stringify(body.options)}`;
+    const subject = `${"database" in body ? `${body.database} ` : ""}${JSON.stringify(shownOptions(body))}`;
     audit.append({ who: name, what: body.kind, subject, source: sourceOf(request) });
     return reply.status(201).send(await jobs.start(request.body, name));
   });
@@ -66,7 +68,8 @@ type Dangerous = Extract<JobRequest, { readonly confirm?: unknown }>;
 
 /** What replaces, or writes to, something of production, or costs money. */
 function isDangerous(request: JobRequest): request is Dangerous {
-  return DANGEROUS.has(request.kind) || (request.kind === "restore" && request.options.to === "swap");
+  if (request.kind === "restore") return request.options.to === "swap";
+  return request.kind === "drill" ? mayMakeCluster(request.options) : DANGEROUS.has(request.kind);
 }
 
 const DANGEROUS: ReadonlySet<JobRequest["kind"]> = new Set([

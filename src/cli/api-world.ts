@@ -3,10 +3,13 @@ import type { ApiWorld } from "../api/world.ts";
 import { channelStates } from "../notify/channel-states.ts";
 import { isProviderBackupId } from "../providers/backup-id.ts";
 import { repositoryUsage } from "../operations/repository/usage.ts";
+import { isOfPlace } from "../operations/places.ts";
 import { showBackup } from "../operations/show.ts";
+import { openRepository } from "../repository/repository.ts";
 import { checklistOf } from "./checklist-of.ts";
 import type { Cli } from "./cli.ts";
 import { findProviderBackup } from "./commands/show-provider.ts";
+import type { DaemonLooks, HeldListing } from "./daemon-looks.ts";
 import { daysOf, HeldDays } from "./days-of.ts";
 import { diffOf } from "./diff-of.ts";
 import { drillsOf } from "./drills-of.ts";
@@ -32,11 +35,11 @@ import { runsOf } from "./runs-of.ts";
 import { runbookOf } from "./runbook-of.ts";
 import { strategyText } from "./strategy-text.ts";
 import { requireStrategy } from "./strategy-file.ts";
-import { resolveTarget, strategyTarget } from "./targets.ts";
+import { placesOf, resolveTarget, strategyTarget, type Target } from "./targets.ts";
 import { verdictOn } from "./verdict-on.ts";
 
 /** What the commands find, for the API of `handled serve`. */
-export function apiWorld(serving: Cli, lastLook: () => OverviewJson | undefined): ApiWorld {
+export function apiWorld(serving: Cli, looks: DaemonLooks): ApiWorld {
   const status = async (signal: AbortSignal): Promise<StatusJson> => {
     const cli = quiet(serving, signal);
     const strategy = await requireStrategy(cli);
@@ -44,7 +47,7 @@ export function apiWorld(serving: Cli, lastLook: () => OverviewJson | undefined)
     // This very process runs what is scheduled.
     return statusJson(await healthOf(cli, targets, { isInstalled: () => true, connect: false }));
   };
-  // Before the first look has come to an end; many may ask at the same moment.
+  // Where the first look came to nothing; many may ask at the same moment.
   let looking: Promise<OverviewJson> | undefined;
   const lookOnce = async (): Promise<OverviewJson> => {
     const at = serving.runtime.clock.now().toISOString();
@@ -54,23 +57,38 @@ export function apiWorld(serving: Cli, lastLook: () => OverviewJson | undefined)
       looking = undefined;
     }
   };
-  const days = new HeldDays(async (which) => await daysOf(quiet(serving, serving.signal), which), lastLook);
+  const days = new HeldDays(
+    async (which) => await daysOf(quiet(serving, serving.signal), which),
+    () => looks.overview,
+  );
+  const list = async (name: string, signal: AbortSignal): Promise<HeldListing> => {
+    const cli = quiet(serving, signal);
+    // What the strategy does not name is not shown.
+    const target = await resolveTarget(cli, name, {});
+    const held = looks.listing(target.name);
+    if (held !== undefined && (await isAnyThere(cli, target))) return held;
+    return await looks.list(target.name, async () => {
+      const { listings } = await listingsOf(quiet(serving, serving.signal), target.name, {});
+      const [listed] = listings;
+      if (listed === undefined) throw new AppError("unexpected", `list ${name}: there is no answer`);
+      return listed;
+    });
+  };
   return {
     status,
     overview: async () =>
-      olderBy(lastLook() ?? (await (looking ??= lookOnce())), serving.runtime.clock.now()),
+      olderBy(
+        looks.overview ?? (await looks.first()) ?? (await (looking ??= lookOnce())),
+        serving.runtime.clock.now(),
+      ),
     findings: async (signal) => findingsOf(await status(signal)),
     days: async (which) => await days.get(which),
     backups: async (database, which, signal) => {
-      const { listings } = await listingsOf(quiet(serving, signal), database, {});
-      return pageOfBackups(listJson(listings), which);
+      const { listed, next } = pageOfBackups(await list(database, signal), which);
+      return { ...listJson([listed]), next };
     },
-    series: async (name, days, signal) => {
-      const { listings } = await listingsOf(quiet(serving, signal), name, {});
-      const [listed] = listings;
-      if (listed === undefined) throw new AppError("unexpected", `list ${name}: there is no answer`);
-      return seriesOf(listed, serving.runtime.clock.now(), days);
-    },
+    series: async (name, days, signal) =>
+      seriesOf(await list(name, signal), serving.runtime.clock.now(), days),
     backup: async (name, backup, signal) => {
       const cli = quiet(serving, signal);
       // Only what the strategy names: a repository may be shared with others.
@@ -126,6 +144,19 @@ export function apiWorld(serving: Cli, lastLook: () => OverviewJson | undefined)
   };
 }
 
+/** Whether the places where something was found are still there, or one of them. */
+async function isAnyThere({ runtime, signal }: Cli, target: Target): Promise<boolean> {
+  for (const { storage } of placesOf(target, undefined)) {
+    try {
+      await openRepository(runtime, storage, signal);
+      return true;
+    } catch (error) {
+      if (!isOfPlace(error, signal)) throw error;
+    }
+  }
+  return false;
+}
+
 const SILENT = { write: () => undefined };
 
 /** For one request: it asks nobody and prints nothing, and ends with the request as with the command. */
@@ -142,6 +173,7 @@ function quiet(serving: Cli, request: AbortSignal): Cli {
     output,
     runtime: { ...runtime, reporter: output },
     input: undefined,
+    piped: undefined,
     signal: AbortSignal.any([serving.signal, request]),
     exitWith: () => undefined,
   };

@@ -12,6 +12,8 @@ export interface Cli {
   readonly script: string;
   /** Where a person types answers; undefined where nobody can. */
   readonly input: NodeJS.ReadStream | undefined;
+  /** What is piped in; undefined where a person types. */
+  readonly piped: NodeJS.ReadableStream | undefined;
   /** The strategy named by `--config`. */
   readonly config: string | undefined;
   /** From now on the terminal's or the service's SIGHUP calls this, and no longer ends the command. */

@@ -38,6 +38,7 @@ function typist(): Typist {
     node: "node",
     script: "main.ts",
     input: typed as unknown as NodeJS.ReadStream,
+    piped: undefined,
     config: undefined,
     onHangup: () => undefined,
     exitWith: () => {},

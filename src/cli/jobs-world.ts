@@ -2,14 +2,15 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { JobRequest } from "../api/contract/jobs.ts";
 import type { JobsWorld } from "../api/jobs-world.ts";
+import { shownOptions } from "../api/shown-options.ts";
 import { parseStrategy } from "../config/load.ts";
 import type { Problem } from "../config/problems.ts";
-import { isAppError } from "../errors.ts";
+import { AppError, isAppError } from "../errors.ts";
 import { findDatabase, type Strategy } from "../config/strategy.ts";
 import { stateFolder, strategyStateName } from "../lib/state-folder.ts";
 import type { JobProgram } from "../daemon/job-process.ts";
 import type { Runtime } from "../lib/runtime.ts";
-import { type JobPaths, jobWords } from "../jobs/job-arguments.ts";
+import { jobInput, type JobPaths, jobWords } from "../jobs/job-arguments.ts";
 import { runDry } from "../jobs/plan.ts";
 import { newRunId } from "../repository/runs.ts";
 import { Jobs } from "../jobs/jobs.ts";
@@ -19,7 +20,12 @@ import { requireStrategy } from "./strategy-file.ts";
 const DEFAULT_DEADLINE_MS = 12 * 3_600_000;
 
 /** The jobs of the daemon that serves a strategy. */
-export async function openJobs(cli: Cli, strategyPath: string, onEnd: () => void): Promise<Jobs> {
+export async function openJobs(
+  cli: Cli,
+  strategyPath: string,
+  onGone: () => void,
+  onEnd: () => void,
+): Promise<Jobs> {
   const { runtime } = cli;
   // Another strategy's daemon has others.
   const name = strategyStateName(strategyPath);
@@ -28,6 +34,7 @@ export async function openJobs(cli: Cli, strategyPath: string, onEnd: () => void
     env: runtime.env,
     folder: join(stateFolder(runtime), "jobs", name),
     program: programOf(cli, strategyPath),
+    onGone,
     onEnd,
   });
 }
@@ -39,21 +46,23 @@ export function jobsWorld(cli: Cli, jobs: Jobs): JobsWorld {
     start: async (request, by) => {
       const strategy = await requireStrategy(cli);
       const databases = databasesOf(strategy, request);
-      return await jobs.start({
+      const job = {
         kind: request.kind,
         database: databases[0] ?? null,
-        options: request.options,
+        options: shownOptions(request),
         command: jobWords(request, await pathsFor(runtime, request), by),
         by,
         occupies: databases,
         deadlineMs: deadlineOf(strategy, request),
-      });
+      };
+      return await jobs.start(job, jobInput(request));
     },
     plan: async (request, signal) => {
       const strategy = await requireStrategy(cli);
       databasesOf(strategy, request);
       const either = AbortSignal.any([cli.signal, signal]);
-      return await runDry(runtime, programOf(cli, strategy.path), jobWords(request, undefined), either);
+      const asked = { command: jobWords(request, undefined), input: jobInput(request) };
+      return await runDry(runtime, programOf(cli, strategy.path), asked, either);
     },
     validate: async (text) => {
       const { path } = await requireStrategy(cli);
@@ -81,7 +90,11 @@ function databasesOf(strategy: Strategy, request: JobRequest): string[] {
   if (!("database" in request)) return [];
   const isOfSeveral = request.kind === "recover" || request.kind === "drill";
   const others = isOfSeveral ? (request.options.with ?? []) : [];
-  return [...new Set([request.database, ...others])].map((name) => findDatabase(strategy, name).name);
+  const names = [...new Set([request.database, ...others])].map((name) => findDatabase(strategy, name).name);
+  const places = request.kind === "recover" ? (request.options.to ?? []) : [];
+  const stray = places.find(({ database }) => !names.includes(database))?.database;
+  if (stray === undefined) return names;
+  throw new AppError("usage", `recover: \`to\` says where ${stray} goes, which is not recovered`);
 }
 
 /** Files that outlive the job: what undoes it, and what leads to what it has made. */

@@ -42,6 +42,7 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: lines ?? process.stderr,
   stdin: process.stdin.isTTY ? process.stdin : undefined,
+  piped: process.stdin.isTTY ? undefined : process.stdin,
   node: process.execPath,
   script: process.argv[1] ?? "",
   signal: stop.signal,

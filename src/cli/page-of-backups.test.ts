@@ -1,15 +1,12 @@
 import { expect, test } from "vitest";
-import type { ListJson } from "../json/look.ts";
 import { pageOfBackups } from "./page-of-backups.ts";
 
 const IDS = ["20261105T000000Z-0001", "20261104T000000Z-0002", "20261103T000000Z-0003"];
-const listed = {
-  databases: [{ database: "data", backups: IDS.map((id) => ({ id })) }],
-} as unknown as ListJson;
+const data = { database: "data", backups: IDS.map((id) => ({ id })) };
 
 function pageOf(last?: number, before?: string): [string[], string | null] {
-  const { databases, next } = pageOfBackups(listed, { last, before });
-  return [databases[0]?.backups.map(({ id }) => id) ?? [], next];
+  const { listed, next } = pageOfBackups(data, { last, before });
+  return [listed.backups.map(({ id }) => id), next];
 }
 
 test("pages follow each other, and the last says that nothing comes", () => {

@@ -1,6 +1,7 @@
 import { AppError } from "../errors.ts";
 import type { Plan } from "../recovery/plan.ts";
 import { planProviderDown } from "../recovery/scenarios/provider-down.ts";
+import { addressesInUse } from "./addresses-in-use.ts";
 import type { Cli } from "./cli.ts";
 import { managedOf } from "./managed-of.ts";
 import type { PlanRequest } from "./plans.ts";
@@ -33,6 +34,7 @@ export async function planOfProviderDown(cli: Cli, { target, options, ground }: 
     escape: hasEscape ? await ground.target(subject) : null,
     // The service gives the database another address, too.
     application: ground.application(subject, true),
+    inUse: async (signal) => await addressesInUse(cli, what, signal),
     isDrill: ground.isDrill,
   });
 }

@@ -1,12 +1,12 @@
-import { AppError, isAppError } from "../errors.ts";
+import { AppError } from "../errors.ts";
 import { formatLocalTime } from "../lib/local-time.ts";
 import { suffixedName } from "../operations/restore/names.ts";
-import { type ConnectionSettings, withDatabase } from "../postgres/connection.ts";
+import { withDatabase } from "../postgres/connection.ts";
 import type { Ground } from "../recovery/ground.ts";
 import type { ManagedSource } from "../recovery/managed.ts";
 import type { Plan } from "../recovery/plan.ts";
 import { type Beside, planTogether } from "../recovery/scenarios/together.ts";
-import { addressesIn } from "../recovery/steps/choose-source.ts";
+import { addressesInUse } from "./addresses-in-use.ts";
 import type { Cli } from "./cli.ts";
 import { managedOf } from "./managed-of.ts";
 import type { PlanOptions } from "./plans.ts";
@@ -34,20 +34,18 @@ export async function planOfTogether(
     throw new AppError("usage", `recover together: ${at.toISOString()} is still to come`);
   const source = sourceOf(from, parts);
   const databases: Beside[] = [];
-  const lives: ConnectionSettings[] = [];
   for (const { target, ground } of parts) {
     const subject = subjectOf(target, { jobs, despiteAssertions });
     const live = await ground.live(subject);
     const name = suffixedName(subject.database, `_together_${formatLocalTime(at, target.timeZone)}`);
     const managed = source === "backup" ? null : await managedOf(cli, target, false);
     databases.push({ subject, target: withDatabase(live, name), managed });
-    lives.push(live);
   }
   return planTogether(cli.runtime, {
     databases,
     at,
     from: source,
-    inUse: async (signal) => await addressesInUse(cli, parts, lives, signal),
+    inUse: async (signal) => await addressesInUse(cli, "recover together", signal),
     isDrill: parts.some(({ ground }) => ground.isDrill),
   });
 }
@@ -66,26 +64,6 @@ function sourceOf(from: PlanOptions["from"], parts: readonly Part[]): ManagedSou
       },
     );
   return from;
-}
-
-/** Where the strategy's URLs and the applications' variables lead to. */
-async function addressesInUse(
-  { runtime, output }: Cli,
-  parts: readonly Part[],
-  lives: readonly ConnectionSettings[],
-  signal: AbortSignal,
-): Promise<string[]> {
-  const found = lives.flatMap(({ hosts }) => hosts.map(({ host, port }) => `${host}:${port}`.toLowerCase()));
-  for (const { target, ground } of parts) {
-    const application = ground.application(subjectOf(target, {}), true);
-    try {
-      found.push(...(await addressesIn(runtime, application, signal)));
-    } catch (error) {
-      if (!isAppError(error)) throw error;
-      output.warn(`what the application of ${target.name} works on is not known: ${error.message}`);
-    }
-  }
-  return found;
 }
 
 function requireNothingElse({ to, backup, table, where, whole, newDatabase }: PlanOptions): void {

@@ -20,13 +20,12 @@ export function productionGround(cli: Cli, target: Target, to: string | undefine
 }
 
 /** @param moves whether the database has another address afterwards */
-function applicationOf(cli: Cli, { entry }: Target, moves: boolean): RecoveryApplication | null {
-  const application = entry?.application;
+function applicationOf(cli: Cli, target: Target, moves: boolean): RecoveryApplication | null {
+  const application = target.entry?.application;
   if (application === undefined) return null;
-  const { envFile, restart, stop, start, health } = application;
-  const name = entry?.variable;
+  const { restart, stop, start, health } = application;
   return {
-    variable: !moves || envFile === undefined || name === undefined ? null : { file: envFile, name },
+    variable: moves ? variableOf(target) : null,
     described: {
       restart: restart ?? `${stop}; ${start}`,
       check: health === undefined ? null : `GET ${cli.runtime.secrets.redact(health)}`,
@@ -38,4 +37,11 @@ function applicationOf(cli: Cli, { entry }: Target, moves: boolean): RecoveryApp
       await waitUntilHealthy(cli.runtime, application, signal);
     },
   };
+}
+
+/** The variable by which an application finds a database; null where the strategy names none. */
+export function variableOf({ entry }: Target): RecoveryApplication["variable"] {
+  const envFile = entry?.application?.envFile;
+  const name = entry?.variable;
+  return envFile === undefined || name === undefined ? null : { file: envFile, name };
 }

@@ -19,6 +19,8 @@ export interface World {
   readonly stderr: Terminal;
   /** Where a person can type; undefined where nobody can. */
   readonly stdin: NodeJS.ReadStream | undefined;
+  /** What is piped in, where nobody can type. */
+  readonly piped?: NodeJS.ReadableStream | undefined;
   readonly node: string;
   readonly script: string;
   readonly signal: AbortSignal;
@@ -89,6 +91,7 @@ export async function runCommandLine(args: readonly string[], world: World): Pro
         node: world.node,
         script: world.script,
         input: world.stdin,
+        piped: world.piped,
         config: options.config,
         onHangup: world.onHangup ?? (() => undefined),
         exitWith: (code) => {

@@ -2,7 +2,7 @@ import type { ScenariosJson } from "../api/contract/scenarios.ts";
 import { nextRun } from "../config/schedule.ts";
 import type { Strategy, StrategyDatabase } from "../config/strategy.ts";
 import { isAppError } from "../errors.ts";
-import { journalPath, readJournal } from "../recovery/journal.ts";
+import { begunRecoveries, journalPath, readJournal } from "../recovery/journal.ts";
 import type { Scenario } from "../recovery/plan.ts";
 import type { Cli } from "./cli.ts";
 import { mostCriticalFirst } from "./everything-asked.ts";
@@ -19,6 +19,11 @@ export async function scenariosOf(cli: Cli, strategy: Strategy): Promise<Scenari
     if (target.entry?.provider !== undefined) scenarios.push(await ofOne("provider-down", target));
     scenarios.push(await ofOne("server-lost", target), await ofOne("data-deleted", target));
   }
+  const { choices, problem } = await togetherOf(cli, targets);
+  for (const some of choices) {
+    const together = await ofAll("together", some);
+    scenarios.push({ ...together, problem: together.problem ?? problem });
+  }
   if (targets.length > 0) scenarios.push(await ofAll("everything-lost", mostCriticalFirst(targets)));
   return { scenarios };
 
@@ -26,23 +31,50 @@ export async function scenariosOf(cli: Cli, strategy: Strategy): Promise<Scenari
     return await ofAll(scenario, [target]);
   }
 
-  async function ofAll(scenario: Scenario, all: readonly Target[]): Promise<ScenarioJson> {
+  async function ofAll(scenario: ScenarioJson["scenario"], all: readonly Target[]): Promise<ScenarioJson> {
     const entries = all.flatMap(({ entry }) => entry ?? []);
     const objectives = entries.flatMap(({ objectives: { rtoMs } }) => rtoMs ?? []);
     return {
       scenario,
       databases: all.map(({ name }) => name),
       rtoMs: objectives.length === 0 ? null : Math.min(...objectives),
-      from: sourcesOf(scenario, entries[0]),
+      from: sourcesOf(scenario, entries),
       drills: entries.flatMap((entry) => drillsIn(cli, strategy, entry, scenario)),
       ...(await begunOf(cli, scenario, all)),
     };
   }
 }
 
-function sourcesOf(scenario: Scenario, entry: StrategyDatabase | undefined): ScenarioJson["from"] {
+/** Those that can be brought back to one moment: all, and each choice of them of which that was begun. */
+async function togetherOf(
+  cli: Cli,
+  all: readonly Target[],
+): Promise<{ readonly choices: readonly (readonly Target[])[]; readonly problem: string | null }> {
+  const [first] = all;
+  if (first === undefined || all.length === 1) return { choices: [], problem: null };
+  try {
+    const begun = await begunRecoveries(cli.runtime, originOf(first), "together");
+    const isAll = (names: readonly string[]): boolean =>
+      names.length === all.length && all.every(({ name }, at) => names[at] === name);
+    const known = begun
+      .filter((names) => !isAll(names))
+      .map((names) => names.map((name) => all.find((one) => one.name === name)))
+      .filter((some): some is Target[] => !some.includes(undefined));
+    return { choices: [all, ...known], problem: null };
+  } catch (error) {
+    if (!isAppError(error)) throw error;
+    return { choices: [all], problem: error.message };
+  }
+}
+
+function sourcesOf(
+  scenario: ScenarioJson["scenario"],
+  entries: readonly StrategyDatabase[],
+): ScenarioJson["from"] {
+  const [entry] = entries;
+  const isManaged = entries.some(({ provider }) => provider !== undefined);
   if (scenario === "provider-down") return ["provider", "backup"];
-  if (scenario === "data-deleted") return entry?.provider === undefined ? [] : ["provider", "backup"];
+  if (scenario === "data-deleted" || scenario === "together") return isManaged ? ["provider", "backup"] : [];
   return scenario === "server-lost" && entry?.rebuild !== undefined ? ["backup", "rebuild"] : [];
 }
 
@@ -50,7 +82,7 @@ function drillsIn(
   { runtime }: Cli,
   { timeZone }: Strategy,
   { name: database, drills }: StrategyDatabase,
-  wanted: Scenario,
+  wanted: ScenarioJson["scenario"],
 ): ScenarioJson["drills"] {
   return drills
     .filter(({ scenario }) => scenario === wanted)
@@ -69,7 +101,7 @@ function drillsIn(
 
 async function begunOf(
   { runtime }: Cli,
-  scenario: Scenario,
+  scenario: ScenarioJson["scenario"],
   all: readonly Target[],
 ): Promise<Pick<ScenarioJson, "begun" | "problem">> {
   const [first] = all;

@@ -1,4 +1,3 @@
-import type { OverviewJson } from "../api/contract/answers.ts";
 import type { RequestListener } from "node:http";
 import { fileURLToPath } from "node:url";
 import { type Access, openAccess } from "../access/access.ts";
@@ -14,6 +13,7 @@ import { inOperation } from "../errors.ts";
 import type { Jobs } from "../jobs/jobs.ts";
 import { packagedFile } from "../lib/program.ts";
 import type { Cli } from "./cli.ts";
+import type { DaemonLooks } from "./daemon-looks.ts";
 import { jobsWorld } from "./jobs-world.ts";
 import { SystemKeeper } from "./system-keeper.ts";
 
@@ -30,6 +30,7 @@ export class ServeApi implements HttpMounts, AsyncDisposable {
   readonly #cli: Cli;
   readonly #access: Access;
   readonly #jobs: Jobs;
+  readonly #looks: DaemonLooks;
   readonly #names: () => ServeNames;
   readonly #tell: (event: DaemonEvent) => void;
   readonly #setUp = new SetUpSecret();
@@ -40,6 +41,7 @@ export class ServeApi implements HttpMounts, AsyncDisposable {
     cli: Cli,
     access: Access,
     jobs: Jobs,
+    looks: DaemonLooks,
     names: () => ServeNames,
     tell: (event: DaemonEvent) => void,
   ) {
@@ -47,6 +49,7 @@ export class ServeApi implements HttpMounts, AsyncDisposable {
     this.#access = access;
     this.#keeper = new SystemKeeper(cli, access);
     this.#jobs = jobs;
+    this.#looks = looks;
     this.#names = names;
     this.#tell = tell;
   }
@@ -59,19 +62,17 @@ export class ServeApi implements HttpMounts, AsyncDisposable {
     cli: Cli,
     strategyPath: string,
     jobs: Jobs,
+    looks: DaemonLooks,
     names: () => ServeNames,
     tell: (event: DaemonEvent) => void,
   ): Promise<ServeApi> {
-    return new ServeApi(cli, await openAccess(cli.runtime, strategyPath), jobs, names, tell);
+    return new ServeApi(cli, await openAccess(cli.runtime, strategyPath), jobs, looks, names, tell);
   }
 
   /** Brings users and audit log to the repositories. */
   async keepSystem(strategy: Strategy, signal: AbortSignal): Promise<void> {
     await this.#keeper.keep(strategy, signal);
   }
-
-  /** What was found at the daemon's last look. */
-  lastLook: () => OverviewJson | undefined = () => undefined;
 
   /** Prints a link to make the first user, where there is none. @param url of the listener */
   inviteFirst(url: string): void {
@@ -93,8 +94,7 @@ export class ServeApi implements HttpMounts, AsyncDisposable {
   #answerBy(which: (loaded: Loaded) => RequestListener): RequestListener {
     const answer = async (...[request, response]: Parameters<RequestListener>): Promise<void> => {
       try {
-        this.#loading ??= this.#load();
-        which(await this.#loading)(request, response);
+        which(await this.#loaded())(request, response);
       } catch (error) {
         this.#tell({ kind: "not answered", error: inOperation("answer a browser", error) });
         if (!response.headersSent) response.writeHead(500, { "content-type": "text/plain; charset=utf-8" });
@@ -104,30 +104,36 @@ export class ServeApi implements HttpMounts, AsyncDisposable {
     return (request, response) => void answer(request, response);
   }
 
+  async #loaded(): Promise<Loaded> {
+    this.#loading ??= this.#load().catch((error: unknown) => {
+      // Such as too many open files: whoever asks next may have more luck.
+      this.#loading = undefined;
+      throw error;
+    });
+    return await this.#loading;
+  }
+
   async #load(): Promise<Loaded> {
     const { makeApi } = await import("../api/api.ts");
     const { dashboardFrom } = await import("../api/dashboard.ts");
     const { apiWorld } = await import("./api-world.ts");
     const { runtime } = this.#cli;
-    const api = await makeApi(
-      apiWorld(this.#cli, () => this.lastLook()),
-      jobsWorld(this.#cli, this.#jobs),
-      {
-        access: this.#access,
-        setUp: this.#setUp,
-        oidc: new Oidc(
-          runtime.clock,
-          () => this.#names().oidc,
-          ({ clientSecret }) => resolveTemplate(runtime, clientSecret),
-        ),
-        clock: runtime.clock,
-        names: this.#names,
-        redact: (text) => runtime.secrets.redact(text),
-        onDefect: (path, error) =>
-          this.#tell({ kind: "not answered", error: inOperation(`answer ${path}`, error) }),
-      },
-    );
     const pages = await dashboardFrom(fileURLToPath(packagedFile("dist/web/")));
+    // The last: of what fails nothing is left to be ended.
+    const api = await makeApi(apiWorld(this.#cli, this.#looks), jobsWorld(this.#cli, this.#jobs), {
+      access: this.#access,
+      setUp: this.#setUp,
+      oidc: new Oidc(
+        runtime.clock,
+        () => this.#names().oidc,
+        ({ clientSecret }) => resolveTemplate(runtime, clientSecret),
+      ),
+      clock: runtime.clock,
+      names: this.#names,
+      redact: (text) => runtime.secrets.redact(text),
+      onDefect: (path, error) =>
+        this.#tell({ kind: "not answered", error: inOperation(`answer ${path}`, error) }),
+    });
     return {
       api: api.handle,
       pages: pages ?? notBuilt,

@@ -1,4 +1,3 @@
-import type { OverviewJson } from "../api/contract/answers.ts";
 import type { HttpAddress } from "../config/http-address.ts";
 import type { DaemonEvent } from "../daemon/daemon.ts";
 import { DaemonMetrics } from "../daemon/daemon-metrics.ts";
@@ -12,7 +11,6 @@ import {
 import { AppError, inOperation } from "../errors.ts";
 import type { Health } from "../health/health.ts";
 import { healthMetrics, type Look } from "../health/metrics.ts";
-import { statusJson } from "./render/status.ts";
 import type { Clock } from "../lib/clock.ts";
 
 // Three looks in a row that did not come to an end.
@@ -34,7 +32,6 @@ export class ServeHttp implements AsyncDisposable {
   /** Why a page could not be answered, told once. */
   readonly #unanswered = new Map<string, string>();
   #found = "";
-  #overview: OverviewJson | undefined;
   /** By the monotonic clock, in milliseconds. */
   #lookedAt: number;
 
@@ -71,13 +68,7 @@ export class ServeHttp implements AsyncDisposable {
   /** Shows from now on what was found at a look. */
   async show(health: Health, look: Look): Promise<void> {
     this.#found = await healthMetrics(health, look);
-    this.#overview = { ...statusJson(health), at: look.at.toISOString() };
     this.#lookedAt = this.#clock.monotonic();
-  }
-
-  /** What was found at the last look; undefined before the first. */
-  get overview(): OverviewJson | undefined {
-    return this.#overview;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

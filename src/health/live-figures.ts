@@ -1,19 +1,13 @@
+import { NEVER_MEASURED, type RestoreTime, timeByProof } from "../operations/restore/estimate.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
 import type { Facts } from "./facts.ts";
 import { newestPoint, newestProven, newestProvenPoint, type RecoveryPoint } from "./recovery-points.ts";
 
-/** How long it would take to have a database back. Finding a server and deciding are not counted. */
-interface TimeToRecover {
-  /**
-   * How long the last drill took, or the last restore that was made to prove a backup, whichever is newer, in milliseconds; null where
-   * there was none.
-   */
-  readonly measuredMs: number | null;
-  /** How long the newest backup would take at the same rate; null where nothing tells the rate. */
-  readonly predictedMs: number | null;
-  /** What that was measured on, in words. */
-  readonly basis: string | null;
-}
+/**
+ * How long it would take to have a database back, measured by the last drill or the last restore that was made to prove a backup, whichever
+ * is newer. Finding a server and deciding are not counted.
+ */
+type TimeToRecover = RestoreTime;
 
 /** How a database stands right now. */
 export interface LiveFigures {
@@ -30,8 +24,6 @@ export interface LiveFigures {
   readonly timeToRecover: TimeToRecover;
 }
 
-const NEVER_MEASURED: TimeToRecover = { measuredMs: null, predictedMs: null, basis: null };
-
 /** Of a database nothing is known of. */
 export const UNKNOWN_FIGURES: LiveFigures = {
   newestPoint: null,
@@ -41,9 +33,6 @@ export const UNKNOWN_FIGURES: LiveFigures = {
   provenAtRiskMs: null,
   timeToRecover: NEVER_MEASURED,
 };
-
-// What less takes is the time to start, which does not grow with the data.
-const TELLING_BYTES = 1024 ** 2;
 
 export function liveFigures(facts: Facts): LiveFigures {
   const since = (point: RecoveryPoint | null): number | null =>
@@ -73,18 +62,9 @@ function timeToRecover(facts: Facts): TimeToRecover {
   return { ...restore, measuredMs: drill.rtoMs, basis };
 }
 
-/** How long restoring alone takes, by the last proof. */
+/** How long restoring the newest backup alone takes, by the last proof. */
 export function restoreTime({ lastProof, complete, tables }: Facts): TimeToRecover {
-  if (lastProof === null || lastProof.durations.restoreMs === null) return NEVER_MEASURED;
-  const { compared, durations, server, backup, finishedAt } = lastProof;
-  const measuredMs = durations.restoreMs ?? 0;
-  const where = server?.kind === "throw-away" ? "a throw-away server" : "a server that was given";
-  const basis = `restore of ${backup} on ${where}, ${finishedAt.slice(0, 10)}`;
-  const [newest] = complete;
   // The bytes of the rows, as a proof counts them; the index counts those of the whole dump.
-  const bytes = tables[0]?.tables.reduce((sum, table) => sum + table.bytes, 0) ?? newest?.totals.bytes;
-  if (bytes === undefined) return { measuredMs, predictedMs: null, basis };
-  if (compared.bytes >= TELLING_BYTES)
-    return { measuredMs, predictedMs: Math.round((measuredMs / compared.bytes) * bytes), basis };
-  return { measuredMs, predictedMs: bytes <= TELLING_BYTES ? measuredMs : null, basis };
+  const bytes = tables[0]?.tables.reduce((sum, table) => sum + table.bytes, 0);
+  return timeByProof(lastProof, bytes ?? complete[0]?.totals.bytes);
 }

@@ -1,36 +1,11 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { statusOf } from "../../test/support/database-status.ts";
 import { parsePrometheus } from "../../test/support/prometheus-text.ts";
 import { finding } from "./finding.ts";
-import { UNKNOWN_FIGURES } from "./live-figures.ts";
 import { healthMetrics } from "./metrics.ts";
-import type { DatabaseStatus } from "./status.ts";
 
 const LOOK = { at: new Date("2024-12-11T14:30:00Z"), tookMs: 1500 };
-
-function statusOf(database: string, more: Partial<DatabaseStatus> = {}): DatabaseStatus {
-  return {
-    database,
-    criticality: null,
-    known: true,
-    healthy: true,
-    degraded: false,
-    findings: [],
-    newest: null,
-    provider: null,
-    live: UNKNOWN_FIGURES,
-    rpoMs: 86_400_000,
-    rtoMs: null,
-    backups: 3,
-    storedBytes: 1024,
-    nextRun: null,
-    entries: [],
-    lastProofAt: "2024-12-10T00:00:00.000Z",
-    proofMs: null,
-    runs: [],
-    ...more,
-  };
-}
 
 test("names may hold whatever PostgreSQL allows", async () => {
   await fc.assert(

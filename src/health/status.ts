@@ -1,4 +1,5 @@
 import { AppError } from "../errors.ts";
+import type { PlacesListing } from "../operations/list-places.ts";
 import type { BackupIndex } from "../repository/manifest.ts";
 import type { RunFile } from "../repository/run-file.ts";
 import { storedBytesOf } from "../repository/stored-bytes.ts";
@@ -45,6 +46,8 @@ export interface DatabaseStatus {
   readonly degraded: boolean;
   readonly findings: readonly Finding[];
   readonly newest: BackupIndex | null;
+  /** What its places hold; null where they could not be looked at. */
+  readonly listing: PlacesListing | null;
   /** Null where no managed service runs it. */
   readonly provider: ProviderView | null;
   readonly live: LiveFigures;
@@ -72,6 +75,7 @@ export function statusOf(facts: Facts): DatabaseStatus {
     degraded: listing.shortfalls.length > 0,
     findings,
     newest: complete[0] ?? null,
+    listing,
     provider: providerOf(facts),
     live: liveFigures(facts),
     backups: backups.length,
@@ -141,6 +145,7 @@ function unknownStatus(request: Expected): DatabaseStatus {
     degraded: false,
     findings: [],
     newest: null,
+    listing: null,
     provider: null,
     live: UNKNOWN_FIGURES,
     rpoMs,

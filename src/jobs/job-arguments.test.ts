@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { JobRequest } from "../api/contract/jobs.ts";
-import { jobWords } from "./job-arguments.ts";
+import { jobInput, jobWords } from "./job-arguments.ts";
 
 const PATHS = { undoFile: "/state/undo.sql", urlFile: "/state/url.txt" };
 const nasty = fc.oneof(
@@ -106,6 +106,22 @@ describe("the command of a job", () => {
       { kind: "recover", database: "data", options: { scenario: "together", with: ["other"], back: true } },
       "recover --back --yes -- together data other",
     ],
+    [
+      {
+        kind: "recover",
+        database: "data",
+        options: { scenario: "server-lost", to: [{ database: "data", url: "postgresql://a:geheim@b/c" }] },
+      },
+      "recover --to=- --yes -- server-lost data",
+    ],
+    [
+      {
+        kind: "drill",
+        database: "data",
+        options: { scenario: "provider-down", from: "provider", at: "2024-12-10T14:05:00Z" },
+      },
+      "drill --from=provider --at=2024-12-10T14:05:00Z -- provider-down data",
+    ],
     [{ kind: "copy", database: "data", options: { to: ["away"] } }, "copy --to=away -- data"],
     [{ kind: "notify-test", options: { channel: "mail" } }, "notify test -- mail"],
     [
@@ -116,12 +132,47 @@ describe("the command of a job", () => {
     expect(jobWords(JobRequest.parse(body), PATHS, "ada").join(" ")).toBe(command);
   });
 
+  test("gets addresses as it reads them: alone, or each with its name", () => {
+    const of = (scenario: string): string | undefined =>
+      jobInput(
+        JobRequest.parse({
+          kind: "recover",
+          database: "data",
+          options: {
+            scenario,
+            with: ["a=b"],
+            to: [
+              { database: "data", url: "postgresql://a:geheim@b/c" },
+              { database: "a=b", url: "postgresql:///d" },
+            ],
+          },
+        }),
+      );
+    expect(of("server-lost")).toBe("postgresql://a:geheim@b/c\npostgresql:///d\n");
+    expect(of("everything-lost")).toBe("data=postgresql://a:geheim@b/c\na=b=postgresql:///d\n");
+    expect(jobInput(JobRequest.parse({ kind: "prune", database: "data" }))).toBeUndefined();
+  });
+
   test.each<[unknown]>([
     [{ kind: "verify", database: "data", options: { level: "content", entry: "weekly" } }],
     [{ kind: "restore", database: "data", options: { to: "swap", newDatabase: "x" } }],
     [{ kind: "restore", database: "data" }],
     [{ kind: "recover", database: "data", options: { scenario: "fire" } }],
     [{ kind: "missing-rows", database: "data", options: { where: "a\u0000b" } }],
+    [
+      {
+        kind: "recover",
+        database: "data",
+        options: { scenario: "server-lost", to: [{ database: "data", url: "postgresql://a/b\n-" }] },
+      },
+    ],
+    [
+      {
+        kind: "recover",
+        database: "data",
+        options: { scenario: "server-lost", to: [{ database: "data", url: "/etc/passwd" }] },
+      },
+    ],
     [{ kind: "provider-restore", database: "data", options: { at: "yesterday" } }],
   ])("%j is refused", (body) => {
     expect(JobRequest.safeParse(body).success).toBe(false);

@@ -85,16 +85,17 @@ export function jobWords(request: JobRequest, paths: JobPaths | undefined, by?: 
       return words("restore", [...how, ...what, ...asks], [request.database]);
     }
     case "drill": {
-      const { scenario, with: others = [], backup, from, tables, where, entry, note } = request.options;
+      const { scenario, with: others = [], backup, from, at, tables, where, ...rest } = request.options;
       const how: Option[] = [
         ["--backup", backup],
         ["--from", from],
+        ["--at", at],
         ["--table", tables],
         ["--where", where],
       ];
       const kept: Option[] = [
-        ["--entry", entry],
-        ["--note", note],
+        ["--entry", rest.entry],
+        ["--note", rest.note],
       ];
       return words("drill", [...how, ...kept], [scenario, request.database, ...others]);
     }
@@ -104,6 +105,7 @@ export function jobWords(request: JobRequest, paths: JobPaths | undefined, by?: 
         ["--backup", backup],
         ["--from", from],
         ["--at", at],
+        ["--to", rest.to === undefined ? undefined : "-"],
       ];
       const what: Option[] = [
         ["--table", tables],
@@ -138,6 +140,14 @@ export function jobWords(request: JobRequest, paths: JobPaths | undefined, by?: 
     case "drill-note":
       return words("drill note", [], [request.options.id, request.options.note]);
   }
+}
+
+/** What the command reads from its standard input: every user of the machine can read arguments. Undefined: nothing. */
+export function jobInput(request: JobRequest): string | undefined {
+  if (request.kind !== "recover" || request.options.to === undefined) return undefined;
+  const { scenario, to } = request.options;
+  const isNamed = scenario === "everything-lost";
+  return to.map(({ database, url }) => `${isNamed ? `${database}=` : ""}${url}\n`).join("");
 }
 
 const DRY_RUN: readonly Option[] = [["--dry-run", true]];

@@ -28,13 +28,20 @@ const LOOK_MS = 1000;
 /**
  * Starts the process of a job, which writes into its folder itself. Fails where that cannot be made; what comes of the process
  * `ended` says.
+ * @param input what it reads from its standard input
  * @param scheduled runs also where what it says cannot be kept: `onLine` hears that; `mark` tells runs of the same from others
  */
 export async function spawnJob(
   { env, folder, program }: JobsProcess,
   job: JobFile,
   stop: AbortSignal,
-  scheduled?: { readonly mark: string; readonly onLine: (line: string) => void },
+  {
+    input,
+    scheduled,
+  }: {
+    readonly input?: string | undefined;
+    readonly scheduled?: { readonly mark: string; readonly onLine: (line: string) => void };
+  },
 ): Promise<Spawned> {
   await using files = await openFiles(folder, job).catch((error: unknown) => {
     if (scheduled === undefined) throw error;
@@ -53,11 +60,13 @@ export async function spawnJob(
         // The daemon tells what is wrong with the strategy.
         [STRATEGY_TOLD]: "1",
       },
-      stdio: files === undefined ? "ignore" : ["ignore", files.out.fd, files.err.fd],
+      stdio: [input === undefined ? "ignore" : "pipe", files?.out.fd ?? "ignore", files?.err.fd ?? "ignore"],
       // Ctrl-C is for us; it is told once, by us. And with its group goes what it has started.
       detached: true,
     },
   );
+  // One that ends before it has read it says why itself.
+  child.stdin?.on("error", () => undefined).end(input);
   return { ended: endOfJob(child, job.deadlineMs, stop), isKept: files !== undefined };
 }
 

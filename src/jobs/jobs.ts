@@ -15,6 +15,8 @@ import { hearJob, type JobsProcess, spawnJob, type Spawned } from "./job-run.ts"
 export type AskedJob = Omit<JobFile, "id" | "startedAt">;
 
 interface JobsSettings extends JobsProcess {
+  /** Hears of each job that its process has ended, before anybody can learn how. */
+  readonly onGone: () => void;
   /** Hears that a job has ended that nobody here waits for. */
   readonly onEnd: () => void;
 }
@@ -74,8 +76,11 @@ export class Jobs implements AsyncDisposable {
     return found && `${found.job.kind} ${found.job.id}, by ${found.job.by}`;
   }
 
-  /** Fails with `job_running` where the database, or everybody, is busy, and with `tool_failed` where it cannot be started. */
-  async start(asked: AskedJob): Promise<JobJson> {
+  /**
+   * Fails with `job_running` where the database, or everybody, is busy, and with `tool_failed` where it cannot be started.
+   * @param input what its process reads; it is kept nowhere
+   */
+  async start(asked: AskedJob, input?: string): Promise<JobJson> {
     const { clock, folder } = this.#settings;
     const what = `start ${asked.kind}${asked.database === null ? "" : ` of ${asked.database}`}`;
     for (const database of asked.occupies) {
@@ -96,7 +101,7 @@ export class Jobs implements AsyncDisposable {
     const { made } = this.#run(
       job,
       new AbortController(),
-      async (stop) => await spawnJob(this.#settings, job, stop),
+      async (stop) => await spawnJob(this.#settings, job, stop, { input }),
     );
     await made;
     await this.#forgetOld();
@@ -136,7 +141,7 @@ export class Jobs implements AsyncDisposable {
     const { made, ended } = this.#run(
       job,
       stop,
-      async (stopped) => await spawnJob(this.#settings, job, stopped, { mark, onLine }),
+      async (stopped) => await spawnJob(this.#settings, job, stopped, { scheduled: { mark, onLine } }),
       true,
     );
     try {
@@ -251,6 +256,7 @@ export class Jobs implements AsyncDisposable {
       } catch (error) {
         end = { outcome: "failed", how: messageOf(error) };
       }
+      this.#settings.onGone();
       try {
         if (isKept) await this.#settle(job, running.cancelledBy, end);
       } catch (error) {

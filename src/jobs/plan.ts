@@ -1,3 +1,4 @@
+import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import type { PlanJson } from "../api/contract/jobs.ts";
 import type { JobProgram } from "../daemon/job-process.ts";
@@ -10,11 +11,11 @@ import { parseJson } from "./job-folder.ts";
 
 const DEADLINE_S = 300;
 
-/** Runs a command that changes nothing to its end. Fails as the command does; aborting the signal ends it. */
+/** Runs a command that changes nothing to its end, with what it reads. Fails as the command does; aborting the signal ends it. */
 export async function runDry(
   runtime: Runtime,
   { node, program, strategyPath, cwd }: JobProgram,
-  command: readonly string[],
+  { command, input }: { readonly command: readonly string[]; readonly input: string | undefined },
   signal: AbortSignal,
 ): Promise<PlanJson> {
   const globals = ["--json", "--progress=json", "--no-color", `--config=${strategyPath}`];
@@ -26,6 +27,7 @@ export async function runDry(
     args: [program, ...globals, `--deadline=${DEADLINE_S}s`, ...command],
     env: runtime.env,
     cwd,
+    ...(input === undefined ? {} : { input: Readable.from([input]) }),
     output: async (stdout: NodeJS.ReadableStream) => {
       printed = parseJson((await buffer(stdout)).toString().trimEnd().split("\n").at(-1) ?? "");
     },

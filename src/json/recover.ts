@@ -40,7 +40,9 @@ export const RecoverJson = z.strictObject({
   ms: milliseconds.nullable().describe("How long all of it took"),
   outputs: z
     .record(z.string(), z.union([z.string(), z.number()]))
-    .describe("What the steps found and made: the backup, its tables and rows"),
+    .describe(
+      "What the steps found and made: the backup, its tables and rows; of a dry run what those find that only look",
+    ),
   undone: z.array(z.string()).nullable().describe("With `--back`: what was undone"),
 });
 export type RecoverJson = z.infer<typeof RecoverJson>;

@@ -116,6 +116,13 @@ export const RestoreJson = z.strictObject({
   restoredInto: z.string().nullable().describe("The database that has the data now; null after a dry run"),
   tables: count.describe("Tables restored, each compared with the backup"),
   rows: count.describe("Rows in them"),
+  bytes: bytes
+    .nullable()
+    .describe("Size of the rows that are loaded, before compression; null for an archive of another tool"),
+  estimatedMs: milliseconds
+    .nullable()
+    .describe("How long loading them may take, by the newest proof; null where nothing tells the rate"),
+  estimatedBy: z.string().nullable().describe("What that was measured on"),
   durationMs: milliseconds.nullable().describe("How long it took, in milliseconds; null after a dry run"),
   before: z.string().nullable().describe("After a swap: the name under which the replaced database stays"),
   dropAfter: time.nullable().describe("After a swap: when the lifetime of that database ends"),
@@ -123,6 +130,7 @@ export const RestoreJson = z.strictObject({
     .nullable()
     .describe("After a swap: how many sessions of others in the replaced database had to be ended"),
 });
+export type RestoreJson = z.infer<typeof RestoreJson>;
 
 export const UndoJson = z.strictObject({
   database: z.string().describe("Name of the database on the server"),

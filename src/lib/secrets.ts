@@ -13,11 +13,14 @@ type Span = readonly [start: number, end: number];
  */
 export class Secrets {
   readonly #patterns = new Map<string, RegExp>();
+  /** Whether a text has any of them; undefined until somebody asks. */
+  #any: RegExp | undefined;
 
   /** Remembers a secret. Empty and very short values are ignored. */
   add(secret: string | undefined): void {
     if (secret === undefined || secret.length < SHORTEST || this.#patterns.has(secret)) return;
     this.#patterns.set(secret, patternOf(secret));
+    this.#any = undefined;
   }
 
   /**
@@ -26,13 +29,19 @@ export class Secrets {
    */
   redact(text: string): string {
     // Most texts: a listing as JSON has hundreds of thousands.
-    if (this.#patterns.size === 0 && !text.includes("://")) return text;
+    if (!text.includes("://") && !this.#hasAny(text)) return text;
     // What stood in a secret may have kept the rest of a URL from looking like one.
     for (let before = text; ; ) {
       const shown = this.#redactOnce(before);
       if (shown === before) return shown;
       before = shown;
     }
+  }
+
+  #hasAny(text: string): boolean {
+    if (this.#patterns.size === 0) return false;
+    this.#any ??= new RegExp([...this.#patterns.values()].map(({ source }) => source).join("|"), "u");
+    return this.#any.test(text);
   }
 
   #redactOnce(text: string): string {

@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { inMountNamespace } from "../../test/support/mounts.ts";
 import { temporaryFolder } from "../../test/support/temporary-folder.ts";
-import { switchBack, switchVariable } from "./env-file.ts";
+import { findKept, switchBack, switchVariable } from "./env-file.ts";
 import { envWithValue } from "../lib/env-text.ts";
 
 const NAME = "PRIMARY_DATABASE_URL";
@@ -93,6 +93,11 @@ test("the way back brings the old value, and leaves what else was changed since"
   const { kept } = await switchVariable(file, NAME, NEW, "20241211_143022");
   await writeFile(file, (await readFile(file, "utf8")).replace("A=1", "A=2"));
   await switchBack(file, NAME, kept ?? "", "20241211_143100");
+  expect(await readFile(file, "utf8")).toBe(`${NAME}='old#1'\nA=2\n`);
+  // What is changed again within the same second goes back to what was there then, not to what the way back has kept.
+  await switchVariable(file, NAME, "newer", "20241211_143100");
+  const again = await findKept(file, NAME, "20241211_143100");
+  await switchBack(file, NAME, again?.path ?? "", "20241211_143200");
   expect(await readFile(file, "utf8")).toBe(`${NAME}='old#1'\nA=2\n`);
 });
 

@@ -128,7 +128,7 @@ async function likeFile(path: string, bytes: Buffer): Promise<{ readonly path: s
 
 /**
  * The way back: gives the variable the value again that it has in a kept file. What else was changed in the file since
- * stays, and the file as it is now is kept too. Fails as `switchVariable` does, and with `usage` where the kept file has no value.
+ * stays, and the file as it is now is kept too, under a name that no recovery goes back to. Fails as `switchVariable` does, and with `usage` where the kept file has no value.
  */
 export async function switchBack(
   file: string,
@@ -141,5 +141,5 @@ export async function switchBack(
     throw new AppError("usage", `change ${file} back: ${kept} has no value for ${variable}`, {
       hint: "choose a file that was kept when the variable was changed",
     });
-  return await switchVariable(file, variable, value, time);
+  return await switchVariable(file, variable, value, `${time}_back`);
 }

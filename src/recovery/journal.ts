@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { AppError, errorCode } from "../errors.ts";
@@ -67,6 +67,31 @@ export async function readJournal(path: string): Promise<Journal | undefined> {
       cause,
       hint: "a recovery was begun here: look at what it has done, move the file away, and begin anew",
     });
+  }
+}
+
+/** The databases of each recovery from a scenario that was begun and has not ended. Fails as `readJournal` does. */
+export async function begunRecoveries(
+  runtime: Runtime,
+  origin: string,
+  scenario: Plan["scenario"],
+): Promise<(readonly string[])[]> {
+  const folder = dirname(journalPath(runtime, origin, { scenario, databases: [] }));
+  const begun: (readonly string[])[] = [];
+  for (const name of await namesIn(folder)) {
+    if (!name.startsWith(`${scenario}-`) || !name.endsWith(".json")) continue;
+    const journal = await readJournal(join(folder, name));
+    if (journal !== undefined) begun.push(journal.databases);
+  }
+  return begun;
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return (await readdir(folder)).toSorted();
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return [];
+    throw error;
   }
 }
 

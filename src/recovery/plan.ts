@@ -14,6 +14,9 @@ export interface Confirmation {
 /** The output that every step is told: when the recovery began, as ISO 8601. It is the same after a crash. */
 export const BEGUN_AT = "begunAt";
 
+/** Undoes a step. @returns whether nothing of it is left: what stays, and why, it has told */
+type WayBack = (outputs: Outputs, signal: AbortSignal) => Promise<boolean>;
+
 /** One step of a recovery. */
 export interface Step {
   readonly id: string;
@@ -29,6 +32,8 @@ export interface Step {
   readonly ifItFails: string;
   /** Null where nobody is asked; a function where the question names what steps before have found, or is not asked after all. */
   readonly confirm: Confirmation | ((outputs: Outputs) => Confirmation | null) | null;
+  /** Changes nothing, needs no step before it, and can be done for a dry run, too. */
+  readonly isLook?: true;
   /**
    * Does it, and returns what later steps need. It may be called again after a crash at any moment of it, so it must look
    * for what an earlier call has done.
@@ -40,7 +45,9 @@ export interface Step {
    */
   check(outputs: Outputs, signal: AbortSignal): Promise<void>;
   /** Undoes it, where what was there before is still there: the way back when a later step fails. */
-  readonly back?: (outputs: Outputs, signal: AbortSignal) => Promise<void>;
+  readonly back?: WayBack;
+  /** Whether there is anything to undo, as far as is known; left out: there is. */
+  readonly isUndoable?: (outputs: Outputs) => boolean;
 }
 
 export { SCENARIOS, type Scenario };

@@ -52,6 +52,7 @@ function planOf({ log, made }: World, pass: (moment: string) => void = () => {},
         await Promise.resolve();
         pass(`back ${id}`);
         made.delete(id);
+        return true;
       },
     }),
   });

@@ -87,11 +87,16 @@ export async function goBack(
       hint: "the way back is there until a recovery is complete; after that, recover again, or `handled restore --undo`",
     });
   const journal = begin(runtime, plan, found, path);
+  // What was begun with other options has made what the steps of these do not know of.
+  if (journal.begun.length < found.begun.length) throw otherAim(plan, found, path);
   const undone: string[] = [];
-  const steps = plan.steps.slice(0, journal.begun.length).toReversed();
-  for (const step of steps.filter(({ back }) => back !== undefined)) {
-    if (undone.length === 0) await confirm({ what: `undo: ${step.title}`, name: plan.databases.join(",") });
-    await step.back?.(outputsOf(journal), signal);
+  let agreed = false;
+  for (const step of plan.steps.slice(0, journal.begun.length).toReversed()) {
+    const { back } = step;
+    if (back === undefined || !isUndoable(step, outputsOf(journal))) continue;
+    if (!agreed) await confirm({ what: `undo: ${step.title}`, name: plan.databases.join(",") });
+    agreed = true;
+    if (!(await back(outputsOf(journal), signal))) continue;
     undone.push(step.title);
     runtime.reporter.note(`undone: ${step.title}`);
   }
@@ -102,8 +107,12 @@ export async function goBack(
 }
 
 /** Whether a step that was begun can be undone. */
-export function hasWayBack(plan: Plan, { steps }: PlanResult): boolean {
-  return plan.steps.some(({ back }, at) => back !== undefined && steps[at]?.outcome !== "not begun");
+export function hasWayBack(plan: Plan, { steps, outputs }: PlanResult): boolean {
+  return plan.steps.some((step, at) => isUndoable(step, outputs) && steps[at]?.outcome !== "not begun");
+}
+
+function isUndoable({ back, isUndoable: isThere }: Step, outputs: Outputs): boolean {
+  return back !== undefined && isThere?.(outputs) !== false;
 }
 
 async function alone(plan: Plan, path: string): Promise<Disposable> {
@@ -256,9 +265,13 @@ function begin(runtime: Runtime, plan: Plan, found: Journal | undefined, path: s
     return ageOf(runtime, found) < STALE_MS ? found : { ...found, confirmed: [] };
   // Nobody had agreed to anything yet, so nothing was changed.
   if (found.confirmed.length === 0 && plan.steps.some(({ confirm }) => confirm !== null)) return fresh;
-  throw new AppError("usage", `${nameOf(plan)}: a recovery with another aim was begun and has not ended`, {
+  throw otherAim(plan, found, path);
+}
+
+function otherAim(plan: Plan, found: Journal, path: string): AppError {
+  return new AppError("usage", `${nameOf(plan)}: a recovery with another aim was begun and has not ended`, {
     hint: `go on with the options of then (${inWords(found.aim)}), or begin anew with \`--restart\`; its journal is ${path}`,
-    details: { begun: found.aim, asked: aim },
+    details: { begun: found.aim, asked: plan.aim },
   });
 }
 

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { bucketEnvironment } from "./in-bucket.ts";
 import { builtProgram } from "./built-program.ts";
@@ -25,6 +26,8 @@ export interface CliOptions {
   readonly clock?: Clock;
   readonly observer?: Observer;
   readonly signal?: AbortSignal;
+  /** What is piped into it. */
+  readonly piped?: string;
   /** Standard error is a terminal. */
   readonly tty?: boolean;
 }
@@ -38,6 +41,7 @@ export async function runCli(args: readonly string[], options: CliOptions = {}):
     stdout: { write: (chunk) => void (written.stdout += chunk) },
     stderr: { write: (chunk) => void (written.stderr += chunk), isTTY: options.tty === true },
     stdin: undefined,
+    piped: Readable.from(options.piped ?? ""),
     node: process.execPath,
     script: MAIN,
     signal: options.signal ?? new AbortController().signal,

@@ -94,7 +94,10 @@ export async function clustersBeside(
   return (body.databases ?? []).filter((one: SaidCluster) => one.name !== name);
 }
 
-/** The service's clock for a program that asks it: it waits no longer than the service needs; how long commands may take stays. */
+/**
+ * The service's clock for a program that asks it: it waits hardly longer than the service needs, and asks not so often that this takes longer
+ * than what it waits for. How long commands may take stays, and how often a lease is renewed.
+ */
 export function impatient({ clock }: Pick<Emulator, "clock">): Clock {
-  return { ...clock, wait: (ms, signal) => clock.wait(ms > 20_000 ? ms : Math.min(ms, 20), signal) };
+  return { ...clock, wait: (ms, signal) => clock.wait(ms >= 30_000 ? ms : Math.min(ms, 50), signal) };
 }

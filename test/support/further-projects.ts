@@ -21,7 +21,7 @@ export function furtherProjects(): TestProjectInlineConfiguration[] {
     ]),
     // What only sees a repository through the program: the others have met it plain, in folders, and on another server.
     again("17, encrypted in a bucket", { ...on17, ...inBucket, HANDLED_TEST_KEYS: "1" }, [
-      "test/{restore,snapshot-restore,verify-content,verify-integrity}.test.ts",
+      "test/{restore,restore-part,restore-roles,snapshot-restore,verify-content,verify-integrity}.test.ts",
       "test/crash/copy.test.ts",
     ]),
     // What is not to be had encrypted, or that much slower.

@@ -31,7 +31,7 @@ interface Asked {
   readonly body?: unknown;
 }
 
-/** The API alone on a listener of its own: who may ask is real, and so is HTTP; what it would tell of backups is not there. */
+/** The API alone on a listener of its own: who may ask is real, and so is HTTP; what it would tell of backups is not there, but what is given. */
 export interface MountedApi extends AsyncDisposable {
   readonly url: string;
   readonly clock: ManualClock;
@@ -46,11 +46,16 @@ export interface MountedApi extends AsyncDisposable {
 
 export async function mountedApi({
   oidc,
+  world: told = {},
   jobs = {},
+  redact = (said) => said,
   url: publicUrl,
   start = new Date("2026-01-01T12:00:00Z"),
 }: {
   readonly oidc?: () => OidcSettings | undefined;
+  /** What it tells of backups. */
+  readonly world?: Partial<ApiWorld>;
+  readonly redact?: (text: string) => string;
   /** What of the jobs is there. */
   readonly jobs?: Partial<JobsWorld>;
   readonly url?: URL;
@@ -64,17 +69,14 @@ export async function mountedApi({
   const defects: string[] = [];
   const never = async (): Promise<never> => await Promise.reject(new Error("not there"));
   // Every read that there is, and will be.
-  const world = new Proxy({}, { get: () => never }) as ApiWorld;
-  const given = new Proxy(jobs, {
-    get: (some, name) => Reflect.get(some, name) ?? never,
-  }) as JobsWorld;
-  const api = await makeApi(world, given, {
+  const rest: ProxyHandler<object> = { get: (some, name) => Reflect.get(some, name) ?? never };
+  const api = await makeApi(new Proxy(told, rest) as ApiWorld, new Proxy(jobs, rest) as JobsWorld, {
     access,
     setUp,
     clock,
     oidc: new Oidc(clock, oidc ?? (() => undefined), ({ clientSecret }) => clientSecret.text),
     names: () => ({ url: publicUrl }),
-    redact: (said) => said,
+    redact,
     onDefect: (path, error) => void defects.push(`${path}: ${String(error)}`),
   });
   const server = await startHttpServer({ host: "127.0.0.1", port: 0 }, {}, () => undefined, {

@@ -32,7 +32,7 @@ const confirm = z
     password: z.string().max(1024).optional().describe("The password, again"),
   })
   .optional()
-  .describe("Needed where something of production is replaced or written to");
+  .describe("Needed where something of production is replaced or written to, or costs money");
 
 const tables = z
   .array(word(300))
@@ -125,14 +125,37 @@ const others = z
   .optional()
   .describe("Further databases, of a scenario that takes several");
 
+const to = z
+  .array(
+    z.strictObject({
+      database: word(128).describe("The database"),
+      url: word(2000)
+        .regex(/^postgres(ql)?:\/\//, "is no URL of a PostgreSQL server")
+        .describe(
+          "The (new or empty) database that it becomes; its password is kept nowhere and shown nowhere",
+        ),
+    }),
+  )
+  .min(1)
+  .max(100)
+  .optional()
+  .describe("Where they come back, in place of where they were");
+
 const Drill = z.strictObject({
   kind: z.literal("drill"),
   database,
+  confirm,
   options: z.strictObject({
     scenario: z.enum(SCENARIOS).describe("What is to have happened"),
     with: others,
     backup: someBackup.optional().describe("Identity of a backup, or `latest`; the newest proven one, else"),
-    from: z.enum(["backup", "rebuild"]).optional().describe("What it is made from; what is faster, else"),
+    from: z
+      .enum(["provider", "backup", "rebuild"])
+      .optional()
+      .describe(
+        "What it is made from; as with `recover`, else. From the provider a cluster is made, and destroyed",
+      ),
+    at: moment.optional().describe("With provider-down and data-deleted: the moment to come back to"),
     tables: tables.describe("With data-deleted: tables that are to have lost rows"),
     where: where.describe("With data-deleted: only rows for which this SQL condition holds"),
     entry: entry.optional(),
@@ -150,6 +173,7 @@ const Recover = z.strictObject({
     backup: someBackup.optional().describe("Identity of a backup, or `latest`; the newest proven one, else"),
     from: z.enum(["provider", "backup", "rebuild"]).optional().describe("What it is made from"),
     at: moment.optional().describe("The moment to come back to"),
+    to,
     tables,
     where,
     whole: z.boolean().optional().describe("With data-deleted: whole tables, into a new database beside"),

@@ -24,8 +24,12 @@ export const ScenariosJson = z
     scenarios: z
       .array(
         z.strictObject({
-          scenario: z.enum(SCENARIOS).describe("What has happened"),
-          databases: z.array(z.string()).describe("What is brought back, the most critical first"),
+          scenario: z
+            .enum([...SCENARIOS, "together"])
+            .describe("What has happened; `together`: several databases are brought back to one moment"),
+          databases: z
+            .array(z.string())
+            .describe("What is brought back, the most critical first; of `together` in the strategy's order"),
           rtoMs: milliseconds
             .nullable()
             .describe("Recovery time objective in milliseconds, the strictest of them"),

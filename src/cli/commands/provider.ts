@@ -1,10 +1,11 @@
-import type { Command } from "commander";
-import { AppError, DEGRADED_EXIT, inOperation, isAppError } from "../../errors.ts";
+import { type Command, Option } from "commander";
+import { DEGRADED_EXIT, isAppError } from "../../errors.ts";
 import type { ManagedBy } from "../../config/provider.ts";
 import { assumedWindowFrom } from "../../health/provider-view.ts";
 import { describeStatus } from "../../providers/describe-status.ts";
 import { readStatusPage, type StatusPage } from "../../providers/status-page.ts";
 import { sweepProvider } from "../../operations/provider/sweep.ts";
+import { addressesInUse, managedTargets } from "../addresses-in-use.ts";
 import type { Cli } from "../cli.ts";
 import { confirmByName } from "../confirm.ts";
 import { providerOf } from "../provider-of.ts";
@@ -16,11 +17,11 @@ import {
   renderSwept,
   sweepJson,
 } from "../render/provider.ts";
-import { requireStrategy } from "../strategy-file.ts";
-import { resolveTarget, strategyTarget, type Target } from "../targets.ts";
+import { resolveTarget } from "../targets.ts";
 
 interface SweepOptions {
   readonly all?: true;
+  readonly cluster?: string;
   readonly yes?: true;
   readonly dryRun?: true;
 }
@@ -44,7 +45,8 @@ export function addProvider(program: Command, cli: () => Cli): void {
       "Removes the clusters that `handled restore --provider` made from this database's cluster and that are over their lifetime. They are known by their tags; nothing else is ever removed. Exit code 3 when something could not be.",
     )
     .argument("<database>", "name from the strategy")
-    .option("--all", "also what is within its lifetime")
+    .addOption(new Option("--all", "also what is within its lifetime").conflicts("cluster"))
+    .option("--cluster <name>", "only this one, also within its lifetime")
     .option("--yes", "do not ask")
     .option("--dry-run", "only say what would be removed")
     .action(async (name: string, options: SweepOptions) => {
@@ -91,13 +93,6 @@ async function statusOf(
   return page;
 }
 
-async function managedTargets(cli: Cli): Promise<Target[]> {
-  const strategy = await requireStrategy(cli);
-  const managed = strategy.databases.filter(({ provider }) => provider !== undefined);
-  if (managed.length > 0) return managed.map((entry) => strategyTarget(cli, strategy, entry, {}));
-  throw new AppError("usage", `find a managed service: no database of ${strategy.path} has a \`provider\``);
-}
-
 async function runSweep(cli: Cli, name: string, options: SweepOptions): Promise<void> {
   const target = await resolveTarget(cli, name, {});
   const { provider, managed } = providerOf(cli, target);
@@ -107,8 +102,9 @@ async function runSweep(cli: Cli, name: string, options: SweepOptions): Promise<
     {
       provider,
       cluster: managed.cluster,
-      inUse: await liveAddresses(cli),
-      all: options.all === true,
+      inUse: await addressesInUse(cli, "sweep", cli.signal),
+      which:
+        options.cluster === undefined ? (options.all === true ? "all" : "over") : { name: options.cluster },
       dryRun,
       confirm: async (clusters) => {
         for (const one of clusters) cli.output.note(madeLine(one, target.timeZone));
@@ -124,18 +120,4 @@ async function runSweep(cli: Cli, name: string, options: SweepOptions): Promise<
   );
   cli.output.result(sweepJson(swept, dryRun), () => renderSwept(cli.output, swept, dryRun));
   if (swept.failures.length > 0) cli.exitWith(DEGRADED_EXIT);
-}
-
-/** `host:port` of each database with a managed service. Where one is not known, nothing may be destroyed. */
-async function liveAddresses(cli: Cli): Promise<string[]> {
-  const addresses: string[] = [];
-  for (const target of await managedTargets(cli)) {
-    const { hosts } = await target.connection().catch((error: unknown) => {
-      throw error instanceof AppError
-        ? inOperation(`sweep: see which cluster ${target.name} is in now`, error)
-        : error;
-    });
-    addresses.push(...hosts.map(({ host, port }) => `${host}:${port}`.toLowerCase()));
-  }
-  return addresses;
 }

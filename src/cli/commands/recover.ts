@@ -1,9 +1,11 @@
 import { type Command, Option } from "commander";
 import { AppError, inOperation, isAppError } from "../../errors.ts";
+import { foresee } from "../../recovery/foresee.ts";
 import { journalPath, readJournal, removeJournal } from "../../recovery/journal.ts";
 import { type Plan, SCENARIOS, type Scenario } from "../../recovery/plan.ts";
 import { recordingRecovery } from "../../recovery/record.ts";
 import { goBack, hasWayBack, type PlanResult, runPlan } from "../../recovery/run-plan.ts";
+import { addressesGiven } from "../addresses-given.ts";
 import type { Cli } from "../cli.ts";
 import { confirmByName } from "../confirm.ts";
 import { everythingAsked } from "../everything-asked.ts";
@@ -44,7 +46,7 @@ export function addRecover(program: Command, cli: () => Cli): void {
     )
     .option(
       "--to <url>",
-      "the (new or empty) database that it becomes (default: where it was); for everything-lost NAME=URL, repeated",
+      "the (new or empty) database that it becomes (default: where it was); for everything-lost NAME=URL, repeated; -: read from standard input, so that a password is in no argument",
       many,
     )
     .option("--backup <backup>", "an id, or latest (default: the newest proven one)")
@@ -86,7 +88,9 @@ export function addRecover(program: Command, cli: () => Cli): void {
     .option("--restart", "begin anew, although one was begun and has not ended")
     .addOption(new Option("--back", "undo what a recovery that has not ended has done").conflicts("restart"))
     .option("--yes", "do not ask")
-    .action(async (scenario: string | undefined, databases: string[], options: Options) => {
+    .action(async (scenario: string | undefined, databases: string[], { to: where, ...others }: Options) => {
+      const to = await addressesGiven(cli(), where);
+      const options: Options = to === undefined ? others : { ...others, to };
       const asked =
         scenario === "together"
           ? await togetherAsked(cli(), databases, options)
@@ -148,7 +152,8 @@ async function runRecover(cli: Cli, { plan, path, targets }: Asked, options: Opt
   }
   for (const line of planText(plan)) cli.output.note(line);
   if (options.dryRun === true) {
-    cli.output.result(recoverJson(plan, {}), () => "nothing was done: this was a dry run");
+    const found = await foresee(plan, cli.signal);
+    cli.output.result(recoverJson(plan, { found }), () => "nothing was done: this was a dry run");
     return;
   }
   cli.output.plan(planProgress(plan));

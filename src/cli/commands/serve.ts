@@ -10,6 +10,7 @@ import { AppError, errorCode, inOperation } from "../../errors.ts";
 import { type Finding, finding, isHealthy } from "../../health/finding.ts";
 import { requireStrategyPath } from "../strategy-file.ts";
 import type { Cli } from "../cli.ts";
+import { DaemonLooks } from "../daemon-looks.ts";
 import { healthOf } from "../health-of.ts";
 import type { Jobs } from "../../jobs/jobs.ts";
 import { openJobs } from "../jobs-world.ts";
@@ -79,14 +80,19 @@ async function runServe(cli: Cli, options: ServeOptions): Promise<void> {
   };
   let daemon: Daemon | undefined;
   let names: ServeNames = { url: undefined, oidc: undefined };
-  await using jobs = await openJobs(cli, path, () => daemon?.look());
-  await using api = await openApi(() => ServeApi.open(cli, path, jobs, () => names, show), show);
+  const looks = new DaemonLooks(cli.runtime.clock);
+  await using jobs = await openJobs(
+    cli,
+    path,
+    () => looks.changed(),
+    () => daemon?.look(),
+  );
+  await using api = await openApi(() => ServeApi.open(cli, path, jobs, looks, () => names, show), show);
   const hear = (event: DaemonEvent): void => {
     show(event);
     if (event.kind === "listening") api?.inviteFirst(event.url);
   };
   await using served = new ServeHttp(cli.runtime.clock, hear, api);
-  if (api !== undefined) api.lastLook = () => served.overview;
   const tell = (event: DaemonEvent): void => {
     served.count(event);
     show(event);
@@ -103,7 +109,7 @@ async function runServe(cli: Cli, options: ServeOptions): Promise<void> {
       cli,
       path,
       tell,
-      served,
+      { served, looks },
       listen,
       jobs,
       async (strategy, stop) => await api?.keepSystem(strategy, stop),
@@ -140,7 +146,7 @@ function worldOf(
   cli: Cli,
   path: string,
   tell: DaemonWorld["tell"],
-  served: ServeHttp,
+  { served, looks }: { readonly served: ServeHttp; readonly looks: DaemonLooks },
   listen: (strategy: Strategy) => Promise<boolean>,
   jobs: Jobs,
   keepSystem: (strategy: Strategy, stop: AbortSignal) => Promise<void>,
@@ -162,6 +168,8 @@ function worldOf(
     },
     load: async () => {
       const strategy = await loadStrategy(runtime, path, signal);
+      // Other databases, or in other places.
+      looks.changed();
       await listen(strategy);
       return strategy;
     },
@@ -175,6 +183,7 @@ function worldOf(
     },
     run: async (strategy, job, onLine, stop) => await jobs.runScheduled(strategy.path, job, onLine, stop),
     alert: async (strategy, { broken, seen }, stop) => {
+      using look = looks.begin();
       // Whoever had the port may be gone.
       const isListening = await listen(strategy);
       await keepSystem(strategy, stop);
@@ -193,6 +202,7 @@ function worldOf(
         healthy: health.healthy && isHealthy(also),
         findings: [...health.findings, ...also],
       };
+      look.found(all);
       await served.show(all, { at, tookMs: runtime.clock.monotonic() - started });
       if (strategy.notify === undefined) return undefined;
       const { sent, failures } = await notifyOfHealth(own, targets, all, kept.substance);

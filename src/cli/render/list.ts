@@ -16,7 +16,7 @@ export interface Listed extends PlacesListing {
   readonly provider: ProviderView | null;
 }
 
-export function listJson(listings: readonly Listed[]): ListJson {
+export function listJson(listings: readonly Omit<Listed, "repositories">[]): ListJson {
   return {
     databases: listings.map(
       ({ database, backups, damaged, foreign, proofs, places, shortfalls, provider }) => ({

@@ -1,5 +1,5 @@
 import { counted, formatDuration } from "../../lib/text.ts";
-import type { Plan, Step } from "../../recovery/plan.ts";
+import type { Outputs, Plan, Step } from "../../recovery/plan.ts";
 import type { RecoveryStep } from "../../repository/recovery-file.ts";
 import type { PlanResult } from "../../recovery/run-plan.ts";
 import type { PlanProgressJson } from "../../json/progress.ts";
@@ -66,7 +66,7 @@ export function renderRecovered(
 
 export function renderUndone(undone: readonly string[]): string {
   return undone.length === 0
-    ? "there was nothing to undo; the recovery is forgotten"
+    ? "nothing was undone; the recovery is forgotten"
     : `${counted(undone.length, "step")} undone: ${undone.join("; ")}`;
 }
 
@@ -81,7 +81,16 @@ function plannedStep({ id, title, runs, checkedBy, budgetMs, ifItFails, confirm 
 
 export function recoverJson(
   { scenario, databases, aim, touches, budgetMs, estimates = [], steps }: Plan,
-  { result, undone }: { readonly result?: PlanResult; readonly undone?: readonly string[] },
+  {
+    result,
+    undone,
+    found,
+  }: {
+    readonly result?: PlanResult;
+    readonly undone?: readonly string[];
+    /** What a dry run has found. */
+    readonly found?: Outputs;
+  },
 ): RecoverJson {
   const ms = result === undefined ? null : result.finishedAt.getTime() - result.startedAt.getTime();
   return {
@@ -98,7 +107,7 @@ export function recoverJson(
     })),
     startedAt: result?.startedAt.toISOString() ?? null,
     ms: ms === null ? null : Math.max(0, ms),
-    outputs: { ...result?.outputs },
+    outputs: { ...(result?.outputs ?? found) },
     undone: undone === undefined ? null : [...undone],
   };
 }

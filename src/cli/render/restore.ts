@@ -1,4 +1,5 @@
-import { counted, formatDuration } from "../../lib/text.ts";
+import type { RestoreJson } from "../../json/restore.ts";
+import { counted, formatBytes, formatDuration } from "../../lib/text.ts";
 import type { RestorePreview, RestoreReport } from "../../operations/restore/request.ts";
 import type { UndoPreview, UndoReport } from "../../operations/restore/undo.ts";
 import type { Output } from "../output.ts";
@@ -17,7 +18,17 @@ export function previewText(preview: RestorePreview, timeZone: string): string[]
     preview.replaces
       ? `in place of ${preview.target}; the present database is kept beside it`
       : `into ${preview.target}`,
+    ...estimateText(preview),
   ];
+}
+
+/** Nothing of an archive of which nothing is known. */
+function estimateText({ bytes, time: { predictedMs, basis } }: RestorePreview): string[] {
+  if (bytes === null) return [];
+  const size = `${formatBytes(bytes)} before compression`;
+  return predictedMs === null
+    ? [`${size}; how long that takes was not measured yet`]
+    : [`${size}: about ${formatDuration(predictedMs)}, by the ${basis}`];
 }
 
 const CHECKED: Readonly<Record<RestorePreview["checked"], string>> = {
@@ -40,20 +51,23 @@ function describePart({ rows, tables, part, schemas }: RestorePreview): string {
   }
 }
 
-export function restoreJson(database: string, { preview, done }: RestoreReport): Record<string, unknown> {
+export function restoreJson(database: string, { preview, done }: RestoreReport): RestoreJson {
   return {
     database,
     source: preview.source,
-    snapshotAt: preview.snapshotAt,
+    snapshotAt: preview.snapshotAt?.toISOString() ?? null,
     target: preview.target,
     replaces: preview.replaces,
     dryRun: done === null,
     restoredInto: done?.restoredInto ?? null,
     tables: done?.tables ?? preview.tables,
     rows: done?.rows ?? preview.rows,
+    bytes: preview.bytes,
+    estimatedMs: preview.time.predictedMs,
+    estimatedBy: preview.time.basis,
     durationMs: done?.durationMs ?? null,
     before: done?.swap?.before ?? null,
-    dropAfter: done?.swap?.dropAfter ?? null,
+    dropAfter: done?.swap?.dropAfter.toISOString() ?? null,
     endedSessions: done?.swap?.endedSessions ?? null,
   };
 }

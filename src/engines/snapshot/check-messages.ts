@@ -1,11 +1,11 @@
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import type { PartLine } from "../../repository/part-list-lines.ts";
 import type { StorageLocation } from "../../storage/location.ts";
-import type { ThreadError } from "./threads.ts";
+import type { Answering, Calling } from "./thread-port.ts";
 import type { RowsRead } from "./worker-messages.ts";
 
-/** What a check worker is started with: where parts lie, where tables lie, or both. */
-export interface CheckWorkerData {
+/** What a check worker is called for: where parts lie, where tables lie, or both. */
+export interface CheckCall {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly store: { readonly location: StorageLocation; readonly database: string } | null;
   /** `snapshot` was exported by another session of the same server; null: whatever is there now. */
@@ -32,4 +32,6 @@ export interface PartDamage {
 export type CheckMessage =
   | { readonly kind: "ready" }
   | { readonly kind: "done"; readonly outcome: CheckOutcome }
-  | { readonly kind: "failed"; readonly error: ThreadError };
+  | Answering;
+
+export type CheckMainMessage = Calling<CheckCall> | { readonly kind: "task"; readonly task: CheckTask };

@@ -1,7 +1,7 @@
-import { Worker } from "node:worker_threads";
 import { AppError, messageOf } from "../../errors.ts";
+import { leaveThread, takeThread } from "./idle-threads.ts";
 import { errorOfThread } from "./threads.ts";
-import type { CheckMessage, CheckOutcome, CheckTask, CheckWorkerData } from "./check-messages.ts";
+import type { CheckCall, CheckMainMessage, CheckMessage, CheckOutcome, CheckTask } from "./check-messages.ts";
 
 /** A task, and who wants to know its outcome. */
 export interface Check {
@@ -14,8 +14,6 @@ const WORKER_FILE = new URL(
   import.meta.url.endsWith(".ts") ? "./check-worker.ts" : "./check-worker.js",
   import.meta.url,
 );
-// Rows pass through native memory; what the young generation has beyond this is garbage that nobody collects.
-const YOUNG_MB = 24;
 
 /**
  * Runs checks in worker threads, each as a thread becomes free, and returns when all are done. The first failure ends all
@@ -24,7 +22,7 @@ const YOUNG_MB = 24;
 export async function runChecks(
   checks: AsyncIterable<Check>,
   threads: number,
-  data: CheckWorkerData,
+  call: CheckCall,
   signal: AbortSignal,
 ): Promise<void> {
   signal.throwIfAborted();
@@ -35,7 +33,7 @@ export async function runChecks(
   await Promise.allSettled(
     Array.from({ length: threads }, async () => {
       try {
-        await runThread(data, waiting, stop);
+        await runThread(call, waiting, stop);
       } catch (error) {
         failed.abort(error);
       }
@@ -47,15 +45,9 @@ export async function runChecks(
   failed.signal.throwIfAborted();
 }
 
-async function runThread(
-  data: CheckWorkerData,
-  waiting: AsyncIterator<Check>,
-  signal: AbortSignal,
-): Promise<void> {
-  const worker = new Worker(WORKER_FILE, {
-    workerData: data,
-    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
-  });
+async function runThread(call: CheckCall, waiting: AsyncIterator<Check>, signal: AbortSignal): Promise<void> {
+  const worker = takeThread(WORKER_FILE);
+  const post = (message: CheckMainMessage): void => worker.postMessage(message);
   const end = (): void => void worker.terminate();
   signal.addEventListener("abort", end, { once: true });
   let heard = Promise.withResolvers<CheckMessage>();
@@ -65,11 +57,8 @@ async function runThread(
   worker.once("error", (cause) => {
     heard.reject(new AppError("unexpected", `check rows: a worker broke: ${messageOf(cause)}`, { cause }));
   });
-  const exited = new Promise<void>((resolve) => {
-    worker.once("exit", () => {
-      heard.reject(new AppError("unexpected", "check rows: a worker ended before its work was done"));
-      resolve();
-    });
+  worker.once("exit", () => {
+    heard.reject(new AppError("unexpected", "check rows: a worker ended before its work was done"));
   });
   const hear = async (): Promise<CheckMessage> => {
     const message = await heard.promise;
@@ -79,17 +68,18 @@ async function runThread(
     throw errorOfThread(message.error);
   };
   try {
+    post({ kind: "begin", call });
     await hear();
     for (;;) {
       signal.throwIfAborted();
       const next = await waiting.next();
       if (next.done === true) break;
-      worker.postMessage(next.value.task);
+      post({ kind: "task", task: next.value.task });
       const message = await hear();
       if (message.kind === "done") next.value.done(message.outcome);
     }
-    worker.postMessage(undefined);
-    await exited;
+    post({ kind: "end" });
+    await hear();
   } catch (error) {
     await worker.terminate();
     signal.throwIfAborted();
@@ -97,4 +87,5 @@ async function runThread(
   } finally {
     signal.removeEventListener("abort", end);
   }
+  leaveThread(WORKER_FILE, worker);
 }

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
-import { parentPort, workerData } from "node:worker_threads";
 import { AppError, isAppError, messageOf } from "../../errors.ts";
-import { makeRuntime } from "../../lib/runtime.ts";
+import { makeRuntime, type Runtime } from "../../lib/runtime.ts";
 import { decompressFrames, readFrames } from "../../lib/zstd-frames.ts";
 import { connect, type Session } from "../../postgres/session.ts";
 import { joinSnapshot } from "../../postgres/snapshot.ts";
@@ -12,59 +11,53 @@ import { readPart, readParts } from "../../repository/parts.ts";
 import { openPlace } from "../../repository/sealing/open-place.ts";
 import { compareStored, getStored, opensSecrets } from "../../repository/sealing/stored-object.ts";
 import type { Storage } from "../../storage/storage.ts";
-import type { CheckMessage, CheckOutcome, CheckTask, CheckWorkerData, PartDamage } from "./check-messages.ts";
+import type {
+  CheckCall,
+  CheckMainMessage,
+  CheckMessage,
+  CheckOutcome,
+  CheckTask,
+  PartDamage,
+} from "./check-messages.ts";
 import { digestCopy } from "./digest-copy.ts";
 import { isHeld } from "./part-batches.ts";
 import { RowDigest } from "./row-digest.ts";
 import { SET_COPY_SETTINGS } from "./session-settings.ts";
-import { threadError } from "./threads.ts";
+import { openThreadPort, serveCalls } from "./thread-port.ts";
 import type { RowsRead } from "./worker-messages.ts";
 
-// A thread of `check-pool.ts`: reads parts or tables to their end, and tells what their rows are. One task at a time; an
-// undefined one ends the thread.
+// A thread of `check-pool.ts`: reads parts or tables to their end, and tells what their rows are. One task at a time.
 
-const port = parentPort;
-if (port === null) throw new AppError("unexpected", "the check worker was not started as a thread");
-const send = (message: CheckMessage): void => port.postMessage(message);
-const data = workerData as CheckWorkerData;
-const runtime = makeRuntime({ env: data.env });
+/** Where parts lie that are to be checked. */
+interface Store {
+  /** Opened once for a call: a connection to an object store is kept. */
+  readonly storage: Storage;
+  readonly database: string;
+}
+
+const port = openThreadPort<CheckMainMessage, CheckMessage>();
 // The main thread ends this one when it stops; nothing here has to be told.
 const { signal } = new AbortController();
-// Opened once: a connection to an object store is kept.
-const store =
-  data.store === null ? null : { ...data.store, storage: openPlace(runtime, data.store.location) };
-const isOpened = store === null || opensSecrets(store.storage);
 // Its memory is reserved once for all tasks.
 const digest = new RowDigest();
 
-const nameOf = (textHash: string): string =>
-  store === null ? textHash : nameHashOf(store.storage.location, textHash);
-
-const tasks: (CheckTask | undefined)[] = [];
-let wake: (() => void) | undefined;
-port.on("message", (task: CheckTask | undefined) => {
-  tasks.push(task);
-  wake?.();
-});
-
-async function nextTask(): Promise<CheckTask | undefined> {
-  while (tasks.length === 0) {
-    await new Promise<void>((resolve) => {
-      wake = resolve;
-    });
-  }
-  return tasks.shift();
-}
-
-async function work(): Promise<void> {
-  await using session = data.server === null ? undefined : await openSession(data.server);
-  send({ kind: "ready" });
-  for (let task = await nextTask(); task !== undefined; task = await nextTask()) {
-    send({ kind: "done", outcome: await perform(task, session) });
+async function work({ env, store: at, server }: CheckCall): Promise<void> {
+  const runtime = makeRuntime({ env });
+  const store = at === null ? null : { database: at.database, storage: openPlace(runtime, at.location) };
+  await using session = server === null ? undefined : await openSession(runtime, server);
+  port.send({ kind: "ready" });
+  for (;;) {
+    const message = await port.receive();
+    if (message.kind === "end") break;
+    if (message.kind !== "task") throw new AppError("unexpected", `check rows: ${message.kind} out of turn`);
+    port.send({ kind: "done", outcome: await perform(message.task, store, session) });
   }
 }
 
-async function openSession({ settings, snapshot }: NonNullable<CheckWorkerData["server"]>): Promise<Session> {
+async function openSession(
+  runtime: Runtime,
+  { settings, snapshot }: NonNullable<CheckCall["server"]>,
+): Promise<Session> {
   const session = await connect(runtime, settings, signal);
   if (snapshot === null) await session.query("begin isolation level repeatable read read only");
   else await joinSnapshot(session, snapshot);
@@ -72,20 +65,25 @@ async function openSession({ settings, snapshot }: NonNullable<CheckWorkerData["
   return session;
 }
 
-async function perform(task: CheckTask, session: Session | undefined): Promise<CheckOutcome> {
-  if (task.kind === "parts") return { kind: "parts", damage: await checkParts(task.parts) };
+async function perform(
+  task: CheckTask,
+  store: Store | null,
+  session: Session | undefined,
+): Promise<CheckOutcome> {
+  if (task.kind === "parts") {
+    if (store === null) throw new AppError("unexpected", "check parts: no repository was named");
+    return { kind: "parts", damage: await checkParts(store, task.parts) };
+  }
   if (session === undefined) throw new AppError("unexpected", "digest rows: no server was named");
   return { kind: "rows", rows: await digestCopy(session, task.sql, digest) };
 }
 
-async function checkParts(parts: readonly PartLine[]): Promise<PartDamage[]> {
-  if (store === null) throw new AppError("unexpected", "check parts: no repository was named");
-  const { storage, database } = store;
-  if (!isOpened) return await compareParts(storage, database, parts);
+async function checkParts({ storage, database }: Store, parts: readonly PartLine[]): Promise<PartDamage[]> {
+  if (!opensSecrets(storage)) return await compareParts(storage, database, parts);
   const held = parts.every(isHeld) ? await readParts({ storage }, database, parts, signal) : [];
   const damage: PartDamage[] = [];
   for (const [at, part] of parts.entries()) {
-    const reason = await damageOf(part, async () => {
+    const reason = await damageOf(storage, part, async () => {
       const stored = held[at];
       if (stored instanceof AppError) throw stored;
       return stored === undefined
@@ -121,6 +119,7 @@ async function compareParts(
 
 /** What is wrong with a part, of which `open` gives the text. */
 async function damageOf(
+  storage: Storage,
   part: PartLine,
   open: () => Promise<AsyncIterable<Buffer> | Iterable<Buffer>>,
 ): Promise<string | null> {
@@ -132,7 +131,11 @@ async function damageOf(
       digest.update(piece);
       bytes += piece.length;
     }
-    return differenceOf(part, { bytes, ...digest.finish(), nameHash: nameOf(text.digest("hex")) });
+    return differenceOf(part, {
+      bytes,
+      ...digest.finish(),
+      nameHash: nameHashOf(storage.location, text.digest("hex")),
+    });
   });
 }
 
@@ -166,9 +169,4 @@ function differenceOf(part: PartLine, found: RowsRead & { readonly nameHash: str
   return found.digest === part.digest ? null : `${what}: its rows have another digest than its list says`;
 }
 
-try {
-  await work();
-} catch (error) {
-  send({ kind: "failed", error: threadError(error) });
-}
-port.close();
+await serveCalls(port, work);

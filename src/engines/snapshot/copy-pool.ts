@@ -1,9 +1,10 @@
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import { AppError, messageOf } from "../../errors.ts";
 import { InFlight } from "../../lib/in-flight.ts";
 import type { Observer } from "../../lib/runtime.ts";
 import type { PartRef } from "../../repository/stored-parts.ts";
 import type { ReadJob } from "./copy-ranges.ts";
+import { leaveThread, takeThread } from "./idle-threads.ts";
 import { countObserved, errorOfThread, makeObserved, type Observed, threadsFor } from "./threads.ts";
 import type { CopyCall, CopyJob, CopyOutcome, MainMessage, WorkerMessage } from "./worker-messages.ts";
 
@@ -32,7 +33,7 @@ export interface CopyPool extends AsyncDisposable {
 
 /**
  * Threads that copy ranges. The first is started at once, while the server is asked what there is to copy; the others when
- * that is known to be worth it. Disposing ends them.
+ * that is known to be worth it. Disposing leaves them to the next backup.
  */
 export interface CopyThreads extends AsyncDisposable {
   /**
@@ -116,8 +117,6 @@ const WORKER_FILE = new URL(
   import.meta.url.endsWith(".ts") ? "./copy-worker.ts" : "./copy-worker.js",
   import.meta.url,
 );
-// Rows pass through native memory; what the young generation has beyond this is garbage that nobody collects.
-const YOUNG_MB = 24;
 
 /** What a thread has been set to. */
 interface Work {
@@ -144,7 +143,7 @@ class CopyThread {
   readonly #outcomes = new Map<number, PromiseWithResolvers<CopyOutcome>>();
 
   constructor() {
-    const worker = new Worker(WORKER_FILE, { resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } });
+    const worker = takeThread(WORKER_FILE);
     this.#worker = worker;
     worker.on("message", (message: WorkerMessage) => this.#hear(message));
     worker.once("error", (cause) => {
@@ -203,9 +202,10 @@ class CopyThread {
     await work.ended.promise;
   }
 
-  /** Lets it end by itself. */
+  /** Leaves it to whoever needs one next, where it has done all that it was set to; ends it where it has not. */
   async close(): Promise<void> {
-    this.#post({ kind: "close" });
+    if (this.#broken === undefined && this.#work === undefined) return leaveThread(WORKER_FILE, this.#worker);
+    await this.#worker.terminate();
     await this.#exited;
   }
 

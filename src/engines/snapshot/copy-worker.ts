@@ -1,4 +1,3 @@
-import { parentPort } from "node:worker_threads";
 import { AppError } from "../../errors.ts";
 import { InFlight } from "../../lib/in-flight.ts";
 import { makeRuntime, type Observer, type Runtime } from "../../lib/runtime.ts";
@@ -10,6 +9,7 @@ import { RowDigest } from "./row-digest.ts";
 import { SET_COPY_SETTINGS } from "./session-settings.ts";
 import { readAgeScale } from "./tuple-identity.ts";
 import { openPlace } from "../../repository/sealing/open-place.ts";
+import { openThreadPort, serveCalls } from "./thread-port.ts";
 import { observerOfThread, threadError } from "./threads.ts";
 import type { CopyCall, MainMessage, WorkerMessage } from "./worker-messages.ts";
 
@@ -17,28 +17,10 @@ import type { CopyCall, MainMessage, WorkerMessage } from "./worker-messages.ts"
 // snapshot; hashes, compresses and stores their parts. All the work on the rows happens here, in parallel. Once everything
 // that takes is loaded it waits to be told which snapshot.
 
-const port = parentPort;
-if (port === null) throw new AppError("unexpected", "the copy worker was not started as a thread");
-const send = (message: WorkerMessage): void => port.postMessage(message);
+const port = openThreadPort<MainMessage, WorkerMessage>();
+const { send, receive } = port;
 
 const tell: Observer = (phase, operation) => send({ kind: "observed", phase, operation });
-
-const inbox: MainMessage[] = [];
-let wake: (() => void) | undefined;
-port.on("message", (message: MainMessage) => {
-  inbox.push(message);
-  wake?.();
-});
-
-async function receive(): Promise<MainMessage> {
-  for (;;) {
-    const message = inbox.shift();
-    if (message !== undefined) return message;
-    await new Promise<void>((resolve) => {
-      wake = resolve;
-    });
-  }
-}
 
 // Parts of one worker that are on their way to being durable at the same time.
 const WRITES = 8;
@@ -92,14 +74,4 @@ function tellFailure(error: unknown): void {
   send({ kind: "failed", error: threadError(error) });
 }
 
-try {
-  for (let message = await receive(); message.kind !== "close"; message = await receive()) {
-    if (message.kind !== "begin")
-      throw new AppError("unexpected", `copy tables: ${message.kind} out of turn`);
-    await work(message.call);
-    send({ kind: "ended" });
-  }
-} catch (error) {
-  tellFailure(error);
-}
-port.close();
+await serveCalls(port, work);

@@ -1,6 +1,7 @@
 import type { ConnectionSettings } from "../../postgres/connection.ts";
 import type { PartLine } from "../../repository/part-list-lines.ts";
 import type { StorageLocation } from "../../storage/location.ts";
+import type { Answering, Calling } from "./thread-port.ts";
 import type { Observed, ThreadError } from "./threads.ts";
 
 /** What a load worker is set to: one connection, and where parts lie. */
@@ -27,12 +28,11 @@ export type LoadWorkerMessage =
   /** Which parts are next? Waits for the answer. */
   | { readonly kind: "next" }
   | { readonly kind: "done" }
-  | { readonly kind: "failed"; readonly error: ThreadError };
+  | Answering;
 
 export type LoadMainMessage =
-  | { readonly kind: "begin"; readonly call: LoadCall }
+  | Calling<LoadCall>
   | { readonly kind: "run"; readonly statements: readonly string[] }
   | { readonly kind: "copy"; readonly sql: string }
   | { readonly kind: "parts"; readonly parts: readonly PartLine[] }
-  | { readonly kind: "abort" }
-  | { readonly kind: "end" };
+  | { readonly kind: "abort" };

@@ -1,10 +1,11 @@
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import { AppError, messageOf } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import type { HearFellBack } from "../../storage/others.ts";
 import type { LaneConnection } from "./load-lane.ts";
 import type { LoadCall, LoadMainMessage, LoadWorkerMessage } from "./load-messages.ts";
 import type { PartSource } from "./load-text.ts";
+import { leaveThread, takeThread } from "./idle-threads.ts";
 import { countObserved, errorOfThread, makeObserved, type Observed } from "./threads.ts";
 
 // In a checkout the sources run; the published package has what was built from them.
@@ -12,12 +13,10 @@ const WORKER_FILE = new URL(
   import.meta.url.endsWith(".ts") ? "./load-worker.ts" : "./load-worker.js",
   import.meta.url,
 );
-// Rows pass through native memory; what the young generation has beyond this is garbage that nobody collects.
-const YOUNG_MB = 24;
 // A thread that was told to stop cancels what the server does for it; one that hangs must not keep us from ending.
 const GRACE_MS = 3000;
 
-/** Threads that load rows. Disposing ends them, and with them their connections. */
+/** Threads that load rows. Disposing ends their connections, and leaves them to the next restore. */
 export interface LoadThreads extends AsyncDisposable {
   /** A connection in a thread of its own, which does all the work on the rows that go through it. */
   connect(
@@ -56,6 +55,9 @@ class LoadThread implements LaneConnection {
   readonly #worker: Worker;
   readonly #exited: Promise<void>;
   readonly #signal: AbortSignal;
+  readonly #onAbort: () => void;
+  /** Settled when it has ended its connection; none before it was called. */
+  #ended: PromiseWithResolvers<void> | undefined;
   #reply: PromiseWithResolvers<void>;
   #broken: AppError | undefined;
   #source: PartSource | undefined;
@@ -63,18 +65,18 @@ class LoadThread implements LaneConnection {
 
   constructor(runtime: Runtime, signal: AbortSignal) {
     const observed = makeObserved(runtime.observer);
-    const worker = new Worker(WORKER_FILE, { resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } });
+    const worker = takeThread(WORKER_FILE);
     this.#runtime = runtime;
     this.#observed = observed;
     this.#worker = worker;
     this.#signal = signal;
     this.#reply = this.#expect();
     let timer: NodeJS.Timeout | undefined;
-    const onAbort = (): void => {
+    this.#onAbort = () => {
       this.#post({ kind: "abort" });
       timer = setTimeout(() => void worker.terminate(), GRACE_MS);
     };
-    signal.addEventListener("abort", onAbort, { once: true });
+    signal.addEventListener("abort", this.#onAbort, { once: true });
     worker.on("message", (message: LoadWorkerMessage) => {
       if (message.kind === "observed") {
         runtime.observer(message.phase, message.operation);
@@ -89,7 +91,7 @@ class LoadThread implements LaneConnection {
     this.#exited = new Promise((resolve) => {
       worker.once("exit", () => {
         clearTimeout(timer);
-        signal.removeEventListener("abort", onAbort);
+        signal.removeEventListener("abort", this.#onAbort);
         this.#fail(new AppError("unexpected", "load rows: a thread ended before its work was done"));
         resolve();
       });
@@ -100,6 +102,7 @@ class LoadThread implements LaneConnection {
     this.#fellBack = fellBack;
     // A thread that broke meanwhile says so.
     const reply = this.#reply.promise;
+    this.#ended = Promise.withResolvers();
     this.#post({ kind: "begin", call: { ...call, env: this.#runtime.env, observed: this.#observed } });
     await reply;
   }
@@ -113,10 +116,16 @@ class LoadThread implements LaneConnection {
     await this.#ask({ kind: "copy", sql });
   }
 
-  /** Lets it end by itself. */
+  /** Ends its connection. Where nothing went wrong it is left to whoever needs one next; else it ends by itself. */
   async end(): Promise<void> {
-    this.#post({ kind: "end" });
-    await this.#exited;
+    if (this.#ended !== undefined) {
+      this.#post({ kind: "end" });
+      await Promise.race([this.#ended.promise, this.#exited]);
+    }
+    // What stops it was told to it already, whether it was at work or not.
+    if (this.#broken !== undefined || this.#signal.aborted) return await this.#exited;
+    this.#signal.removeEventListener("abort", this.#onAbort);
+    leaveThread(WORKER_FILE, this.#worker);
   }
 
   #hear(message: Exclude<LoadWorkerMessage, { kind: "observed" }>): void {
@@ -133,6 +142,9 @@ class LoadThread implements LaneConnection {
         break;
       case "next":
         void this.#answer();
+        break;
+      case "ended":
+        this.#ended?.resolve();
         break;
       case "failed":
         this.#reply.reject(this.#signal.aborted ? this.#signal.reason : errorOfThread(message.error));

@@ -2,7 +2,8 @@ import type { ConnectionSettings } from "../../postgres/connection.ts";
 import type { PartLine } from "../../repository/part-list-lines.ts";
 import type { PartRef } from "../../repository/stored-parts.ts";
 import type { StorageLocation } from "../../storage/location.ts";
-import type { Observed, ThreadError } from "./threads.ts";
+import type { Answering, Calling } from "./thread-port.ts";
+import type { Observed } from "./threads.ts";
 
 /** What a copy worker is set to: to work in one snapshot. */
 export interface CopyCall {
@@ -82,14 +83,9 @@ export type WorkerMessage =
   | { readonly kind: "read"; readonly job: number }
   /** And every part of it is durable. */
   | { readonly kind: "done"; readonly job: number; readonly outcome: CopyOutcome }
-  /** It did what it was set to; it waits for more. */
-  | { readonly kind: "ended" }
-  | { readonly kind: "failed"; readonly error: ThreadError };
+  | Answering;
 
 export type MainMessage =
-  | { readonly kind: "begin"; readonly call: CopyCall }
+  | Calling<CopyCall>
   | { readonly kind: "job"; readonly job: CopyJob }
-  | { readonly kind: "answer"; readonly known: PartRef | null }
-  /** There are no more jobs in this snapshot. */
-  | { readonly kind: "end" }
-  | { readonly kind: "close" };
+  | { readonly kind: "answer"; readonly known: PartRef | null };

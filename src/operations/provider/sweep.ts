@@ -9,8 +9,8 @@ export interface SweepRequest {
   readonly cluster: string;
   /** `host:port` of what applications work on, in lower case: a cluster there is kept whatever its tags say. */
   readonly inUse: readonly string[];
-  /** Also what is within its lifetime. */
-  readonly all: boolean;
+  /** What is over its lifetime, also what is within it, or one of a name, whether over or not. */
+  readonly which: "over" | "all" | { readonly name: string };
   readonly dryRun: boolean;
   readonly confirm: (clusters: readonly ProviderCluster[]) => Promise<void>;
 }
@@ -37,11 +37,12 @@ async function isOver({ clock }: Runtime, { lifetime }: ProviderCluster): Promis
 
 /**
  * Removes what restores of a cluster left behind: by their tags, never the cluster itself, and never one that has become the
- * live one: after a recovery that is what an application works on, and a destroyed cluster takes its backups with it.
+ * live one: after a recovery that is what an application works on, and a destroyed cluster takes its backups with it. Fails with `usage`
+ * where there is none of the name that is asked for.
  */
 export async function sweepProvider(
   runtime: Runtime,
-  { provider, cluster, inUse, all, dryRun, confirm }: SweepRequest,
+  { provider, cluster, inUse, which, dryRun, confirm }: SweepRequest,
   signal: AbortSignal,
 ): Promise<Swept> {
   const clusters = await provider.clusters(signal);
@@ -49,17 +50,23 @@ export async function sweepProvider(
   const source = clusters.find(({ id, name }) => id === cluster || name === cluster)?.id ?? cluster;
   const isThere = (wanted: string | undefined): boolean => clusters.some(({ id }) => id === wanted);
   const made = clusters.filter(
-    ({ id, lifetime }) => id !== source && lifetime?.source === source && (all || isThere(source)),
+    ({ id, lifetime }) =>
+      id !== source && lifetime?.source === source && (which === "all" || isThere(source)),
   );
   const orphans = clusters.filter(
     (one) => one.lifetime !== null && !isThere(one.lifetime.source) && !made.includes(one),
   );
+  const isAsked = ({ name }: ProviderCluster): boolean => typeof which === "string" || which.name === name;
+  if (typeof which !== "string" && !made.some(isAsked))
+    throw new AppError("usage", `sweep: Handled made no ${which.name} from ${cluster}`, {
+      hint: "`handled provider list` names what it made",
+    });
   const used: ProviderCluster[] = [];
-  for (const one of made)
+  for (const one of made.filter(isAsked))
     if ((await provider.addresses(one.id, signal)).some((address) => inUse.includes(address))) used.push(one);
-  const free = made.filter((one) => !used.includes(one));
+  const free = made.filter((one) => isAsked(one) && !used.includes(one));
   const due: ProviderCluster[] = [];
-  for (const one of free) if (all || (await isOver(runtime, one))) due.push(one);
+  for (const one of free) if (which !== "over" || (await isOver(runtime, one))) due.push(one);
   const kept = free.filter((one) => !due.includes(one));
   if (due.length === 0 || dryRun) return { removed: due, kept, used, orphans, failures: [] };
   await confirm(due);

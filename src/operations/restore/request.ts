@@ -2,6 +2,7 @@ import type { ConnectionSettings } from "../../postgres/connection.ts";
 import type { BackupId } from "../../repository/ids.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { ApplicationCommands } from "../application.ts";
+import type { RestoreTime } from "./estimate.ts";
 import type { Selection } from "./plan.ts";
 import type { SwapResult } from "./swap.ts";
 
@@ -31,6 +32,9 @@ export interface RestorePreview {
   /** The schemas that the backup has; null for a whole database, and where nobody knows. */
   readonly schemas: readonly string[] | null;
   readonly replaces: boolean;
+  /** Of the rows that are loaded, before compression; null for a foreign archive. */
+  readonly bytes: number | null;
+  readonly time: RestoreTime;
   /** What was looked at before: all of an archive; of a snapshot, that every part is there in its size. */
   readonly checked: "whole" | "parts";
 }

@@ -10,6 +10,7 @@ import { dropRoles, ensureRoles } from "../../postgres/roles.ts";
 import { isSqlState, quoteIdentifier, type Session } from "../../postgres/session.ts";
 import { recordingDamage } from "../record-damage.ts";
 import type { RowComparison } from "./compare-rows.ts";
+import { NEVER_MEASURED, timeInRepository } from "./estimate.ts";
 import { fillDatabase } from "./fill.ts";
 import { type CheckedSource, checkSource, isWhole, namedTables, requireChosen } from "./plan.ts";
 import type { RestorePreview, RestoreReport, RestoreRequest } from "./request.ts";
@@ -51,7 +52,7 @@ export async function restoreDatabase(
     const { connection: live } = request;
     await requireSwappable(runtime, { admin, live, inside: insideOf(run) }, signal);
   }
-  const preview = previewOf(run, into);
+  const preview = await previewOf(run, into, signal);
   if (request.dryRun) return { preview, done: null };
   await request.confirm(preview);
   const { comparison, swap } = await withRoles(run, async () => await bringBack(run, into, signal));
@@ -264,19 +265,23 @@ function isFilledInPlace({ request, checked }: Run): boolean {
 function shareOf({ request, checked: { source } }: Run): number {
   if (source.kind === "archive") return 1;
   const { tables } = source.manifest;
-  const sum = (lines: readonly { bytes: number }[]): number =>
-    lines.reduce((all, { bytes }) => all + bytes, 0);
-  const all = sum(tables);
-  return all === 0 ? 1 : sum(namedTables(tables, request.selection) ?? tables) / all;
+  const all = bytesOf(tables);
+  return all === 0 ? 1 : bytesOf(namedTables(tables, request.selection) ?? tables) / all;
 }
 
-function previewOf({ request, checked }: Run, into: string): RestorePreview {
+const bytesOf = (lines: readonly { readonly bytes: number }[]): number =>
+  lines.reduce((sum, { bytes }) => sum + bytes, 0);
+
+async function previewOf(run: Run, into: string, signal: AbortSignal): Promise<RestorePreview> {
+  const { runtime, request, checked } = run;
   const { source } = checked;
   const { manifest, label } = source;
   const { selection } = request;
   const chosen = namedTables(checked.expected, selection);
   const lines = chosen ?? checked.expected;
   const tables = lines.filter(({ rows }) => rows !== null);
+  const repository = source.kind === "snapshot" ? source.repository : source.manifest?.repository;
+  const bytes = manifest === null ? null : Math.round(bytesOf(manifest.tables) * shareOf(run));
   return {
     database: request.database,
     source: label,
@@ -289,6 +294,11 @@ function previewOf({ request, checked }: Run, into: string): RestorePreview {
     part: isWhole(selection) ? "whole" : chosen === null ? "unknown" : "chosen",
     schemas: manifest?.index.schemas ?? null,
     replaces: request.target.kind === "swap",
+    bytes,
+    time:
+      repository === undefined || bytes === null
+        ? NEVER_MEASURED
+        : await timeInRepository(runtime, repository, { database: request.database, bytes }, signal),
     checked: source.kind === "archive" ? "whole" : "parts",
   };
 }

@@ -8,7 +8,8 @@ import { applicationCheckSteps, applicationSteps } from "../steps/application.ts
 import { type Deleted, type FindLossRequest, findLossStep } from "../steps/find-loss.ts";
 import { findRowsStep } from "../steps/find-rows.ts";
 import { missingRowsSteps } from "../steps/missing-rows.ts";
-import { forkNames, providerForkStep, removeForks } from "../steps/provider-fork.ts";
+import { forkNames, removeForks } from "../steps/made-forks.ts";
+import { providerForkStep } from "../steps/provider-fork.ts";
 import { restoreBackupStep } from "../steps/restore-backup.ts";
 import { swapBackupStep } from "../steps/swap-backup.ts";
 import { describeTarget, type RecoveryApplication, type Subject } from "../subject.ts";
@@ -96,7 +97,7 @@ function forkOf(runtime: Runtime, { subject, service, isDrill }: DataDeletedRequ
     subject,
     managed,
     isDrill,
-    isThrownAway: true,
+    inUse: null,
     budgetMs: 15 * MINUTE,
     otherwise,
     found: async (settings) => {
@@ -112,7 +113,11 @@ function forkOf(runtime: Runtime, { subject, service, isDrill }: DataDeletedRequ
     ],
     fork: () => restored,
     release: async (outputs: Outputs) =>
-      await removeForks(runtime, managed, new Set([...forks, ...forkNames(outputs)])),
+      await removeForks(
+        runtime,
+        { managed, database: subject.database },
+        new Set([...forks, ...forkNames(outputs)]),
+      ),
   };
 }
 

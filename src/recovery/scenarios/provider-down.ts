@@ -8,7 +8,8 @@ import { applicationSteps } from "../steps/application.ts";
 import { assertionSteps } from "../steps/assertions.ts";
 import { chooseBackupStep } from "../steps/choose-backup.ts";
 import { chooseSourceStep } from "../steps/choose-source.ts";
-import { isFromProvider, onlyFromBackup, providerForkStep, removeForks } from "../steps/provider-fork.ts";
+import { type InUse, removeForks } from "../steps/made-forks.ts";
+import { isFromProvider, onlyFromBackup, providerForkStep } from "../steps/provider-fork.ts";
 import { restoreBackupStep } from "../steps/restore-backup.ts";
 import { serverStep } from "../steps/server.ts";
 import { statusPageStep } from "../steps/status-page.ts";
@@ -28,6 +29,8 @@ export interface ProviderDownRequest {
   /** The database that a backup of our own becomes, where the service is of no use; null: nobody has said. */
   readonly escape: ConnectionSettings | null;
   readonly application: RecoveryApplication | null;
+  /** What people work on: a cluster there is not destroyed on the way back. */
+  readonly inUse: InUse;
   /** Nothing of production is touched, nobody is asked, and what the service makes is removed again. */
   readonly isDrill: boolean;
 }
@@ -38,7 +41,7 @@ export interface ProviderDownRequest {
  * the way that it is needed names it then, and goes on.
  */
 export function planProviderDown(runtime: Runtime, request: ProviderDownRequest): Plan {
-  const { subject, managed, from, at, backup, escape, application, isDrill } = request;
+  const { subject, managed, from, at, backup, escape, application, inUse, isDrill } = request;
   const { database, timeZone } = subject;
   const otherwise = (reason: AppError): Outputs => goOn(runtime, request, reason);
   const forks = new Set<string>();
@@ -87,7 +90,7 @@ export function planProviderDown(runtime: Runtime, request: ProviderDownRequest)
               subject,
               managed,
               isDrill,
-              isThrownAway: isDrill,
+              inUse: isDrill ? null : inUse,
               budgetMs: 25 * MINUTE,
               otherwise,
               found,
@@ -120,7 +123,7 @@ export function planProviderDown(runtime: Runtime, request: ProviderDownRequest)
           })),
     ],
     ...(isDrill && managed !== null
-      ? { release: async () => await removeForks(runtime, managed, forks) }
+      ? { release: async () => await removeForks(runtime, { managed, database }, forks) }
       : {}),
   };
 }

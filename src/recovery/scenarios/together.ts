@@ -6,13 +6,8 @@ import { output, type Plan, type Step } from "../plan.ts";
 import { type Candidate, chooseNearestStep } from "../steps/choose-nearest.ts";
 import { assertionSteps } from "../steps/assertions.ts";
 import { ofDatabase } from "../steps/of-database.ts";
-import {
-  forkNames,
-  isFromProvider,
-  onlyFromBackup,
-  providerForkStep,
-  removeForks,
-} from "../steps/provider-fork.ts";
+import type { InUse } from "../steps/made-forks.ts";
+import { isFromProvider, onlyFromBackup, providerForkStep } from "../steps/provider-fork.ts";
 import { restoreBackupStep } from "../steps/restore-backup.ts";
 import { type Restored, tellTogetherStep } from "../steps/tell-together.ts";
 import { describeTarget } from "../subject.ts";
@@ -30,8 +25,8 @@ export interface TogetherRequest {
   readonly at: Date;
   /** What a database of a managed service comes back from. */
   readonly from: ManagedSource;
-  /** `host:port`, in lower case, of what people work on: a cluster there is not destroyed on the way back. */
-  readonly inUse: (signal: AbortSignal) => Promise<readonly string[]>;
+  /** What people work on: a cluster there is not destroyed on the way back. */
+  readonly inUse: InUse;
   readonly isDrill: boolean;
 }
 
@@ -112,7 +107,7 @@ function forkStep(
     subject,
     managed,
     isDrill: false,
-    isThrownAway: false,
+    inUse,
     budgetMs: 30 * MINUTE,
     otherwise: (reason, outputs) => {
       if (from === "provider" || outputs["backup"] === undefined) throw reason;
@@ -135,9 +130,5 @@ function forkStep(
             name: database,
           }
         : null,
-    back: async (outputs, signal) => {
-      if (!isFromProvider(outputs)) return;
-      await removeForks(runtime, managed, new Set(forkNames(outputs)), await inUse(signal));
-    },
   };
 }

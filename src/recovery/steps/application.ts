@@ -75,6 +75,7 @@ function switchStep(
       runtime.reporter.note(`${name} in ${file} has the value that it had`);
       // Also where it had it before: the way back may have ended when it could not be started.
       if (kept !== undefined) await application.restart(signal);
+      return true;
     },
   };
 }

@@ -55,6 +55,7 @@ export function chooseNearestStep(
     budgetMs,
     ifItFails: "see what there is with `handled list` and `handled provider list`",
     confirm: null,
+    isLook: true,
     run: async (_outputs, signal): Promise<Outputs> => {
       const made: Outputs[] = [];
       const moments: Moment[] = [];

@@ -39,7 +39,7 @@ export function chooseSourceStep(runtime: Runtime, request: ChooseSourceRequest)
     ifItFails: "`--from backup --to URL` leaves the service aside",
     confirm: null,
     run: async (_outputs, signal): Promise<Outputs> => {
-      const present = await addressesIn(runtime, application, signal);
+      const present = await addressesIn(runtime, application?.variable ?? null, signal);
       if (managed === null || from === "backup") return { source: "backup" };
       try {
         const chosen = await chooseMoments(runtime, { managed, at, present, isDrill }, signal);
@@ -146,11 +146,11 @@ async function removeDeadDrills(
 /** `host:port` of where the application's variable leads to now. */
 export async function addressesIn(
   runtime: Runtime,
-  application: RecoveryApplication | null,
+  variable: RecoveryApplication["variable"],
   signal: AbortSignal,
 ): Promise<string[]> {
-  if (application?.variable == null) return [];
-  const value = await readVariable(application.variable.file, application.variable.name);
+  if (variable === null) return [];
+  const value = await readVariable(variable.file, variable.name);
   try {
     const { hosts } = await resolveConnection(runtime, value, signal);
     return hosts.map(({ host, port }) => `${host}:${port}`.toLowerCase());

@@ -60,7 +60,9 @@ export function asOne(
       ? {}
       : {
           back: async (outputs: Outputs, signal: AbortSignal) => {
-            for (const back of undoing) await back(outputs, signal);
+            let undone = true;
+            for (const back of undoing) undone = (await back(outputs, signal)) && undone;
+            return undone;
           },
         }),
   };

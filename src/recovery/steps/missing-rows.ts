@@ -86,6 +86,7 @@ function insertStep(runtime: Runtime, request: MissingRowsSteps): Step {
     back: async (outputs, signal) => {
       for (const file of await runUndoFiles(runtime, undo, { outputs, live }, signal))
         runtime.reporter.note(`${file}: its rows are out of ${describeTarget(live)} again`);
+      return true;
     },
   };
 }

@@ -9,7 +9,7 @@ export function ofDatabase(database: string, step: Step): Step {
         name.startsWith(prefix) ? [[name.slice(prefix.length), value]] : [],
       ),
     );
-  const { back, confirm } = step;
+  const { back, confirm, isUndoable } = step;
   return {
     ...step,
     id: `${step.id}-${database}`,
@@ -19,6 +19,7 @@ export function ofDatabase(database: string, step: Step): Step {
     ...(back === undefined
       ? {}
       : { back: async (outputs: Outputs, signal: AbortSignal) => await back(own(outputs), signal) }),
+    ...(isUndoable === undefined ? {} : { isUndoable: (outputs: Outputs) => isUndoable(own(outputs)) }),
   };
 }
 

@@ -1,20 +1,20 @@
-import { AppError, isAppError } from "../../errors.ts";
+import { AppError } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { recordingProviderRestore } from "../../operations/provider/record.ts";
 import { type ProviderRestoreReport, restoreFromProvider } from "../../operations/provider/restore.ts";
 import { type ConnectionSettings, resolveConnection, withDatabase } from "../../postgres/connection.ts";
-import type { Provider, ProviderCluster } from "../../providers/provider.ts";
 import { requireSameDatabase } from "../identity.ts";
 import type { Managed } from "../managed.ts";
 import { output, type Outputs, type Step } from "../plan.ts";
 import { describeTarget, type Subject } from "../subject.ts";
+import { forkName, type InUse, lastWrite, removeForks, undoFork } from "./made-forks.ts";
 
 export interface ForkRequest {
   readonly subject: Subject;
   readonly managed: Managed;
   readonly isDrill: boolean;
-  /** Whether the caller destroys the cluster at the end of the run: nobody will work on it. */
-  readonly isThrownAway: boolean;
+  /** Of a cluster that stays: who may work on it when it is to go again. Null: nobody will, and the caller destroys it at the end of the run. */
+  readonly inUse: InUse | null;
   readonly budgetMs: number;
   readonly otherwise: (reason: AppError, outputs: Outputs) => Outputs;
   /** Is told where the database is, once it is there and is the right one. */
@@ -28,7 +28,7 @@ export interface ForkRequest {
  * call asks the service for it. Where the service cannot, what it has made is removed, and our own backup is next.
  */
 export function providerForkStep(runtime: Runtime, request: ForkRequest): Step {
-  const { subject, managed, isThrownAway, budgetMs, otherwise, found, making } = request;
+  const { subject, managed, inUse, budgetMs, otherwise, found, making } = request;
   // What this process has just made is not asked for again.
   let known = false;
   return {
@@ -45,23 +45,30 @@ export function providerForkStep(runtime: Runtime, request: ForkRequest): Step {
         return {};
       }
       const wasThere = outputs["forkId"] !== undefined;
+      const tried = new Set<string>();
       let last: AppError | undefined;
       for (const [count, moment] of output(outputs, "moments").split(",").entries()) {
         const name = forkName(output(outputs, "fork"), count);
+        tried.add(name);
         try {
           const made = await fork(runtime, request, { name, at: new Date(moment) }, signal);
           known = true;
-          return made;
+          // It is there since a call before: what was written since then is still that.
+          return made["forkId"] === outputs["forkId"]
+            ? { ...made, forkWrite: outputs["forkWrite"] ?? "" }
+            : made;
         } catch (error) {
           signal.throwIfAborted();
           // What was there may be what people work on by now: nothing else takes its place unasked.
-          if (!(error instanceof AppError) || (wasThere && !isThrownAway)) throw error;
+          if (!(error instanceof AppError) || (wasThere && inUse !== null)) throw error;
           last = error;
           // Refused is what was asked for; whatever else went wrong, another moment would not mend.
           if (error.code !== "provider_refused") break;
           runtime.reporter.warn(`as of ${moment}: ${error.message}`);
         }
       }
+      // A call before may have made one, which this one was not told of: nobody goes on with it any more.
+      if (inUse !== null) await removeForks(runtime, { managed, database: subject.database }, tried);
       return otherwise(last ?? new AppError("unexpected", "no moment was chosen"), outputs);
     },
     check: async (outputs, signal) => {
@@ -76,18 +83,15 @@ export function providerForkStep(runtime: Runtime, request: ForkRequest): Step {
       await found(settings, signal);
       known = true;
     },
+    ...(inUse === null
+      ? {}
+      : {
+          isUndoable: isFromProvider,
+          back: async (outputs: Outputs, signal: AbortSignal) =>
+            await undoFork(runtime, { managed, database: subject.database, inUse }, outputs, signal),
+        }),
   };
 }
-
-/** The names of all clusters that the steps may have had made. */
-export function forkNames(outputs: Outputs): string[] {
-  const { fork: first, moments } = outputs;
-  if (first === undefined) return [];
-  const tries = String(moments ?? "").split(",").length;
-  return Array.from({ length: tries }, (_, count) => forkName(String(first), count));
-}
-
-const forkName = (first: string, count: number): string => (count === 0 ? first : `${first}-${count + 1}`);
 
 /** Whether the service brings it back, as far as is known. */
 export function isFromProvider(outputs: Outputs): boolean {
@@ -114,11 +118,12 @@ export function onlyFromBackup(step: Step, taken: () => void = () => {}): Step {
 
 async function fork(
   runtime: Runtime,
-  { subject, managed, isDrill, isThrownAway, found, making }: ForkRequest,
+  { subject, managed, isDrill, inUse, found, making }: ForkRequest,
   { name, at }: { readonly name: string; readonly at: Date },
   signal: AbortSignal,
 ): Promise<Outputs> {
   const { cluster, windowMs, lifetimeMs, deadlineMs, clusterLimit } = managed.settings;
+  let forkWrite = "";
   const request = {
     provider: managed.open(),
     cluster,
@@ -132,7 +137,7 @@ async function fork(
     destroyAfter: false,
     isDrill,
     name,
-    keepOnFailure: isThrownAway ? false : ("interrupted" as const),
+    keepOnFailure: inUse === null ? false : ("interrupted" as const),
     confirm: async (preview: ProviderRestoreReport["preview"]) => {
       for (const line of managed.describe(preview)) runtime.reporter.note(line);
       await Promise.resolve();
@@ -140,8 +145,9 @@ async function fork(
     useUrl: async () => await Promise.resolve(),
     alsoCheck: async (settings: ConnectionSettings) => {
       await requireSameDatabase(runtime, subject, settings, signal);
+      forkWrite = await lastWrite(runtime, settings, signal);
       await found(settings, signal);
-      const is = isThrownAway ? "is there as it was" : "is back";
+      const is = inUse === null ? "is there as it was" : "is back";
       runtime.reporter.note(`${subject.database} ${is}: ${describeTarget(settings)}`);
     },
   };
@@ -156,47 +162,6 @@ async function fork(
   if (done === null) throw new AppError("unexpected", `restore ${subject.database}: nothing was done`);
   for (const lacking of done.access.lacking) runtime.reporter.warn(`${name} lacks ${lacking}`);
   const moment = preview.moment.at.toISOString();
-  return { source: "provider", fork: name, forkId: done.cluster.id, moments: moment, snapshotAt: moment };
-}
-
-/**
- * Removes what was made to be thrown away, whatever became of the run. Fails with nothing: what stays is told, and has a lifetime.
- * @param spare `host:port`, in lower case, of what people work on: a cluster there stays
- */
-export async function removeForks(
-  runtime: Runtime,
-  managed: Managed,
-  names: ReadonlySet<string>,
-  spare: readonly string[] = [],
-): Promise<void> {
-  if (names.size === 0) return;
-  const signal = AbortSignal.timeout(60_000);
-  const tellLeft = (which: string, error: unknown): void => {
-    if (!isAppError(error)) throw error;
-    runtime.reporter.warn(
-      `${which} may be there and cost money: ${error.message}; \`handled provider sweep --all\` removes it`,
-    );
-  };
-  let provider: Provider;
-  let clusters: readonly ProviderCluster[];
-  try {
-    provider = managed.open();
-    clusters = await provider.clusters(signal);
-  } catch (error) {
-    tellLeft([...names].join(", "), error);
-    return;
-  }
-  for (const { id, name, lifetime } of clusters) {
-    if (!names.has(name) || lifetime === null) continue;
-    try {
-      if (spare.length > 0 && (await provider.addresses(id, signal)).some((one) => spare.includes(one))) {
-        runtime.reporter.warn(`cluster ${name} stays: something works on it by now`);
-        continue;
-      }
-      await provider.destroy(id, signal);
-      runtime.reporter.note(`cluster ${name} is destroyed`);
-    } catch (error) {
-      tellLeft(name, error);
-    }
-  }
+  const forkId = done.cluster.id;
+  return { source: "provider", fork: name, forkId, forkWrite, moments: moment, snapshotAt: moment };
 }

@@ -49,7 +49,7 @@ export function swapBackupStep(
       );
     },
     back: async (outputs, signal) => {
-      if ((await findSwapped(runtime, live, outputs, signal)) === undefined) return;
+      if ((await findSwapped(runtime, live, outputs, signal)) === undefined) return true;
       const { preview, undone } = await undoSwap(
         runtime,
         {
@@ -65,6 +65,7 @@ export function swapBackupStep(
       runtime.reporter.note(
         `${preview.before} is ${preview.database} again; what was there meanwhile is kept as ${undone}`,
       );
+      return true;
     },
   };
 }

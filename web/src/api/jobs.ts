@@ -13,7 +13,7 @@ import { request } from "./request.ts";
 export type Job = z.infer<typeof JobJson>;
 export type JobDetails = z.infer<typeof JobDetailsJson>;
 export type JobEvent = z.infer<typeof JobEventSchema>;
-type Asked = z.input<typeof JobRequest>;
+export type Asked = z.input<typeof JobRequest>;
 
 const part = encodeURIComponent;
 const LIVE = 5_000;

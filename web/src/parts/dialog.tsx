@@ -24,7 +24,7 @@ export function Dialog({
       centered
     >
       <Stack>
-        {error === null ? null : <Failed error={error} title="It was not done" />}
+        {error === null ? null : <Failed error={error} />}
         {children}
       </Stack>
     </Modal>

@@ -59,7 +59,7 @@ export function NoteForm({
           {state === "done" || state === "degraded" ? "It is kept." : ""}
         </Text>
       </Group>
-      {start.error === null ? null : <Failed error={start.error} title="It is not recorded" />}
+      {start.error === null ? null : <Failed error={start.error} />}
       {kept?.error == null ? null : (
         <Text size="sm" role="alert" className="wrap">
           {kept.error.message}

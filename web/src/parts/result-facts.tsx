@@ -34,6 +34,7 @@ function factsOf(result: unknown): readonly (readonly [string, ReactNode])[] {
 
 /** Undefined for what is nothing, or has parts. */
 function shownAs(name: string, value: unknown): ReactNode | undefined {
+  if (name === "estimatedMs" && value === null) return "not measured yet";
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (typeof value === "string") return TIME.test(value) ? <Moment at={value} exact /> : value;
   if (typeof value !== "number") return undefined;
@@ -44,6 +45,9 @@ function shownAs(name: string, value: unknown): ReactNode | undefined {
 // Where a field's name alone says too little.
 const NAMES: Readonly<Record<string, string>> = {
   snapshotAt: "Brings back",
+  bytes: "Size before compression",
+  estimatedMs: "Estimated time",
+  estimatedBy: "Estimated by",
   replaces: "Takes the place of the live one",
   before: "The old one stays as",
   dropAfter: "It stays until",

@@ -4,6 +4,7 @@ import type { UseQueryResult } from "@tanstack/react-query";
 import { useEffect, useState, type ReactElement, type ReactNode } from "react";
 import { useRouteError } from "react-router";
 import { Refused, Unreachable } from "../api/request.ts";
+import { SignInAgain } from "./sign-in-again.tsx";
 
 /** Shown while something is fetched; not at once, so that what comes quickly does not flicker. */
 export function Loading(): ReactElement | null {
@@ -19,15 +20,12 @@ export function Loading(): ReactElement | null {
   );
 }
 
-/** What went wrong, and what to do. */
+/** What went wrong, and what to do. @param again what asks for it again, where it was to be shown and not done */
 export function Failed({
   error,
-  title = "This could not be shown",
   again,
 }: {
   readonly error: Error;
-  /** What is not there, or was not done, because of it. */
-  readonly title?: string;
   readonly again?: () => void;
 }): ReactElement {
   const nobody = error instanceof Unreachable;
@@ -35,7 +33,9 @@ export function Failed({
     <Alert
       color="red"
       icon={<IconAlertTriangle aria-hidden />}
-      title={nobody ? "The daemon does not answer" : title}
+      title={
+        nobody ? "The daemon does not answer" : `This could not be ${again === undefined ? "done" : "shown"}`
+      }
       role="alert"
     >
       <Stack gap="xs" align="flex-start">
@@ -50,6 +50,7 @@ export function Failed({
           </Text>
         ) : null}
         {error instanceof Refused ? <Code>{error.code}</Code> : null}
+        {error instanceof Refused && error.code === "not_confirmed" ? <SignInAgain /> : null}
         {again === undefined ? null : (
           <Button size="xs" variant="default" onClick={again}>
             Try again

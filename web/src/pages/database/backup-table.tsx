@@ -1,5 +1,5 @@
-import { Badge, Text } from "@mantine/core";
-import type { ReactElement } from "react";
+import { Badge, Button, Stack, Text } from "@mantine/core";
+import { type ReactElement, useState } from "react";
 import { Link } from "react-router";
 import { formatBytes, formatCount, formatDuration } from "../../../../src/lib/text.ts";
 import type { Answer } from "../../api/queries.ts";
@@ -32,6 +32,10 @@ const columns = (database: string): readonly Column<Backup>[] => [
   { title: "Places", figure: true, cell: ({ places }) => formatCount(places.length) },
 ];
 
+// There may be tens of thousands of them.
+const PAGE = 50;
+
+/** Newest first; older ones when they are asked for. */
 export function BackupTable({
   database,
   backups,
@@ -39,5 +43,20 @@ export function BackupTable({
   readonly database: string;
   readonly backups: readonly Backup[];
 }): ReactElement {
-  return <DataTable label="Backups" rows={backups} columns={columns(database)} keyOf={({ id }) => id} />;
+  const [shown, show] = useState(PAGE);
+  return (
+    <Stack>
+      <DataTable
+        label="Backups"
+        rows={backups.slice(0, shown)}
+        columns={columns(database)}
+        keyOf={({ id }) => id}
+      />
+      {backups.length <= shown ? null : (
+        <Button variant="default" onClick={() => show(shown + PAGE)}>
+          Show older ones
+        </Button>
+      )}
+    </Stack>
+  );
 }

@@ -1,9 +1,10 @@
-import { Checkbox, Group, Select, Textarea, TextInput } from "@mantine/core";
+import { Checkbox, Group, Select, Stack, Textarea, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import type { ReactElement } from "react";
 import { backupsQuery } from "../../api/queries.ts";
 import { utc } from "../../parts/moment.tsx";
-import type { Choices, Scenario } from "./scenario.ts";
+import { Places } from "./places.tsx";
+import { type Choices, momentOf, type Scenario } from "./scenario.ts";
 
 const SOURCES = {
   provider: "The managed service's own backups",
@@ -11,39 +12,77 @@ const SOURCES = {
   rebuild: "Its source files: built anew",
 } as const;
 
-/** What is to be chosen before the plan is made; nothing where there is no choice. */
+const OF_ITSELF: Partial<Record<Scenario["scenario"], string>> = {
+  "server-lost": "what is faster",
+  together: "what is nearest",
+};
+
+/** What is to be chosen before the plan is made. */
 export function ChoiceFields({
-  scenario: { scenario, databases, from },
+  scenario,
   choices,
   onChoose,
 }: {
   readonly scenario: Scenario;
   readonly choices: Choices;
   readonly onChoose: (choices: Choices) => void;
-}): ReactElement | null {
+}): ReactElement {
+  const set = (some: Partial<Choices>): void => onChoose({ ...choices, ...some });
+  return (
+    <Stack gap="md">
+      {scenario.scenario === "together" && scenario.begun === null ? (
+        <Checkbox.Group
+          label="Which belong together"
+          value={[...choices.databases]}
+          onChange={(databases) => set({ databases })}
+        >
+          <Group gap="md" mt="xs">
+            {scenario.databases.map((name) => (
+              <Checkbox key={name} value={name} label={name} />
+            ))}
+          </Group>
+        </Checkbox.Group>
+      ) : null}
+      {scenario.scenario === "everything-lost" ? null : (
+        <WhatFrom scenario={scenario} choices={choices} set={set} />
+      )}
+      <Places scenario={scenario} choices={choices} onChoose={set} />
+    </Stack>
+  );
+}
+
+function WhatFrom({
+  scenario: { scenario, databases, from },
+  choices,
+  set,
+}: {
+  readonly scenario: Scenario;
+  readonly choices: Choices;
+  readonly set: (some: Partial<Choices>) => void;
+}): ReactElement {
   const [database = ""] = databases;
   const { data: listed } = useQuery(backupsQuery(database));
-  if (scenario === "everything-lost") return null;
-  const set = (some: Partial<Choices>): void => onChoose({ ...choices, ...some });
   const backups = listed?.databases[0]?.backups ?? [];
+  const at = momentOf(choices);
   return (
     <Group align="flex-start" gap="md">
       {from.length === 0 ? null : (
         <Select
           label="Made from"
-          placeholder={scenario === "server-lost" ? "what is faster" : "what is best"}
+          placeholder={OF_ITSELF[scenario] ?? "what is best"}
           clearable
           data={from.map((value) => ({ value, label: SOURCES[value] }))}
           value={choices.from}
           onChange={(value) => set({ from: value as Choices["from"] })}
         />
       )}
-      {choices.from === "rebuild" || choices.from === "provider" ? null : (
+      {choices.from === "rebuild" || choices.from === "provider" || scenario === "together" ? null : (
         <Select
           label="Which backup"
           placeholder={scenario === "data-deleted" ? "the last that has the rows" : "the newest proven one"}
           clearable
           searchable
+          limit={200}
           w={320}
           maw="100%"
           data={backups.map(({ id, snapshotAt, proof }) => ({
@@ -57,7 +96,13 @@ export function ChoiceFields({
       {scenario === "server-lost" ? null : (
         <TextInput
           label="As of when"
-          placeholder="2026-11-28T14:05:00Z"
+          description={at === null ? "by your own clock" : `that is ${utc(at)}`}
+          // The others have none, and their fields stand in one line.
+          inputWrapperOrder={["label", "input", "description"]}
+          type="datetime-local"
+          step={1}
+          w={260}
+          maw="100%"
           value={choices.at}
           onChange={({ currentTarget }) => set({ at: currentTarget.value })}
         />

@@ -9,6 +9,7 @@ import { Gauge } from "../../parts/gauge.tsx";
 import type { Drill } from "../../parts/job/drill-result.tsx";
 import { TypedCommand } from "../../parts/typed-command.tsx";
 import type { Scenario } from "./scenario.ts";
+import { TogetherPoints } from "./together-points.tsx";
 
 type Step = RecoveryPlan["steps"][number] & { readonly place: number; readonly took: number | null };
 
@@ -57,6 +58,7 @@ export function PlanSteps({
   }));
   return (
     <Stack gap="sm">
+      <TogetherPoints plan={planned(plan)} />
       <div className="budget">
         <Gauge label="Budgets of all steps" value={sum} limit={rtoMs} limitName="RTO" />
       </div>

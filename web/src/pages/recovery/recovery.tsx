@@ -28,6 +28,8 @@ export function Recovery(): ReactElement {
               <Accordion
                 multiple
                 variant="separated"
+                // What is drawn needs its width at once.
+                transitionDuration={0}
                 order={3}
                 value={open}
                 onChange={(keys) =>
@@ -87,9 +89,9 @@ export function Recovery(): ReactElement {
   );
 }
 
-/** By database; what concerns several has a group of its own. */
+/** By database; what concerns several has a group of its own, the last. */
 function groupsOf(scenarios: readonly Scenario[]): readonly (readonly [string, readonly Scenario[]])[] {
   const nameOf = ({ scenario, databases }: Scenario): string =>
-    scenario === "everything-lost" ? "All of it" : databases.join(", ");
+    scenario === "everything-lost" || scenario === "together" ? "Several databases" : databases.join(", ");
   return [...Map.groupBy(scenarios, nameOf)];
 }

@@ -20,6 +20,7 @@ import {
   firstChoices,
   historyOf,
   keyOf,
+  openForPlan,
   recoveryOf,
   type Scenario,
   TITLES,
@@ -87,7 +88,7 @@ function Standing({ scenario, history, findings }: Rehearsed): ReactElement {
           the last one failed
         </Badge>
       ) : null}
-      {last === undefined ? (
+      {last === undefined && scenario.scenario === "together" ? null : last === undefined ? (
         <Badge color="orange" autoContrast>
           never rehearsed
         </Badge>
@@ -106,7 +107,8 @@ function Way({ scenario, history, findings }: Rehearsed): ReactElement {
   const [settled] = useDebouncedValue(choices, TYPING_MS);
   const { data: session } = useQuery(sessionQuery());
   const mayAsk = session?.user != null && session.user.role !== "viewer";
-  const plan = useQuery(planQuery(recoveryOf(scenario, settled), mayAsk));
+  const lacking = openForPlan(scenario, settled);
+  const plan = useQuery(planQuery(recoveryOf(scenario, settled), mayAsk && lacking === null));
   const [last] = history;
   const timed = history.filter(({ rtoMs }) => rtoMs !== null);
   return (
@@ -122,13 +124,13 @@ function Way({ scenario, history, findings }: Rehearsed): ReactElement {
         </Alert>
       )}
       <ChoiceFields scenario={scenario} choices={choices} onChoose={choose} />
-      {mayAsk ? (
+      {lacking === null && mayAsk ? (
         <Answered query={plan}>
           {(made) => <PlanSteps plan={made} scenario={scenario} last={history.find(isDone)} />}
         </Answered>
       ) : (
         <Text size="sm" className="quiet">
-          The plan is made for operators; the runbook has it, too.
+          {mayAsk ? lacking : "The plan is made for operators; the runbook has it, too."}
         </Text>
       )}
       <Begin scenario={scenario} choices={choices} plan={plan.data} />

@@ -1,11 +1,10 @@
-import { Button, Group, Radio, Select, Stack, Text, Textarea, TextInput, Title } from "@mantine/core";
+import { Button, Group, Radio, Select, Stack, Textarea, TextInput, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState, type ReactElement } from "react";
 import { useParams, useSearchParams } from "react-router";
-import { formatDuration } from "../../../../src/lib/text.ts";
 import { useStartJob } from "../../api/jobs.ts";
 import { type Ask, usePlan } from "../../api/plans.ts";
-import { backupsQuery, overviewQuery } from "../../api/queries.ts";
+import { backupsQuery } from "../../api/queries.ts";
 import { sessionQuery } from "../../api/session.ts";
 import { RunningJobs } from "../../parts/job/running-jobs.tsx";
 import { JobView } from "../../parts/job/job-view.tsx";
@@ -155,6 +154,7 @@ function Flow({
           onChange={change(setBackup)}
           allowDeselect={false}
           searchable
+          limit={200}
         />
       )}
       {way === "new" ? (
@@ -185,15 +185,14 @@ function Flow({
           What would be done?
         </Button>
       </Group>
-      {plan.error === null ? null : <Failed error={plan.error} title="That cannot be done" />}
+      {plan.error === null ? null : <Failed error={plan.error} />}
       {plan.data === undefined ? null : (
         <Stack>
           <Title order={2} size="h4">
             What would be done
           </Title>
           <PlanView plan={plan.data} />
-          {way === "new" || way === "swap" ? <Estimate database={database} /> : null}
-          {start.error === null ? null : <Failed error={start.error} title="It was not begun" />}
+          {start.error === null ? null : <Failed error={start.error} />}
           <Confirm
             name={database}
             label={DOES[way]}
@@ -209,20 +208,6 @@ function Flow({
         </Stack>
       )}
     </Stack>
-  );
-}
-
-/** How long it is likely to take; the daemon knows it from the last time that one came back. */
-function Estimate({ database }: { readonly database: string }): ReactElement | null {
-  const { data } = useQuery(overviewQuery());
-  const found = data?.databases.find((one) => one.database === database)?.timeToRecover;
-  const ms = found?.predictedMs ?? found?.measuredMs ?? null;
-  return (
-    <Text size="sm" className="wrap">
-      {ms === null
-        ? "How long it takes nobody knows: none of its backups was ever restored to be compared."
-        : `All of the newest takes about ${formatDuration(ms)}${found?.basis == null ? "" : `, by the ${found.basis}`}.`}
-    </Text>
   );
 }
 

@@ -55,7 +55,7 @@ function OwnPassword({ user }: { readonly user: Viewer }): ReactElement {
           onChange={({ currentTarget }) => setPassword(currentTarget.value)}
         />
         <NewPasswordInput label="Your new password" value={newPassword} onChange={setNewPassword} />
-        {change.error === null ? null : <Failed error={change.error} title="It was not changed" />}
+        {change.error === null ? null : <Failed error={change.error} />}
         {change.isSuccess ? (
           <Alert color="green" title="Your password is changed" role="status">
             <Text size="sm">Wherever else you were signed in, you no longer are.</Text>

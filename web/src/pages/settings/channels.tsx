@@ -105,7 +105,7 @@ function ChannelCard({
         </Text>
       )}
       <div aria-live="polite">
-        {start.error === null ? null : <Failed error={start.error} title="The test was not begun" />}
+        {start.error === null ? null : <Failed error={start.error} />}
         {test === null ? null : (
           <QuickJob id={test} doing="Sending …">
             {(job) => <Tested job={job} name={name} />}

@@ -31,7 +31,7 @@ export function SetUp(): ReactElement {
             onChange={({ currentTarget }) => setName(currentTarget.value)}
           />
           <NewPasswordInput label="Password" value={password} onChange={setPassword} />
-          {setUp.error === null ? null : <Failed error={setUp.error} title="That did not work" />}
+          {setUp.error === null ? null : <Failed error={setUp.error} />}
           <Button type="submit" loading={setUp.isPending} disabled={isTooShort(password)}>
             Set up
           </Button>

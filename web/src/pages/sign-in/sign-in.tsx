@@ -62,7 +62,7 @@ export function SignIn({ session }: { readonly session: Session }): ReactElement
             value={password}
             onChange={({ currentTarget }) => setPassword(currentTarget.value)}
           />
-          {signIn.error === null ? null : <Failed error={signIn.error} title="You are not signed in" />}
+          {signIn.error === null ? null : <Failed error={signIn.error} />}
           <Button type="submit" loading={signIn.isPending}>
             Sign in
           </Button>
