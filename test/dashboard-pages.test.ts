@@ -165,7 +165,8 @@ describe("every page", () => {
     await page.getByText("done", { exact: true }).waitFor();
     expect(await rowsOf()).toBe(100);
 
-    await page.getByRole("button", { name: "Undo …" }).click();
+    await page.getByRole("link", { name: "Undo …" }).click();
+    await page.getByRole("button", { name: "What would be done?" }).click();
     await confirm(page, PASSWORD);
     await page.getByRole("button", { name: "Put the old one back" }).click();
     await page.getByText("done", { exact: true }).waitFor();

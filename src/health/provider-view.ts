@@ -15,16 +15,30 @@ export interface ProviderView {
   readonly restores: readonly ProviderRestoreFile[];
 }
 
+interface Window {
+  readonly windowMs: number;
+  readonly now: Date;
+}
+
+/** From when on the service is assumed to restore any moment: it goes on from a backup, so that none is before its oldest. */
+export function assumedWindowFrom(backups: readonly ProviderBackup[], { windowMs, now }: Window): Date {
+  const oldest = backups.reduce(
+    (least, { createdAt }) => Math.min(least, createdAt.getTime()),
+    now.getTime(),
+  );
+  return new Date(Math.max(oldest, now.getTime() - windowMs));
+}
+
 export function providerView(
   facts: ProviderFacts,
-  { windowMs, now }: { readonly windowMs: number; readonly now: Date },
+  window: Window,
   restores: readonly ProviderRestoreFile[],
 ): ProviderView {
   const isKnown = !(facts instanceof AppError);
   return {
     backups: isKnown ? facts : [],
     error: isKnown ? null : facts.message,
-    windowFrom: new Date(now.getTime() - windowMs),
+    windowFrom: isKnown ? assumedWindowFrom(facts, window) : new Date(window.now.getTime() - window.windowMs),
     restores,
   };
 }

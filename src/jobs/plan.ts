@@ -21,6 +21,7 @@ export async function runDry(
   const globals = ["--json", "--progress=json", "--no-color", `--config=${strategyPath}`];
   const notes: string[] = [];
   let printed: unknown = null;
+  let text = "";
   const call = {
     program: node,
     args: [program, ...globals, `--deadline=${DEADLINE_S}s`, ...command],
@@ -33,6 +34,7 @@ export async function runDry(
     onLine: (line: string) => {
       const event = ProgressEventJson.safeParse(parseJson(line)).data;
       if (event?.event === "note" || event?.event === "warning") notes.push(event.message);
+      if (event?.event === "result") text = event.message;
       return event !== undefined;
     },
   };
@@ -47,7 +49,7 @@ export async function runDry(
       cause: error,
     });
   }
-  return { command: [...command], notes, result: printed };
+  return { command: [...command], notes, text, result: printed };
 }
 
 function codeOf(code: string): ErrorCode {

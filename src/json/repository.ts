@@ -39,7 +39,7 @@ export const UsageJson = z.strictObject({
       daysUntilFull: count
         .nullable()
         .describe(
-          "When the disk is full if nothing is deleted meanwhile; null for a bucket, and where the growth is 0 or not known",
+          "When the disk is full if nothing is deleted meanwhile; 0 also where it is full; null for a bucket, and where the growth is 0 or not known",
         ),
       databases: z.array(
         z.strictObject({

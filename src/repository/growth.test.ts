@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type Addition, growthOf, sumGrowth } from "./growth.ts";
+import { type Addition, daysUntilFull, growthOf, sumGrowth } from "./growth.ts";
 
 const DAY = 86_400_000;
 const daily = (bytes: readonly number[]): Addition[] =>
@@ -31,4 +31,13 @@ test("of any steady row, in any order and however long, it is the rate", () => {
     }),
     { numRuns: 20 },
   );
+});
+
+test("a disk that is full is so now, also where nobody knows how fast it grew", () => {
+  const growth = { bytesPerDay: 10_000_000, days: 3 };
+  expect(daysUntilFull(0, null)).toBe(0);
+  expect(daysUntilFull(1000, { ...growth, bytesPerDay: 0 })).toBe(0);
+  expect(daysUntilFull(25_000_000, growth)).toBe(2);
+  expect(daysUntilFull(25_000_000, null)).toBeNull();
+  expect(daysUntilFull(null, growth)).toBeNull();
 });

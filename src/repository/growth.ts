@@ -6,6 +6,9 @@ const FEWEST = 3;
 // All pairs of so many are compared at most; of more, this many evenly chosen ones say the same.
 const MOST_POINTS = 400;
 
+/** With less than that on its disk not even a record of what failed fits any more, or just so: a place is full. */
+export const FULL_BYTES = 1_048_576;
+
 /** What one backup added, and when. */
 export interface Addition {
   /** Milliseconds since 1970. */
@@ -47,4 +50,12 @@ export function sumGrowth(growths: readonly (Growth | null)[]): Growth | null {
     bytesPerDay: known.reduce((sum, { bytesPerDay }) => sum + bytesPerDay, 0),
     days: Math.max(...known.map(({ days }) => days)),
   };
+}
+
+/** When the disk of a place is full if nothing is deleted meanwhile; null for what has no end, and where that cannot be told. */
+export function daysUntilFull(freeBytes: number | null, growth: Growth | null): number | null {
+  if (freeBytes === null) return null;
+  if (freeBytes < FULL_BYTES) return 0;
+  if (growth === null || growth.bytesPerDay === 0) return null;
+  return Math.floor(freeBytes / growth.bytesPerDay);
 }

@@ -263,7 +263,8 @@ export type StrategyVerdictJson = z.infer<typeof StrategyVerdictJson>;
 export const PlanJson = z
   .strictObject({
     command: z.array(z.string()).describe("The same as a command line of `handled`"),
-    notes: z.array(z.string()).describe("What would happen, in words"),
+    notes: z.array(z.string()).describe("What is to be known about it, in words"),
+    text: z.string().describe("What would be done, as the command prints it for people"),
     result: z.unknown().describe("What the command printed with `--dry-run --json`"),
   })
   .meta({ title: "plan" });

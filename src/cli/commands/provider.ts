@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { AppError, DEGRADED_EXIT, isAppError } from "../../errors.ts";
 import type { ManagedBy } from "../../config/provider.ts";
+import { assumedWindowFrom } from "../../health/provider-view.ts";
 import { describeStatus } from "../../providers/describe-status.ts";
 import { readStatusPage, type StatusPage } from "../../providers/status-page.ts";
 import { sweepProvider } from "../../operations/provider/sweep.ts";
@@ -67,7 +68,7 @@ async function runList(cli: Cli, name: string | undefined): Promise<void> {
       const backups = await provider.backups(cluster, cli.signal);
       const all = await provider.clusters(cli.signal);
       const made = all.filter(({ lifetime }) => lifetime?.source === cluster.id);
-      const windowFrom = new Date(now.getTime() - managed.windowMs);
+      const windowFrom = assumedWindowFrom(backups, { windowMs: managed.windowMs, now });
       listings.push({ database: target.name, status, cluster, backups, windowFrom, made });
     } catch (error) {
       const said = status === null ? null : describeStatus(status);

@@ -1,4 +1,5 @@
 import { AppError } from "../../errors.ts";
+import { assumedWindowFrom } from "../../health/provider-view.ts";
 import { checkedRestores } from "../../operations/provider/record.ts";
 import { timeOfProviderBackup } from "../../providers/backup-id.ts";
 import { provesBackup } from "../../repository/provider-restores.ts";
@@ -52,7 +53,7 @@ export async function findProviderBackup(
     provesBackup({ ...one, unread: 0 }, backup.createdAt),
   );
   const now = cli.runtime.clock.now();
-  const windowFrom = new Date(now.getTime() - managed.windowMs);
+  const windowFrom = assumedWindowFrom(backups, { windowMs: managed.windowMs, now });
   return { database: target.name, cluster, backup, windowFrom, restores };
 }
 

@@ -130,7 +130,7 @@ function renderListing(output: Output, listing: Listed, now: Date, timeZone: str
 }
 
 function windowLines(provider: ProviderView | null, formatTime: (at: Date) => string): string[] {
-  if (provider === null || provider.error !== null) return [];
+  if (provider === null || provider.error !== null || provider.backups.length === 0) return [];
   return [
     `the managed service: any moment since ${formatTime(provider.windowFrom)} is assumed, it does not tell`,
   ];

@@ -123,7 +123,7 @@ export function renderStatus(output: Output, health: Health, now: Date, timeZone
     output.width,
   );
   const windowLine = ({ database, provider }: DatabaseStatus): string[] =>
-    provider === null || provider.error !== null
+    provider === null || provider.error !== null || provider.backups.length === 0
       ? []
       : [
           `${database}: any moment since ${formatTime(provider.windowFrom, timeZone)} is assumed to be at its managed service, which does not tell`,

@@ -68,6 +68,7 @@ function describeRoom({ freeBytes, growth, daysUntilFull }: PlaceUsage): string[
   if (freeBytes === null) return [grows];
   const free = `${formatBytes(freeBytes)} free`;
   if (daysUntilFull === null) return [grows, free];
+  if (daysUntilFull === 0) return [grows, `${free}: the disk is full, or will be within a day`];
   const when = `the disk is full in ${counted(daysUntilFull, "day")} if nothing is deleted meanwhile`;
   return [grows, `${free}: ${when}`];
 }

@@ -1,9 +1,7 @@
 import { formatBytes } from "../../lib/text.ts";
+import { FULL_BYTES } from "../../repository/growth.ts";
 import { type Finding, finding } from "../finding.ts";
 import type { PlaceFacts } from "../place-facts.ts";
-
-// Not even a record of what failed fits any more, or just so.
-const FULL_BYTES = 1_048_576;
 
 /** Whether places will be full within two weeks, with all the databases that were looked at. */
 export function checkSpace(places: readonly PlaceFacts[]): Finding[] {
@@ -38,7 +36,7 @@ function full(name: string, place: string, freeBytes: number): Finding {
       {
         subject: name,
         message: `${place} is full: ${formatBytes(freeBytes)} are free, so backups fail, and that they do cannot be recorded there`,
-        hint: "make room on that disk; `handled repository usage` tells what takes how much, `handled prune` deletes what retention no longer wants",
+        hint: "free a few megabytes on that disk by other means first, for pruning writes before it deletes; then `handled prune` deletes what retention no longer wants, and `handled repository usage` tells what takes how much",
         evidence: { place, freeBytes, days: 0, neededBytes: null },
       },
     ),

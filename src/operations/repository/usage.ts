@@ -1,6 +1,6 @@
 import type { Runtime } from "../../lib/runtime.ts";
 import { listBackups } from "../../repository/backups.ts";
-import { type Growth, growthOf, sumGrowth } from "../../repository/growth.ts";
+import { daysUntilFull, type Growth, growthOf, sumGrowth } from "../../repository/growth.ts";
 import { isArchive, isSnapshot } from "../../repository/listing.ts";
 import { backupsFolder, partsFolder } from "../../repository/layout.ts";
 import type { BackupIndex } from "../../repository/manifest.ts";
@@ -87,10 +87,7 @@ export async function repositoryUsage(
     storedBytes: databases.reduce((sum, one) => sum + one.storedBytes, 0),
     freeBytes,
     growth,
-    daysUntilFull:
-      freeBytes === null || growth === null || growth.bytesPerDay === 0
-        ? null
-        : Math.floor(freeBytes / growth.bytesPerDay),
+    daysUntilFull: daysUntilFull(freeBytes, growth),
     databases,
   };
 }

@@ -1,5 +1,5 @@
 import { type UseMutationResult, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import type { z } from "zod";
 import type {
   JobDetailsJson,
@@ -36,11 +36,20 @@ export const jobQuery = (id: string) =>
     queryFn: async ({ signal }) => await request<JobDetails>("GET", `/api/jobs/${part(id)}`, { signal }),
   });
 
-/** Starts a job. What it changes is asked for again when it ends (`useJob`). */
+/**
+ * Starts a job. What it changes is asked for again when it ends (`useJobEvents`). A click that comes while another is on its way, as
+ * the second of a double one does, is the same wish: both get the one job.
+ */
 export function useStartJob(): UseMutationResult<Job, Error, Asked> {
   const client = useQueryClient();
+  const sent = useRef<Promise<Job>>(undefined);
   return useMutation({
-    mutationFn: async (body: Asked) => await request<Job>("POST", "/api/jobs", { body }),
+    mutationFn: async (body: Asked) => {
+      sent.current ??= request<Job>("POST", "/api/jobs", { body }).finally(() => {
+        sent.current = undefined;
+      });
+      return await sent.current;
+    },
     onSuccess: () => void client.invalidateQueries({ queryKey: ["jobs"] }),
   });
 }

@@ -11,15 +11,19 @@ const SignIn = lazy(async () => ({ default: (await import("../pages/sign-in/sign
 export function Gate(): ReactElement {
   const query = useQuery(sessionQuery());
   const client = useQueryClient();
-  useEffect(
-    () =>
-      // A session that is over shows in whatever is asked for next.
-      client.getQueryCache().subscribe(({ query: asked }) => {
-        const { error } = asked.state;
-        if (error instanceof Refused && error.status === 401) void client.invalidateQueries(sessionQuery());
-      }),
-    [client],
-  );
+  useEffect(() => {
+    // A session that is over shows in whatever is asked for, or asked to be done, next.
+    const look = (error: Error | null | undefined): void => {
+      if (error instanceof Refused && error.status === 401) void client.invalidateQueries(sessionQuery());
+    };
+    const forget = [
+      client.getQueryCache().subscribe(({ query: asked }) => look(asked.state.error)),
+      client.getMutationCache().subscribe(({ mutation }) => look(mutation?.state.error)),
+    ];
+    return () => {
+      for (const each of forget) each();
+    };
+  }, [client]);
   return (
     <Answered query={query}>
       {(session) =>

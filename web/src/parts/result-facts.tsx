@@ -24,10 +24,11 @@ const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
 
 function factsOf(result: unknown): readonly (readonly [string, ReactNode])[] {
   if (typeof result !== "object" || result === null) return [];
+  const names = "swappedAt" in result ? NAMES_OF_UNDO : NAMES;
   return Object.entries(result).flatMap(([name, value]: [string, unknown]) => {
     if (UNTOLD.includes(name)) return [];
     const shown = shownAs(name, value);
-    return shown === undefined ? [] : [[wordsOf(name), shown] as const];
+    return shown === undefined ? [] : [[names[name] ?? wordsOf(name), shown] as const];
   });
 }
 
@@ -51,15 +52,19 @@ const NAMES: Readonly<Record<string, string>> = {
   before: "The old one stays as",
   dropAfter: "It stays until",
   endedSessions: "Sessions that were ended",
-  swappedAt: "Had taken its place",
-  by: "From the backup",
+};
+
+// What a restore keeps is what undoing it puts back.
+const NAMES_OF_UNDO: Readonly<Record<string, string>> = {
+  before: "Put back",
+  swappedAt: "It was replaced",
+  by: "By the backup",
   undone: "What is taken out stays as",
+  endedSessions: "Sessions that were ended",
 };
 
 /** `restoredInto` → `Restored into`; `durationMs` → `Duration`. */
 function wordsOf(name: string): string {
-  const given = NAMES[name];
-  if (given !== undefined) return given;
   const words = name.replace(/Ms$/, "").replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
   return `${words.slice(0, 1).toUpperCase()}${words.slice(1)}`;
 }

@@ -10,6 +10,7 @@ import { EXACT, Moment } from "../../parts/moment.tsx";
 import { PageTitle } from "../../parts/page-title.tsx";
 import { ProofBadge } from "../../parts/proof-badge.tsx";
 import { Answered } from "../../parts/states.tsx";
+import { Actions } from "../database/actions.tsx";
 import { Difference } from "./difference.tsx";
 
 type Details = Exclude<Answer<"backup">, { kind: "provider" }>;
@@ -21,7 +22,11 @@ export function Backup(): ReactElement {
   const query = useQuery(backupQuery(database, id));
   return (
     <>
-      <PageTitle title={titleOf(database, query.data)} />
+      <PageTitle title={titleOf(database, query.data)}>
+        {query.data === undefined || query.data.kind === "provider" ? null : (
+          <Actions database={database} backup={query.data.id} />
+        )}
+      </PageTitle>
       <Answered query={query}>
         {(backup) =>
           backup.kind === "provider" ? (

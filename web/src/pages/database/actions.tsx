@@ -5,8 +5,15 @@ import { useNavigate } from "react-router";
 import { jobsQuery, useStartJob } from "../../api/jobs.ts";
 import { sessionQuery } from "../../api/session.ts";
 
-/** What can be done with a database at once: it is shown while it goes on. */
-export function Actions({ database }: { readonly database: string }): ReactElement | null {
+/** What can be done with a database at once, or with one of its backups: it is shown while it goes on. */
+export function Actions({
+  database,
+  backup,
+}: {
+  readonly database: string;
+  /** Undefined: with the newest, or a new one. */
+  readonly backup?: string;
+}): ReactElement | null {
   const { data: session } = useQuery(sessionQuery());
   const { data: running } = useQuery(jobsQuery({ database, state: "running" }));
   const start = useStartJob();
@@ -21,7 +28,13 @@ export function Actions({ database }: { readonly database: string }): ReactEleme
     );
   }
   const begin = (kind: "backup" | "verify") => () =>
-    start.mutate({ kind, database }, { onSuccess: ({ id }) => void navigate(`/jobs/${id}`) });
+    start.mutate(
+      kind === "backup" || backup === undefined
+        ? { kind, database }
+        : { kind, database, options: { backup } },
+      { onSuccess: ({ id }) => void navigate(`/jobs/${id}`) },
+    );
+  const restore = `/databases/${encodeURIComponent(database)}/restore`;
   return (
     <>
       {start.error === null ? null : (
@@ -29,18 +42,22 @@ export function Actions({ database }: { readonly database: string }): ReactEleme
           {start.error.message}
         </Text>
       )}
-      <Button onClick={begin("backup")} loading={start.isPending}>
-        Back up now
-      </Button>
+      {backup === undefined ? (
+        <Button onClick={begin("backup")} loading={start.isPending}>
+          Back up now
+        </Button>
+      ) : null}
       <Button variant="default" onClick={begin("verify")} disabled={start.isPending}>
-        Verify the newest
+        {backup === undefined ? "Verify the newest" : "Verify it"}
       </Button>
       {session.user.role === "admin" ? (
         <Button
           variant="default"
-          onClick={() => void navigate(`/databases/${encodeURIComponent(database)}/restore`)}
+          onClick={() =>
+            void navigate(backup === undefined ? restore : `${restore}?${new URLSearchParams({ backup })}`)
+          }
         >
-          Restore …
+          {backup === undefined ? "Restore …" : "Restore it …"}
         </Button>
       ) : null}
     </>

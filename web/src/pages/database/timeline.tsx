@@ -1,6 +1,7 @@
 import { Group, SegmentedControl, Text, Tooltip } from "@mantine/core";
 import { useState, type ReactElement } from "react";
 import { useNavigate } from "react-router";
+import { counted } from "../../../../src/lib/text.ts";
 import type { Answer } from "../../api/queries.ts";
 import { utc } from "../../parts/moment.tsx";
 
@@ -38,13 +39,18 @@ export function Timeline({ listed, now }: { readonly listed: Listed; readonly no
   const from = now - SPANS[span];
   const shown = points.filter(({ at }) => at >= from && at <= now);
   const place = (at: number): string => `${((Math.max(at, from) - from) / (now - from)) * 100}%`;
-  const windowFrom = listed.provider === null ? undefined : Date.parse(listed.provider.assumedWindowFrom);
+  // Of what the service does not list nobody knows that it is there.
+  const windowFrom =
+    listed.provider === null || listed.provider.backups.length === 0
+      ? undefined
+      : Date.parse(listed.provider.assumedWindowFrom);
   const older = points.length - shown.length;
   return (
     <div>
       <Group justify="space-between" mb="xs">
         <Text size="sm" className="quiet">
-          {shown.length} recovery points{older > 0 ? `, and ${older} older` : ""}. Choose one to restore it.
+          {counted(shown.length, "recovery point")}
+          {older > 0 ? `, and ${older} older` : ""}. Choose one to restore it.
         </Text>
         <SegmentedControl
           size="xs"

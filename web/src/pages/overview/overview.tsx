@@ -4,7 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import type { ReactElement } from "react";
 import { type Answer, overviewQuery, daysQuery } from "../../api/queries.ts";
 import { FindingList, type Finding } from "../../parts/finding-list.tsx";
-import { Ago, Moment } from "../../parts/moment.tsx";
+import { Ago, Moment, useNow } from "../../parts/moment.tsx";
 import { PageTitle } from "../../parts/page-title.tsx";
 import { Answered, Empty } from "../../parts/states.tsx";
 import { DatabaseCard } from "./database-card.tsx";
@@ -49,26 +49,71 @@ export function Overview(): ReactElement {
   );
 }
 
+// It looks every five minutes; then `/healthz` says the same.
+const STALE_MS = 15 * 60_000;
+
 function Verdict({ status }: { readonly status: Status }): ReactElement {
-  const unprotected = status.databases.filter((database) => protectionOf(database).level !== "protected");
-  if (unprotected.length === 0) {
-    const [oldest = ""] = status.databases.map(({ provenPoint }) => provenPoint?.at ?? "").toSorted();
+  const now = useNow(15_000);
+  const of = status.databases.map((database) => ({ database, ...protectionOf(database) }));
+  const [lost, broken, wanting] = [
+    of.filter(({ comesBack }) => !comesBack),
+    of.filter(({ level, comesBack }) => level === "unprotected" && comesBack),
+    of.filter(({ level }) => level === "at risk"),
+  ].map((some) => some.map(({ database }) => database.database).join(", ")) as [string, string, string];
+  if (now - Date.parse(status.at) > STALE_MS)
     return (
-      <Alert color="teal" icon={<IconShieldCheck aria-hidden />} title="Everything could be brought back">
-        Each database as of <Moment at={oldest} />, or later: from backups that were restored and compared.
+      <Alert
+        color="red"
+        icon={<IconShieldX aria-hidden />}
+        title="How it is now nobody knows: what is below is old"
+      >
+        No look of the daemon has come to an end since <Moment at={status.at} />, or the clock of this browser
+        is not that of the daemon. Its log says what keeps it.
       </Alert>
     );
-  }
-  const names = unprotected.map(({ database }) => database).join(", ");
-  const lost = unprotected.some((database) => protectionOf(database).level === "unprotected");
+  if (lost === "" && broken === "" && wanting === "" && status.problems.length === 0)
+    return (
+      <Alert color="teal" icon={<IconShieldCheck aria-hidden />} title="Everything could be brought back">
+        <AsOf status={status} />
+      </Alert>
+    );
+  // Of a place, say, that is full.
+  const grave = status.problems.some(({ severity }) => severity === "critical");
+  const allProven = status.databases.every(({ provenPoint }) => provenPoint !== null);
+  const title =
+    lost !== ""
+      ? `Not everything could be brought back: ${lost}`
+      : broken !== "" || grave
+        ? `${allProven ? "All could be brought back, but not" : "Not"} all is as promised${broken === "" ? "" : `: ${broken}`}`
+        : `Something needs a look${wanting === "" ? "" : `: ${wanting}`}`;
   return (
     <Alert
-      color={lost ? "red" : "orange"}
+      color={lost !== "" || broken !== "" || grave ? "red" : "orange"}
       icon={<IconShieldX aria-hidden />}
-      title={lost ? `Not everything could be brought back: ${names}` : `Something needs a look: ${names}`}
+      title={title}
     >
-      What is wrong, and what to do, stands below.
+      {lost === "" ? <AsOf status={status} /> : null} Why stands below, and what to do among the findings.
     </Alert>
+  );
+}
+
+/** As of when all could be brought back, where each could. */
+function AsOf({ status: { databases } }: { readonly status: Status }): ReactElement {
+  const proven = databases.flatMap(({ provenPoint }) => provenPoint?.at ?? []).toSorted();
+  if (proven.length < databases.length) {
+    const [oldest = ""] = databases.flatMap(({ newestPoint }) => newestPoint?.at ?? []).toSorted();
+    return (
+      <>
+        Each database has a backup as of <Moment at={oldest} />, or later; not of each was one restored and
+        compared.
+      </>
+    );
+  }
+  return (
+    <>
+      Each database as of <Moment at={proven[0] ?? ""} />, or later: from backups that were restored and
+      compared.
+    </>
   );
 }
 

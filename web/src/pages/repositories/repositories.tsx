@@ -80,9 +80,7 @@ function PlaceCard({ place }: { readonly place: Place }): ReactElement {
         <Fact name="Growth">
           {place.growth === null ? "too little history" : `${formatBytes(place.growth.bytesPerDay)} a day`}
         </Fact>
-        <Fact name="Full">
-          {place.daysUntilFull === null ? "not foreseeable" : `in ${formatCount(place.daysUntilFull)} days`}
-        </Fact>
+        <Fact name="Full">{fullIn(place.daysUntilFull)}</Fact>
       </dl>
       {share === null ? null : (
         <Progress
@@ -99,4 +97,9 @@ function PlaceCard({ place }: { readonly place: Place }): ReactElement {
       />
     </Card>
   );
+}
+
+function fullIn(days: number | null): string {
+  if (days === null) return "not foreseeable";
+  return days === 0 ? "now, or in less than a day" : `in ${counted(days, "day")}`;
 }

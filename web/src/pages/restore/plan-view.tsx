@@ -15,6 +15,10 @@ export function PlanView({ plan }: { readonly plan: Plan }): ReactElement {
           </Text>
         ))}
         <ResultFacts result={plan.result} />
+        {/* Where the figures have parts, such as the rows that would be set aside, it has them. */}
+        <Text size="sm" className="said">
+          {plan.text}
+        </Text>
         <TypedCommand words={plan.command} />
       </Stack>
     </Card>

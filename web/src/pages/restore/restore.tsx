@@ -1,4 +1,4 @@
-import { Alert, Button, Group, Radio, Select, Stack, Text, Textarea, TextInput, Title } from "@mantine/core";
+import { Button, Group, Radio, Select, Stack, Textarea, TextInput, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState, type ReactElement } from "react";
 import { useParams, useSearchParams } from "react-router";
@@ -6,6 +6,7 @@ import { useStartJob } from "../../api/jobs.ts";
 import { type Ask, usePlan } from "../../api/plans.ts";
 import { backupsQuery } from "../../api/queries.ts";
 import { sessionQuery } from "../../api/session.ts";
+import { RunningJobs } from "../../parts/job/running-jobs.tsx";
 import { JobView } from "../../parts/job/job-view.tsx";
 import { EXACT } from "../../parts/moment.tsx";
 import { PageTitle } from "../../parts/page-title.tsx";
@@ -50,13 +51,17 @@ const DOES: Readonly<Record<Way, string>> = {
 /** What, from when, to where; what would be done; then it is, and how to undo it. */
 export function Restore(): ReactElement {
   const { database = "" } = useParams();
-  const [given] = useSearchParams();
+  const [given, give] = useSearchParams();
   const session = useQuery(sessionQuery());
   const query = useQuery(backupsQuery(database));
+  // In the address, so that whoever loads the page again, or comes back to it, finds what was begun.
+  const job = given.get("job");
   return (
     <>
       <PageTitle title={`Restore ${database}`} />
-      {session.data?.user == null || session.data.user.role === "admin" ? (
+      {job !== null ? (
+        <Begun id={job} again={() => give({})} />
+      ) : session.data?.user == null || session.data.user.role === "admin" ? (
         <Answered query={query}>
           {({ databases: [listed] }) =>
             listed === undefined || (listed.backups.length === 0 && listed.provider === null) ? (
@@ -65,6 +70,7 @@ export function Restore(): ReactElement {
               </Empty>
             ) : (
               <Flow
+                key={given.toString()}
                 database={database}
                 backups={listed.backups.map(({ id, snapshotAt, proof }) => ({
                   value: id,
@@ -72,6 +78,8 @@ export function Restore(): ReactElement {
                 }))}
                 backup={given.get("backup") ?? listed.backups[0]?.id ?? null}
                 at={given.get("at")}
+                way={given.get("way") === "undo" ? "undo" : undefined}
+                onBegun={(id) => give({ job: id })}
                 hasProvider={listed.provider !== null}
               />
             )
@@ -90,14 +98,18 @@ function Flow({
   backup: first,
   at: moment,
   hasProvider,
+  way: wayGiven,
+  onBegun,
 }: {
   readonly database: string;
   readonly backups: readonly { readonly value: string; readonly label: string }[];
   readonly backup: string | null;
   readonly at: string | null;
   readonly hasProvider: boolean;
+  readonly way: "undo" | undefined;
+  readonly onBegun: (id: string) => void;
 }): ReactElement {
-  const [way, setWay] = useState<Way>(moment !== null && hasProvider ? "provider" : "new");
+  const [way, setWay] = useState<Way>(wayGiven ?? (moment !== null && hasProvider ? "provider" : "new"));
   const [backup, setBackup] = useState(first);
   const [at, setAt] = useState(moment ?? "");
   const [name, setName] = useState("");
@@ -114,20 +126,9 @@ function Flow({
       set(value);
     };
   };
-  if (start.data !== undefined) {
-    const undo = (): void => {
-      start.reset();
-      setWay("undo");
-      plan.mutate(askOf("undo", chosen));
-    };
-    const again = (): void => {
-      start.reset();
-      plan.reset();
-    };
-    return <Done id={start.data.id} undo={way === "swap" ? undo : undefined} again={again} />;
-  }
   return (
     <Stack maw={760} gap="lg">
+      <RunningJobs database={database} />
       <Radio.Group label="Where to" value={way} onChange={(value) => change(setWay)(value as Way)}>
         <Stack gap="xs" mt="xs">
           {(Object.keys(WAYS) as Way[])
@@ -197,7 +198,12 @@ function Flow({
             label={DOES[way]}
             needed={way !== "new"}
             pending={start.isPending}
-            onConfirm={(confirm) => start.mutate({ ...ask, ...(confirm === undefined ? {} : { confirm }) })}
+            onConfirm={(confirm) =>
+              start.mutate(
+                { ...ask, ...(confirm === undefined ? {} : { confirm }) },
+                { onSuccess: ({ id }) => onBegun(id) },
+              )
+            }
           />
         </Stack>
       )}
@@ -244,32 +250,11 @@ function askOf(
   }
 }
 
-/** The job, and, where there is one, the way back. */
-function Done({
-  id,
-  undo,
-  again,
-}: {
-  readonly id: string;
-  readonly undo: (() => void) | undefined;
-  readonly again: () => void;
-}): ReactElement {
+/** What was begun, and what comes of it. */
+function Begun({ id, again }: { readonly id: string; readonly again: () => void }): ReactElement {
   return (
     <Stack maw={760}>
       <JobView id={id} />
-      {undo === undefined ? null : (
-        <Alert color="blue" title="The way back">
-          <Stack align="flex-start">
-            <Text size="sm">
-              The database that was replaced is kept, and can be put back in its place: now, or later from
-              this page.
-            </Text>
-            <Button variant="default" onClick={undo}>
-              Undo …
-            </Button>
-          </Stack>
-        </Alert>
-      )}
       <Group>
         <Button variant="default" onClick={again}>
           Another restore

@@ -15,7 +15,7 @@ export function JobFailure({
   return (
     <Alert color="red" title={title} role="alert">
       <Text size="sm" className="wrap">
-        {error?.message ?? `It ended with ${how ?? "nothing said"}.`}
+        {error?.message ?? `How it ended: ${how ?? "nobody knows"}.`}
       </Text>
       {error?.hint == null ? null : (
         <Text size="sm" className="quiet wrap">

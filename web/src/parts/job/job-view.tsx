@@ -2,7 +2,7 @@ import { Button, Group, Progress, ScrollArea, Stack, Text } from "@mantine/core"
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, type ReactElement } from "react";
 import { formatDuration } from "../../../../src/lib/text.ts";
-import { type JobEvent, jobQuery, useCancelJob, useJobEvents } from "../../api/jobs.ts";
+import { type Job, type JobEvent, jobQuery, useCancelJob, useJobEvents } from "../../api/jobs.ts";
 import { Ago } from "../moment.tsx";
 import { Answered } from "../states.tsx";
 import { DrillResult, drillIn } from "./drill-result.tsx";
@@ -11,6 +11,7 @@ import { JobFailure } from "./job-failure.tsx";
 import { JobResult } from "./job-result.tsx";
 import { Steps } from "./steps.tsx";
 import { TypedCommand } from "../typed-command.tsx";
+import { WayBack } from "./way-back.tsx";
 
 /** A job while it goes on, and what came of it. */
 export function JobView({ id }: { readonly id: string }): ReactElement {
@@ -35,8 +36,11 @@ export function JobView({ id }: { readonly id: string }): ReactElement {
             {job.state === "running" ? <HowFar events={events} /> : null}
             <Steps events={events} running={job.state === "running"} />
             {drill === undefined ? null : <DrillResult drill={drill} />}
-            {job.error === null ? null : <JobFailure title="It failed" error={job.error} how={job.how} />}
+            {job.state === "failed" || job.state === "interrupted" ? (
+              <JobFailure title={endOf(job)} error={job.error} how={job.how} />
+            ) : null}
             <JobResult job={job} result={job.result} />
+            <WayBack job={job} />
             <Log events={events} />
             <TypedCommand words={job.command} />
           </Stack>
@@ -44,6 +48,12 @@ export function JobView({ id }: { readonly id: string }): ReactElement {
       }}
     </Answered>
   );
+}
+
+/** How one ended that did not come to its end. */
+function endOf({ state, cancelledBy }: Job): string {
+  if (cancelledBy !== null) return `It was stopped by ${cancelledBy}`;
+  return state === "failed" ? "It failed" : "It was interrupted";
 }
 
 function Cancel({ id }: { readonly id: string }): ReactElement {
