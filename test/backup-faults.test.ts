@@ -311,10 +311,17 @@ describe("the server goes away in the middle", () => {
     };
   }
 
+  /** Once there are any: what has been written first may be there before a table is copied. */
   const endSessions = (where: string): void =>
     void sqlNow(
       database.url,
-      `select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = current_database() and ${where}`,
+      `do $$ begin
+         for tries in 1..500 loop
+           perform pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = current_database() and ${where};
+           exit when found;
+           perform pg_sleep(0.02), pg_stat_clear_snapshot();
+         end loop;
+       end $$`,
     );
 
   test("pg_dump's session is ended by somebody", async () => {

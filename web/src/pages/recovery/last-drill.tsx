@@ -71,12 +71,19 @@ export function LastDrill({
             {last.error.message}
           </Text>
         )}
-        <DataTable
-          label="Steps of the last one"
-          rows={last.steps}
-          columns={COLUMNS}
-          keyOf={(step) => step.id}
-        />
+        {last.steps.every(({ outcome }) => outcome === "not begun") ? (
+          // Each step is recorded when all is over: of one that was killed nobody has said how far it came.
+          <Text size="sm" className="quiet">
+            How far its steps have come is not recorded{last.outcome === null ? " yet" : ""}.
+          </Text>
+        ) : (
+          <DataTable
+            label="Steps of the last one"
+            rows={last.steps}
+            columns={COLUMNS}
+            keyOf={(step) => step.id}
+          />
+        )}
         {last.notes.map((note) => (
           <Text key={note} size="sm" className="wrap note">
             {note}
