@@ -1,19 +1,21 @@
 import { readdir, readFile } from "node:fs/promises";
 import { errorCode } from "../errors.ts";
+import { mapBounded } from "./concurrency.ts";
+
+// The kernel answers from memory. All at once would be more files than a process may have open, where a machine has thousands.
+const PARALLEL_READS = 2;
 
 /**
  * The living processes of a group; one that has ended and whom nobody has waited for is none. Empty where there is no `/proc`.
  * @param group number of the process group
  */
 export async function livingOfGroup(group: number): Promise<number[]> {
-  const found = await Promise.all(
-    (await allProcesses()).map(async (pid) => {
-      const text = await readProc(`/proc/${pid}/stat`);
-      // The name, in parentheses, may hold anything; then come the state, the parent and the group (proc(5)).
-      const [state, , of] = text?.slice(text.lastIndexOf(")") + 2).split(" ") ?? [];
-      return Number(of) === group && state !== "Z" && state !== "X" ? [pid] : [];
-    }),
-  );
+  const found = await mapBounded(await allProcesses(), PARALLEL_READS, async (pid) => {
+    const text = await readProc(`/proc/${pid}/stat`);
+    // The name, in parentheses, may hold anything; then come the state, the parent and the group (proc(5)).
+    const [state, , of] = text?.slice(text.lastIndexOf(")") + 2).split(" ") ?? [];
+    return Number(of) === group && state !== "Z" && state !== "X" ? [pid] : [];
+  });
   return found.flat();
 }
 
@@ -21,13 +23,11 @@ export async function livingOfGroup(group: number): Promise<number[]> {
 export async function withVariable(
   name: string,
 ): Promise<{ readonly pid: number; readonly value: string }[]> {
-  const found = await Promise.all(
-    (await allProcesses()).map(async (pid) => {
-      const text = await readProc(`/proc/${pid}/environ`);
-      const entry = text?.split("\0").find((one) => one.startsWith(`${name}=`));
-      return entry === undefined ? [] : [{ pid, value: entry.slice(name.length + 1) }];
-    }),
-  );
+  const found = await mapBounded(await allProcesses(), PARALLEL_READS, async (pid) => {
+    const text = await readProc(`/proc/${pid}/environ`);
+    const entry = text?.split("\0").find((one) => one.startsWith(`${name}=`));
+    return entry === undefined ? [] : [{ pid, value: entry.slice(name.length + 1) }];
+  });
   return found.flat();
 }
 
