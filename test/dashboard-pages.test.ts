@@ -8,7 +8,9 @@ import {
   buildDashboard,
   complaintsOf,
   expectForEverybody,
+  signIn,
   startBrowser,
+  typeConfirmation,
 } from "./support/browser.ts";
 import { runCli } from "./support/cli.ts";
 import { type FreshDatabase, freshDatabase, temporaryFolder } from "./support/postgres.ts";
@@ -68,15 +70,8 @@ const PAGES = {
 /** Signs in. */
 async function enter(page: Page): Promise<void> {
   await page.goto(url);
-  await page.getByLabel("Name").fill("ada");
-  await page.getByRole("textbox", { name: "Password" }).fill(PASSWORD);
-  await page.getByRole("button", { name: "Sign in" }).click();
+  await signIn(page, "ada");
   await page.getByRole("heading", { name: "Overview" }).waitFor();
-}
-
-async function confirm(page: Page, password: string): Promise<void> {
-  await page.getByLabel("Type data to go on").fill("data");
-  await page.getByRole("textbox", { name: "Your password, again" }).fill(password);
 }
 
 /** How many rows the live database has now, whichever that is. */
@@ -113,9 +108,7 @@ describe("every page", () => {
     await page.getByText("2 recovery points").waitFor();
 
     await page.getByRole("button", { name: "Sign out" }).click();
-    await page.getByLabel("Name").fill("ada");
-    await page.getByRole("textbox", { name: "Password" }).fill("not the right one");
-    await page.getByRole("button", { name: "Sign in" }).click();
+    await signIn(page, "ada", "not the right one");
     await page.getByText("name or password is not right").waitFor();
     expect(await barriersOf(page)).toEqual([]);
     await page.getByRole("textbox", { name: "Password" }).fill(PASSWORD);
@@ -157,17 +150,17 @@ describe("every page", () => {
     expect(await barriersOf(page)).toEqual([]);
     const replace = page.getByRole("button", { name: "Replace the live database" });
     expect(await replace.isDisabled()).toBe(true);
-    await confirm(page, "not the right one");
+    await typeConfirmation(page, "data", "not the right one");
     await replace.click();
     await page.getByText("the password is not right").waitFor();
-    await confirm(page, PASSWORD);
+    await typeConfirmation(page, "data");
     await replace.click();
     await page.getByText("done", { exact: true }).waitFor();
     expect(await rowsOf()).toBe(100);
 
     await page.getByRole("link", { name: "Undo …" }).click();
     await page.getByRole("button", { name: "What would be done?" }).click();
-    await confirm(page, PASSWORD);
+    await typeConfirmation(page, "data");
     await page.getByRole("button", { name: "Put the old one back" }).click();
     await page.getByText("done", { exact: true }).waitFor();
     expect(await rowsOf()).toBe(10);

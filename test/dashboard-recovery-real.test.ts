@@ -11,6 +11,7 @@ import {
   complaintsOf,
   expectForEverybody,
   startBrowser,
+  typeConfirmation,
 } from "./support/browser.ts";
 import { runCli } from "./support/cli.ts";
 import { type HttpReceiver, httpReceiver } from "./support/http-receiver.ts";
@@ -99,8 +100,7 @@ async function open(of: string, disaster: RegExp): Promise<void> {
 
 /** Types the name and the password again, and does it. */
 async function confirm(name: string, label: string): Promise<void> {
-  await page.getByLabel(`Type ${name} to go on`).fill(name);
-  await page.getByRole("textbox", { name: "Your password, again" }).fill(PASSWORD);
+  await typeConfirmation(page, name);
   await page.getByRole("button", { name: label, exact: true }).click();
   await page.getByRole("heading", { name: /^recover/ }).waitFor();
 }

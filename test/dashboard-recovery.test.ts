@@ -2,13 +2,15 @@ import { readdir, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { asUser, PASSWORD } from "./support/api-access.ts";
+import { asUser } from "./support/api-access.ts";
 import {
   barriersOf,
   buildDashboard,
   complaintsOf,
   expectForEverybody,
+  signIn,
   startBrowser,
+  typeConfirmation,
 } from "./support/browser.ts";
 import { runCli } from "./support/cli.ts";
 import { lockTable } from "./support/lock-table.ts";
@@ -67,9 +69,7 @@ beforeAll(async () => {
   page = await context.newPage();
   complaints = complaintsOf(page);
   await page.goto(url);
-  await page.getByLabel("Name").fill("admin");
-  await page.getByRole("textbox", { name: "Password" }).fill(PASSWORD);
-  await page.getByRole("button", { name: "Sign in" }).click();
+  await signIn(page, "admin");
   await page.getByRole("heading", { name: "Overview" }).waitFor();
 });
 afterAll(async () => {
@@ -127,8 +127,7 @@ describe("the dashboard", { timeout: 180_000 }, () => {
     const recover = page.getByRole("button", { name: "Recover", exact: true });
     expect(await recover.isDisabled()).toBe(true);
     expect(await barriersOf(page)).toEqual([]);
-    await page.getByLabel("Type data to go on").fill("data");
-    await page.getByRole("textbox", { name: "Your password, again" }).fill(PASSWORD);
+    await typeConfirmation(page, "data");
     await recover.click();
     await page.getByRole("heading", { name: "recover data" }).waitFor();
     await main().getByText("done", { exact: true }).first().waitFor();

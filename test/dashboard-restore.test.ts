@@ -5,8 +5,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { JobsJson } from "../src/api/contract/jobs.ts";
 import type { OverviewJson } from "../src/api/contract/answers.ts";
 import { livingJobs } from "../src/daemon/job-process.ts";
-import { asUser, PASSWORD } from "./support/api-access.ts";
-import { barriersOf, buildDashboard, startBrowser } from "./support/browser.ts";
+import { asUser } from "./support/api-access.ts";
+import { barriersOf, buildDashboard, signIn, startBrowser, typeConfirmation } from "./support/browser.ts";
 import { runCli } from "./support/cli.ts";
 import { type FreshDatabase, freshDatabase, temporaryFolder } from "./support/postgres.ts";
 import { type Served, serve } from "./support/serve.ts";
@@ -59,16 +59,10 @@ afterAll(async () => {
   await live[Symbol.asyncDispose]();
 });
 
-async function enter(page: Page): Promise<void> {
-  await page.getByLabel("Name").fill("admin");
-  await page.getByRole("textbox", { name: "Password" }).fill(PASSWORD);
-  await page.getByRole("button", { name: "Sign in" }).click();
-}
-
 /** Signed in, on the page that restores a backup, which is to take the place of the live database. */
 async function aboutToSwap(page: Page, backup: string): Promise<void> {
   await page.goto(`${url}/databases/data/restore?backup=${backup}`);
-  await enter(page);
+  await signIn(page, "admin");
   await page.getByRole("radio", { name: "In place of the live database" }).check();
   await planned(page);
 }
@@ -76,8 +70,7 @@ async function aboutToSwap(page: Page, backup: string): Promise<void> {
 /** Asks what would be done, and types what a confirmation takes. */
 async function planned(page: Page): Promise<void> {
   await page.getByRole("button", { name: "What would be done?" }).click();
-  await page.getByLabel("Type data to go on").fill("data");
-  await page.getByRole("textbox", { name: "Your password, again" }).fill(PASSWORD);
+  await typeConfirmation(page, "data");
 }
 
 const replace = (page: Page) => page.getByRole("button", { name: "Replace the live database" });
@@ -144,7 +137,7 @@ test("any backup can be verified, and restored, from its own page", async () => 
   await using context = await browser.newContext();
   const page = await context.newPage();
   await page.goto(`${url}/databases/data/backups/${first}`);
-  await enter(page);
+  await signIn(page, "admin");
   await page.getByRole("button", { name: "Restore it …" }).click();
   await page.waitForURL(`**/databases/data/restore?backup=${first}`);
   await page.goBack();
@@ -164,7 +157,7 @@ test("whose session is over when they confirm is asked to sign in at once", asyn
   await context.clearCookies();
   await replace(page).click();
   await page.getByRole("button", { name: "Sign in" }).waitFor({ timeout: 5_000 });
-  await enter(page);
+  await signIn(page, "admin");
   await page.getByRole("radio", { name: "In place of the live database" }).waitFor();
   expect(await restores(page)).toHaveLength(before);
 });
@@ -196,7 +189,7 @@ test("a broken promise is not called a loss: what could be brought back, and as 
   let isProven = true;
   let lookedAt: string | undefined;
   await page.goto(url);
-  await enter(page);
+  await signIn(page, "admin");
   await page.getByText("All could be brought back, but not all is as promised: data").waitFor();
   await page.getByText(/^Each database as of Nov 29, 2026/).waitFor();
   expect(await page.getByText("Not everything could be brought back").count()).toBe(0);

@@ -9,6 +9,7 @@ import {
   complaintsOf,
   expectForEverybody,
   startBrowser,
+  typeConfirmation,
 } from "./support/browser.ts";
 import { runCli } from "./support/cli.ts";
 import { type HttpReceiver, httpReceiver } from "./support/http-receiver.ts";
@@ -105,12 +106,6 @@ async function enter(name: string, password = PASSWORD) {
 
 const button = (page: Page, name: string | RegExp) => page.getByRole("button", { name });
 
-/** Types the name again, and one's own password. */
-async function confirm(page: Page, name: string): Promise<void> {
-  await page.getByLabel(`Type ${name} to go on`).fill(name);
-  await page.getByRole("textbox", { name: "Your password, again" }).fill(PASSWORD);
-}
-
 test("a duty is recorded with a note in the name of whoever did it; a machine's leads to what shows it", async () => {
   await using viewer = await enter("viewer");
   await viewer.page.goto(`${url}/checklist`);
@@ -203,21 +198,21 @@ test("a user is added, signs in, becomes more, and is removed; the last admin st
   await button(page, "Role … eve").click();
   await page.getByRole("combobox", { name: "Role" }).click();
   await page.getByRole("option", { name: "operator" }).click();
-  await confirm(page, "eve");
+  await typeConfirmation(page, "eve");
   await button(page, "Make eve operator").click();
   await page.getByRole("row", { name: /^eve operator/ }).waitFor();
   await eve.page.goto(`${url}/checklist`);
   await button(eve.page, "Record … look as done").waitFor();
 
   await button(page, "Remove … eve").click();
-  await confirm(page, "eve");
+  await typeConfirmation(page, "eve");
   await page.getByRole("dialog").getByRole("button", { name: "Remove eve" }).click();
   await page.getByRole("row", { name: /^eve/ }).waitFor({ state: "detached" });
   await eve.page.reload();
   await eve.page.getByRole("heading", { name: "Sign in" }).waitFor();
 
   await button(page, "Remove … admin").click();
-  await confirm(page, "admin");
+  await typeConfirmation(page, "admin");
   await page.getByRole("dialog").getByRole("button", { name: "Remove admin" }).click();
   await page.getByText("user admin: nobody else is admin").waitFor();
   await page.getByText("make somebody else admin first").waitFor();

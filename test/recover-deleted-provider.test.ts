@@ -4,9 +4,16 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Emulator } from "../src/demo/digitalocean/emulator.ts";
 import { DrillJson } from "../src/json/drill.ts";
 import { RecoverJson } from "../src/json/recover.ts";
-import { type CliOptions, type CliResult, jsonOf, runCli, spawnCli } from "./support/cli.ts";
+import { type CliOptions, type CliResult, jsonOf, spawnCli } from "./support/cli.ts";
 import { contentsOf } from "./support/database-contents.ts";
-import { ask, clustersBeside, impatient, type SaidCluster, testEmulator } from "./support/emulator.ts";
+import {
+  ask,
+  clustersBeside,
+  runWithService,
+  type SaidCluster,
+  serviceEnvironment,
+  testEmulator,
+} from "./support/emulator.ts";
 import { runSql } from "./support/postgres.ts";
 import { refuseEach } from "./support/refuse-each.ts";
 import { type TemporaryFolder, temporaryFolder } from "./support/temporary-folder.ts";
@@ -77,12 +84,7 @@ databases:
 }
 
 async function handled(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
-  return await runCli(args, {
-    cwd: folder.path,
-    clock: impatient(emulator),
-    env: { DIGITALOCEAN_TOKEN: emulator.token, XDG_STATE_HOME: join(folder.path, "state") },
-    ...options,
-  });
+  return await runWithService(emulator, folder.path, args, options);
 }
 
 async function recover(args: readonly string[] = [], options: CliOptions = {}): Promise<CliResult> {
@@ -217,7 +219,7 @@ test("killed while the cluster is there it goes on with it, and leaves none", as
 }, 120_000);
 
 test("the way back of one that was killed takes the rows out again, and its cluster goes", async () => {
-  const env = { DIGITALOCEAN_TOKEN: emulator.token, XDG_STATE_HOME: join(folder.path, "state") };
+  const env = serviceEnvironment(emulator, folder.path);
   // A moment that is past for a process of its own, too; and what holds it up once its cluster is there and the rows are in.
   const past = ["--at", new Date(serviceBackup.getTime() + 1000).toISOString()];
   emulator.faults.slow({ method: "DELETE", ms: 60_000 });
@@ -277,7 +279,7 @@ test("drills through the service leave all of production as it was, and no clust
 }, 120_000);
 
 test("the cluster of a drill that was killed the next drill destroys, or the sweep; that of one that runs, or of another machine, nobody", async () => {
-  const env = { DIGITALOCEAN_TOKEN: emulator.token, XDG_STATE_HOME: join(folder.path, "state") };
+  const env = serviceEnvironment(emulator, folder.path);
   const drill = ["drill", "provider-down", "primary", "--from", "provider", "--at", at];
   // Where each is held up: before its cluster is online, and after.
   const held = {

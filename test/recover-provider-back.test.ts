@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { parseEnv } from "node:util";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Emulator } from "../src/demo/digitalocean/emulator.ts";
-import { type CliOptions, type CliResult, runCli } from "./support/cli.ts";
-import { ask, clustersBeside, impatient, type SaidCluster, testEmulator } from "./support/emulator.ts";
+import { type CliOptions, type CliResult } from "./support/cli.ts";
+import { ask, clustersBeside, runWithService, type SaidCluster, testEmulator } from "./support/emulator.ts";
 import { runSql } from "./support/postgres.ts";
 import { type TemporaryFolder, temporaryFolder } from "./support/temporary-folder.ts";
 
@@ -59,12 +59,7 @@ databases:
 }
 
 async function handled(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
-  return await runCli(args, {
-    cwd: folder.path,
-    clock: impatient(emulator),
-    env: { DIGITALOCEAN_TOKEN: emulator.token, XDG_STATE_HOME: join(folder.path, "state") },
-    ...options,
-  });
+  return await runWithService(emulator, folder.path, args, options);
 }
 
 async function recover(args: readonly string[] = [], options: CliOptions = {}): Promise<CliResult> {

@@ -4,8 +4,15 @@ import { parseEnv } from "node:util";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { RecoverJson } from "../src/json/recover.ts";
 import type { Emulator } from "../src/demo/digitalocean/emulator.ts";
-import { type CliOptions, type CliResult, jsonOf, runCli } from "./support/cli.ts";
-import { ask, clustersBeside, impatient, type SaidCluster, testEmulator } from "./support/emulator.ts";
+import { type CliOptions, type CliResult, jsonOf } from "./support/cli.ts";
+import {
+  ask,
+  clustersBeside,
+  runWithService,
+  type SaidCluster,
+  serviceEnvironment,
+  testEmulator,
+} from "./support/emulator.ts";
 import { clusterUrl, runSql } from "./support/postgres.ts";
 import { ENTER, typeInto } from "./support/terminal.ts";
 import { type TemporaryFolder, temporaryFolder } from "./support/temporary-folder.ts";
@@ -96,18 +103,8 @@ function envText(url: string): string {
 }
 
 async function handled(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
-  const { env, ...more } = options;
-  return await runCli(args, {
-    cwd: folder.path,
-    clock: impatient(emulator),
-    env: {
-      DIGITALOCEAN_TOKEN: emulator.token,
-      SHOP_URL: live,
-      XDG_STATE_HOME: join(folder.path, "state"),
-      ...env,
-    },
-    ...more,
-  });
+  const env = { SHOP_URL: live, ...options.env };
+  return await runWithService(emulator, folder.path, args, { ...options, env });
 }
 
 async function recover(args: readonly string[] = [], options: CliOptions = {}): Promise<CliResult> {
@@ -322,7 +319,7 @@ test("at a terminal the way back is offered as soon as a step fails", async () =
     ],
     {
       cwd: folder.path,
-      env: { DIGITALOCEAN_TOKEN: emulator.token, SHOP_URL: live, XDG_STATE_HOME: join(folder.path, "state") },
+      env: { ...serviceEnvironment(emulator, folder.path), SHOP_URL: live },
     },
   );
   expect(code, stdout).not.toBe(0);

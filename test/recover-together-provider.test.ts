@@ -3,8 +3,15 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Emulator } from "../src/demo/digitalocean/emulator.ts";
 import { RecoverJson } from "../src/json/recover.ts";
-import { type CliOptions, type CliResult, jsonOf, runCli, spawnCli } from "./support/cli.ts";
-import { ask, clustersBeside, impatient, type SaidCluster, testEmulator } from "./support/emulator.ts";
+import { type CliOptions, type CliResult, jsonOf, spawnCli } from "./support/cli.ts";
+import {
+  ask,
+  clustersBeside,
+  runWithService,
+  type SaidCluster,
+  serviceEnvironment,
+  testEmulator,
+} from "./support/emulator.ts";
 import { refuseEach } from "./support/refuse-each.ts";
 import { clusterUrl, freshDatabase, runSql } from "./support/postgres.ts";
 import { type TemporaryFolder, temporaryFolder } from "./support/temporary-folder.ts";
@@ -86,12 +93,7 @@ async function backUp(database: string): Promise<void> {
 }
 
 async function handled(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
-  return await runCli(args, {
-    cwd: folder.path,
-    clock: impatient(emulator),
-    env: { DIGITALOCEAN_TOKEN: emulator.token, XDG_STATE_HOME: join(folder.path, "state") },
-    ...options,
-  });
+  return await runWithService(emulator, folder.path, args, options);
 }
 
 async function together(args: readonly string[] = [], options: CliOptions = {}): Promise<CliResult> {
@@ -212,7 +214,7 @@ test("one that was killed goes on with its cluster, or goes back and leaves none
   const past = ["--at", new Date(firstBackup.getTime() + 2000).toISOString()];
   // Long enough to be killed before it is online.
   emulator.rules.onlineAfter = 3000;
-  const env = { DIGITALOCEAN_TOKEN: emulator.token, XDG_STATE_HOME: join(folder.path, "state") };
+  const env = serviceEnvironment(emulator, folder.path);
   const running = spawnCli(["recover", "together", ...past, "--yes"], { cwd: folder.path, env });
   await expect
     .poll(async () => running.ended() || (await made()).length > 0, { timeout: 45_000, interval: 50 })

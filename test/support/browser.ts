@@ -1,6 +1,7 @@
 import axe from "axe-core";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { expect, inject } from "vitest";
+import { PASSWORD } from "./api-access.ts";
 import { demand } from "./on-demand.ts";
 
 /** Debian's Chromium, without a window. */
@@ -59,4 +60,17 @@ export async function expectForEverybody(page: Page, what: string, ...widths: nu
     expect(needed, `${what} is wider than its window`).toBeLessThanOrEqual(width);
   }
   if (size !== null) await page.setViewportSize(size);
+}
+
+/** Signs in on the page that asks for it. */
+export async function signIn(page: Page, name: string, password = PASSWORD): Promise<void> {
+  await page.getByLabel("Name").fill(name);
+  await page.getByRole("textbox", { name: "Password" }).fill(password);
+  await page.getByRole("button", { name: "Sign in" }).click();
+}
+
+/** Types what a dangerous action asks for: the name of what it is done to, and the password again. */
+export async function typeConfirmation(page: Page, name: string, password = PASSWORD): Promise<void> {
+  await page.getByLabel(`Type ${name} to go on`).fill(name);
+  await page.getByRole("textbox", { name: "Your password, again" }).fill(password);
 }

@@ -1,7 +1,9 @@
 import { chmod, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { type Emulator, type EmulatorOptions, startEmulator } from "../../src/demo/digitalocean/emulator.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 import { answers } from "../../src/providers/digitalocean/contract.ts";
+import { type CliOptions, type CliResult, runCli } from "./cli.ts";
 import { clusterFolder } from "./cluster-folder.ts";
 import { noAbort, testRuntime } from "./runtime.ts";
 
@@ -100,4 +102,27 @@ export async function clustersBeside(
  */
 export function impatient({ clock }: Pick<Emulator, "clock">): Clock {
   return { ...clock, wait: (ms, signal) => clock.wait(ms >= 30_000 ? ms : Math.min(ms, 50), signal) };
+}
+
+/** What a command needs that works with the service, and keeps its state in the folder. */
+export function serviceEnvironment(
+  { token }: Pick<Emulator, "token">,
+  folder: string,
+): Record<string, string> {
+  return { DIGITALOCEAN_TOKEN: token, XDG_STATE_HOME: join(folder, "state") };
+}
+
+/** Runs a command line in a folder whose strategy has a database in the service, by the service's clock. */
+export async function runWithService(
+  emulator: Emulator,
+  folder: string,
+  args: readonly string[],
+  { env, ...options }: CliOptions = {},
+): Promise<CliResult> {
+  return await runCli(args, {
+    cwd: folder,
+    clock: impatient(emulator),
+    env: { ...serviceEnvironment(emulator, folder), ...env },
+    ...options,
+  });
 }
