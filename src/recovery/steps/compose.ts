@@ -1,37 +1,9 @@
-import { BEGUN_AT, type Outputs, type Step } from "../plan.ts";
-import { named } from "./of-database.ts";
+import type { Outputs, Step } from "../plan.ts";
+import { ofDatabase } from "./of-database.ts";
 
-/** A step for one of several databases: what it tells, and what it is told, is of this one alone. */
+/** A step for one of several databases, under the name that it has where several are one to people. */
 export function forDatabase(database: string, step: Step): Step {
-  const prefix = `${database}.`;
-  const own = (outputs: Outputs): Outputs =>
-    Object.fromEntries(
-      Object.entries(outputs).flatMap(([name, value]) =>
-        name === BEGUN_AT
-          ? [[name, value]]
-          : name.startsWith(prefix)
-            ? [[name.slice(prefix.length), value]]
-            : [],
-      ),
-    );
-  const { back, prepare } = step;
-  return {
-    ...step,
-    id: `${step.id} ${database}`,
-    run: async (outputs, signal) => named(database, await step.run(own(outputs), signal)),
-    ...(prepare === undefined
-      ? {}
-      : {
-          prepare: async (outputs: Outputs, signal: AbortSignal) =>
-            named(database, await prepare(own(outputs), signal)),
-        }),
-    check: async (outputs, signal) => await step.check(own(outputs), signal),
-    ...(back === undefined
-      ? {}
-      : {
-          back: async (outputs: Outputs, signal: AbortSignal) => await back(own(outputs), signal),
-        }),
-  };
+  return { ...ofDatabase(database, step), id: `${step.id} ${database}` };
 }
 
 /** Several steps that are one to people: each is run and checked in turn, and the last undone first. */

@@ -1,12 +1,16 @@
-import type { Outputs, Step } from "../plan.ts";
+import { BEGUN_AT, type Outputs, type Step } from "../plan.ts";
 
-/** A step for one of several databases: what it tells and hears is of this one alone. */
+/** A step for one of several databases: what it tells and hears is of this one alone, but for when it all began. */
 export function ofDatabase(database: string, step: Step): Step {
   const prefix = `${database}.`;
   const own = (outputs: Outputs): Outputs =>
     Object.fromEntries(
       Object.entries(outputs).flatMap(([name, value]) =>
-        name.startsWith(prefix) ? [[name.slice(prefix.length), value]] : [],
+        name === BEGUN_AT
+          ? [[name, value]]
+          : name.startsWith(prefix)
+            ? [[name.slice(prefix.length), value]]
+            : [],
       ),
     );
   const { back, confirm, isUndoable, prepare } = step;
