@@ -4,6 +4,7 @@ import type { Account, Mishap } from "./account.ts";
 import { connectionView } from "./cluster-view.ts";
 import { passTime } from "./daily-backups.ts";
 import { ADMIN, DEFAULT_DATABASE, type ListedBackup } from "./managed-cluster.ts";
+import { untilReady } from "./replay.ts";
 import type { CreateRequest } from "./requests.ts";
 
 /** What the owner of the emulated service can do, and its customers cannot. Clusters are named by their names. */
@@ -36,6 +37,7 @@ export interface EmulatorControls {
   nextCluster(mishap: Mishap): void;
   /** The server stops; its disk stays. */
   stopServer(name: string): Promise<void>;
+  /** Returns when it takes connections. */
   startServer(name: string): Promise<void>;
   /** The server is killed, and its disk is gone; backups stay. */
   wreck(name: string): Promise<void>;
@@ -97,7 +99,11 @@ export function controlsOf(account: Account): EmulatorControls {
     },
     nextCluster: (mishap) => void account.mishaps.push(mishap),
     stopServer: (name) => serverOf(name).stop("immediate"),
-    startServer: (name) => serverOf(name).start(),
+    startServer: async (name) => {
+      const server = serverOf(name);
+      await server.start();
+      await untilReady(account.service, server, account.byName(name).end.signal);
+    },
     wreck: async (name) => {
       await serverOf(name).stop("immediate");
       await rm(account.byName(name).folders.server, { recursive: true, force: true });

@@ -43,7 +43,7 @@ export async function startFromBackup(
     };
     const server = await startManagedServer(service, folders, { major, allowed, more }, signal);
     try {
-      await untilPromoted(service, server, signal);
+      await untilReady(service, server, signal);
       return server;
     } catch (error) {
       await server[Symbol.asyncDispose]();
@@ -65,8 +65,12 @@ function postgresTime(moment: Date): string {
   return moment.toISOString().replace("Z", "+00");
 }
 
-/** A server that recovers says so in the last line of its postmaster.pid, and `ready` once it takes writes. */
-async function untilPromoted(service: Service, server: Cluster, signal: AbortSignal): Promise<void> {
+/**
+ * Waits until a server that replays its log takes connections and writes. Where hot_standby is off, as it is on servers made from a
+ * base backup, `pg_ctl start` is content once the replay has begun; the last line of postmaster.pid is `ready` only after it (`pmstatus` in
+ * src/include/utils/pidfile.h). Fails with `tool_failed` and the end of the log when the server ends.
+ */
+export async function untilReady(service: Service, server: Cluster, signal: AbortSignal): Promise<void> {
   for (;;) {
     const [, , , , , , , state] = (await pidFile(server.folder)).split("\n");
     if (state?.trim() === "ready") return;
