@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { noAbort, testRuntime } from "../../test/support/runtime.ts";
 import { change, FULL_STRATEGY, parse, STRATEGY_FILE } from "../../test/support/strategy.ts";
 import { temporaryFolder } from "../../test/support/temporary-folder.ts";
-import { loadStrategy, STRATEGY_TOLD } from "./load.ts";
+import { loadStrategy, BY_DAEMON } from "./load.ts";
 import type { Strategy } from "./strategy.ts";
 
 describe("a good strategy", () => {
@@ -213,7 +213,7 @@ describe("loadStrategy", () => {
     }
     expect((await load(secret, 0o600)).warnings).toEqual([]);
     // The daemon that started it has said so.
-    expect((await load(secret, 0o644, { [STRATEGY_TOLD]: "1" })).warnings).toEqual([]);
+    expect((await load(secret, 0o644, { [BY_DAEMON]: "1" })).warnings).toEqual([]);
   });
 
   test.each<[string, string | Uint8Array, RegExp]>([

@@ -19,8 +19,11 @@ import { buildStrategy, type Strategy } from "./strategy.ts";
 const LARGEST_FILE = 1024 * 1024;
 const READABLE_BY_OTHERS = 0o044;
 
-/** In the environment of what a daemon starts: it has said what there is to say of the strategy's file, and need not hear it of every job. */
-export const STRATEGY_TOLD = "HANDLED_STRATEGY_TOLD";
+/**
+ * In the environment of what a daemon starts: it has said what there is to say of the strategy's file, and need not hear it of every job,
+ * and that a job has ended it sees by itself.
+ */
+export const BY_DAEMON = "HANDLED_BY_DAEMON";
 
 /**
  * Reads and checks a strategy file. Fails with `strategy_missing`, or with `strategy_invalid`, which names every
@@ -30,7 +33,7 @@ export async function loadStrategy(runtime: Runtime, path: string, signal: Abort
   const file = resolve(path);
   const { text, mode } = await readStrategyFile(file, signal);
   const strategy = parseStrategy(runtime, text, file);
-  const isTold = runtime.env[STRATEGY_TOLD] !== undefined;
+  const isTold = runtime.env[BY_DAEMON] !== undefined;
   if (!isTold && (mode & READABLE_BY_OTHERS) !== 0 && holdsSecrets(strategy)) {
     runtime.reporter.warn(
       `strategy ${file}: holds a password and others may read it: \`chmod 600 ${file}\`, or use \`\${NAME}\``,

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { type FileHandle, open } from "node:fs/promises";
-import { STRATEGY_TOLD } from "../config/load.ts";
+import { BY_DAEMON } from "../config/load.ts";
 import { endOfJob, JOB_MARK, type JobEnd, type JobProgram } from "../daemon/job-process.ts";
 import { messageOf } from "../errors.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -57,8 +57,7 @@ export async function spawnJob(
       env: {
         ...env,
         [JOB_MARK]: scheduled === undefined ? job.id : `${job.id} ${scheduled.mark}`,
-        // The daemon tells what is wrong with the strategy.
-        [STRATEGY_TOLD]: "1",
+        [BY_DAEMON]: "1",
       },
       stdio: [input === undefined ? "ignore" : "pipe", files?.out.fd ?? "ignore", files?.err.fd ?? "ignore"],
       // Ctrl-C is for us; it is told once, by us. And with its group goes what it has started.

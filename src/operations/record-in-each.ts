@@ -2,6 +2,7 @@ import type { AppError } from "../errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { openRepository, type Repository } from "../repository/repository.ts";
 import type { Storage } from "../storage/storage.ts";
+import { noteChange } from "./changes-here.ts";
 import { isOfPlace } from "./places.ts";
 
 /**
@@ -23,6 +24,7 @@ export async function recordInEach(
       failures.push(error);
     }
   }
+  await noteChange(runtime, storages);
   const [first] = failures;
   if (first !== undefined && failures.length === storages.length) throw first;
   return failures;

@@ -6,6 +6,7 @@ import { FORMAT_VERSION } from "../repository/manifest.ts";
 import type { RunFile } from "../repository/run-file.ts";
 import { forgetBegun, newRunId, recordBegun, recordEnded, recordInterrupted } from "../repository/runs.ts";
 import type { Storage } from "../storage/storage.ts";
+import { noteChange } from "./changes-here.ts";
 import { recordInPlaces } from "./record-in-places.ts";
 
 /** What is about to run. */
@@ -60,6 +61,7 @@ export async function recordingRun<T>(
       if (ended === undefined) await forgetBegun(repository, run, last);
       else await recordEnded(repository, ended, last);
     });
+    await noteChange(runtime, request.storages);
   };
   let value: T;
   try {

@@ -2,6 +2,7 @@ import { AppError, isAppError, messageOf } from "../errors.ts";
 import { PROGRAM } from "../lib/program.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { formatDuration } from "../lib/text.ts";
+import { noteChange } from "../operations/changes-here.ts";
 import { type RecordInPlaces, recordInPlaces } from "../operations/record-in-places.ts";
 import { NO_FIGURES, recordingRun, type RunResult } from "../operations/record-run.ts";
 import { describeHolder } from "../repository/holder.ts";
@@ -74,6 +75,8 @@ export async function recordingRecovery(
   } catch (error) {
     await recordEnd(recorders, stopped(runtime, begun, error, signal));
     throw error;
+  } finally {
+    await noteChange(runtime, [...places.values()].flat());
   }
 }
 

@@ -1,5 +1,6 @@
 import { DEGRADED_EXIT } from "../../errors.ts";
 import type { Command } from "commander";
+import { noteChange } from "../../operations/changes-here.ts";
 import {
   planRepair,
   type RepairReport,
@@ -65,5 +66,7 @@ async function repair(cli: Cli, place: RepositoryPlace, options: Options): Promi
     // Otherwise the report tells of them.
     for (const step of done) cli.output.note(stepText(step));
     throw error;
+  } finally {
+    await noteChange(cli.runtime, [place.storage]);
   }
 }
