@@ -89,3 +89,28 @@ test("a database is listed once for all that ask at the same time, and anew afte
   asked[2]?.resolve();
   expect(await third).toBe(2);
 });
+
+test("what was done since a look began is for another, after a rest: looking is never all it does", async () => {
+  const clock = manualClock();
+  const now = (): string => clock.now().toISOString();
+  const looks = new DaemonLooks(clock);
+  // The first will see it.
+  expect(looks.isNews(now())).toBe(false);
+  for (const { tookMs, restMs } of [
+    { tookMs: 100, restMs: 5000 },
+    { tookMs: 30_000, restMs: 120_000 },
+  ]) {
+    const before = now();
+    let meanwhile: string;
+    {
+      using _begun = looks.begin();
+      await clock.advance(tookMs);
+      meanwhile = now();
+      expect(looks.isNews(meanwhile)).toBe(false);
+    }
+    await clock.advance(restMs - 1);
+    expect(looks.isNews(meanwhile)).toBe(false);
+    await clock.advance(1);
+    expect([before, meanwhile, now()].map((at) => looks.isNews(at))).toEqual([false, true, true]);
+  }
+});

@@ -15,6 +15,9 @@ interface Look extends Disposable {
 
 // Three looks in a row that did not come to an end.
 const STALE_MS = 15 * 60_000;
+// However much others do: a fifth of the time is spent on looking, and no more than one look begins in five seconds.
+const REST_MS = 5000;
+const REST_FOR_EACH_MS = 4;
 
 /** What the daemon found when it looked last, for whoever asks: an answer over thousands of backups cannot be looked up each time. */
 export class DaemonLooks {
@@ -24,6 +27,10 @@ export class DaemonLooks {
   #listings = new Map<string, HeldListing>();
   /** By the monotonic clock. */
   #listedAt = 0;
+  /** When the last look began. */
+  #began: string | undefined;
+  /** By the monotonic clock: until when it rests from that look; infinite while it goes on. */
+  #restsUntil = 0;
   readonly #reading = new Map<string, Promise<HeldListing>>();
   /** Another object after each change. */
   #since = {};
@@ -45,6 +52,9 @@ export class DaemonLooks {
   begin(): Look {
     const at = this.#clock.now().toISOString();
     const since = this.#since;
+    const began = this.#clock.monotonic();
+    this.#began = at;
+    this.#restsUntil = Infinity;
     return {
       found: (health) => {
         this.#overview = { ...statusJson(health), at };
@@ -52,8 +62,18 @@ export class DaemonLooks {
         // What has changed meanwhile it may not have seen.
         if (since === this.#since) this.#hold(health);
       },
-      [Symbol.dispose]: () => this.#first.resolve(undefined),
+      [Symbol.dispose]: () => {
+        this.#first.resolve(undefined);
+        const now = this.#clock.monotonic();
+        this.#restsUntil = now + Math.max(REST_MS, (now - began) * REST_FOR_EACH_MS);
+      },
     };
+  }
+
+  /** Whether what was done at that time is for another look, and it is time for one: none goes on or has just ended. */
+  isNews(at: string): boolean {
+    if (this.#began === undefined || at <= this.#began) return false;
+    return this.#clock.monotonic() >= this.#restsUntil;
   }
 
   /** Something was done to the backups: what was listed before is shown no more. */

@@ -6,20 +6,24 @@ import { findDatabase, type Strategy } from "../../config/strategy.ts";
 import { Daemon, type DaemonEvent, type DaemonWorld } from "../../daemon/daemon.ts";
 import { readPast } from "../../daemon/job-past.ts";
 import { isJobRunning } from "../../daemon/job-process.ts";
-import { AppError, errorCode, inOperation } from "../../errors.ts";
+import { watchChanges } from "../../daemon/watch-changes.ts";
+import { AppError, errorCode, inOperation, isAppError } from "../../errors.ts";
 import { type Finding, finding, isHealthy } from "../../health/finding.ts";
 import { requireStrategyPath } from "../strategy-file.ts";
 import type { Cli } from "../cli.ts";
 import { DaemonLooks } from "../daemon-looks.ts";
 import { healthOf } from "../health-of.ts";
 import type { Jobs } from "../../jobs/jobs.ts";
+import { lastChange } from "../../operations/changes-here.ts";
 import { openJobs } from "../jobs-world.ts";
+import { openStrategyPlace } from "../open-place.ts";
 import { outagesOf } from "../outages.ts";
 import { notifyOfHealth } from "../notify-of-health.ts";
 import { eventJson, renderEvent } from "../render/serve.ts";
 import { RunbookKeeper } from "../runbook-keeper.ts";
 import { ServeApi, type ServeNames } from "../serve-api.ts";
 import { ServeHttp } from "../serve-http.ts";
+import type { Storage } from "../../storage/storage.ts";
 import { storagesOf, strategyTarget } from "../targets.ts";
 
 interface ServeOptions {
@@ -79,6 +83,7 @@ async function runServe(cli: Cli, options: ServeOptions): Promise<void> {
     else cli.output.text(renderEvent(cli.output, event, now, timeZone));
   };
   let daemon: Daemon | undefined;
+  let places: readonly Storage[] = [];
   let names: ServeNames = { url: undefined, oidc: undefined };
   const looks = new DaemonLooks(cli.runtime.clock);
   await using jobs = await openJobs(
@@ -100,6 +105,7 @@ async function runServe(cli: Cli, options: ServeOptions): Promise<void> {
   const listen = async (strategy: Strategy): Promise<boolean> => {
     ({ timeZone } = strategy);
     names = strategy.daemon;
+    places = openable(cli, strategy);
     const address = addressOf(options, strategy);
     await served.listen(address);
     return address !== undefined;
@@ -115,10 +121,31 @@ async function runServe(cli: Cli, options: ServeOptions): Promise<void> {
       async (strategy, stop) => await api?.keepSystem(strategy, stop),
     ),
   );
+  await using _watched = watchChanges({
+    clock: cli.runtime.clock,
+    last: async () => await lastChange(cli.runtime, places),
+    isNews: (at) => looks.isNews(at),
+    look: () => {
+      looks.changed();
+      daemon.look();
+    },
+  });
   cli.onHangup(() => daemon.reload());
   await daemon.run(cli.signal);
   // Being stopped is how this command ends.
   cli.exitWith(0);
+}
+
+/** What is wrong with a place, each look at it says. */
+function openable(cli: Cli, strategy: Strategy): Storage[] {
+  return strategy.repositories.flatMap(({ name }) => {
+    try {
+      return openStrategyPlace(cli, strategy, name, {});
+    } catch (error) {
+      if (!isAppError(error)) throw error;
+      return [];
+    }
+  });
 }
 
 /** That nobody can sign in keeps no backup from its time. */
