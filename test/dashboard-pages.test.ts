@@ -180,3 +180,15 @@ describe("every page", () => {
     expect(complaints).toEqual([]);
   });
 });
+
+test("what is done at a terminal shows by itself, soon", async () => {
+  await using context = await browser.newContext();
+  const page = await context.newPage();
+  await enter(page);
+  await open(page, "/databases/data");
+  const points = (await page.getByText(/\d+ recovery points/).textContent()) ?? "";
+  const { code, stderr } = await runCli(["backup", "data"], { cwd: folder.path });
+  expect(code, stderr).toBe(0);
+  // A page that hears of nothing asks for its list once a minute.
+  await page.getByText(`${Number(/(\d+) recovery points/.exec(points)?.[1]) + 1} recovery points`).waitFor();
+});

@@ -28,7 +28,7 @@ function get<Name extends keyof typeof ROUTES>(name: Name, path: string, refetch
 
 const part = encodeURIComponent;
 
-/** As the daemon found it at its last look: it looks when something has ended, and every few minutes. */
+/** As the daemon found it at its last look: it looks when something has ended on its machine, and every few minutes. */
 export const overviewQuery = () => get("overview", "/api/overview", LIVE);
 /** By the calendar of whoever looks. */
 export const daysQuery = () =>

@@ -21,7 +21,7 @@ import {
   IconSettings,
   IconSun,
 } from "@tabler/icons-react";
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Suspense, useEffect, useRef, type ReactElement } from "react";
 import { Link, Outlet, useLocation } from "react-router";
 import { overviewQuery } from "../api/queries.ts";
@@ -118,8 +118,24 @@ export function Shell({ user }: { readonly user: NonNullable<Session["user"]> })
   );
 }
 
+// What is asked for seldom, and is as a look of the daemon found it, or may be otherwise than at the last one.
+const FOUND = ["backups", "series", "days", "backup", "checklist"];
+
+/** Asks for what is on the screen as soon as the daemon has looked again. @param at when it did */
+function useNews(at: string | undefined): void {
+  const client = useQueryClient();
+  const before = useRef(at);
+  useEffect(() => {
+    if (before.current === at) return;
+    const isFirst = before.current === undefined;
+    before.current = at;
+    if (!isFirst) for (const name of FOUND) void client.invalidateQueries({ queryKey: [name] });
+  }, [at, client]);
+}
+
 function Databases({ pathname }: { readonly pathname: string }): ReactElement | null {
   const { data } = useQuery(overviewQuery());
+  useNews(data?.at);
   if (data === undefined) return null;
   return (
     <>
