@@ -222,7 +222,7 @@ test("the way back of one that was killed takes the rows out again, and its clus
   const env = serviceEnvironment(emulator, folder.path);
   // A moment that is past for a process of its own, too; and what holds it up once its cluster is there and the rows are in.
   const past = ["--at", new Date(serviceBackup.getTime() + 1000).toISOString()];
-  emulator.faults.slow({ method: "DELETE", ms: 60_000 });
+  emulator.faults.slow({ method: "DELETE", ms: 600_000 });
   const args = ["recover", "data-deleted", "primary", "--table", "public.orders", "--yes", ...past];
   const running = spawnCli(args, { cwd: folder.path, env });
   const isIn = async (): Promise<boolean> => running.ended() || (await orders()).length > 1;
@@ -284,7 +284,7 @@ test("the cluster of a drill that was killed the next drill destroys, or the swe
   // Where each is held up: before its cluster is online, and after.
   const held = {
     creating: () => emulator.nextCluster("never-online"),
-    online: () => emulator.faults.slow({ method: "PUT", path: /firewall$/, ms: 60_000 }),
+    online: () => emulator.faults.slow({ method: "PUT", path: /firewall$/, ms: 600_000 }),
   };
   const begin = async (where: keyof typeof held) => {
     const others = (await made()).map(({ id }) => id);

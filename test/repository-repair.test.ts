@@ -174,7 +174,7 @@ test("the remains of a backup without an index go in two runs, never at once, an
         ),
       {
         interval: 300,
-        timeout: 10_000,
+        timeout: 45_000,
       },
     )
     .toBe(true);

@@ -175,7 +175,7 @@ test("what fails on the way destroys the new cluster", async () => {
 
 test("a service that cannot be asked while the cluster is made ends nothing: the wait goes on", async () => {
   const running = handled("restore", "shop", "--provider", "--yes");
-  await expect.poll(made, { timeout: 20_000, interval: 20 }).toHaveLength(1);
+  await expect.poll(made, { timeout: 45_000, interval: 20 }).toHaveLength(1);
   // Longer than anybody waits for an answer: the question fails for good.
   emulator.faults.failNext({ method: "GET", path: ONE_CLUSTER, status: 429, resetAfter: 600_000 });
   expect(await running).toMatchObject({ code: 0 });
@@ -207,7 +207,7 @@ test("a kill leaves a cluster that the sweep finds; others are never touched", a
     cwd: folder.path,
     env: { DIGITALOCEAN_TOKEN: emulator.token },
   });
-  await expect.poll(made, { timeout: 20_000 }).toHaveLength(1);
+  await expect.poll(made, { timeout: 45_000 }).toHaveLength(1);
   process.kill(killed.pid, "SIGKILL");
   await killed.result;
   const [name] = await made();
@@ -226,12 +226,12 @@ test("a kill leaves a cluster that the sweep finds; others are never touched", a
 
 test("a killed restore with a name of its own is gone on with by the same command, however often", async () => {
   const more = ["--provider", "--new-cluster", "shop-again", "--keep-on-failure", "--yes", "--json"];
-  emulator.faults.slow({ method: "PUT", ms: 60_000 });
+  emulator.faults.slow({ method: "PUT", ms: 600_000 });
   const killed = spawnCli(["restore", "shop", ...more], {
     cwd: folder.path,
     env: { DIGITALOCEAN_TOKEN: emulator.token },
   });
-  await expect.poll(made, { timeout: 20_000 }).toEqual(["shop-again"]);
+  await expect.poll(made, { timeout: 45_000 }).toEqual(["shop-again"]);
   process.kill(killed.pid, "SIGKILL");
   await killed.result;
   emulator.faults.clear();
@@ -423,7 +423,7 @@ test("a file that cannot take the URL is told before anything is made, and costs
   expect(await handled(...args, urlFile)).toMatchObject({ code: 1 });
   await expect(stat(urlFile)).rejects.toThrow("ENOENT");
   const running = handled(...args, urlFile);
-  await expect.poll(made, { timeout: 20_000, interval: 20 }).toHaveLength(1);
+  await expect.poll(made, { timeout: 45_000, interval: 20 }).toHaveLength(1);
   await rm(urlFile);
   await mkdir(urlFile);
   const result = await running;

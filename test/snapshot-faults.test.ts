@@ -1,9 +1,11 @@
+import { spawnSync } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Observer } from "../src/lib/runtime.ts";
 import type { Cluster } from "../src/postgres/cluster.ts";
-import { type CliOptions, type CliResult, jsonOf, runCli, spawnCli } from "./support/cli.ts";
+import { builtProgram } from "./support/built-program.ts";
+import { cliEnvironment, type CliOptions, type CliResult, jsonOf, runCli, spawnCli } from "./support/cli.ts";
 import { expectNoSessions, filesOf } from "./support/leftovers.ts";
 import { inMountNamespace } from "./support/mounts.ts";
 import {
@@ -34,8 +36,12 @@ async function backUp(
   options: CliOptions = {},
   ...args: string[]
 ): Promise<CliResult> {
-  const all = ["backup", "data", "--url", url, "--repository", repository, "--kind", "snapshot", "--json"];
-  return await runCli([...all, "--jobs", "2", ...args], options);
+  return await runCli([...backupArgs(url, repository), ...args], options);
+}
+
+function backupArgs(url: string, repository: string): string[] {
+  const place = ["--url", url, "--repository", repository];
+  return ["backup", "data", ...place, "--kind", "snapshot", "--json", "--jobs", "2"];
 }
 
 async function backUpWell(
@@ -229,14 +235,19 @@ describe("two writers", () => {
   test("the second is refused while the first copies, and takes over nothing", async () => {
     await using database = await freshDatabase({ sql: ROWS_SQL });
     await using folder = await temporaryFolder();
-    let second: Promise<CliResult> | undefined;
+    let second: CliResult | undefined;
     const observer = firstCopy(() => {
-      second = backUp(database.url, folder.path);
+      // Until it has ended the first one stands still.
+      const args = [builtProgram("main"), ...backupArgs(database.url, folder.path)];
+      const { status, stdout, stderr } = spawnSync(process.execPath, args, {
+        env: cliEnvironment(),
+        encoding: "utf8",
+      });
+      second = { code: status, stdout, stderr };
     });
     await backUpWell(database.url, folder.path, { observer });
-    const refused = await second;
-    if (refused === undefined) throw new Error("the second run did not begin");
-    expectFailure(refused, 11, "lease_held");
+    if (second === undefined) throw new Error("the second run did not begin");
+    expectFailure(second, 11, "lease_held");
     const list = jsonOf(await runCli(["list", "--repository", folder.path, "--json"]));
     expect(list).toMatchObject({ databases: [{ backups: [{ rows: 34_000, kind: "snapshot" }] }] });
   });

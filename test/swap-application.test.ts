@@ -9,7 +9,11 @@ import { expectDone } from "./support/expect-done.ts";
 
 describe("the application", () => {
   /** A strategy whose commands write down when they ran and which database had the name then. */
-  async function strategyFor(shop: Shop, health: string, parts: { stop?: string; start?: string } = {}) {
+  async function strategyFor(
+    shop: Shop,
+    health: string,
+    parts: { stop?: string; start?: string; healthTimeout?: string } = {},
+  ) {
     const log = join(shop.scratch, "commands.log");
     const say = (what: string): string =>
       `psql -XAt -d "$DATABASE_URL" -c "select '${what} ' || oid from pg_database where datname = current_database()" >> ${log}`;
@@ -22,7 +26,7 @@ describe("the application", () => {
         version: 1,
         repositories: { local: { url: shop.repository } },
         databases: { [shop.live.name]: { url: "${DATABASE_URL}", schemas: ["data"] } },
-        application: { stop, start, health, healthTimeout: "1s" },
+        application: { stop, start, health, healthTimeout: parts.healthTimeout ?? "1s" },
       }),
     );
     return {
@@ -70,7 +74,7 @@ describe("the application", () => {
   test("is stopped before the swap, started after it, and asked until it is healthy", async () => {
     await using shop = await smallShop();
     await using health = await healthServer((asked) => (asked < 2 ? 503 : 200));
-    const strategy = await strategyFor(shop, health.url);
+    const strategy = await strategyFor(shop, health.url, { healthTimeout: "30s" });
     const old = await oidOf(shop);
     expectDone(await strategy.restore(...SWAP));
     const swapped = await oidOf(shop);

@@ -96,7 +96,9 @@ async function openSite(isSealed: boolean) {
       const names = await readdir(join(place, "system/audit"), { recursive: true }).catch(() => []);
       return names.filter((name) => name.endsWith(".json")).length;
     },
-    kept: async () => await readdir(join(place, "system/users")).catch(() => []),
+    // Not what is only being written.
+    kept: async () =>
+      (await readdir(join(place, "system/users")).catch(() => [])).filter((name) => !name.endsWith(".tmp")),
     serve: ({ folder, env }: typeof old) => serve(folder, { env: { ...env, DATA_URL: live.url } }),
     [Symbol.asyncDispose]: async () => {
       await runSql(clusterUrl(), `drop database if exists "${back}" with (force)`);

@@ -147,8 +147,11 @@ const PROGRAM = join(import.meta.dirname, "support/trial-application-main.ts");
 /** Its start command. */
 const run = (manner: string, file = ""): string => `'${process.execPath}' '${PROGRAM}' ${manner} '${file}'`;
 
-/** What has been started for a trial by this process or another, and still runs. */
-const running = async (): Promise<number[]> => (await withVariable("HANDLED_TRIAL")).map(({ pid }) => pid);
+/** What a process of this number, or this one, has started for a trial, and still runs. Other tests have trials of their own. */
+const running = async (of = process.pid): Promise<number[]> =>
+  (await withVariable("HANDLED_TRIAL")).flatMap(({ pid, value }) =>
+    value.split("_")[1] === String(of) ? [pid] : [],
+  );
 
 const application = (start: string, more: object = {}) => ({
   trial: { start, health: "/health", healthTimeout: "3s", ...more },
@@ -196,7 +199,9 @@ describe("the application", () => {
     ["missing", /it ended \(exit code 127\)/],
   ])("that does not work is told: %s", async (manner, reason) => {
     const start = manner === "missing" ? "no-such-program" : run(manner);
-    const { code, report } = await verify(await strategyWith(application(start, { healthTimeout: "2s" })));
+    // One that ends is not waited for; one that hangs has to listen before that is over.
+    const healthTimeout = manner === "hang" ? "10s" : "50s";
+    const { code, report } = await verify(await strategyWith(application(start, { healthTimeout })));
     expect(code).toBe(4);
     expect(VerifyJson.parse(report)).toMatchObject({
       outcome: "failed",
@@ -244,9 +249,10 @@ describe("the application", () => {
     const child = spawnCli(["verify", "shop", ...config, ...place]);
     const started = async (): Promise<string> => await readFile(file, "utf8").catch(() => "");
     await expect.poll(started, { timeout: 30_000, interval: 50 }).not.toBe("");
+    expect(await running(child.pid)).not.toEqual([]);
     process.kill(child.pid, signal);
     expect((await child.result).code).toBe(code);
-    await expect.poll(running, { timeout: 10_000, interval: 50 }).toEqual([]);
+    await expect.poll(() => running(child.pid), { timeout: 30_000, interval: 50 }).toEqual([]);
   });
 });
 

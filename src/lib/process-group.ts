@@ -8,6 +8,8 @@ import type { Runtime } from "./runtime.ts";
 // How long it may take to end after SIGTERM, and then after SIGKILL.
 const GRACE_MS = 2000;
 const LOOK_EVERY_MS = 25;
+// What a command has said is read soon after it has ended. Whatever it left running may hold its output open.
+const LAST_WORDS_MS = 1000;
 
 export interface GroupCall {
   /** A command line for `/bin/sh`. It reaches the shell through the environment, for everybody can read arguments. */
@@ -22,7 +24,7 @@ export interface GroupCall {
 
 /** A command and all that it starts. */
 export interface ProcessGroup {
-  /** Settles when the shell has ended: exit code, or signal. */
+  /** Settles when the shell has ended, and what it said is known: exit code, or signal. */
   readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
   /** Whether anything of it still runs. */
   isAlive(): Promise<boolean>;
@@ -60,7 +62,10 @@ export async function startGroup(runtime: Runtime, call: GroupCall): Promise<Pro
     stdio: ["ignore", "pipe", "ignore"],
   });
   const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
-    shell.once("exit", (code, signal) => resolve({ code, signal }));
+    shell.once("close", (code, signal) => resolve({ code, signal }));
+    shell.once("exit", (code, signal) => {
+      setTimeout(() => resolve({ code, signal }), LAST_WORDS_MS).unref();
+    });
   });
   const tail = keepTail(runtime, shell.stdout);
   const { pid: group = 0 } = await started(shell).catch((error: unknown) => {
