@@ -26,8 +26,9 @@ export default defineConfig({
     // One more than there are cores where it is short: a tenth faster, for tests wait for servers and children now and then.
     // Four are no faster than three.
     maxWorkers: 3,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // For what hangs; what is only slow on a busy machine is none of that.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     expect: { requireAssertions: true },
   },
 });

@@ -26,7 +26,7 @@ beforeAll(async () => {
   envText = `PRIMARY_DATABASE_URL="${url}"\n`;
   await runSql(url, "create table orders as select 1 as id");
   await emulator.takeBackup("shop");
-}, 60_000);
+});
 
 afterAll(async () => {
   await emulator[Symbol.asyncDispose]();
@@ -80,7 +80,7 @@ test("whichever of the service's answers is a refusal, the drill says so and swi
       await Promise.resolve();
     },
   });
-}, 120_000);
+});
 
 /** The drill of a service that is down, which has nowhere else to go, and the application as a copy of the `.env`. */
 function providerDrill(observer: Observer = () => {}) {

@@ -331,7 +331,7 @@ test("credentials by name only, unless asked; a repository that is away is told;
   expect(open).toContain("id-4711");
   expect(open).toContain("very-secret-4711");
   expect(open).not.toContain("hunter2");
-}, 30_000);
+});
 
 test("a database in several places: one line for each, and nothing twice", async () => {
   await using live = await freshDatabase({ sql: SQL });

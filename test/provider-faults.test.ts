@@ -54,7 +54,7 @@ databases:
     provider: { kind: digitalocean, cluster: shop, token: "\${DIGITALOCEAN_TOKEN}", endpoint: "${emulator.url}" }
 `,
   );
-}, 60_000);
+});
 
 afterAll(async () => {
   await emulator[Symbol.asyncDispose]();

@@ -42,7 +42,7 @@ beforeAll(async () => {
   await emulator.passTime(2000);
   at = new Date(Math.floor(emulator.clock.now().getTime() / 1000) * 1000).toISOString();
   await emulator.passTime(2000);
-}, 120_000);
+});
 
 afterAll(async () => {
   await emulator[Symbol.asyncDispose]();
@@ -172,7 +172,7 @@ test("where the service takes no arbitrary second its backup is next, and then o
     expect(await made(), reason).toEqual([]);
   }
   await writeStrategy();
-}, 120_000);
+});
 
 test("whichever of the service's answers is a refusal, what is not as good says why, and no cluster is forgotten", async () => {
   let last: CliResult;
@@ -192,7 +192,7 @@ test("whichever of the service's answers is a refusal, what is not as good says 
       if (isOwn) expect(told, call).toContain("answered 422");
     },
   });
-}, 120_000);
+});
 
 test("killed while the cluster is there it goes on with it, and leaves none", async () => {
   for (const moment of ["before step fork", "after step fork", "before sql COMMIT", "after step insert"]) {
@@ -216,7 +216,7 @@ test("killed while the cluster is there it goes on with it, and leaves none", as
     expect(await orders(), moment).toEqual([1, 2, 3, 9]);
     expect(await made(), moment).toEqual([]);
   }
-}, 120_000);
+});
 
 test("the way back of one that was killed takes the rows out again, and its cluster goes", async () => {
   const env = serviceEnvironment(emulator, folder.path);
@@ -235,7 +235,7 @@ test("the way back of one that was killed takes the rows out again, and its clus
   expect(back, back.stderr).toMatchObject({ code: 0 });
   expect(await orders()).toEqual([9]);
   expect(await made()).toEqual([]);
-}, 120_000);
+});
 
 test("drills through the service leave all of production as it was, and no cluster", async () => {
   const log = join(folder.path, "app.log");
@@ -276,7 +276,7 @@ test("drills through the service leave all of production as it was, and no clust
   expect(left.stderr).toContain("may be there and cost money");
   expect(await made()).toHaveLength(1);
   await writeStrategy();
-}, 120_000);
+});
 
 test("the cluster of a drill that was killed the next drill destroys, or the sweep; that of one that runs, or of another machine, nobody", async () => {
   const env = serviceEnvironment(emulator, folder.path);
@@ -325,4 +325,4 @@ test("the cluster of a drill that was killed the next drill destroys, or the swe
   expect(after, after.stderr).toMatchObject({ code: 0 });
   expect(after.stderr).toContain(`made for a drill: ${second.name}, online`);
   expect(await names()).toEqual(["elsewhere"]);
-}, 120_000);
+});

@@ -24,7 +24,7 @@ beforeAll(async () => {
   expect(backedUp, backedUp.stderr).toMatchObject({ code: 0 });
   await emulator.takeBackup("shop");
   await emulator.passTime(2000);
-}, 60_000);
+});
 
 afterAll(async () => {
   await emulator[Symbol.asyncDispose]();

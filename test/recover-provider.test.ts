@@ -40,7 +40,7 @@ beforeAll(async () => {
   await emulator.passTime(2000);
   await runSql(live, "insert into orders values (3)");
   await emulator.passTime(2000);
-}, 60_000);
+});
 
 afterAll(async () => {
   await runSql(clusterUrl(), `drop database if exists ${ESCAPE} with (force)`);
@@ -230,7 +230,7 @@ test("each source in its turn, and why the one before was of no use", async () =
     emulator.faults.clear();
     expect(await made(), reason).toEqual([]);
   }
-}, 120_000);
+});
 
 test("where only our own backup is left and nothing says where to, it says so; named, it goes on", async () => {
   emulator.faults.failNext({ status: 500, times: 1000 });
@@ -277,7 +277,7 @@ test("killed wherever it is, it goes on with the one cluster that it has made", 
   expect(seen.size).toBeGreaterThan(20);
   expect(await orders()).toEqual([1, 2, 3]);
   expect(await readFile(join(folder.path, ".env"), "utf8")).toBe(envText(await pointed()));
-}, 120_000);
+});
 
 test("an `.env` that cannot be changed is told before anything is made; quotes and line ends stay", async () => {
   for (const [text, words] of [

@@ -47,7 +47,7 @@ beforeAll(async () => {
   await runSql(live, "insert into orders values (3)");
   secondBackup = await emulator.takeBackup("shop");
   await emulator.passTime(1000);
-}, 120_000);
+});
 
 afterAll(async () => {
   await dropBeside();
@@ -194,7 +194,7 @@ test("where the service takes no arbitrary second its nearest backup is next, an
     expect(refused).toMatchObject({ code: 2 });
     expect(refused.stderr).toContain(message);
   }
-}, 120_000);
+});
 
 /** One that is gone at a moment: what it would have done next it no longer does. */
 async function killedAt(moment: string): Promise<void> {
@@ -248,7 +248,7 @@ test("one that was killed goes on with its cluster, or goes back and leaves none
   expect(kept, kept.stderr).toMatchObject({ code: 0 });
   expect(kept.stderr).toContain("leads to it by now");
   expect(await made()).toEqual([used]);
-}, 120_000);
+});
 
 test("a name that somebody else has taken is theirs, and the error says so", async () => {
   await runSql(clusterUrl(), `create database "${besideName("stock")}"`);
@@ -274,7 +274,7 @@ test("a name that somebody else has taken is theirs, and the error says so", asy
   expect(taken.stderr).toContain(`there is a cluster ${name} already, and Handled did not make it`);
   expect(taken.stderr).toContain("going on with");
   expect((await made()).map((one) => one.name)).toEqual([name]);
-}, 120_000);
+});
 
 /** The cluster that the recovery under way is about to make. */
 async function plannedName(): Promise<string> {
@@ -305,4 +305,4 @@ test("whichever of the service's answers is a refusal, what comes back is told a
       else expect(await madeOrders(), call).toEqual([1, 2, 3]);
     },
   });
-}, 120_000);
+});

@@ -122,7 +122,7 @@ test("the host alone checks, counts what really lies there, and repairs", async 
   const next = await backup(there, "--kind", "snapshot");
   expect(next["parts"]).toMatchObject({ read: expect.any(Number) });
   await restores(there);
-}, 60_000);
+});
 
 test.each(["missing", "damaged"])(
   "%s repository.json of an encrypted repository: no backup makes one up",

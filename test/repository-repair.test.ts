@@ -233,7 +233,7 @@ test("killed before any change that it makes, a repair can be done again, and lo
     expect(await readFile(join(place, "shop/theirs.sql.gz"), "utf8")).toBe("somebody's own");
   }
   expect(kills).toBeGreaterThan(10);
-}, 60_000);
+});
 
 test("real snapshots: after a repair the next one reads again what is missing, and can be restored", async () => {
   await using there = await backedUp({

@@ -50,7 +50,7 @@ beforeAll(async () => {
   backup = await emulator.takeBackup("shop");
   await runSql(url, "insert into orders values (2)");
   await writeStrategy("");
-}, 60_000);
+});
 
 afterAll(async () => {
   await emulator[Symbol.asyncDispose]();

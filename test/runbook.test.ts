@@ -100,7 +100,7 @@ test("every line of its quick reference runs as it stands, and leaves the live d
   back.pathname = `/${beside}`;
   expect(await runSql(back.href, "select count(*)::int as n from item")).toEqual([{ n: 100 }]);
   expect(await live.query("select count(*)::int as n from item")).toEqual([{ n: 100 }]);
-}, 120_000);
+});
 
 test("it says what could be recovered and what is wrong, as Markdown and HTML, without a secret", async () => {
   await using site = await openSite();

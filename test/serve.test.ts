@@ -234,7 +234,7 @@ describe("handled serve", () => {
     expect(await last.stop("SIGTERM")).toBe(0);
     // Each once: none that still ran was started beside it.
     expect(await runs()).toHaveLength(3);
-  }, 120_000);
+  });
 });
 
 test("what goes wrong is told to the strategy's channels, by itself", async () => {

@@ -13,7 +13,7 @@ beforeAll(async () => {
   expect(made).toMatchObject({ status: 201, body: { database: { name: "shop", status: "creating" } } });
   id = made.body.database.id;
   await emulator.settled("shop");
-}, 60_000);
+});
 
 afterAll(async () => {
   await emulator[Symbol.asyncDispose]();

@@ -23,7 +23,7 @@ beforeAll(async () => {
     await runSql(url, `insert into orders values (${id})`);
     moments.push(await justAfter());
   }
-}, 60_000);
+});
 
 afterAll(async () => {
   await emulator[Symbol.asyncDispose]();
