@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { AppError, errorCode, messageOf } from "../errors.ts";
+import { endGroup } from "./end-group.ts";
 import type { Runtime } from "./runtime.ts";
 
 // A tool that fails says why in its last lines; a tool that goes wild must not fill our memory.
@@ -28,6 +29,8 @@ export interface ToolCall<T> {
   readonly output: (stdout: Readable) => Promise<T>;
   /** Each line of standard error as it comes. Lines for which this returns `true` are not kept for messages. */
   readonly onLine?: (line: string) => boolean;
+  /** It gets a process group of its own, all of which is ended when it is stopped; it has no terminal then. */
+  readonly group?: boolean;
   /** POSIX ids to run the child as (a PostgreSQL server refuses root). */
   readonly user?: { readonly uid: number; readonly gid: number };
 }
@@ -42,7 +45,7 @@ export async function runTool<T>(runtime: Runtime, call: ToolCall<T>, signal: Ab
   const name = basename(call.program);
   runtime.observer("before", `child ${name}`);
   const child = start(name, call);
-  const stopper = makeStopper(child);
+  const stopper = call.group === true ? makeGroupStopper(child) : makeStopper(child);
   const onAbort = (): void => stopper.stop();
   signal.addEventListener("abort", onAbort, { once: true });
   try {
@@ -72,6 +75,7 @@ export async function runTool<T>(runtime: Runtime, call: ToolCall<T>, signal: Ab
       // A child that closed its input has what it needs and may still work: its exit tells whether all is well.
       settle(feed(child, call.input), (error) => !isBrokenPipe(error)),
     ]);
+    await stopper.over();
     signal.throwIfAborted();
     if ("startError" in end) throw cannotStart(name, end.startError);
     // A child that ended early breaks the pipes on both sides; its own exit tells why, so it comes first. When our
@@ -131,6 +135,7 @@ function start<T>(name: string, call: ToolCall<T>): ChildProcessWithoutNullStrea
       env: call.env as NodeJS.ProcessEnv,
       cwd: call.cwd,
       stdio: ["pipe", "pipe", "pipe"],
+      detached: call.group === true,
       ...call.user,
     });
   } catch (error) {
@@ -143,6 +148,8 @@ interface Stopper {
   stop(): void;
   /** Whether the child ended because of us: by a signal of ours, or by exiting after one. */
   ended(end: End): boolean;
+  /** Resolves once nothing is left of what was stopped. */
+  over(): Promise<void>;
 }
 
 function makeStopper(child: ChildProcess): Stopper {
@@ -152,16 +159,12 @@ function makeStopper(child: ChildProcess): Stopper {
   const send = (signal: NodeJS.Signals): void => {
     if (!isOver() && child.kill(signal)) sent.add(signal);
   };
-  // A grandchild may hold the pipes open long after the child's end; nobody wants what it writes any more.
-  const letGo = (): void => {
-    for (const stream of [child.stdin, child.stdout, child.stderr]) stream?.destroy();
-  };
   return {
     stop: () => {
       if (stopped) return;
       stopped = true;
       if (isOver()) {
-        letGo();
+        letGo(child);
         return;
       }
       send("SIGTERM");
@@ -169,11 +172,34 @@ function makeStopper(child: ChildProcess): Stopper {
       timer.unref();
       child.once("exit", () => {
         clearTimeout(timer);
-        letGo();
+        letGo(child);
       });
     },
     ended: (end) => sent.size > 0 && (end.signal === null || sent.has(end.signal)),
+    over: async () => {},
   };
+}
+
+function makeGroupStopper(child: ChildProcess): Stopper {
+  let ending: Promise<void> | undefined;
+  return {
+    stop: () => {
+      // What it has left running in the background is not to be stopped once it has ended itself.
+      const isOver = child.exitCode !== null || child.signalCode !== null;
+      ending ??= (isOver || child.pid === undefined ? Promise.resolve() : endGroup(child.pid)).finally(() =>
+        letGo(child),
+      );
+      // It is told by `over`, which may be asked later.
+      ending.catch(() => undefined);
+    },
+    ended: () => ending !== undefined,
+    over: async () => await ending,
+  };
+}
+
+/** A grandchild may hold the pipes open long after the child's end; nobody wants what it writes any more. */
+function letGo(child: ChildProcess): void {
+  for (const stream of [child.stdin, child.stdout, child.stderr]) stream?.destroy();
 }
 
 async function feed(child: ChildProcess, input: Readable | undefined): Promise<void> {

@@ -1,0 +1,42 @@
+import { errorCode } from "../errors.ts";
+import { livingOfGroup } from "./living-processes.ts";
+
+// How long it may take to end after SIGTERM, and then after SIGKILL.
+const GRACE_MS = 2000;
+const LOOK_EVERY_MS = 25;
+
+/** Ends all processes of a group: with SIGTERM, then what is left of it with SIGKILL. */
+export async function endGroup(group: number): Promise<void> {
+  sendTo(-group, "SIGTERM");
+  if (await isGone(group)) return;
+  sendTo(-group, "SIGKILL");
+  await isGone(group);
+}
+
+/** Whether anything of a group still runs. */
+export async function isGroupAlive(group: number): Promise<boolean> {
+  // A zombie counts for the signal; only `/proc` tells it from the living.
+  return sendTo(-group, 0) && (process.platform !== "linux" || (await livingOfGroup(group)).length > 0);
+}
+
+/** False where there is no such process. */
+export function sendTo(pid: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(pid, signal);
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === "ESRCH") return false;
+    // It is there, and has become somebody else's.
+    if (code === "EPERM") return true;
+    throw error;
+  }
+}
+
+async function isGone(group: number): Promise<boolean> {
+  const until = performance.now() + GRACE_MS;
+  while (await isGroupAlive(group)) {
+    if (performance.now() > until) return false;
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+  }
+  return true;
+}
