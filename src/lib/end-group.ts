@@ -1,5 +1,5 @@
 import { errorCode } from "../errors.ts";
-import { livingOfGroup } from "./living-processes.ts";
+import { livingOfGroup, livingUnder } from "./living-processes.ts";
 
 // How long it may take to end after SIGTERM, and then after SIGKILL.
 const GRACE_MS = 2000;
@@ -8,9 +8,32 @@ const LOOK_EVERY_MS = 25;
 /** Ends all processes of a group: with SIGTERM, then what is left of it with SIGKILL. */
 export async function endGroup(group: number): Promise<void> {
   sendTo(-group, "SIGTERM");
-  if (await isGone(group)) return;
+  const isGone = async (): Promise<boolean> => !(await isGroupAlive(group));
+  if (await isSoon(isGone)) return;
   sendTo(-group, "SIGKILL");
-  await isGone(group);
+  await isSoon(isGone);
+}
+
+/**
+ * Ends a process and all that it has started and that has not left its process group: with SIGTERM, then what is left of it with
+ * SIGKILL. Does nothing where there is no `/proc`.
+ */
+export async function endTree(root: number): Promise<void> {
+  // Whose parent has ended is nobody's child any more.
+  const known = new Set([root]);
+  for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+    const told = new Set<number>();
+    const isOver = async (): Promise<boolean> => {
+      const left = await livingUnder(known);
+      for (const pid of left) {
+        known.add(pid);
+        if (!told.has(pid)) sendTo(pid, signal);
+        told.add(pid);
+      }
+      return left.length === 0;
+    };
+    if (await isSoon(isOver)) return;
+  }
 }
 
 /** Whether anything of a group still runs. */
@@ -32,9 +55,9 @@ export function sendTo(pid: number, signal: NodeJS.Signals | 0): boolean {
   }
 }
 
-async function isGone(group: number): Promise<boolean> {
+async function isSoon(condition: () => Promise<boolean>): Promise<boolean> {
   const until = performance.now() + GRACE_MS;
-  while (await isGroupAlive(group)) {
+  while (!(await condition())) {
     if (performance.now() > until) return false;
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
   }

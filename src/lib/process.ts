@@ -3,7 +3,7 @@ import { basename } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { AppError, errorCode, messageOf } from "../errors.ts";
-import { endGroup } from "./end-group.ts";
+import { endTree } from "./end-group.ts";
 import type { Runtime } from "./runtime.ts";
 
 // A tool that fails says why in its last lines; a tool that goes wild must not fill our memory.
@@ -29,8 +29,8 @@ export interface ToolCall<T> {
   readonly output: (stdout: Readable) => Promise<T>;
   /** Each line of standard error as it comes. Lines for which this returns `true` are not kept for messages. */
   readonly onLine?: (line: string) => boolean;
-  /** It gets a process group of its own, all of which is ended when it is stopped; it has no terminal then. */
-  readonly group?: boolean;
+  /** When it is stopped, what it has started is ended with it. */
+  readonly withChildren?: boolean;
   /** POSIX ids to run the child as (a PostgreSQL server refuses root). */
   readonly user?: { readonly uid: number; readonly gid: number };
 }
@@ -45,7 +45,7 @@ export async function runTool<T>(runtime: Runtime, call: ToolCall<T>, signal: Ab
   const name = basename(call.program);
   runtime.observer("before", `child ${name}`);
   const child = start(name, call);
-  const stopper = call.group === true ? makeGroupStopper(child) : makeStopper(child);
+  const stopper = call.withChildren === true ? makeTreeStopper(child) : makeStopper(child);
   const onAbort = (): void => stopper.stop();
   signal.addEventListener("abort", onAbort, { once: true });
   try {
@@ -135,7 +135,6 @@ function start<T>(name: string, call: ToolCall<T>): ChildProcessWithoutNullStrea
       env: call.env as NodeJS.ProcessEnv,
       cwd: call.cwd,
       stdio: ["pipe", "pipe", "pipe"],
-      detached: call.group === true,
       ...call.user,
     });
   } catch (error) {
@@ -155,15 +154,14 @@ interface Stopper {
 function makeStopper(child: ChildProcess): Stopper {
   const sent = new Set<NodeJS.Signals>();
   let stopped = false;
-  const isOver = (): boolean => child.exitCode !== null || child.signalCode !== null;
   const send = (signal: NodeJS.Signals): void => {
-    if (!isOver() && child.kill(signal)) sent.add(signal);
+    if (!isOver(child) && child.kill(signal)) sent.add(signal);
   };
   return {
     stop: () => {
       if (stopped) return;
       stopped = true;
-      if (isOver()) {
+      if (isOver(child)) {
         letGo(child);
         return;
       }
@@ -180,14 +178,14 @@ function makeStopper(child: ChildProcess): Stopper {
   };
 }
 
-function makeGroupStopper(child: ChildProcess): Stopper {
+function makeTreeStopper(child: ChildProcess): Stopper {
+  const alone = makeStopper(child);
   let ending: Promise<void> | undefined;
   return {
     stop: () => {
       // What it has left running in the background is not to be stopped once it has ended itself.
-      const isOver = child.exitCode !== null || child.signalCode !== null;
-      ending ??= (isOver || child.pid === undefined ? Promise.resolve() : endGroup(child.pid)).finally(() =>
-        letGo(child),
+      ending ??= (isOver(child) || child.pid === undefined ? Promise.resolve() : endTree(child.pid)).finally(
+        alone.stop,
       );
       // It is told by `over`, which may be asked later.
       ending.catch(() => undefined);
@@ -195,6 +193,10 @@ function makeGroupStopper(child: ChildProcess): Stopper {
     ended: () => ending !== undefined,
     over: async () => await ending,
   };
+}
+
+function isOver({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
 }
 
 /** A grandchild may hold the pipes open long after the child's end; nobody wants what it writes any more. */

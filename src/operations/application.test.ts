@@ -133,6 +133,32 @@ describe("commands", () => {
     await expect(running).rejects.toBe(reason);
   });
 
+  test("have the terminal of whoever calls, by which they may ask for a password", async () => {
+    const sessionOf = async (file: string): Promise<string | undefined> => {
+      const text = await readFile(file, "utf8");
+      return text.slice(text.lastIndexOf(")")).split(" ")[4];
+    };
+    const file = join(folder, "stat");
+    const start = `cat /proc/$$/stat > ${file}`;
+    await startApplication(makeRuntime({ env: { PATH } }), app({ start }), new AbortController().signal);
+    expect(await sessionOf(file)).toBe(await sessionOf("/proc/self/stat"));
+  });
+
+  test("an aborted signal leaves alone what has left for the background", async () => {
+    const { promise: aborted, resolve } = Promise.withResolvers<unknown>();
+    const file = join(folder, "daemon");
+    const hanging = hangingIn("foreground");
+    const controller = new AbortController();
+    const start = `setsid sh -c 'echo $$ > ${file}; exec sleep 600' & until test -s ${file}; do sleep 0.01; done; ${hanging.command}`;
+    startApplication(makeRuntime({ env: hanging.env }), app({ start }), controller.signal).catch(resolve);
+    await hanging.begun();
+    const daemon = Number(await readFile(file, "utf8"));
+    controller.abort(new AppError("interrupted", "stopped by the user"));
+    await aborted;
+    expect((await hanging.left()).map(({ pid }) => pid)).toEqual([daemon]);
+    process.kill(daemon);
+  });
+
   test("an aborted signal ends all that one has started, even what takes no notice of SIGTERM", async () => {
     const hanging = hangingIn("stubborn");
     const controller = new AbortController();

@@ -133,8 +133,8 @@ async function runCommand(
         args: ["-c", WRAPPER],
         env: { ...environmentFor(runtime, app), HANDLED_COMMAND: command, HANDLED_OUTPUT: output.path },
         output: (stdout) => collect(stdout, OUTPUT_KEPT),
-        // The command is a child of the shell.
-        group: true,
+        // The command is a child of the shell. In a group of its own it would have no terminal, by which `sudo` asks for a password.
+        withChildren: true,
       },
       AbortSignal.any([signal, deadline.signal]),
     );
