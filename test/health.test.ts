@@ -4,9 +4,11 @@ import { expect, test } from "vitest";
 import { stringify } from "yaml";
 import { StatusJson } from "../src/json/status.ts";
 import { systemClock } from "../src/lib/clock.ts";
+import { backedUp } from "./support/backed-up.ts";
 import { type CliOptions, jsonOf, runCli } from "./support/cli.ts";
 import { freshPlace } from "./support/fresh-place.ts";
-import { freshDatabase, uniqueName } from "./support/postgres.ts";
+import { freshCluster, freshDatabase, runSql, uniqueName } from "./support/postgres.ts";
+import { pauseSql, stuckRestore } from "./support/stuck-restore.ts";
 import { temporaryFolder } from "./support/temporary-folder.ts";
 
 test("a table that is emptied, one that is dropped and a backup that fails are found, and found no more once mended", async () => {
@@ -87,6 +89,48 @@ test("a server that does not answer, a role that may not read all any more, and 
   expect(await look(asReader.toString())).toEqual([]);
   const ahead = { ...systemClock, now: () => new Date(systemClock.now().getTime() + 30_000) };
   expect(await look(live.url, { clock: ahead })).toEqual(["clock-skew"]);
+});
+
+test("what a restore that was killed has left on the server is found until it is gone, and not what one is making", async () => {
+  // On a server that others share, their restores would drop it first.
+  await using cluster = await freshCluster();
+  const server = cluster.url();
+  await using shop = await backedUp({
+    cluster: server,
+    sql: `create schema data; ${pauseSql("data", 1000)}
+      create table data.item as select g as id from generate_series(1, 1000) g;
+      alter table data.item add check (data.pause(id))`,
+  });
+  const look = async () => {
+    const from = ["--url", shop.live.url, "--repository", shop.repository];
+    const result = await runCli(["status", shop.live.name, "--connect", ...from, "--json"]);
+    const [status] = StatusJson.parse(jsonOf(result)).databases;
+    return status?.problems.filter(({ id }) => id === "database-half-made") ?? [];
+  };
+  await using beside = await stuckRestore(shop, { args: ["--new-database", uniqueName()], server });
+  await using swap = await stuckRestore(shop, { args: ["--swap", "--yes"], server });
+  expect(await look()).toEqual([]);
+  process.kill(beside.running.pid, "SIGKILL");
+  await beside.running.result;
+  const [found, ...others] = await look();
+  expect(others).toEqual([]);
+  expect(found).toMatchObject({
+    subject: beside.making,
+    severity: "warning",
+    message: expect.stringContaining("the restore that made it was killed"),
+    evidence: { startedAt: expect.stringMatching(/^20/), bytes: expect.any(Number) },
+  });
+  process.kill(swap.running.pid, "SIGKILL");
+  await swap.running.result;
+  const subjects = async () => (await look()).map(({ subject }) => subject);
+  expect((await subjects()).toSorted()).toEqual([beside.making, swap.making].toSorted());
+  // What the hint says. Their loads may not have noticed yet.
+  const drop = /`(drop database [^`]*)`/.exec(found?.hint ?? "")?.[1] ?? "";
+  await runSql(server, `${drop} with (force)`);
+  expect(await subjects()).toEqual([swap.making]);
+  await using other = await backedUp({ cluster: server, sql: "create table t ()" });
+  expect(await other.restore(["latest", "--new-database", uniqueName()])).toMatchObject({ code: 0 });
+  expect(await subjects()).toEqual([]);
 });
 
 test("sources that a database can be made from: what backups recorded of them tells that one has shrunk, or is gone", async () => {

@@ -100,6 +100,25 @@ async function openSite({ url = "${DATA_URL}", sealed = true } = {}) {
   };
 }
 
+test("whoever is to work with another login is told with the plan, before the restore, and at the end", async () => {
+  await using site = await openSite();
+  await writeFile(
+    site.envFile,
+    site.env.replace("DATA_URL=gone", "DATA_URL=postgresql://shop:secret@db.example/data"),
+  );
+  const given = new URL(clusterUrl(site.names.data)).username;
+  const warning = `the application works as shop now, and as ${given} once DATA_URL leads to the restored database: give shop a login there, and write it into ${site.envFile} afterwards`;
+  const dry = await site.recover(["--dry-run"]);
+  expect(dry, dry.stderr).toMatchObject({ code: 0 });
+  expect(dry.stderr.split(warning)).toHaveLength(2);
+  const done = await site.recover();
+  expect(done, done.stderr).toMatchObject({ code: 0 });
+  expect(done.stderr.split(warning)).toHaveLength(2);
+  expect(done.stderr).toMatch(
+    new RegExp(`DATA_URL leads to ${site.names.data} on \\S+ now, with the login of ${given}; `),
+  );
+});
+
 test("a machine with nothing but the identity has everything back: by criticality, the strategy too", async () => {
   await using site = await openSite();
   const dry = await site.recover(["--dry-run"]);

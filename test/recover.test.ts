@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { AppError } from "../src/errors.ts";
 import { RecoverJson } from "../src/json/recover.ts";
-import { type CliOptions, type CliResult, jsonOf, runCli } from "./support/cli.ts";
+import { withVariable } from "../src/lib/living-processes.ts";
+import { type CliOptions, type CliResult, jsonOf, runCli, spawnCli } from "./support/cli.ts";
 import {
   clusterUrl,
   type FreshDatabase,
@@ -290,6 +291,37 @@ test("stopped by a signal it says that it goes on; with another aim, what the ai
   expect(await site.count()).toBe("500");
 });
 
+test("a start that hangs is ended by a signal to the program alone, and the same command goes on from there", async () => {
+  await using site = await openSite({
+    start: "{ test ! -e hang || { HANGING=recover sleep 1000; true; }; } && echo started >> app.log",
+  });
+  await writeFile(join(site.path, "hang"), "");
+  const hanging = async () => (await withVariable("HANGING")).filter(({ value }) => value === "recover");
+  const running = spawnCli(["recover", "server-lost", "data", "--to", site.to, "--yes"], {
+    cwd: site.path,
+    env: { XDG_STATE_HOME: join(site.path, "state") },
+    group: true,
+  });
+  try {
+    await expect
+      .poll(async () => (await hanging()).length > 0 || running.ended(), { timeout: 45_000 })
+      .toBe(true);
+    process.kill(running.pid, "SIGINT");
+    const stopped = await running.result;
+    expect(stopped.code, stopped.stderr).toBe(130);
+    expect(stopped.stderr).toMatch(/stopped by SIGINT\nhint: .*the same command goes on from there/);
+    expect(await hanging()).toEqual([]);
+  } finally {
+    for (const { pid } of await hanging()) process.kill(pid);
+    await running.result;
+  }
+  await rm(join(site.path, "hang"));
+  const done = await site.recover(["--json"]);
+  expect(done, done.stderr).toMatchObject({ code: 0 });
+  expect(done.stderr).toContain("going on with the recovery that began");
+  expect(await site.read("app.log")).toBe("stopped\nstopped\nstarted\n");
+});
+
 test("where to is read from standard input, so that its password need not be typed into a command", async () => {
   await using site = await openSite();
   const piped = async (text: string, ...more: string[]) =>
@@ -327,9 +359,11 @@ test("of a backup that is damaged it is told that another one is the way on", as
 test("whoever works on it with another login is told beforehand", async () => {
   await using site = await openSite();
   await writeFile(join(site.path, ".env"), "DATA_DATABASE_URL=postgresql://shop:secret@db.example/data\n");
+  const warning = "the application works as shop now, and as ";
+  expect((await site.recover(["--dry-run"])).stderr).toContain(warning);
   const done = await site.recover();
   expect(done, done.stderr).toMatchObject({ code: 0 });
-  expect(done.stderr).toContain("the application works as shop now, and as ");
+  expect(done.stderr).toContain(warning);
 });
 
 test("what cannot be meant is told before anything is done", async () => {

@@ -27,7 +27,7 @@ import { requireSameRecipients } from "../repository/sealing/sealing.ts";
 import { lookAtSources, type SourceFacts } from "../operations/sources/look-at-sources.ts";
 import type { ConnectionSettings } from "../postgres/connection.ts";
 import { askProvider, type ManagedCluster, type ProviderFacts } from "./ask-provider.ts";
-import { askServer, type ServerFacts } from "./ask-server.ts";
+import { askServer, type ServerFacts, UNASKED } from "./ask-server.ts";
 import type { Criticality } from "./finding.ts";
 import { gatherPlaces, type PlaceFacts } from "./place-facts.ts";
 import { readTableHistory, type TablesOf } from "./table-history.ts";
@@ -92,7 +92,7 @@ export interface HealthRequest extends Expected {
 }
 
 /** All that is known of a database; the checks look at nothing else. */
-export interface Facts extends Expected {
+export interface Facts extends Expected, ServerFacts {
   readonly now: Date;
   /** Backups that can be relied on as far as anybody knows, newest first. */
   readonly backups: readonly BackupIndex[];
@@ -104,8 +104,6 @@ export interface Facts extends Expected {
   readonly damaged: readonly DamagedBackup[];
   readonly listing: PlacesListing;
   readonly places: readonly PlaceFacts[];
-  /** What is the matter with the live server; empty also where it was not asked. */
-  readonly server: ServerFacts;
   /** What there is of the files that it can be made from. */
   readonly sources: readonly SourceFacts[];
   /** Undefined where no managed service runs it. */
@@ -163,7 +161,7 @@ export async function gatherFacts(
     provider: request.managed === undefined ? undefined : await askProvider(request.managed, signal),
     providerRestores:
       request.managed === undefined ? undefined : await restoresIn(runtime, repositories, database, signal),
-    server: connection === undefined ? [] : await askServer(runtime, database, connection, read, signal),
+    ...(connection === undefined ? UNASKED : await askServer(runtime, database, connection, read, signal)),
     sources: await lookAtSources(runtime, request.madeFrom, signal),
     lastProof: await findLastProof(repositories, database, signal),
     knownSince: await findFirst(repositories, listing, signal),

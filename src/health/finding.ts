@@ -57,6 +57,7 @@ export const CHECKS = {
   "client-too-old": "risk",
   "privilege-missing": "risk",
   "clock-skew": "defect",
+  "database-half-made": "defect",
   "provider-unreachable": "defect",
   "provider-backup-missing": "risk",
   "provider-backup-stale": "risk",

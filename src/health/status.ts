@@ -6,6 +6,7 @@ import { storedBytesOf } from "../repository/stored-bytes.ts";
 import { checkAge } from "./checks/age.ts";
 import { checkDrills } from "./checks/drills.ts";
 import { checkDuties } from "./checks/duties.ts";
+import { checkHalfMade } from "./checks/half-made.ts";
 import { checkLocks } from "./checks/locks.ts";
 import { checkProvider } from "./checks/provider.ts";
 import { checkRecovery } from "./checks/recovery.ts";
@@ -115,6 +116,7 @@ const CHECKS_OF_DATABASE: readonly ((facts: Facts) => Finding[])[] = [
   checkTables,
   checkSources,
   checkServer,
+  checkHalfMade,
   checkProvider,
   checkRuns,
   checkSchedules,

@@ -10,11 +10,35 @@ const PARALLEL_READS = 2;
  * @param group number of the process group
  */
 export async function livingOfGroup(group: number): Promise<number[]> {
+  return (await living()).filter((one) => one.group === group).map(({ pid }) => pid);
+}
+
+/**
+ * The living among some processes and those that they have started, down to the last, but for those that have left their parent's
+ * process group, as what is to stay in the background does. Empty where there is no `/proc`.
+ */
+export async function livingUnder(pids: ReadonlySet<number>): Promise<number[]> {
+  const all = await living();
+  const found = new Map(all.filter(({ pid }) => pids.has(pid)).map((one) => [one.pid, one]));
+  for (let before = -1; before < found.size; ) {
+    before = found.size;
+    for (const one of all) if (found.get(one.parent)?.group === one.group) found.set(one.pid, one);
+  }
+  return [...found.keys()];
+}
+
+interface LivingProcess {
+  readonly pid: number;
+  readonly parent: number;
+  readonly group: number;
+}
+
+async function living(): Promise<LivingProcess[]> {
   const found = await mapBounded(await allProcesses(), PARALLEL_READS, async (pid) => {
     const text = await readProc(`/proc/${pid}/stat`);
     // The name, in parentheses, may hold anything; then come the state, the parent and the group (proc(5)).
-    const [state, , of] = text?.slice(text.lastIndexOf(")") + 2).split(" ") ?? [];
-    return Number(of) === group && state !== "Z" && state !== "X" ? [pid] : [];
+    const [state = "X", parent, group] = text?.slice(text.lastIndexOf(")") + 2).split(" ") ?? [];
+    return "ZX".includes(state) ? [] : [{ pid, parent: Number(parent), group: Number(group) }];
   });
   return found.flat();
 }

@@ -1,13 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { AppError, errorCode, messageOf } from "../errors.ts";
-import { livingOfGroup, withVariable } from "./living-processes.ts";
+import { AppError, messageOf } from "../errors.ts";
+import { endGroup, isGroupAlive, sendTo } from "./end-group.ts";
+import { withVariable } from "./living-processes.ts";
 import { keepTail } from "./process.ts";
 import type { Runtime } from "./runtime.ts";
 
-// How long it may take to end after SIGTERM, and then after SIGKILL.
-const GRACE_MS = 2000;
-const LOOK_EVERY_MS = 25;
 // What a command has said is read soon after it has ended. Whatever it left running may hold its output open.
 const LAST_WORDS_MS = 1000;
 
@@ -78,11 +76,7 @@ export async function startGroup(runtime: Runtime, call: GroupCall): Promise<Pro
     isAlive: async () => await isGroupAlive(group),
     tail,
     end: async () => {
-      send(group, "SIGTERM");
-      if (!(await isGone(group))) {
-        send(group, "SIGKILL");
-        await isGone(group);
-      }
+      await endGroup(group);
       const left = await endMarked(mark.name, (value) => value === mark.value);
       watcher.kill("SIGKILL");
       // Whoever left us may hold it open.
@@ -108,7 +102,7 @@ export async function endMarked(
       if (ended.has(pid) || !(await isWanted(value))) continue;
       ended.add(pid);
       found += 1;
-      kill(pid, "SIGKILL");
+      sendTo(pid, "SIGKILL");
     }
     if (found === 0) break;
   }
@@ -122,35 +116,4 @@ async function started<Child extends ChildProcess>(child: Child): Promise<Child>
     throw new AppError("client_missing", `start /bin/sh: ${messageOf(cause)}`, { cause });
   }
   return child;
-}
-
-async function isGroupAlive(group: number): Promise<boolean> {
-  // A zombie counts for the signal; only `/proc` tells it from the living.
-  return kill(-group, 0) && (process.platform !== "linux" || (await livingOfGroup(group)).length > 0);
-}
-
-async function isGone(group: number): Promise<boolean> {
-  const until = performance.now() + GRACE_MS;
-  while (await isGroupAlive(group)) {
-    if (performance.now() > until) return false;
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
-  }
-  return true;
-}
-
-function send(group: number, signal: NodeJS.Signals): void {
-  kill(-group, signal);
-}
-
-/** False where there is no such process. */
-function kill(pid: number, signal: NodeJS.Signals | 0): boolean {
-  try {
-    return process.kill(pid, signal);
-  } catch (error) {
-    const code = errorCode(error);
-    if (code === "ESRCH") return false;
-    // It is there, and has become somebody else's.
-    if (code === "EPERM") return true;
-    throw error;
-  }
 }

@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { AppError, errorCode, messageOf } from "../errors.ts";
+import { endTree } from "./end-group.ts";
 import type { Runtime } from "./runtime.ts";
 
 // A tool that fails says why in its last lines; a tool that goes wild must not fill our memory.
@@ -28,6 +29,8 @@ export interface ToolCall<T> {
   readonly output: (stdout: Readable) => Promise<T>;
   /** Each line of standard error as it comes. Lines for which this returns `true` are not kept for messages. */
   readonly onLine?: (line: string) => boolean;
+  /** When it is stopped, what it has started is ended with it. */
+  readonly withChildren?: boolean;
   /** POSIX ids to run the child as (a PostgreSQL server refuses root). */
   readonly user?: { readonly uid: number; readonly gid: number };
 }
@@ -42,7 +45,7 @@ export async function runTool<T>(runtime: Runtime, call: ToolCall<T>, signal: Ab
   const name = basename(call.program);
   runtime.observer("before", `child ${name}`);
   const child = start(name, call);
-  const stopper = makeStopper(child);
+  const stopper = call.withChildren === true ? makeTreeStopper(child) : makeStopper(child);
   const onAbort = (): void => stopper.stop();
   signal.addEventListener("abort", onAbort, { once: true });
   try {
@@ -72,6 +75,7 @@ export async function runTool<T>(runtime: Runtime, call: ToolCall<T>, signal: Ab
       // A child that closed its input has what it needs and may still work: its exit tells whether all is well.
       settle(feed(child, call.input), (error) => !isBrokenPipe(error)),
     ]);
+    await stopper.over();
     signal.throwIfAborted();
     if ("startError" in end) throw cannotStart(name, end.startError);
     // A child that ended early breaks the pipes on both sides; its own exit tells why, so it comes first. When our
@@ -143,25 +147,22 @@ interface Stopper {
   stop(): void;
   /** Whether the child ended because of us: by a signal of ours, or by exiting after one. */
   ended(end: End): boolean;
+  /** Resolves once nothing is left of what was stopped. */
+  over(): Promise<void>;
 }
 
 function makeStopper(child: ChildProcess): Stopper {
   const sent = new Set<NodeJS.Signals>();
   let stopped = false;
-  const isOver = (): boolean => child.exitCode !== null || child.signalCode !== null;
   const send = (signal: NodeJS.Signals): void => {
-    if (!isOver() && child.kill(signal)) sent.add(signal);
-  };
-  // A grandchild may hold the pipes open long after the child's end; nobody wants what it writes any more.
-  const letGo = (): void => {
-    for (const stream of [child.stdin, child.stdout, child.stderr]) stream?.destroy();
+    if (!isOver(child) && child.kill(signal)) sent.add(signal);
   };
   return {
     stop: () => {
       if (stopped) return;
       stopped = true;
-      if (isOver()) {
-        letGo();
+      if (isOver(child)) {
+        letGo(child);
         return;
       }
       send("SIGTERM");
@@ -169,11 +170,38 @@ function makeStopper(child: ChildProcess): Stopper {
       timer.unref();
       child.once("exit", () => {
         clearTimeout(timer);
-        letGo();
+        letGo(child);
       });
     },
     ended: (end) => sent.size > 0 && (end.signal === null || sent.has(end.signal)),
+    over: async () => {},
   };
+}
+
+function makeTreeStopper(child: ChildProcess): Stopper {
+  const alone = makeStopper(child);
+  let ending: Promise<void> | undefined;
+  return {
+    stop: () => {
+      // What it has left running in the background is not to be stopped once it has ended itself.
+      ending ??= (isOver(child) || child.pid === undefined ? Promise.resolve() : endTree(child.pid)).finally(
+        alone.stop,
+      );
+      // It is told by `over`, which may be asked later.
+      ending.catch(() => undefined);
+    },
+    ended: () => ending !== undefined,
+    over: async () => await ending,
+  };
+}
+
+function isOver({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
+}
+
+/** A grandchild may hold the pipes open long after the child's end; nobody wants what it writes any more. */
+function letGo(child: ChildProcess): void {
+  for (const stream of [child.stdin, child.stdout, child.stderr]) stream?.destroy();
 }
 
 async function feed(child: ChildProcess, input: Readable | undefined): Promise<void> {

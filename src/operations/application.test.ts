@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { AppError } from "../errors.ts";
-import { makeRuntime } from "../lib/runtime.ts";
+import { withVariable } from "../lib/living-processes.ts";
+import { makeRuntime, silentReporter } from "../lib/runtime.ts";
 import {
   type ApplicationCommands,
   restartApplication,
@@ -25,6 +26,20 @@ const app = (parts: Partial<ApplicationCommands>): ApplicationCommands => ({
   healthTimeoutMs: 5000,
   ...parts,
 });
+
+/** A command that tells that it has begun, does not end, and is found by a variable of its environment. */
+function hangingIn(name: string) {
+  const file = join(folder, name);
+  return {
+    command: 'echo begun > "$BEGUN"; sleep 60',
+    env: { PATH, BEGUN: file, [`HANGING_${name}`]: "yes" },
+    begun: async () =>
+      await expect
+        .poll(async () => await readFile(file, "utf8").catch(() => ""), { timeout: 10_000 })
+        .toBe("begun\n"),
+    left: async () => await withVariable(`HANGING_${name}`),
+  };
+}
 
 describe("commands", () => {
   test("run in a shell with the inherited environment", async () => {
@@ -117,6 +132,44 @@ describe("commands", () => {
     controller.abort(reason);
     await expect(running).rejects.toBe(reason);
   });
+
+  test("have the terminal of whoever calls, by which they may ask for a password", async () => {
+    const sessionOf = async (file: string): Promise<string | undefined> => {
+      const text = await readFile(file, "utf8");
+      return text.slice(text.lastIndexOf(")")).split(" ")[4];
+    };
+    const file = join(folder, "stat");
+    const start = `cat /proc/$$/stat > ${file}`;
+    await startApplication(makeRuntime({ env: { PATH } }), app({ start }), new AbortController().signal);
+    expect(await sessionOf(file)).toBe(await sessionOf("/proc/self/stat"));
+  });
+
+  test("an aborted signal leaves alone what has left for the background", async () => {
+    const { promise: aborted, resolve } = Promise.withResolvers<unknown>();
+    const file = join(folder, "daemon");
+    const hanging = hangingIn("foreground");
+    const controller = new AbortController();
+    const start = `setsid sh -c 'echo $$ > ${file}; exec sleep 600' & until test -s ${file}; do sleep 0.01; done; ${hanging.command}`;
+    startApplication(makeRuntime({ env: hanging.env }), app({ start }), controller.signal).catch(resolve);
+    await hanging.begun();
+    const daemon = Number(await readFile(file, "utf8"));
+    controller.abort(new AppError("interrupted", "stopped by the user"));
+    await aborted;
+    expect((await hanging.left()).map(({ pid }) => pid)).toEqual([daemon]);
+    process.kill(daemon);
+  });
+
+  test("an aborted signal ends all that one has started, even what takes no notice of SIGTERM", async () => {
+    const hanging = hangingIn("stubborn");
+    const controller = new AbortController();
+    const reason = new AppError("interrupted", "stopped by the user");
+    const stop = `sh -c 'trap "" TERM; ${hanging.command}'; true`;
+    const running = stopApplication(makeRuntime({ env: hanging.env }), app({ stop }), controller.signal);
+    await hanging.begun();
+    controller.abort(reason);
+    await expect(running).rejects.toBe(reason);
+    expect(await hanging.left()).toEqual([]);
+  });
 });
 
 describe("restarting", () => {
@@ -149,5 +202,22 @@ describe("restarting", () => {
     controller.abort(reason);
     expect((await interrupted).error).toBe(reason);
     expect((await interrupted).order).toContain("start old\n");
+  });
+
+  test("a start that hangs is ended by an interruption, and that it may not run is told", async () => {
+    const hanging = hangingIn("start");
+    const warnings: string[] = [];
+    const reporter = { ...silentReporter, warn: (text: string) => void warnings.push(text) };
+    const controller = new AbortController();
+    const reason = new AppError("interrupted", "stopped by the user");
+    const parts = app({ stop: "true", start: `${hanging.command}; true` });
+    const running = restartApplication(makeRuntime({ env: hanging.env, reporter }), parts, controller.signal);
+    await hanging.begun();
+    controller.abort(reason);
+    await expect(running).rejects.toBe(reason);
+    expect(await hanging.left()).toEqual([]);
+    expect(warnings).toEqual([
+      expect.stringMatching(/^the application was stopped, and starting it was interrupted/),
+    ]);
   });
 });

@@ -57,8 +57,8 @@ export async function startApplication(
 
 /**
  * Starts the application again, so that it reads its variables anew: with its `restart` command, otherwise by stopping and
- * starting it. May be called again whatever came of it before. Once stopped, it is started even when the signal is aborted.
- * Fails as `stopApplication` does.
+ * starting it. May be called again whatever came of it before. Aborted while it is stopped, it is started all the same; aborted
+ * while it is started, that is ended, for it may hang, and a warning says so. Fails as `stopApplication` does.
  */
 export async function restartApplication(
   runtime: Runtime,
@@ -69,14 +69,30 @@ export async function restartApplication(
   let stopped: CommandReport | undefined;
   try {
     stopped = await stopApplication(runtime, app, signal);
+    signal.throwIfAborted();
   } catch (error) {
     await startAgain(runtime, app);
     throw error;
   }
-  const started = await startApplication(runtime, app, new AbortController().signal);
-  signal.throwIfAborted();
+  const started = await startStopped(runtime, app, signal);
   if (stopped === undefined && started === undefined) return undefined;
   return { durationMs: (stopped?.durationMs ?? 0) + (started?.durationMs ?? 0) };
+}
+
+async function startStopped(
+  runtime: Runtime,
+  app: ApplicationCommands,
+  signal: AbortSignal,
+): Promise<CommandReport | undefined> {
+  try {
+    return await startApplication(runtime, app, signal);
+  } catch (error) {
+    if (signal.aborted)
+      runtime.reporter.warn(
+        `the application was stopped, and starting it was interrupted: it may not run; by hand: \`${runtime.secrets.redact(app.start ?? "")}\``,
+      );
+    throw error;
+  }
 }
 
 /** Starts an application after stopping it was no use; a failure is a warning, for there is another error to tell. */
@@ -117,6 +133,8 @@ async function runCommand(
         args: ["-c", WRAPPER],
         env: { ...environmentFor(runtime, app), HANDLED_COMMAND: command, HANDLED_OUTPUT: output.path },
         output: (stdout) => collect(stdout, OUTPUT_KEPT),
+        // The command is a child of the shell. In a group of its own it would have no terminal, by which `sudo` asks for a password.
+        withChildren: true,
       },
       AbortSignal.any([signal, deadline.signal]),
     );

@@ -34,6 +34,8 @@ export interface Step {
   readonly confirm: Confirmation | ((outputs: Outputs) => Confirmation | null) | null;
   /** Changes nothing, needs no step before it, and can be done for a dry run, too. */
   readonly isLook?: true;
+  /** Warns of what people had better know before anything is done; a dry run shows it with the plan. Changes nothing. */
+  readonly foretell?: (signal: AbortSignal) => Promise<void>;
   /**
    * What is to be known afterwards of how it was before: written down before the step runs, each time that it does. Of what an earlier
    * call has told it is told too.

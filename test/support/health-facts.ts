@@ -30,6 +30,8 @@ export function factsOf(parts: Partial<Facts> = {}): Facts {
     listing: { ...emptyListing("data"), backups },
     places: [],
     server: [],
+    halfMade: [],
+    liveName: "data",
     sources: [],
     refusals: [],
     lastProof: null,

@@ -4,8 +4,7 @@ import { connectBeside } from "../../postgres/admin.ts";
 import { listMarked, type MarkedDatabase } from "../../postgres/marker.ts";
 import { quoteIdentifier, type Session } from "../../postgres/session.ts";
 import { serverFreeBytes } from "../../postgres/space.ts";
-import { describeHolder, stateOfHolder } from "../../repository/holder.ts";
-import { Holder } from "../../repository/manifest.ts";
+import { describeHalfMade, type HalfMade, listHalfMade } from "../restore/half-made.ts";
 import { type Check, ok, type Outcome, warning } from "./finding.ts";
 import { readRole } from "./privileges.ts";
 
@@ -78,54 +77,30 @@ export async function databaseBytes(session: Session): Promise<number> {
 }
 
 async function checkLeftovers(runtime: Runtime, session: Session): Promise<Outcome[]> {
-  const marked = await listMarked(session);
-  const known = new Set(marked.map(({ database }) => database));
-  const unmarked = await session.query<{ name: string }>(
-    `select datname as name from pg_catalog.pg_database where datname ~ '^handled_restoring_[0-9a-f]{8}(_|$)' order by 1`,
-  );
   const outcomes = [
-    ...(await Promise.all(marked.map((one) => judgeMarked(runtime, session, one)))).flat(),
-    ...unmarked
-      .filter(({ name }) => !known.has(name))
-      .map(({ name }) => halfMade(name, "", "its maker is unknown")),
+    ...(await listMarked(session)).flatMap((one) => judgeReplaced(runtime, session, one)),
+    ...(await listHalfMade(session)).map((one) => judgeHalfMade(runtime, one)),
   ];
   return outcomes.length > 0 ? outcomes : [ok("no database is left over from a restore")];
 }
 
-async function judgeMarked(
+function judgeReplaced(
   runtime: Runtime,
   session: Session,
   { database, marker, bytes }: MarkedDatabase,
-): Promise<Outcome[]> {
+): Outcome[] {
+  if (marker.purpose !== "replaced" || marker.name !== session.settings.database) return [];
   const size = bytes === null ? "" : ` (${formatBytes(bytes)})`;
-  switch (marker.purpose) {
-    case "replaced": {
-      if (marker.name !== session.settings.database) return [];
-      const text = `${database}${size} is what a swap replaced on ${marker.at}`;
-      if (new Date(marker.dropAfter) > runtime.clock.now())
-        return [ok(`${text}; kept until ${marker.dropAfter}`)];
-      return [warning(`${text}; it was kept until ${marker.dropAfter}`, "`handled prune` drops it")];
-    }
-    case "restoring": {
-      // The comment may outlast the restore; only the name says "in the making".
-      if (!database.startsWith("handled_restoring_")) return [];
-      const holder = Holder.safeParse(marker.holder);
-      const state = holder.success
-        ? await stateOfHolder(holder.data, await describeHolder("doctor"))
-        : "unknown";
-      if (state === "alive") return [ok(`a restore of ${marker.target} is running into ${database}${size}`)];
-      const why =
-        state === "dead"
-          ? "the restore that made it was killed"
-          : "its restore runs on another machine, or was killed";
-      return [halfMade(database, size, why)];
-    }
-  }
+  const text = `${database}${size} is what a swap replaced on ${marker.at}`;
+  if (new Date(marker.dropAfter) > runtime.clock.now())
+    return [ok(`${text}; kept until ${marker.dropAfter}`)];
+  return [warning(`${text}; it was kept until ${marker.dropAfter}`, "`handled prune` drops it")];
 }
 
-function halfMade(database: string, size: string, why: string): Outcome {
-  return warning(
-    `half-made database ${database}${size}: ${why}`,
-    `if no restore is running, \`drop database ${quoteIdentifier(database)}\`; a restore on the machine that made it drops it too`,
-  );
+function judgeHalfMade(runtime: Runtime, one: HalfMade): Outcome {
+  const { database, target, maker, bytes } = one;
+  const size = bytes === null ? "" : ` (${formatBytes(bytes)})`;
+  if (maker === "alive") return ok(`a restore of ${target} is running into ${database}${size}`);
+  const { message, hint } = describeHalfMade(one, runtime.clock.now());
+  return warning(message, hint);
 }

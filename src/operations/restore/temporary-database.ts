@@ -3,12 +3,12 @@ import { isAppError, messageOf } from "../../errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import { dropDatabase } from "../../postgres/admin.ts";
 import { type ConnectionSettings, withDatabase } from "../../postgres/connection.ts";
-import { markSql, parseMarker } from "../../postgres/marker.ts";
+import { markSql } from "../../postgres/marker.ts";
 import { createDatabase, type Properties } from "../../postgres/properties.ts";
 import { connect, isSqlState, quoteIdentifier, quoteName, type Session } from "../../postgres/session.ts";
-import { describeHolder, stateOfHolder } from "../../repository/holder.ts";
-import { Holder } from "../../repository/manifest.ts";
-import { isMakerGone, makerTag } from "../../repository/maker.ts";
+import { describeHolder } from "../../repository/holder.ts";
+import { makerTag } from "../../repository/maker.ts";
+import { listHalfMade } from "./half-made.ts";
 
 /**
  * A database in the making: under a name that nobody takes for a real one, and with a comment that says who makes it.
@@ -165,21 +165,9 @@ async function temporaryName(): Promise<string> {
 
 /** Drops what restores that were killed on this machine left on the server, and says so. */
 export async function dropAbandoned(runtime: Runtime, admin: Session, signal: AbortSignal): Promise<void> {
-  const self = await describeHolder("restore");
-  // The comment stays when a finished restore could not take it away; only the name says "in the making".
-  const found = await admin.query<{ database: string; comment: string | null }>(
-    `select d.datname as database, pg_catalog.shobj_description(d.oid, 'pg_database') as comment
-       from pg_catalog.pg_database d where d.datname ~ '^handled_restoring_[0-9a-f]{8}(_|$)' order by 1`,
-  );
-  for (const { database, comment } of found) {
-    const marker = parseMarker(comment);
-    const holder = marker?.purpose === "restoring" ? markedHolder(marker.holder) : undefined;
-    const gone =
-      holder === undefined
-        ? await isMakerGone(database.slice("handled_restoring_1a2b3c4d_".length))
-        : (await stateOfHolder(holder, self)) === "dead";
-    if (!gone) continue;
-    const made = marker?.purpose === "restoring" ? ` of ${marker.target}` : "";
+  for (const { database, target, maker } of await listHalfMade(admin)) {
+    if (maker !== "dead") continue;
+    const made = target === null ? "" : ` of ${target}`;
     try {
       await makeReady(runtime, withDatabase(admin.settings, database), signal);
       await dropDatabase(admin, database);
@@ -190,9 +178,4 @@ export async function dropAbandoned(runtime: Runtime, admin: Session, signal: Ab
     }
     runtime.reporter.note(`dropped ${database}, left behind by a restore${made} that was killed`);
   }
-}
-
-function markedHolder(value: unknown): Holder | undefined {
-  const parsed = Holder.safeParse(value);
-  return parsed.success ? parsed.data : undefined;
 }

@@ -49,7 +49,7 @@ export function planEverythingLost(runtime: Runtime, request: EverythingLostRequ
   const returning = isDrill ? null : users;
   const steps: Step[] = [
     provisionStep(runtime, databases, { budgetMs: budget(BUDGETS.provision), asks: !isDrill }),
-    installStep(runtime, databases, kept, returning),
+    installStep(runtime, request, kept, returning),
     ...databases.map((one) => restoreStep(runtime, one, isDrill)),
     ...databases.flatMap(({ subject, target }) =>
       assertionSteps(runtime, { subject, target: () => target, budgetMs: budget(BUDGETS.assert) }).map(
@@ -104,7 +104,7 @@ function touchedBy(
 
 function installStep(
   runtime: Runtime,
-  databases: readonly LostDatabase[],
+  { databases, isDrill }: EverythingLostRequest,
   strategy: KeptStrategy | null,
   users: ReturningUsers | null,
 ): Step {
@@ -118,10 +118,10 @@ function installStep(
   return asOne(head, [
     machineStep(runtime, databases, strategy, budgetMs),
     ...(users === null ? [] : [usersStep(runtime, users, budgetMs)]),
-    ...databases.flatMap(({ subject, target }) =>
+    ...databases.flatMap(({ subject, target, application }) =>
       [
         chooseBackupStep(runtime, subject, undefined, budgetMs),
-        serverStep(runtime, { target, budgetMs }),
+        serverStep(runtime, { target, budgetMs, application: isDrill ? null : application }),
       ].map((step) => forDatabase(subject.database, step)),
     ),
   ]);

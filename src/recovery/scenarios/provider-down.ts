@@ -101,7 +101,13 @@ export function planProviderDown(runtime: Runtime, request: ProviderDownRequest)
       ...(escape === null
         ? [onlyFromBackup(runtime, unnamed("server")), onlyFromBackup(runtime, unnamed("restore"))]
         : [
-            own(serverStep(runtime, { target: escape, budgetMs: 3 * MINUTE })),
+            own(
+              serverStep(runtime, {
+                target: escape,
+                budgetMs: 3 * MINUTE,
+                application: isDrill ? null : application,
+              }),
+            ),
             own(
               restoreBackupStep(runtime, { subject, target: escape, budgetMs: 15 * MINUTE, confirm: null }),
             ),

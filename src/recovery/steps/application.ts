@@ -60,7 +60,7 @@ function switchStep(
       runtime.reporter.note(
         kept === undefined
           ? `${file} has it already`
-          : `${name} leads to ${describeTarget(target())} now; the old file is ${kept}`,
+          : `${name} leads to ${describeTarget(target())} now, with the login of ${target().user}; the old file is ${kept}`,
       );
       return kept === undefined ? {} : { kept };
     },

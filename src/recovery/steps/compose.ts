@@ -22,6 +22,9 @@ export function asOne(
     runs: inWords(({ runs }) => runs),
     checkedBy: inWords(({ checkedBy }) => checkedBy),
     confirm: steps.flatMap(({ confirm }) => confirm ?? [])[0] ?? null,
+    foretell: async (signal) => {
+      for (const { foretell } of steps) await foretell?.(signal);
+    },
     run: async (outputs, signal) => {
       let told: Outputs = {};
       for (const step of steps) {

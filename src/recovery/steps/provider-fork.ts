@@ -100,9 +100,10 @@ export function isFromProvider(outputs: Outputs): boolean {
 
 /** A step on the way around the service; nothing where the service has done it. */
 export function onlyFromBackup(runtime: Runtime, step: Step, taken: () => void = () => {}): Step {
-  const { prepare } = step;
+  // Before the service was asked nobody knows whether it comes to that.
+  const { prepare, foretell: _foretell, ...others } = step;
   return {
-    ...step,
+    ...others,
     ...(prepare === undefined
       ? {}
       : {

@@ -20,6 +20,8 @@ export function serverStep(
   { target, budgetMs, application = null }: ServerStepRequest,
 ): Step {
   const where = target.hosts.map(({ host, port }) => `${host}:${port}`).join(",");
+  const tell = async (signal: AbortSignal): Promise<void> =>
+    await tellOfVariable(runtime, application, target, signal);
   return {
     id: "server",
     title: `See that the server ${where} is there`,
@@ -28,8 +30,9 @@ export function serverStep(
     budgetMs,
     ifItFails: "set up a PostgreSQL server there, or name another one with `--to`, and go on",
     confirm: null,
+    foretell: tell,
     run: async (_outputs, signal) => {
-      await tellOfVariable(runtime, application, target, signal);
+      await tell(signal);
       return {};
     },
     check: async (outputs, signal) => {
