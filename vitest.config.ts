@@ -28,6 +28,7 @@ export default defineConfig({
     maxWorkers: 3,
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    expect: { requireAssertions: true },
+    // One second, as it is otherwise, is what a server or a child may take that gets no processor for a while.
+    expect: { requireAssertions: true, poll: { timeout: 30_000 } },
   },
 });
