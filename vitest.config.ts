@@ -26,8 +26,10 @@ export default defineConfig({
     // One more than there are cores where it is short: a tenth faster, for tests wait for servers and children now and then.
     // Four are no faster than three.
     maxWorkers: 3,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // Where ten processes wait for two cores, the first test that asks for the object store waits forty seconds for it, and what takes six
+    // seconds otherwise takes as long.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     // One second, as it is otherwise, is what a server or a child may take that gets no processor for a while.
     expect: { requireAssertions: true, poll: { timeout: 30_000 } },
   },
