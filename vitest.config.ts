@@ -26,9 +26,10 @@ export default defineConfig({
     // One more than there are cores where it is short: a tenth faster, for tests wait for servers and children now and then.
     // Four are no faster than three.
     maxWorkers: 3,
-    // For what hangs; what is only slow on a busy machine is none of that.
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
-    expect: { requireAssertions: true },
+    // For what hangs. What is only slow where ten processes wait for two cores is none of that.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
+    // One second, as it is otherwise, is what a server or a child may take that gets no processor for a while.
+    expect: { requireAssertions: true, poll: { timeout: 30_000 } },
   },
 });

@@ -192,8 +192,10 @@ describe("mail", () => {
     const address = server.address() as { port: number };
     const clock = manualClock();
     const sending = send(email(`smtp://127.0.0.1:${address.port}`), clock);
-    for (const pause of [3000, 15_000, 0]) {
+    for (const [attempt, pause] of [3000, 15_000, 0].entries()) {
       await clock.pending(1);
+      // By the clock here no time passes until it is connected.
+      await expect.poll(() => sockets.length).toBe(attempt + 1);
       await clock.advance(20_000);
       if (pause > 0) {
         await clock.pending(1);

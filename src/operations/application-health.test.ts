@@ -2,11 +2,23 @@ import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, expect, test } from "vitest";
 import { AppError } from "../errors.ts";
+import { type Clock, systemClock } from "../lib/clock.ts";
 import { makeRuntime, silentReporter } from "../lib/runtime.ts";
 import { type HealthCheck, waitUntilHealthy } from "./application-health.ts";
 
 const { signal } = new AbortController();
 const app = (parts: Partial<HealthCheck>): HealthCheck => ({ healthTimeoutMs: 5000, ...parts });
+
+/** A clock by which all the time is over after so many answers, each of which has five seconds to come; pauses take none. */
+function overAfter(answers: number): Clock {
+  let looks = 0;
+  return {
+    ...systemClock,
+    // At the beginning, and before and after each answer.
+    monotonic: () => (looks++ < 2 * answers ? 0 : 5000),
+    wait: () => Promise.resolve(),
+  };
+}
 
 describe("health", () => {
   test("is asked until the answer is 2xx", async () => {
@@ -17,18 +29,18 @@ describe("health", () => {
     });
     const notes: string[] = [];
     const runtime = makeRuntime({ reporter: { ...silentReporter, note: (text) => notes.push(text) } });
-    const report = await waitUntilHealthy(runtime, app({ health: server.url }), signal);
+    const patient = app({ health: server.url, healthTimeoutMs: 60_000 });
+    const report = await waitUntilHealthy(runtime, patient, signal);
     expect(report).toMatchObject({ status: 204, attempts: 3 });
     expect(notes).toEqual([expect.stringContaining("healthy")]);
   });
 
   test("a server that never becomes healthy is an error with its last answer", async () => {
     await using server = await serve((_, response) => void response.writeHead(503).end("starting"));
-    await expect(
-      waitUntilHealthy(makeRuntime(), app({ health: server.url, healthTimeoutMs: 600 }), signal),
-    ).rejects.toMatchObject({
+    const runtime = makeRuntime({ clock: overAfter(2) });
+    await expect(waitUntilHealthy(runtime, app({ health: server.url }), signal)).rejects.toMatchObject({
       code: "application_failed",
-      message: expect.stringContaining("HTTP 503") as string,
+      message: expect.stringMatching(/HTTP 503 \(asked 2 times in 5\.0 s\)/) as string,
     });
   });
 
@@ -37,17 +49,19 @@ describe("health", () => {
       if (request.url === "/login") response.writeHead(200).end();
       else response.writeHead(302, { location: "/login" }).end();
     });
-    await expect(
-      waitUntilHealthy(makeRuntime(), app({ health: server.url, healthTimeoutMs: 10 }), signal),
-    ).rejects.toThrow("HTTP 302 to /login");
+    const runtime = makeRuntime({ clock: overAfter(1) });
+    await expect(waitUntilHealthy(runtime, app({ health: server.url }), signal)).rejects.toThrow(
+      "HTTP 302 to /login",
+    );
   });
 
   test("a closed port and a silent server are told apart", async () => {
     const closed = await serve(() => undefined);
     await closed[Symbol.asyncDispose]();
-    await expect(
-      waitUntilHealthy(makeRuntime(), app({ health: closed.url, healthTimeoutMs: 10 }), signal),
-    ).rejects.toThrow("connection refused");
+    const runtime = makeRuntime({ clock: overAfter(1) });
+    await expect(waitUntilHealthy(runtime, app({ health: closed.url }), signal)).rejects.toThrow(
+      "connection refused",
+    );
 
     await using silent = await serve(() => undefined);
     await expect(
@@ -62,9 +76,8 @@ describe("health", () => {
       response.writeHead(401).end();
     });
     const health = server.url.replace("http://", "http://ops:p%40ss%2Fword@");
-    const error = await waitUntilHealthy(makeRuntime(), app({ health, healthTimeoutMs: 10 }), signal).catch(
-      (thrown: unknown) => thrown,
-    );
+    const runtime = makeRuntime({ clock: overAfter(1) });
+    const error = await waitUntilHealthy(runtime, app({ health }), signal).catch((thrown: unknown) => thrown);
     expect(seen[0]).toBe(`Basic ${Buffer.from("ops:p@ss/word").toString("base64")}`);
     expect((error as AppError).message).toContain("HTTP 401");
     expect((error as AppError).message).not.toMatch(/p%40ss|p@ss/);

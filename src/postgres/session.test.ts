@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { keptPort } from "../../test/support/kept-port.ts";
 import { lyingProxy } from "../../test/support/lying-proxy.ts";
 import { clusterUrl, freshCluster, freshDatabase, runSql } from "../../test/support/postgres.ts";
 import { noAbort, testRuntime } from "../../test/support/runtime.ts";
@@ -43,11 +44,6 @@ async function listen(onConnect: (socket: Socket) => void): Promise<{ port: numb
       await once(server, "close");
     },
   };
-}
-
-async function closedPort(): Promise<number> {
-  await using listener = await listen(() => undefined);
-  return listener.port;
 }
 
 describe("statements", () => {
@@ -221,7 +217,7 @@ describe("cancelling", () => {
 
 describe("no connection", () => {
   test("a closed port is named, with what to check", async () => {
-    const port = await closedPort();
+    const port = await keptPort();
     await expect(open(`postgresql://u:pass%40word@127.0.0.1:${port}/d`)).rejects.toMatchObject({
       code: "database_unreachable",
       exitCode: 20,
@@ -272,7 +268,7 @@ describe("no connection", () => {
 
 describe("several hosts", () => {
   test("a dead first host is passed over, and the session is pinned to the one that answered", async () => {
-    const dead = await closedPort();
+    const dead = await keptPort();
     const { port, username } = new URL(clusterUrl());
     await using session = await open(`postgresql://${username}@127.0.0.1:${dead},127.0.0.1:${port}/postgres`);
     expect(session.settings).toMatchObject({
@@ -282,7 +278,7 @@ describe("several hosts", () => {
   });
 
   test("when all are dead, all are named", async () => {
-    const [one, other] = [await closedPort(), await closedPort()];
+    const [one, other] = [await keptPort(), await keptPort()];
     await expect(open(`postgresql://u@127.0.0.1:${one},127.0.0.1:${other}/d`)).rejects.toMatchObject({
       code: "database_unreachable",
       message: `connect to 127.0.0.1:${one}: connection refused; connect to 127.0.0.1:${other}: connection refused`,

@@ -11,9 +11,9 @@ import {
   stopServer,
   writeOwned,
 } from "../../src/postgres/cluster-control.ts";
-import { freePort } from "../../src/postgres/free-port.ts";
 import { serverUser } from "../../src/postgres/server-user.ts";
 import { clusterFolder } from "../support/cluster-folder.ts";
+import { keptPort } from "../support/kept-port.ts";
 import { freshCluster, runSql } from "../support/postgres.ts";
 import { noAbort, testRuntime } from "../support/runtime.ts";
 
@@ -56,7 +56,7 @@ export async function startStandby(copy: string, primary: Server): Promise<Serve
   const folder = await clusterFolder();
   const user = await serverUser();
   if (user !== undefined) await chown(folder, user.uid, user.gid);
-  const port = await freePort();
+  const port = await keptPort();
   const server = await serverIn(folder, port);
   await server.putBack(copy);
   await server.write("standby.signal", "");

@@ -2,10 +2,10 @@ import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { openSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { promisify } from "node:util";
+import { keptPort } from "./kept-port.ts";
 
 const run = promisify(execFile);
 
@@ -21,12 +21,13 @@ const KEYS = { accessKey: "handledtest", secretKey: "handledtestsecret" };
 /** With which the program finds the keys in its environment. */
 export const KEY_VARIABLES = { AWS_ACCESS_KEY_ID: KEYS.accessKey, AWS_SECRET_ACCESS_KEY: KEYS.secretKey };
 
-const START_MS = 50_000;
+// Of each step, within the time of the test that asks for it first.
+const START_MS = 100_000;
 const ASK_AGAIN_MS = 100;
 
 /** Starts one in a new folder. Its processes end with this one, however it ends, and when it is disposed. */
 export async function startCeph(folder: string): Promise<ObjectStore & AsyncDisposable> {
-  const [port, monitorPort] = [await freePort(), await freePort()];
+  const [port, monitorPort] = [await keptPort(), await keptPort()];
   const endpoint = `http://127.0.0.1:${port}`;
   const id = crypto.randomUUID();
   const disk = crypto.randomUUID();
@@ -151,14 +152,4 @@ async function until(isSo: () => Promise<boolean>): Promise<void> {
       if (performance.now() > end) throw error;
     }
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no free port was given");
-  return address.port;
 }

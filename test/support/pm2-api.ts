@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { SHOP_API } from "../../src/demo/shop-api.ts";
 import type { ApplicationCommands } from "../../src/operations/application.ts";
-import { freePort } from "../../src/postgres/free-port.ts";
+import { keptPort } from "./kept-port.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
 const PM2 = fileURLToPath(new URL("../../node_modules/pm2/bin/pm2", import.meta.url));
@@ -40,7 +40,7 @@ export async function pm2Api(
   const folder = await temporaryFolder();
   const envFile = join(folder.path, ".env");
   const home = join(folder.path, "pm2");
-  const port = await freePort();
+  const port = await keptPort();
   await writeFile(
     envFile,
     Object.entries(urls)
@@ -68,7 +68,7 @@ export async function pm2Api(
       start: `${pm2} startOrRestart '${apps}' --update-env`,
       restart: `${pm2} restart shop-api --update-env`,
       health,
-      healthTimeoutMs: 20_000,
+      healthTimeoutMs: 60_000,
     },
     health: async (variable) => {
       const response = await fetch(health);

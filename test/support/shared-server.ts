@@ -40,6 +40,12 @@ async function open(): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: clusterUrl() });
   // Somebody ended it: the next statement opens another one.
   client.on("error", () => void (kept = undefined));
-  await client.connect();
+  try {
+    await client.connect();
+  } catch (error) {
+    // So does the next one where the server let nobody in for a moment.
+    kept = undefined;
+    throw error;
+  }
   return client;
 }
