@@ -75,4 +75,4 @@ test("what a command has done beside the daemon is in its overview and lists soo
   await done(handled("verify", "data", "--level", "content"));
   await expect.poll(async () => (await listed())[0]?.proof?.outcome, SOON).toBe("proven");
   await expect.poll(async () => (await overview()).databases[0]?.newestProven, SOON).toBe(id);
-}, 150_000);
+});

@@ -185,7 +185,7 @@ function makeTreeStopper(child: ChildProcess): Stopper {
     stop: () => {
       // What it has left running in the background is not to be stopped once it has ended itself.
       ending ??= (isOver(child) || child.pid === undefined ? Promise.resolve() : endTree(child.pid)).finally(
-        alone.stop,
+        () => alone.stop(),
       );
       // It is told by `over`, which may be asked later.
       ending.catch(() => undefined);
