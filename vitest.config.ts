@@ -26,8 +26,9 @@ export default defineConfig({
     // One more than there are cores where it is short: a tenth faster, for tests wait for servers and children now and then.
     // Four are no faster than three.
     maxWorkers: 3,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
-    expect: { requireAssertions: true, poll: { timeout: 30_000 } },
+    // For what hangs: on a busy machine the longest take a minute.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
+    expect: { requireAssertions: true, poll: { timeout: 60_000 } },
   },
 });

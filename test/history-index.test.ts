@@ -40,9 +40,7 @@ test("killed in the middle of taking over, and two at once: the next says what t
   for (const written of [1, 3000]) {
     const child = spawnCli([...args, "--rebuild"], { env, node: ["--import", await stopBefore(written)] });
     await expect
-      .poll(async () => child.ended() || (await readdir(folder.path)).includes("stopped"), {
-        timeout: 45_000,
-      })
+      .poll(async () => child.ended() || (await readdir(folder.path)).includes("stopped"))
       .toBe(true);
     expect((await files()).filter((name) => name.endsWith("-journal"))).toHaveLength(1);
     process.kill(child.pid, "SIGKILL");

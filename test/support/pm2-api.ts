@@ -68,7 +68,7 @@ export async function pm2Api(
       start: `${pm2} startOrRestart '${apps}' --update-env`,
       restart: `${pm2} restart shop-api --update-env`,
       health,
-      healthTimeoutMs: 20_000,
+      healthTimeoutMs: 60_000,
     },
     health: async (variable) => {
       const response = await fetch(health);
