@@ -30,6 +30,6 @@ export default defineConfig({
     testTimeout: 180_000,
     hookTimeout: 180_000,
     // One second, as it is otherwise, is what a server or a child may take that gets no processor for a while.
-    expect: { requireAssertions: true, poll: { timeout: 30_000 } },
+    expect: { requireAssertions: true, poll: { timeout: 60_000 } },
   },
 });

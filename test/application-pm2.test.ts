@@ -50,9 +50,7 @@ test("an API under pm2 works on another server once its `.env` says so, and on t
   // A database that is gone: running, but not healthy.
   await switchVariable(api.envFile, "SHOP_URL", "postgresql://127.0.0.1:1/gone", "20241211_160000");
   await restartApplication(runtime, commands, noAbort());
-  await expect
-    .poll(async () => (await fetch(commands.health).catch(() => undefined))?.status, { timeout: 20_000 })
-    .toBe(503);
+  await expect.poll(async () => (await fetch(commands.health).catch(() => undefined))?.status).toBe(503);
   await expect(
     waitUntilHealthy(runtime, { ...commands, healthTimeoutMs: 1 }, noAbort()),
   ).rejects.toMatchObject({

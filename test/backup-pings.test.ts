@@ -67,7 +67,7 @@ test("a backup that is stopped says so", async () => {
   await using there = await watched();
   await using _lock = await lockTable(live.url, "item");
   const running = spawnCli(["backup", "data"], there.options);
-  await expect.poll(() => there.calls("nightly"), { timeout: 30_000 }).toEqual(["start"]);
+  await expect.poll(() => there.calls("nightly")).toEqual(["start"]);
   process.kill(running.pid, "SIGTERM");
   expect((await running.result).code).toBe(130);
   expect(there.calls("nightly")).toEqual(["start", "fail"]);

@@ -8,6 +8,7 @@ import {
   buildDashboard,
   complaintsOf,
   expectForEverybody,
+  openContext,
   signIn,
   startBrowser,
   typeConfirmation,
@@ -88,7 +89,7 @@ async function open(page: Page, path: keyof typeof PAGES): Promise<void> {
 
 describe("every page", () => {
   test("the set-up link makes the first user, whose backup is shown while it goes on; out and in again", async () => {
-    await using context = await browser.newContext();
+    await using context = await openContext(browser);
     const page = await context.newPage();
     const complaints = complaintsOf(page);
     await page.goto(url);
@@ -121,7 +122,7 @@ describe("every page", () => {
   });
 
   test("a backup is restored in place of the live database, and that is undone, by mouse", async () => {
-    await using context = await browser.newContext();
+    await using context = await openContext(browser);
     const page = await context.newPage();
     const complaints = complaintsOf(page);
     await enter(page);
@@ -169,7 +170,7 @@ describe("every page", () => {
   });
 
   test("can be used by everybody in both themes, complains of nothing, and is as wide as a telephone", async () => {
-    await using context = await browser.newContext({ viewport: { width: 360, height: 740 } });
+    await using context = await openContext(browser, { viewport: { width: 360, height: 740 } });
     const page = await context.newPage();
     const complaints = complaintsOf(page);
     await enter(page);

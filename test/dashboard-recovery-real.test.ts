@@ -10,6 +10,7 @@ import {
   buildDashboard,
   complaintsOf,
   expectForEverybody,
+  openContext,
   startBrowser,
   typeConfirmation,
 } from "./support/browser.ts";
@@ -67,9 +68,7 @@ databases:
   await built;
   browser = await started;
   daemon = serve(folder.path, { env });
-  const context = await browser.newContext({ timezoneId: "UTC" });
-  // A busy machine takes its time.
-  context.setDefaultTimeout(60_000);
+  const context = await openContext(browser, { timezoneId: "UTC" });
   const url = await daemon.url();
   await context.request.post(`${url}/api/session`, { data: { name: "admin", password: PASSWORD } });
   page = await context.newPage();

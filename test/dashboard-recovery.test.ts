@@ -8,6 +8,7 @@ import {
   buildDashboard,
   complaintsOf,
   expectForEverybody,
+  openContext,
   signIn,
   startBrowser,
   typeConfirmation,
@@ -63,9 +64,7 @@ beforeAll(async () => {
   await built;
   browser = await started;
   await start();
-  context = await browser.newContext();
-  // A busy machine takes its time.
-  context.setDefaultTimeout(60_000);
+  context = await openContext(browser);
   page = await context.newPage();
   complaints = complaintsOf(page);
   await page.goto(url);

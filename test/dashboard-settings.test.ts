@@ -8,6 +8,7 @@ import {
   buildDashboard,
   complaintsOf,
   expectForEverybody,
+  openContext,
   startBrowser,
   typeConfirmation,
 } from "./support/browser.ts";
@@ -90,7 +91,7 @@ afterAll(async () => {
 
 /** A browser of somebody who has signed in. */
 async function enter(name: string, password = PASSWORD) {
-  const context = await browser.newContext();
+  const context = await openContext(browser);
   const answer = await context.request.post(`${url}/api/session`, { data: { name, password } });
   expect(answer.status()).toBe(200);
   const page = await context.newPage();
@@ -149,14 +150,8 @@ test("a channel that does not work is told with its reason; a test goes out when
   await section("team").getByText("The test has arrived").waitFor();
   const sent = receiver.requests.slice(before).filter(({ body }) => body.includes("a test of"));
   expect(sent.map(({ path }) => path)).toEqual(["/team"]);
-  await section("desk").getByRole("button", { name: "Send a test" }).click();
-  await section("desk").getByText("The test did not arrive").waitFor();
-  await section("desk")
-    .getByText(/answered 410/)
-    .nth(1)
-    .waitFor();
-  expect(await barriersOf(page)).toEqual([]);
 
+  // Within a minute of the first.
   const body = { kind: "notify-test", options: { channel: "team" } };
   const codes = [];
   for (let i = 0; i < 5; i++)
@@ -166,6 +161,14 @@ test("a channel that does not work is told with its reason; a test goes out when
   await section("team")
     .getByText(/^test team: try again in \d+ s$/)
     .waitFor();
+
+  await section("desk").getByRole("button", { name: "Send a test" }).click();
+  await section("desk").getByText("The test did not arrive").waitFor();
+  await section("desk")
+    .getByText(/answered 410/)
+    .nth(1)
+    .waitFor();
+  expect(await barriersOf(page)).toEqual([]);
 
   await using viewer = await enter("viewer");
   await viewer.page.goto(`${url}/settings/channels`);
@@ -226,6 +229,7 @@ test("a token is made, shown once, opens what it may, and nothing once it is rev
   await button(page, "Make a token").click();
   await page.getByLabel("What is it for?").fill("cron");
   await page.getByRole("combobox", { name: "What may it do?" }).click();
+  await page.getByRole("option", { name: "operator" }).waitFor();
   expect(await page.getByRole("option").allInnerTexts()).toEqual(["viewer", "operator"]);
   await page.getByRole("option", { name: "viewer" }).click();
   expect(await barriersOf(page)).toEqual([]);
@@ -267,11 +271,11 @@ async function signInElsewhere(context: BrowserContext, name: string): Promise<P
 }
 
 test("who is known elsewhere comes in; who may not is told why, in words of ours alone", async () => {
-  await using olgas = await browser.newContext();
+  await using olgas = await openContext(browser);
   const olga = await signInElsewhere(olgas, "olga");
   await olga.getByText("olga (operator)").waitFor();
 
-  await using guests = await browser.newContext();
+  await using guests = await openContext(browser);
   const guest = await signInElsewhere(guests, "guest");
   await guest.getByText("Example Login knows you, but you may not come in here.").waitFor();
   expect(new URL(guest.url()).search).toBe("?refused=not_allowed");
@@ -297,7 +301,7 @@ test("who is known elsewhere comes in; who may not is told why, in words of ours
 });
 
 test("who is known elsewhere is sent there again before something dangerous, and goes on with what was chosen", async () => {
-  await using context = await browser.newContext();
+  await using context = await openContext(browser);
   const page = await signInElsewhere(context, "ada");
   await page.getByText("ada (admin)").waitFor();
   await page.goto(`${url}/settings/users`);
@@ -330,7 +334,7 @@ test("a change of the strategy is looked at line by line, and never saved", asyn
   await field.fill(
     text.replace("every: weekly", "every: whenever").replace("timezone: UTC", "timezone: Mars"),
   );
-  expect(await page.getByText("It could be in force").count()).toBe(0);
+  await page.getByText("It could be in force").waitFor({ state: "detached" });
   await button(page, "Validate").click();
   await page.getByText("It could not be in force").waitFor();
   expect(await button(page, /^Line/).allInnerTexts()).toEqual(["Line 2", "Line 4"]);

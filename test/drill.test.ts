@@ -37,7 +37,7 @@ databases:
     objectives: { rpo: 24h, rto: 4h }
     backups: [{ name: nightly, kind: snapshot }]
     drills: [{ name: quarterly, scenario: server-lost, schedule: "0 3 1 1,4,7,10 *" }]
-    trial: { start: "exec ${process.execPath} ${APPLICATION} ${how} ${there.path}/tried.json", health: /health, healthTimeout: 20s }
+    trial: { start: "exec ${process.execPath} ${APPLICATION} ${how} ${there.path}/tried.json", health: /health, healthTimeout: 60s }
 `;
   const write = async (how: string): Promise<void> =>
     await writeFile(join(there.path, "handled.yaml"), strategy(how), { mode: 0o600 });
@@ -143,7 +143,7 @@ test("that everything is lost is rehearsed with all databases at once: one plan,
     variable: PRIMARY_DATABASE_URL
     objectives: { rpo: 1h, rto: 8h }
     backups: [{ name: nightly, kind: snapshot }]
-    trial: { start: "exec ${process.execPath} ${APPLICATION} serve", health: /health, healthTimeout: 20s }
+    trial: { start: "exec ${process.execPath} ${APPLICATION} serve", health: /health, healthTimeout: 60s }
 `;
   await writeFile(join(site.path, "handled.yaml"), `${text}${more}`);
   const env = await readFile(join(site.path, ".env"), "utf8");
@@ -199,9 +199,7 @@ test("a drill that is killed leaves nothing that the next does not remove, and i
   const running = spawnCli(["drill", "server-lost", "data"], site.at);
   // The application hangs, so the drill stays at its last step.
   await expect
-    .poll(async () => await readFile(join(site.path, "tried.json"), "utf8").catch(() => ""), {
-      timeout: 30_000,
-    })
+    .poll(async () => await readFile(join(site.path, "tried.json"), "utf8").catch(() => ""))
     .toContain("pid");
   const pid = Number(JSON.parse(await readFile(join(site.path, "tried.json"), "utf8")).pid);
   process.kill(running.pid, "SIGKILL");

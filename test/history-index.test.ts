@@ -1,4 +1,4 @@
-import { readdir } from "node:fs/promises";
+import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { HistoryJson } from "../src/json/history.ts";
@@ -19,17 +19,33 @@ test("killed in the middle of taking over, and two at once: the next says what t
   expect(expected.runs).toHaveLength(120);
   const files = async (): Promise<string[]> =>
     await readdir(join(folder.path, "handled/history")).catch(() => []);
-  for (let times = 0; times < 2; times++) {
-    const child = spawnCli([...args, "--rebuild"], { env });
-    // In the middle of a transaction.
+  /** Writes a module that lets a process stand still in the transaction that makes it so many rows; it says so by a file. */
+  const stopBefore = async (rows: number): Promise<string> => {
+    const module = join(folder.path, `before-${rows}.mjs`);
+    await writeFile(
+      module,
+      `import { writeFileSync } from "node:fs";
+       import { DatabaseSync } from "node:sqlite";
+       const { exec } = DatabaseSync.prototype;
+       DatabaseSync.prototype.exec = function (sql) {
+         if (sql === "commit" && this.prepare("select total_changes() as n").get().n >= ${rows}) {
+           writeFileSync(${JSON.stringify(join(folder.path, "stopped"))}, "");
+           Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+         }
+         return exec.call(this, sql);
+       };`,
+    );
+    return module;
+  };
+  for (const written of [1, 3000]) {
+    const child = spawnCli([...args, "--rebuild"], { env, node: ["--import", await stopBefore(written)] });
     await expect
-      .poll(async () => child.ended() || (await files()).some((name) => name.endsWith("-journal")), {
-        timeout: 20_000,
-        interval: 1,
-      })
+      .poll(async () => child.ended() || (await readdir(folder.path)).includes("stopped"))
       .toBe(true);
+    expect((await files()).filter((name) => name.endsWith("-journal"))).toHaveLength(1);
     process.kill(child.pid, "SIGKILL");
     expect((await child.result).code).toBe(null);
+    await rm(join(folder.path, "stopped"));
     expect(await told()).toEqual(expected);
   }
   const both = [spawnCli([...args, "--rebuild"], { env }), spawnCli([...args, "--rebuild"], { env })];

@@ -82,7 +82,7 @@ describe("a run that ends without a word", () => {
     await using _locked = await lockTable(live.url, "item");
     const running = spawnCli(["backup", "data", "--url", live.url, "--repository", place.url]);
     await expect
-      .poll(async () => (await historyOf(place.url)).runs[0], { timeout: 30_000 })
+      .poll(async () => (await historyOf(place.url)).runs[0])
       .toMatchObject({ outcome: null, finishedAt: null });
     process.kill(running.pid, "SIGKILL");
     await running.result;
@@ -102,9 +102,7 @@ describe("a run that ends without a word", () => {
     const stop = new AbortController();
     await using _locked = await lockTable(live.url, "item");
     const result = backUp(place.url, [], { signal: stop.signal });
-    await expect
-      .poll(async () => (await historyOf(place.url)).runs[0]?.outcome, { timeout: 30_000 })
-      .toBe(null);
+    await expect.poll(async () => (await historyOf(place.url)).runs[0]?.outcome).toBe(null);
     stop.abort(new Error("stopped"));
     await result;
     expect((await historyOf(place.url)).runs[0]).toMatchObject({ outcome: "interrupted", error: {} });

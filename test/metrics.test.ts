@@ -132,7 +132,7 @@ test("the daemon serves what it has found, and the rules and the dashboard ask f
     expect(response.headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
     return await response.text();
   };
-  await expect.poll(scrape, { timeout: 20_000 }).toContain("handled_look_timestamp_seconds ");
+  await expect.poll(scrape).toContain("handled_look_timestamp_seconds ");
   const text = await scrape();
   const found = parsePrometheus(text);
   await expectSameAsStatus(found);

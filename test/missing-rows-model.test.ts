@@ -151,11 +151,11 @@ test("killed in the middle of the insert, the table is as it was", async () => {
     );
     return row?.n ?? 0;
   };
-  await expect.poll(waiting, { timeout: 20_000 }).toBe(1);
+  await expect.poll(waiting).toBe(1);
   process.kill(running.pid, "SIGKILL");
   await running.result;
   await holder.query("select pg_catalog.pg_advisory_unlock(4711)");
-  await expect.poll(waiting, { timeout: 20_000 }).toBe(0);
+  await expect.poll(waiting).toBe(0);
   expect(await live.query("select count(*)::int as n from t where id < 20")).toEqual([{ n: 0 }]);
   // And it can be done again.
   expect((await missing(subject, live.url)).inserted).toBe(19);

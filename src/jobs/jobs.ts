@@ -36,6 +36,8 @@ interface Running {
   readonly job: JobFile;
   readonly stop: AbortController;
   cancelledBy: string | null;
+  /** Its process has ended: from then on it keeps nobody from its databases, also before it is written down how. */
+  isGone: boolean;
   ended: Promise<unknown>;
 }
 
@@ -72,7 +74,9 @@ export class Jobs implements AsyncDisposable {
 
   /** What is being done with a database, in words; undefined where nothing is. */
   busyWith(database: string): string | undefined {
-    const found = [...this.#running.values()].find(({ job }) => job.occupies.includes(database));
+    const found = [...this.#running.values()].find(
+      ({ job, isGone }) => !isGone && job.occupies.includes(database),
+    );
     return found && `${found.job.kind} ${found.job.id}, by ${found.job.by}`;
   }
 
@@ -245,7 +249,7 @@ export class Jobs implements AsyncDisposable {
     isAwaited = false,
   ): { readonly made: Promise<void>; readonly ended: Promise<JobEnd> } {
     const begun = work(stop.signal);
-    const running: Running = { job, stop, cancelledBy: null, ended: Promise.resolve() };
+    const running: Running = { job, stop, cancelledBy: null, isGone: false, ended: Promise.resolve() };
     const ended = (async () => {
       let end: JobEnd;
       let isKept = true;
@@ -256,6 +260,7 @@ export class Jobs implements AsyncDisposable {
       } catch (error) {
         end = { outcome: "failed", how: messageOf(error) };
       }
+      running.isGone = true;
       this.#settings.onGone();
       try {
         if (isKept) await this.#settle(job, running.cancelledBy, end);

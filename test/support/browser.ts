@@ -1,5 +1,11 @@
 import axe from "axe-core";
-import { type Browser, chromium, type Page } from "playwright-core";
+import {
+  type Browser,
+  type BrowserContext,
+  type BrowserContextOptions,
+  chromium,
+  type Page,
+} from "playwright-core";
 import { expect, inject } from "vitest";
 import { PASSWORD } from "./api-access.ts";
 import { demand } from "./on-demand.ts";
@@ -15,6 +21,17 @@ export async function startBrowser(): Promise<Browser> {
       "--force-prefers-reduced-motion",
     ],
   });
+}
+
+/** A browser of somebody's own: no cookies yet. */
+export async function openContext(
+  browser: Browser,
+  options?: BrowserContextOptions,
+): Promise<BrowserContext> {
+  const context = await browser.newContext(options);
+  // A busy machine takes its time.
+  context.setDefaultTimeout(60_000);
+  return context;
 }
 
 /** Builds the dashboard beside the built programs, once in a run: `handled serve` shows it from then on. */

@@ -8,7 +8,7 @@ export const CTRL_C = "\u0003";
 export const DOWN = "\u001b[B";
 export const SPACE = " ";
 
-const LONGEST_MS = 50_000;
+const LONGEST_MS = 120_000;
 
 /** What is typed once this text was shown. */
 export type Step = readonly [shown: string, typed: string];
