@@ -27,7 +27,8 @@ const ASKED: readonly Looked["id"][] = ["client", "clock", "privileges", "row-se
 
 /**
  * Connects, and asks for what may change while nobody looks: whether it answers, its version, its clock, whether the role may
- * still read everything in these schemas (null: in all), and what restores have left there. No more than a few queries of its catalogue, which wait for no lock.
+ * still read everything in these schemas (null: in all), and what restores have left there. No more than a few queries of its
+ * catalogue, which wait for no lock.
  */
 export async function askServer(
   runtime: Runtime,
