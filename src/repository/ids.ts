@@ -9,3 +9,9 @@ export type BackupId = string & { readonly __brand: "BackupId" };
  */
 export type PartName = string & { readonly __brand: "PartName" };
 export const PART_NAME = /^[0-9a-f]{64}-[0-9a-f]{16}$/;
+
+/** The second in which the backup of an id began, in milliseconds since 1970. */
+export function secondOf(id: string): number {
+  const [date, hour, minute, second] = [id.slice(0, 8), id.slice(9, 11), id.slice(11, 13), id.slice(13, 15)];
+  return Date.parse(`${date.slice(0, 4)}-${date.slice(4, 6)}-${date.slice(6)}T${hour}:${minute}:${second}Z`);
+}

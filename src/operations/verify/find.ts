@@ -2,6 +2,7 @@ import { basename } from "node:path";
 import { AppError } from "../../errors.ts";
 import { nearest } from "../../lib/text.ts";
 import { type DamagedBackup, listBackups, listForeign } from "../../repository/backups.ts";
+import { secondOf } from "../../repository/ids.ts";
 import { BackupId, type BackupIndex } from "../../repository/manifest.ts";
 import { type Repository, whatIsKnownOf } from "../../repository/repository.ts";
 
@@ -31,11 +32,15 @@ export async function findCandidate(
   ];
   const found =
     which === "latest"
-      ? // Ids begin with their time.
-        candidates.toSorted((a, b) => (a.id < b.id ? 1 : -1))[0]
+      ? candidates.toSorted((a, b) => takenAt(b) - takenAt(a) || (a.id < b.id ? 1 : -1))[0]
       : candidates.find((candidate) => namesOf(candidate).includes(which));
   if (found !== undefined) return found;
   throw await explainMissing(repository, database, { which, candidates }, signal);
+}
+
+/** In milliseconds. Of one without an index only the second is known, in which it may have been the last. */
+function takenAt({ id, index }: Candidate): number {
+  return index === undefined ? secondOf(id) + 999 : Date.parse(index.snapshotAt);
 }
 
 function damagedCandidate({ id, index, reason }: DamagedBackup): Candidate[] {
