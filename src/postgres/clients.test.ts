@@ -1,4 +1,4 @@
-import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -62,6 +62,20 @@ test("clients on the PATH are found once each, broken ones with a warning, Debia
     expect.stringContaining(`${broken}/pg_dump cannot be run`),
     expect.stringContaining(`${mute}/pg_dump does not say its version`),
   ]);
+});
+
+test("a program is asked for its version once, and again once it was replaced", async () => {
+  await using folder = await temporaryFolder();
+  const asked = join(folder.path, "asked");
+  const runtime = testRuntime({ env: { PATH: `${folder.path}:${process.env["PATH"] ?? ""}` } });
+  const label = async (): Promise<string | undefined> =>
+    (await findClients(runtime, noAbort())).find((one) => one.folder === folder.path)?.label;
+  await program(folder.path, `echo asked >> '${asked}'; echo 'pg_dump (PostgreSQL) 99.4'`);
+  expect([await label(), await label()]).toEqual(["pg_dump (PostgreSQL) 99.4", "pg_dump (PostgreSQL) 99.4"]);
+  expect(await readFile(asked, "utf8")).toBe("asked\n");
+  await rm(join(folder.path, "pg_dump"));
+  await program(folder.path, "echo 'pg_dump (PostgreSQL) 99.5'");
+  expect(await label()).toBe("pg_dump (PostgreSQL) 99.5");
 });
 
 test.each([

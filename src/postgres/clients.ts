@@ -1,4 +1,4 @@
-import { access, constants, readdir, realpath } from "node:fs/promises";
+import { access, constants, readdir, realpath, stat } from "node:fs/promises";
 import { basename, delimiter, isAbsolute, join } from "node:path";
 import { AppError, errorCode, isAppError } from "../errors.ts";
 import { runForText } from "../lib/process.ts";
@@ -64,11 +64,13 @@ export async function findInstallations(
   const found = new Map<string, PostgresClient>();
   for (const folder of await candidateFolders(runtime)) {
     const path = join(folder, program);
-    const real = await executable(path);
+    const file = await executable(path);
     // Debian's wrapper runs whichever version its own settings name, so its version means nothing.
-    if (real === undefined || basename(real) === "pg_wrapper" || found.has(real)) continue;
-    const client = await readVersion(runtime, folder, path, signal);
-    if (client !== undefined) found.set(real, client);
+    if (file === undefined || basename(file.real) === "pg_wrapper" || found.has(file.real)) continue;
+    const said = known.get(file.identity) ?? (await readVersion(runtime, path, signal));
+    if (said === undefined) continue;
+    known.set(file.identity, said);
+    found.set(file.real, { folder, ...said });
   }
   return [...found.values()].toSorted((a, b) => a.version - b.version);
 }
@@ -81,17 +83,17 @@ export function parseVersion(label: string): number | undefined {
   return major >= 10 ? major * 10_000 + minor : major * 10_000 + minor * 100 + patch;
 }
 
-async function readVersion(
-  runtime: Runtime,
-  folder: string,
-  path: string,
-  signal: AbortSignal,
-): Promise<PostgresClient | undefined> {
+type Said = Pick<PostgresClient, "version" | "label">;
+
+/** What programs have said of themselves, by their files' identity: a daemon looks for them again and again. */
+const known = new Map<string, Said>();
+
+async function readVersion(runtime: Runtime, path: string, signal: AbortSignal): Promise<Said | undefined> {
   const env = { ...runtime.env, LC_ALL: "C" };
   try {
     const label = (await runForText(runtime, { program: path, args: ["--version"], env }, signal)).trim();
     const version = parseVersion(label);
-    if (version !== undefined) return { folder, version, label };
+    if (version !== undefined) return { version, label };
     runtime.reporter.warn(`${path} does not say its version and is not used`);
   } catch (error) {
     if (!isAppError(error, "tool_failed") && !isAppError(error, "client_missing")) throw error;
@@ -122,10 +124,18 @@ async function subfolders(parent: string, name: RegExp): Promise<string[]> {
   }
 }
 
-async function executable(path: string): Promise<string | undefined> {
+interface Executable {
+  readonly real: string;
+  /** Another one where the file was replaced. */
+  readonly identity: string;
+}
+
+async function executable(path: string): Promise<Executable | undefined> {
   try {
     await access(path, constants.X_OK);
-    return await realpath(path);
+    const real = await realpath(path);
+    const { dev, ino, mtimeMs, size } = await stat(real);
+    return { real, identity: [path, real, dev, ino, mtimeMs, size].join("\0") };
   } catch (error) {
     if (isAbsent(error)) return undefined;
     throw error;
