@@ -8,6 +8,7 @@ export interface ServerFacts {
   readonly versionNumber: number;
   /** Null where the role may not ask. */
   readonly systemIdentifier: string | null;
+  /** The one it writes; of a standby the one of its last checkpoint. Null where the role may not ask. */
   readonly timeline: number | null;
   readonly database: string;
 }
@@ -22,7 +23,7 @@ export async function readServerFacts(session: Session): Promise<ServerFacts> {
     version: row?.version ?? "",
     versionNumber: session.serverVersion,
     systemIdentifier: control?.system ?? null,
-    timeline: control?.timeline ?? null,
+    timeline: (await readWrittenTimeline(session)) ?? control?.timeline ?? null,
     database: row?.database ?? "",
   };
 }
@@ -45,6 +46,24 @@ async function readControl(session: Session): Promise<{ system: string; timeline
   } catch (error) {
     // Some services revoke these functions; the backup is as good without them.
     if (errorCode(error) === "privilege_missing") return undefined;
+    throw error;
+  }
+}
+
+/**
+ * The timeline that a server writes: pg_control has that of its last checkpoint, which may be minutes away when it has taken over. It is the
+ * first eight digits of a log file's name (XLogFileName in src/include/access/xlog_internal.h). Undefined of a standby, and where
+ * the server does not tell.
+ */
+async function readWrittenTimeline(session: Session): Promise<number | undefined> {
+  try {
+    const [row] = await session.query<{ file: string }>(
+      `select pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) as file where not pg_catalog.pg_is_in_recovery()`,
+    );
+    return row === undefined ? undefined : Number.parseInt(row.file.slice(0, 8), 16);
+  } catch (error) {
+    // Services whose log is not PostgreSQL's own refuse it in their own ways.
+    if (["privilege_missing", "query_failed"].includes(errorCode(error) ?? "")) return undefined;
     throw error;
   }
 }
