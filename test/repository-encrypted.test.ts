@@ -166,7 +166,6 @@ test.each(["missing", "damaged"])(
     await backup(there, "--kind", "snapshot");
     await restores(there);
   },
-  60_000,
 );
 
 test("where the sealing is not certain it is left as it is, and the reason is told", async () => {

@@ -42,7 +42,6 @@ test.each(["archive", "snapshot"])(
     });
     expect((await made.objects()).filter((key) => /\.tmp$|unfinished$/.test(key))).toEqual([]);
   },
-  120_000,
 );
 
 test("an endpoint that refuses requests now and then, and for a while, is no failure", async () => {
