@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { AppError, messageOf } from "../errors.ts";
-import { endGroup, isGroupAlive, sendTo } from "./end-group.ts";
+import { endGroup, isGroupAlive, sendTo } from "./end-processes.ts";
 import { withVariable } from "./living-processes.ts";
 import { keepTail } from "./process.ts";
 import type { Runtime } from "./runtime.ts";

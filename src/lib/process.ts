@@ -3,7 +3,7 @@ import { basename } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { AppError, errorCode, messageOf } from "../errors.ts";
-import { endTree } from "./end-group.ts";
+import { endTree } from "./end-processes.ts";
 import type { Runtime } from "./runtime.ts";
 
 // A tool that fails says why in its last lines; a tool that goes wild must not fill our memory.
